@@ -1,0 +1,27 @@
+# make demo: set up .venv and train on Kuhn poker.   make test: set up .venv and run the tests.
+PYTHON ?= python3
+BIN = .venv/bin
+
+.PHONY: demo test test-slow lint install
+
+# The constraints are the exact versions that were tested, for the Python at hand.
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+install: .venv/installed
+
+demo: install
+	$(BIN)/psro run --game kuhn_poker
+
+test: install
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m 'not slow'
+
+test-slow: install
+	$(BIN)/python -m pytest -m slow
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .

@@ -1,0 +1,119 @@
+"""A `GameTree` as a `Game`: table look-ups that play it under `jit` and `vmap`."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from games.game import State
+from games.tree import GameTree
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TreeState(State):
+    """Where in the tree; `info_state` counts over all players (row of the observation table)."""
+
+    node: jax.Array
+    info_state: jax.Array
+
+
+class TreeGame:
+    """Plays a `GameTree`. Chance is drawn by Walker's alias method (1977): one uniform number and
+    the same few look-ups whatever the number of outcomes."""
+
+    def __init__(self, tree: GameTree):
+        self.num_players = tree.num_players
+        self.num_actions = tree.num_actions
+        self.observation_size = tree.observation_size
+        self.max_length = tree.max_length
+        self.max_return = tree.max_return
+        # tree node -> tables of D + T rows; terminals share one blank info state, the last
+        sizes = [player.num_info_states for player in tree.players]
+        first = np.cumsum([0, *sizes])
+        decisions, terminals = tree.num_decisions, tree.num_terminals
+        blank = np.full(terminals, first[-1])
+        info_state = np.concatenate([first[tree.decision_player] + tree.decision_info_state, blank])
+        legal = np.concatenate(
+            [player.legal for player in tree.players] + [np.zeros((1, tree.num_actions), bool)]
+        )
+        observation = np.concatenate(
+            [player.observation for player in tree.players]
+            + [np.zeros((1, tree.observation_size), np.float32)]
+        )
+        start, count = tree.first_outcome[:-1], np.diff(tree.first_outcome)
+        threshold, alias = _alias_table(tree.outcome_probability, start, count)
+
+        self._num_decisions = decisions
+        self._info_state = info_state.astype(np.int32)  # [D + T]
+        self._player = np.concatenate([tree.decision_player, np.zeros(terminals, np.int32)])
+        self._returns = tree.returns.astype(np.float32)  # [T, P]
+        self._legal = legal  # [I + 1, A]
+        self._observation = observation  # [I + 1, O]
+        self._first_slot = np.concatenate([tree.first_slot, np.zeros(terminals, np.int32)])
+        self._start, self._count = start.astype(np.int32), count.astype(np.int32)  # [slots]
+        self._threshold, self._node = threshold, tree.outcome_node  # [N]
+        self._alias_node = tree.outcome_node[alias]  # [N]
+        self._uniform_chance = bool((threshold == 1).all())
+
+    def init(self, key: jax.Array) -> TreeState:
+        return self._state(self._outcome(int(self._start[0]), int(self._count[0]), key))
+
+    def step(self, state: TreeState, action: jax.Array, key: jax.Array) -> TreeState:
+        actions = jnp.arange(self.num_actions)
+        rank = (state.legal & (actions < action)).sum(dtype=jnp.int32)
+        follows = (state.legal & (actions == action)).any()  # never in a terminal state
+        slot = jnp.where(follows, jnp.asarray(self._first_slot)[state.node] + rank, 0)
+        node = self._outcome(jnp.asarray(self._start)[slot], jnp.asarray(self._count)[slot], key)
+        return self._state(jnp.where(follows, node, state.node))
+
+    def observation(self, state: TreeState) -> jax.Array:
+        return jnp.asarray(self._observation)[state.info_state]
+
+    def _outcome(self, start: jax.Array | int, count: jax.Array | int, key: jax.Array):
+        """A node drawn from a slot's outcomes, int32 `[]`."""
+        place = jax.random.uniform(key) * count
+        column = jnp.minimum(place.astype(jnp.int32), count - 1)
+        node = jnp.asarray(self._node)[start + column]
+        if self._uniform_chance:
+            return node
+        keep = place - column < jnp.asarray(self._threshold)[start + column]
+        return jnp.where(keep, node, jnp.asarray(self._alias_node)[start + column])
+
+    def _state(self, node: jax.Array) -> TreeState:
+        terminal = node >= self._num_decisions
+        info_state = jnp.asarray(self._info_state)[node]
+        returns = jnp.asarray(self._returns)[jnp.maximum(node - self._num_decisions, 0)]
+        return TreeState(
+            player=jnp.asarray(self._player)[node],
+            legal=jnp.asarray(self._legal)[info_state],
+            terminal=terminal,
+            returns=jnp.where(terminal, returns, 0.0),
+            node=node,
+            info_state=info_state,
+        )
+
+
+def _alias_table(
+    probability: np.ndarray, start: np.ndarray, count: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Walker's table for every slot: outcome i stands for itself with probability
+    `threshold[i]` and for outcome `alias[i]` otherwise, float32 and int64 `[N]`.
+    """
+    scaled = probability * np.repeat(count, count)
+    threshold, alias = np.ones(len(probability), np.float32), np.arange(len(probability))
+    slot_of = np.repeat(np.arange(len(count)), count)
+    for slot in np.unique(slot_of[np.abs(scaled - 1) > 1e-12]):  # the rest are uniform
+        column = range(start[slot], start[slot] + count[slot])
+        small = [i for i in column if scaled[i] < 1]
+        large = [i for i in column if scaled[i] >= 1]
+        while small and large:
+            low, high = small.pop(), large[-1]
+            threshold[low], alias[low] = scaled[low], high
+            scaled[high] -= 1 - scaled[low]
+            if scaled[high] < 1:
+                small.append(large.pop())
+    return threshold, alias

@@ -1,0 +1,11 @@
+"""Before jax is imported: compiled code is kept between test runs, here and in subprocesses."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).resolve().parent.parent / ".jax_cache")
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
+os.environ.setdefault("MPLBACKEND", "agg")

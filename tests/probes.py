@@ -1,0 +1,149 @@
+"""Games of known value that localise a learner's bug (the idea is rejax's), and small helpers."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from games.game import State
+from psro.policy import Policy
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ProbeState(State):
+    bit: jax.Array
+    time: jax.Array
+    first: jax.Array
+    last: jax.Array
+
+
+class Probe:
+    """Player 0 decides at times 0 to n - 1, then player 1 moves without effect, and it is over.
+
+    A bit is drawn at the start. Kinds, and the best return of player 0:
+        constant: always 1.
+        observation: the bit is seen, and 1 is paid for playing it, else -1; n = 1.
+        memory: the bit is seen at time 0, where only action 0 is legal; 1 for playing it at time 2.
+        delay: 1 for having played 1 at time 0, paid after three more decisions without a choice.
+    """
+
+    num_players = 2
+    num_actions = 2
+    observation_size = 4
+    max_return = 1.0
+
+    def __init__(self, kind: str):
+        self.kind = kind
+        self.num_decisions = {"constant": 2, "observation": 1, "memory": 3, "delay": 4}[kind]
+        self.max_length = self.num_decisions + 1
+
+    def init(self, key):
+        bit = jax.random.bernoulli(key).astype(jnp.int32)
+        return self._state(bit, jnp.int32(0), jnp.int32(0), jnp.int32(0))
+
+    def step(self, state, action, key):
+        first = jnp.where(state.time == 0, action, state.first)
+        last = jnp.where(state.time == self.num_decisions - 1, action, state.last)
+        return self._state(state.bit, state.time + 1, first, last)
+
+    def observation(self, state):
+        shown = (state.time == 0) | (self.kind == "observation")
+        mine = state.player == 0
+        return jnp.stack(
+            [
+                shown & mine & (state.bit == 0),
+                shown & mine & (state.bit == 1),
+                mine & (state.time == self.num_decisions - 1),
+                ~mine,
+            ]
+        ).astype(jnp.float32)
+
+    def _state(self, bit, time, first, last):
+        terminal = time > self.num_decisions
+        forced = ((self.kind == "memory") & (time < 2)) | ((self.kind == "delay") & (time > 0))
+        right = {
+            "constant": jnp.bool_(True),
+            "observation": last == bit,
+            "memory": last == bit,
+            "delay": first == 1,
+        }[self.kind]
+        gain = jnp.where(terminal, jnp.where(right, 1.0, -1.0), 0.0)
+        return ProbeState(
+            player=(time == self.num_decisions).astype(jnp.int32),
+            legal=jnp.stack([~terminal, ~terminal & ~forced]),
+            terminal=terminal,
+            returns=jnp.stack([gain, -gain]),
+            bit=bit,
+            time=time,
+            first=first,
+            last=last,
+        )
+
+
+class Lengths:
+    """Player 0 chooses (A: 0, B: 1), then player 1 stops (0), or goes on (1), and then player 0 has
+    15 decisions without a choice. A pays -0.6 against one that stops and 1 against one that goes
+    on, B pays nothing: with equal chances of meeting either, A is worth 0.2 *per episode*, but less
+    than nothing if opponents count by how many of their episodes fit into a rollout.
+    """
+
+    num_players = 2
+    num_actions = 2
+    observation_size = 2
+    max_return = 1.0
+    max_length = 17
+
+    def init(self, key):
+        return self._state(jnp.int32(0), jnp.int32(0), jnp.int32(0))
+
+    def step(self, state, action, key):
+        first = jnp.where(state.time == 0, action, state.first)
+        goes_on = jnp.where(state.time == 1, action, state.last)
+        return self._state(state.time + 1, first, goes_on)
+
+    def observation(self, state):
+        return jnp.stack([state.time == 0, state.time > 1]).astype(jnp.float32)
+
+    def _state(self, time, first, goes_on):
+        terminal = jnp.where(goes_on == 1, time >= 17, time >= 2)
+        pays = jnp.where(goes_on == 1, 1.0, -0.6)
+        gain = jnp.where(terminal & (first == 0), pays, 0.0)
+        return ProbeState(
+            player=(time == 1).astype(jnp.int32),
+            legal=jnp.stack([~terminal, ~terminal & (time < 2)]),
+            terminal=terminal,
+            returns=jnp.stack([gain, -gain]),
+            bit=jnp.int32(0),
+            time=time,
+            first=first,
+            last=goes_on,
+        )
+
+
+def policy_for(game, *, cell="lstm", hidden_size=16) -> Policy:
+    return Policy(
+        observation_size=game.observation_size,
+        num_actions=game.num_actions,
+        hidden_size=hidden_size,
+        cell=cell,
+    )
+
+
+def opinionated(policy: Policy, seed: int, count: int):
+    """`count` random networks, leaves `[count, ...]`, whose choices are far from uniform."""
+    params = policy.init_many(jax.random.split(jax.random.key(seed), count))
+    return policy.with_temperature(params, 0.02)
+
+
+def constant_policy(policy: Policy, action: int):
+    """A network that plays one action where it is legal, whatever it sees."""
+    params = policy.init_many(jax.random.split(jax.random.key(0), 1))
+    params = jax.tree.map(lambda leaf: leaf[0], params)
+    head = jax.tree.map(jnp.zeros_like, params["policy_head"])
+    return params | {"policy_head": head | {"bias": head["bias"].at[action].set(50.0)}}
+
+
+def begin(rollout, key):
+    """New episodes in every environment."""
+    return rollout.restart(rollout.empty(), jnp.ones(rollout.num_strata, bool), key)
