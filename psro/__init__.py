@@ -1,0 +1,12 @@
+"""Policy-Space Response Oracles for games of imperfect information, with recurrent policies whose
+exploitability is exact.
+
+    experiment = psro.run(psro.RunConfig(game="kuhn_poker"))
+    experiment = psro.load("experiments/kuhn_poker-20260101T120000")
+    experiment.exploitability()
+"""
+
+from psro.experiment import Experiment, ExperimentError, RunConfig, load, resume, run
+from psro.oracles import PPOConfig
+
+__all__ = ["Experiment", "ExperimentError", "PPOConfig", "RunConfig", "load", "resume", "run"]

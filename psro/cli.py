@@ -1,0 +1,438 @@
+"""`psro run | resume | eval | plot | games`. Bad input ends with one sentence and exit code 2."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import numpy as np
+import rich.box
+import rich.console
+import rich.live
+import rich.progress
+import rich.table
+import tyro
+
+import games as games_package
+from psro import exact, experiment, plots
+from psro.experiment import Experiment, ExperimentError, RunConfig
+from psro.loop import Record, TrainingDiverged
+from psro.meta_solvers import MetaSolverError
+from psro.oracles import PPOConfig
+
+_SHOWN = 12  # policies a player in a payoff table
+
+
+class UsageError(ValueError):
+    """Arguments that do not go together; one sentence says why."""
+
+
+class _PPOOptions(PPOConfig):
+    """`PPOConfig` as typed, not yet checked: tyro would wrap the sentence in internal names."""
+
+    def __post_init__(self):
+        pass
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _RunOptions(RunConfig):
+    """`RunConfig` as typed, not yet checked."""
+
+    ppo: _PPOOptions = dataclasses.field(default_factory=_PPOOptions)
+    """Settings of the oracle ppo."""
+
+    def __post_init__(self):
+        pass
+
+
+def run(
+    options: Annotated[_RunOptions, tyro.conf.arg(name="")],
+    out: str | None = None,
+) -> None:
+    """Train a population and save it as an experiment folder.
+
+    Args:
+        options: the run.
+        out: Folder to make, which must not exist; experiments/<game>-<timestamp> by default.
+    """
+    _train(experiment.create(RunConfig.from_json(dataclasses.asdict(options)), out))
+
+
+def resume(folder: tyro.conf.Positional[str], iterations: int | None = None) -> None:
+    """Go on with a run that was stopped; the result is that of a run that never stopped.
+
+    Args:
+        folder: An experiment folder.
+        iterations: Train to this iteration, instead of the one that the folder's config names.
+    """
+    opened = experiment.reopen(folder, iterations)
+    if len(opened.records) > opened.config.iterations:
+        _draw(opened)
+        print(
+            f"{folder} has all of its {opened.config.iterations} iterations; "
+            f"--iterations {2 * opened.config.iterations} would go on"
+        )
+        return
+    _train(opened)
+
+
+def evaluate(folder: tyro.conf.Positional[str], json: bool = False) -> None:
+    """Measure a saved population, exactly.
+
+    Args:
+        folder: An experiment folder.
+        json: Print one JSON object instead of tables.
+    """
+    opened = experiment.load(folder)
+    measured = opened.measure()
+    policies = [
+        exact.exploitability(opened.tree, [plans[k] for plans in opened.plans])
+        for k in range(len(opened.records))
+    ]
+    if json:
+        _print_json(opened, measured, policies)
+    else:
+        _print_tables(opened, measured, policies)
+
+
+def plot(
+    folders: tyro.conf.Positional[tuple[str, ...]],
+    out: str = "exploitability.png",
+    x: str = "iterations",
+) -> None:
+    """Draw the exploitability of one or many experiment folders.
+
+    Folders that differ only in their seed become one curve with a band.
+
+    Args:
+        folders: Experiment folders.
+        out: The picture to write, PNG or SVG by its ending.
+        x: Horizontal axis: iterations, decisions or seconds.
+    """
+    if not folders:
+        raise UsageError("name at least one experiment folder")
+    print(plots.save_figure(plots.exploitability_figure(folders, x=x), out))
+
+
+def games(
+    names: tyro.conf.Positional[tuple[str, ...]] = (),
+    observation: str | None = None,
+    max_histories: int = games_package.MAX_HISTORIES,
+) -> None:
+    """List games with their sizes: those named, or some to start with.
+
+    Args:
+        names: OpenSpiel game strings; any that can be enumerated will do.
+        observation: information_state or observation, as in `psro run`.
+        max_histories: Refuse to enumerate a game with more histories.
+    """
+    table = _table("game", "players", "histories", "terminals", "info states", "actions", "inputs")
+    notes = []
+    for name in names or games_package.GAMES:
+        tree = games_package.load(name, observation=observation, max_histories=max_histories)
+        label = f"{name}\n[dim]{games_package.GAMES[name]}[/dim]" if not names else name
+        table.add_row(
+            label,
+            str(tree.num_players),
+            f"{tree.num_histories:,}",
+            f"{tree.num_terminals:,}",
+            " + ".join(f"{player.num_info_states:,}" for player in tree.players),
+            str(tree.num_actions),
+            str(tree.observation_size),
+        )
+        notes += tree.notes()
+    console = _console()
+    console.print(table)
+    for note in notes:
+        console.print(f"note: {note}", highlight=False, markup=False)
+    if not names:
+        console.print("Any OpenSpiel game string works: psro games 'leduc_poker(players=3)'")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command `psro`."""
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    _use_compilation_cache()
+    try:
+        tyro.extras.subcommand_cli_from_dict(
+            {"run": run, "resume": resume, "eval": evaluate, "plot": plot, "games": games},
+            prog="psro",
+            description="Train and measure game-theoretic populations of recurrent policies.",
+            args=arguments,
+            config=(tyro.conf.FlagCreatePairsOff,),
+        )
+    except (
+        UsageError,
+        games_package.GameError,
+        ExperimentError,
+        MetaSolverError,
+        TrainingDiverged,
+        plots.PlotError,
+    ) as error:
+        _fail(str(error))
+    except ValueError as error:
+        if not _is_ours(error):
+            raise
+        _fail(str(error))
+    except KeyboardInterrupt:  # before or after training, which says itself how to go on
+        print("\nstopped", file=sys.stderr)
+        raise SystemExit(130) from None
+    except BrokenPipeError:  # whoever read our output has seen enough
+        _close_stdout()
+
+
+def _train(opened: Experiment) -> None:
+    """Trains to the end, showing every record, then draws the curve."""
+    for note in opened.tree.notes():
+        print(f"note: {note}", file=sys.stderr)
+    interrupted = False
+    try:
+        with _display(opened) as show, _noting_interrupts() as interrupts:
+            for record in opened.train():
+                show(record)
+                if interrupts:
+                    raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        interrupted = True
+    except TrainingDiverged as error:
+        raise TrainingDiverged(
+            f"{error}; {opened.folder} keeps the {len(opened.records)} iterations before; "
+            "a smaller learning rate may help"
+        ) from None
+    if opened.records:
+        _draw(opened)
+    if interrupted:
+        saved = f"saved up to iteration {len(opened.records) - 1}" if opened.records else "stopped"
+        print(f"\n{saved}; go on with: psro resume {opened.folder}", file=sys.stderr)
+        raise SystemExit(130)
+    last = opened.records[-1]
+    _say(f"\nexploitability {last.exploitability:.6f} after {last.iteration} iterations")
+    _say(f"saved in {opened.folder}; look at it with")
+    _say(f"  psro eval {opened.folder}")
+    _say(f"  psro plot {opened.folder}")
+
+
+def _draw(opened: Experiment) -> None:
+    plots.save_figure(
+        plots.exploitability_figure([opened.folder]), opened.folder / "exploitability.png"
+    )
+
+
+@contextlib.contextmanager
+def _noting_interrupts() -> Iterator[list[int]]:
+    """The interrupts so far: Python drops a KeyboardInterrupt that is raised in a callback of its
+    garbage collector, and JAX has one."""
+    interrupts: list[int] = []
+
+    def interrupted(number, frame):
+        interrupts.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield interrupts
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _display(opened: Experiment) -> Iterator[Any]:
+    """A live table with a progress bar on a terminal, plain lines elsewhere."""
+    console = _console()
+    config, folder = opened.config, opened.folder
+    _say(
+        f"{config.game}: {opened.tree.num_histories:,} histories, "
+        f"{opened.tree.num_info_states:,} info states; {config.cell} of {config.hidden_size}, "
+        f"oracle {config.oracle}, meta-solver {config.meta_solver}, seed {config.seed}"
+    )
+    _say(f"{folder}")
+    if not console.is_terminal:
+        _say(f"{'iteration':>9} {'exploitability':>14} {'gap':>10} {'support':>9} {'seconds':>8}")
+
+        def line(record: Record) -> None:
+            number, value, gap, support, seconds = _cells(record)
+            _say(f"{number:>9} {value:>14} {gap:>10} {support:>9} {seconds:>8}")
+
+        for record in opened.records:
+            line(record)
+        yield line
+        return
+    progress = rich.progress.Progress(
+        rich.progress.TextColumn("iteration {task.completed:.0f} of {task.total:.0f}"),
+        rich.progress.BarColumn(),
+        rich.progress.TimeElapsedColumn(),
+        rich.progress.TextColumn("[dim]{task.fields[doing]}"),
+        console=console,
+    )
+    task = progress.add_task("", total=config.iterations, doing="compiling, then training")
+    records = list(opened.records)
+
+    def view() -> rich.console.Group:
+        table = _table("iteration", "exploitability", "gap", "support", "seconds")
+        for record in records[-max(4, console.height - 10) :]:
+            table.add_row(*_cells(record))
+        return rich.console.Group(table, progress)
+
+    with rich.live.Live(view(), console=console, refresh_per_second=4) as live:
+
+        def update(record: Record) -> None:
+            records.append(record)
+            progress.update(
+                task,
+                completed=record.iteration,
+                doing="" if record.iteration else "compiling, then training",
+            )
+            live.update(view())
+
+        if records:
+            progress.update(task, completed=records[-1].iteration)
+        yield update
+
+
+def _cells(record: Record) -> tuple[str, str, str, str, str]:
+    """Iteration, exploitability, largest gap of a best response, supports, seconds."""
+    return (
+        str(record.iteration),
+        f"{record.exploitability:.6f}",
+        "" if record.gap is None else f"{max(record.gap):.5f}",
+        " / ".join(map(str, record.support_size)),
+        f"{sum(record.seconds.values()):.2f}",
+    )
+
+
+def _print_json(
+    opened: Experiment, measured: exact.Exploitability, policies: list[exact.Exploitability]
+) -> None:
+    print(
+        json.dumps(
+            {
+                "game": opened.config.game,
+                "iteration": opened.records[-1].iteration,
+                "exploitability": measured.exploitability,
+                "nash_conv": measured.nash_conv,
+                "value": measured.value.tolist(),
+                "best_response_value": measured.best_response_value.tolist(),
+                "meta_strategy": [each.tolist() for each in opened.meta_strategy],
+                "policy_exploitability": [each.exploitability for each in policies],
+                "payoffs": opened.payoffs.tolist(),
+            }
+        )
+    )
+
+
+def _print_tables(
+    opened: Experiment, measured: exact.Exploitability, policies: list[exact.Exploitability]
+) -> None:
+    console = _console()
+    num_players, last = opened.tree.num_players, opened.records[-1]
+    console.print(f"[bold]{opened.config.game}[/bold]  iteration {last.iteration}", highlight=False)
+    table = _table("", "exploitability", "NashConv", *(f"value {p}" for p in range(num_players)))
+    table.add_row(
+        "mixture",
+        f"{measured.exploitability:.6f}",
+        f"{measured.nash_conv:.6f}",
+        *(f"{value:+.6f}" for value in measured.value),
+    )
+    console.print(table)
+
+    zero_sum = num_players == 2 and opened.tree.is_constant_sum
+    table = _table(
+        "policy",
+        "exploitability",
+        *(f"weight {p}" for p in range(num_players)),
+        *(f"worst case {p}" for p in range(num_players) if zero_sum),
+    )
+    total = measured.value.sum()
+    for k, own in enumerate(policies):
+        weights = (_weight(strategy[k]) for strategy in opened.meta_strategy)
+        worst = (total - own.best_response_value[1 - p] for p in range(2) if zero_sum)
+        table.add_row(
+            str(k), f"{own.exploitability:.6f}", *weights, *(f"{value:+.6f}" for value in worst)
+        )
+    console.print("\nPolicies: the exploitability of all players' using number k", end="")
+    console.print(", and what each gets at worst by it" if zero_sum else "")
+    console.print(table)
+
+    shown = range(len(policies))
+    if len(policies) > _SHOWN:
+        weight = sum(opened.meta_strategy)
+        shown = sorted(np.argsort(-weight, kind="stable")[:_SHOWN].tolist())
+    if num_players == 2:
+        which = "" if len(shown) == len(policies) else f" (the {_SHOWN} of most weight)"
+        console.print(f"\nPayoffs of player 0 (rows) against player 1 (columns){which}")
+        table = _table("", *map(str, shown))
+        for k in shown:
+            table.add_row(str(k), *(f"{opened.payoffs[0, k, other]:+.4f}" for other in shown))
+        console.print(table)
+    else:
+        console.print(f"\nPayoffs: {opened.payoffs.shape}, in full with --json")
+
+
+def _weight(weight: float) -> str:
+    return f"{weight:.4f}" if weight > 1e-6 else "[dim]·[/dim]"
+
+
+def _table(*columns: str) -> rich.table.Table:
+    table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left")
+    return table
+
+
+class _Console(rich.console.Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # for `main`; rich's own exit code would be 1
+
+
+def _console() -> rich.console.Console:
+    """As wide as it needs to be when piped: a table cut at 80 columns is of no use in a file."""
+    piped = not sys.stdout.isatty()
+    return _Console(width=200 if piped else None, soft_wrap=piped)
+
+
+def _say(text: str) -> None:
+    """Prints a line; when nobody reads any more, the rest goes nowhere and training goes on."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        _close_stdout()
+
+
+def _close_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _use_compilation_cache() -> None:
+    """Compiled code is kept between runs, in the user's cache folder."""
+    if jax.config.jax_compilation_cache_dir is None:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        jax.config.update("jax_compilation_cache_dir", str(Path(base) / "psro" / "jax"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+def _is_ours(error: ValueError) -> bool:
+    """Raised by our own code about its arguments, not from within a library."""
+    traceback = error.__traceback__
+    while traceback and traceback.tb_next:
+        traceback = traceback.tb_next
+    return traceback is not None and traceback.tb_frame.f_globals.get("__name__", "").startswith(
+        ("psro.", "games.")
+    )
+
+
+def _fail(sentence: str) -> None:
+    print(f"psro: {sentence}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    main()

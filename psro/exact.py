@@ -1,0 +1,154 @@
+"""Exact quantities of tabular policies on a `GameTree`, in float64 (DESIGN, "The exact engine").
+
+A *behaviour* is one player's action probabilities, flat over its sequences: `[..., S]`, entry
+`s` the probability of action `action[s]` at info state `info_state[s]`, entry 0 unused (1).
+A *plan* is its realization plan, `[..., S]`: the player's own share of the probability of reaching
+each sequence (von Stengel 1996, eq. 2.1). Plans mix linearly, behaviours do not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from games.tree import GameTree, PlayerTree
+
+
+def uniform_behaviour(player: PlayerTree) -> np.ndarray:
+    """Every legal action alike, `[S]`."""
+    counts = np.diff(player.first_sequence)
+    return np.concatenate([[1.0], np.repeat(1.0 / counts, counts)])
+
+
+def realization_plan(player: PlayerTree, behaviour: np.ndarray) -> np.ndarray:
+    """`x[I, a] = x[parent(I)] * pi(a | I)`, root 1, for behaviours `[..., S]`."""
+    plan = np.ones_like(behaviour, np.float64)
+    parent = player.parent_sequence
+    for start, stop in _levels(player):
+        plan[..., start:stop] = plan[..., parent[start:stop]] * behaviour[..., start:stop]
+    return plan
+
+
+def behaviour(player: PlayerTree, plan: np.ndarray) -> np.ndarray:
+    """The behaviour of a plan `[..., S]`; uniform at info states that the plan never reaches."""
+    reach = plan[..., player.parent_sequence]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        result = np.where(reach > 0, plan / reach, uniform_behaviour(player))
+    result[..., 0] = 1.0
+    return result
+
+
+def mix(plans: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The plan `[S]` of playing plan k of `plans [K, S]` with probability `weights[k]`
+    (Kuhn's theorem: probabilities of reaching are averaged, never action probabilities)."""
+    return weights @ plans
+
+
+def returns(tree: GameTree, plans: Sequence[np.ndarray]) -> np.ndarray:
+    """Every player's expected return `[P]` when player q follows `plans[q]`, each `[S_q]`."""
+    reach = tree.chance.copy()
+    for q, plan in enumerate(plans):
+        reach *= plan[tree.sequence[:, q]]
+    return reach @ tree.returns
+
+
+def payoffs(tree: GameTree, plans: Sequence[np.ndarray]) -> np.ndarray:
+    """Expected returns of every profile, `[P, K_0, ..., K_{P-1}]`, of plans `[K_q, S_q]`.
+
+    Profiles of all players but one are visited in turn; the one with the most plans is contracted
+    at once: its opponents' reach is added up by its sequences, then multiplied by its plans.
+    """
+    counts = [len(each) for each in plans]
+    table = np.empty((tree.num_players, *counts))
+    if 0 in counts:
+        return table
+    last = int(np.argmax(counts))
+    others = [q for q in range(tree.num_players) if q != last]
+    for profile in np.ndindex(*(counts[q] for q in others)):
+        reach = tree.chance.copy()
+        for q, k in zip(others, profile, strict=True):
+            reach *= plans[q][k][tree.sequence[:, q]]
+        index = list(profile)
+        index.insert(last, slice(None))
+        for p in range(tree.num_players):
+            table[(p, *index)] = plans[last] @ _by_sequence(tree, last, reach * tree.returns[:, p])
+    return table
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BestResponse:
+    """What a player can get against fixed opponents: `value` in game payoff, and a pure `plan [S]`
+    that gets it; zero where its own actions do not lead."""
+
+    value: float
+    plan: np.ndarray
+
+
+def best_response(tree: GameTree, player: int, plans: Sequence[np.ndarray]) -> BestResponse:
+    """The exact best response of `player` to the other players' `plans`; its own is ignored.
+
+    Counterfactual returns are added up by the player's sequence and maximised backwards over its
+    own info states, deepest first. Ties go to the first action.
+    """
+    mine = tree.players[player]
+    reach = tree.chance.copy()
+    for q, plan in enumerate(plans):
+        if q != player:
+            reach *= plan[tree.sequence[:, q]]
+    gain = _by_sequence(tree, player, reach * tree.returns[:, player])  # [S]
+    choice = np.zeros(mine.num_sequences)
+    choice[0] = 1.0
+    for level in reversed(range(mine.num_levels)):
+        first, last = mine.level_start[level], mine.level_start[level + 1]
+        start, stop = mine.first_sequence[first], mine.first_sequence[last]
+        offsets = mine.first_sequence[first:last] - start
+        best = np.maximum.reduceat(gain[start:stop], offsets)  # [info states of the level]
+        owner = mine.info_state[start:stop] - first
+        candidates = np.flatnonzero(gain[start:stop] == best[owner])
+        _, earliest = np.unique(owner[candidates], return_index=True)
+        choice[start + candidates[earliest]] = 1.0
+        gain += np.bincount(mine.parent[first:last], weights=best, minlength=len(gain))
+    return BestResponse(value=float(gain[0]), plan=realization_plan(mine, choice))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Exploitability:
+    """How far a profile is from an equilibrium, in game payoff; all arrays `[P]`.
+
+    `nash_conv` is the sum over players of best-response value minus value, `exploitability` is
+    NashConv / P (OpenSpiel's). Zero means a Nash equilibrium; with two players and zero sum,
+    exploitability bounds the distance from the game's value, with more players it does not.
+    """
+
+    value: np.ndarray
+    best_response_value: np.ndarray
+
+    @property
+    def nash_conv(self) -> float:
+        return math.fsum(self.best_response_value - self.value)
+
+    @property
+    def exploitability(self) -> float:
+        return self.nash_conv / len(self.value)
+
+
+def exploitability(tree: GameTree, plans: Sequence[np.ndarray]) -> Exploitability:
+    """NashConv and its parts when player q follows `plans[q]`, each `[S_q]`."""
+    best = [best_response(tree, p, plans).value for p in range(tree.num_players)]
+    return Exploitability(value=returns(tree, plans), best_response_value=np.array(best))
+
+
+def _levels(player: PlayerTree) -> list[tuple[int, int]]:
+    """The sequences of each level, as (start, stop)."""
+    bounds = player.first_sequence[player.level_start]
+    return list(zip(bounds[:-1], bounds[1:], strict=True))
+
+
+def _by_sequence(tree: GameTree, player: int, weight: np.ndarray) -> np.ndarray:
+    """Terminal weights `[T]` added up by the player's last sequence, `[S]`."""
+    return np.bincount(
+        tree.sequence[:, player], weights=weight, minlength=tree.players[player].num_sequences
+    )

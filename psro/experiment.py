@@ -1,0 +1,579 @@
+"""Runs and their folders: configuration, wiring, saving, resuming, loading.
+
+A folder holds
+
+    config.json               the `RunConfig`, the format version, the versions of the packages
+    policies/0000.safetensors every player's policy of iteration 0, leaves `[P, ...]`; and so on
+    payoffs.safetensors       payoffs, meta-strategy and records: the commit
+    metrics.csv               the records again, for people; written from the commit
+    exploitability.png        the curve, written when a run ends
+
+`payoffs.safetensors` is replaced in one rename after the iteration's policies are on disk, so the
+folder is always that of a finished iteration, whenever the process or the machine stops. A policy
+file that it does not name is left over from an iteration that was not finished, and is replaced.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import difflib
+import hashlib
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import safetensors
+import safetensors.numpy
+
+import games
+from games import GameTree, TreePolicy
+from games.tree_game import TreeGame
+from psro import exact
+from psro.loop import Iteration, Record, TrainingDiverged, psro
+from psro.meta_game import MetaGame
+from psro.meta_solvers import META_SOLVERS, TWO_PLAYER_ZERO_SUM
+from psro.networks import CELLS
+from psro.oracles import ORACLES, PPOConfig
+from psro.policy import Params, Policy, Tabulator
+from psro.population import Population
+
+FORMAT_VERSION = 1
+_PACKAGES = ("psro", "jax", "jaxlib", "flax", "optax", "open_spiel", "nashpy", "numpy", "scipy")
+
+
+class ExperimentError(ValueError):
+    """A folder that cannot be made, read or written; one sentence says why."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything that a run's result depends on."""
+
+    game: str = "kuhn_poker"
+    """OpenSpiel game string, parameters included: "leduc_poker(players=3)"."""
+    iterations: int = 12
+    """PSRO iterations; each adds one policy a player to the untrained ones."""
+    seed: int = 0
+    """Seed of every random number."""
+    oracle: str = "ppo"
+    """Best-response method: ppo."""
+    cell: str = "lstm"
+    """Memory cell of the policies: lstm or gru."""
+    hidden_size: int = 32
+    """Units of the encoder and of the cell."""
+    meta_solver: str = "nash"
+    """What the opponents are drawn from: nash (two-player zero-sum) or uniform."""
+    observation: str | None = None
+    """The policies' input: information_state or observation; by default the first that the game
+    provides, in this order."""
+    max_histories: int = games.MAX_HISTORIES
+    """Refuse to enumerate a game with more histories."""
+    ppo: PPOConfig = dataclasses.field(default_factory=PPOConfig)
+    """Settings of the oracle ppo."""
+
+    def __post_init__(self):
+        if not isinstance(self.game, str):
+            raise TypeError(f"game = {self.game!r} must be a string")
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.type == "int" and not isinstance(value, int):
+                raise TypeError(f"{field.name} = {value!r} must be a whole number")
+        for what, name, known in (
+            ("oracle", self.oracle, ORACLES),
+            ("cell", self.cell, CELLS),
+            ("meta-solver", self.meta_solver, META_SOLVERS),
+        ):
+            if name not in known:
+                near = difflib.get_close_matches(str(name), known, n=1)
+                hint = f"did you mean {near[0]}? " if near else ""
+                raise ValueError(f"unknown {what} {name!r}; {hint}known: {', '.join(known)}")
+        for name, least in (("iterations", 1), ("hidden_size", 1), ("max_histories", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} = {getattr(self, name)} must be at least {least}")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed = {self.seed} must be between 0 and 2**32 - 1")
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> RunConfig:
+        """From what `dataclasses.asdict` made; raises ValueError or TypeError where it is not."""
+        return cls(**{**fields, "ppo": PPOConfig(**fields["ppo"])})
+
+
+class Experiment:
+    """A run and its folder. `psro.run`, `psro.resume` and `psro.load` make one.
+
+    Attributes:
+        folder: where it is saved.
+        config: its `RunConfig`.
+        tree: the game.
+        policy_network: the `Policy` whose parameters the populations are.
+        records: one `Record` per finished iteration.
+    """
+
+    def __init__(self, folder: Path, config: RunConfig):
+        self.folder = folder
+        self.config = config
+        self.tree = games.load(
+            config.game, observation=config.observation, max_histories=config.max_histories
+        )
+        _check_solvable(config, self.tree)
+        self.policy_network = Policy(
+            observation_size=self.tree.observation_size,
+            num_actions=self.tree.num_actions,
+            hidden_size=config.hidden_size,
+            cell=config.cell,
+        )
+        self.records: list[Record] = []
+        self._tabulate = Tabulator(self.policy_network, self.tree)
+        self._last: Iteration | None = None
+        self._digests: list[str] = []
+
+    @property
+    def populations(self) -> list[Params]:
+        """Each player's policies, leaves `[K, ...]`, in the order in which they were trained."""
+        population = self._finished().population
+        return [
+            jax.tree.map(lambda leaf, p=p: leaf[p, : population.size], population.params)
+            for p in range(self.tree.num_players)
+        ]
+
+    @property
+    def payoffs(self) -> np.ndarray:
+        """Expected returns of every profile of policies, float64 `[P, K_0, ..., K_{P-1}]`."""
+        return self._finished().meta_game.payoffs
+
+    @property
+    def meta_strategy(self) -> list[np.ndarray]:
+        """Each player's distribution over its policies, float64 `[K_p]`."""
+        return self._finished().meta_strategy
+
+    @property
+    def plans(self) -> tuple[np.ndarray, ...]:
+        """Each player's realization plans, float64 `[K_p, S_p]`."""
+        return self._finished().meta_game.plans
+
+    def measure(self) -> exact.Exploitability:
+        """Value, best-response values and NashConv of the meta-strategy, computed now."""
+        last = self._finished()
+        return exact.exploitability(self.tree, last.meta_game.mixture(last.meta_strategy))
+
+    def exploitability(self) -> float:
+        """Exact NashConv / P of the meta-strategy, computed now."""
+        return self.measure().exploitability
+
+    def policy(self, player: int | None = None) -> TreePolicy:
+        """The mixture of one player (of all players by default) as an `open_spiel` policy.
+
+        Its action probabilities are those of the mixed realization plan: each policy counts at an
+        info state by its weight and by how likely it goes there.
+        """
+        players = range(self.tree.num_players) if player is None else [player]
+        if not all(0 <= p < self.tree.num_players for p in players):
+            raise ValueError(f"player {player} of a game for {self.tree.num_players}")
+        mixture = self._finished().meta_game.mixture(self.meta_strategy)
+        return TreePolicy(
+            self.tree, {p: exact.behaviour(self.tree.players[p], mixture[p]) for p in players}
+        )
+
+    def train(self) -> Iterator[Record]:
+        """Trains to `config.iterations`; each record is yielded once its iteration is on disk."""
+        config, num_players = self.config, self.tree.num_players
+        seats = jnp.arange(num_players)
+
+        def initial(key: jax.Array) -> Params:
+            return self.policy_network.init_many(
+                jax.vmap(jax.random.fold_in, (None, 0))(key, seats)
+            )
+
+        iterations = psro(
+            key=jax.random.key(config.seed),
+            iterations=config.iterations,
+            initial=initial,
+            oracle=ORACLES[config.oracle](
+                TreeGame(self.tree), self.policy_network, getattr(config, config.oracle)
+            ),
+            tabulate=self._tabulate,
+            meta_solver=META_SOLVERS[config.meta_solver],
+            meta_game=MetaGame.empty(self.tree),
+            capacity=1 << config.iterations.bit_length(),  # at least iterations + 1
+            last=self._last,
+        )
+        for iteration in iterations:
+            self._commit(iteration)
+            yield iteration.record
+
+    def _finished(self) -> Iteration:
+        if self._last is None:
+            raise ExperimentError(f"{self.folder} has no finished iteration yet")
+        return self._last
+
+    def _commit(self, iteration: Iteration) -> None:
+        """Puts an iteration on disk; see the module's docstring for the order."""
+        policies = self.folder / "policies"
+        with _writing(self.folder):
+            policies.mkdir(exist_ok=True)
+            digest = _write_tensors(
+                policies / _policy_file(iteration.record.iteration),
+                _flatten(iteration.policies),
+                {},
+            )
+            records = [*self.records, iteration.record]
+            tensors = {"payoffs": iteration.meta_game.payoffs}
+            for p, strategy in enumerate(iteration.meta_strategy):
+                tensors[f"meta_strategy/{p}"] = strategy
+            _write_tensors(
+                self.folder / "payoffs.safetensors",
+                tensors,
+                {
+                    "records": [dataclasses.asdict(record) for record in records],
+                    "policies": [*self._digests, digest],
+                },
+            )
+            self.records, self._last = records, iteration
+            self._digests = [*self._digests, digest]
+            self._write_metrics()
+
+    def _write_metrics(self) -> None:
+        _write(self.folder / "metrics.csv", metrics_table(self.records).to_csv(index=False))
+
+    def _restore(self) -> None:
+        """Reads the folder's commit and the policies that it names."""
+        path = self.folder / "payoffs.safetensors"
+        if not path.exists():
+            return
+        tensors, info = _read_tensors(path)
+        try:
+            self.records = [_record(each) for each in info["records"]]
+            self._digests = list(info["policies"])
+            payoffs = tensors["payoffs"]
+            meta_strategy = [tensors[f"meta_strategy/{p}"] for p in range(self.tree.num_players)]
+        except (KeyError, TypeError) as error:
+            raise ExperimentError(f"{path} is damaged: {error} is missing or wrong") from None
+        size, meta_game, population = len(self.records), MetaGame.empty(self.tree), None
+        if payoffs.shape != (self.tree.num_players,) + (size,) * self.tree.num_players:
+            raise ExperimentError(f"{path} is damaged: payoffs {payoffs.shape} for {size} policies")
+        expected = jax.eval_shape(
+            lambda: self.policy_network.init_many(
+                jax.random.split(jax.random.key(0), self.tree.num_players)
+            )
+        )
+        for number, digest in enumerate(self._digests):
+            policies = _read_policies(self.folder / "policies" / _policy_file(number), digest)
+            if jax.tree.map(jnp.shape, policies) != jax.tree.map(lambda leaf: leaf.shape, expected):
+                raise ExperimentError(
+                    f"{self.folder / 'policies' / _policy_file(number)} does not hold the network "
+                    "that config.json describes"
+                )
+            # The same calls as in training, so that every rounding is the same.
+            known = payoffs[(slice(None),) + (slice(0, number + 1),) * self.tree.num_players]
+            meta_game = meta_game.add(self._tabulate(policies), payoffs=known)
+            population = population or Population.empty(
+                policies, 1 << self.config.iterations.bit_length()
+            )
+            population = population.add(policies)
+        self._last = Iteration(
+            record=self.records[-1],
+            policies=policies,
+            population=population,
+            meta_game=meta_game,
+            meta_strategy=meta_strategy,
+        )
+
+
+def create(config: RunConfig, out: str | os.PathLike | None = None) -> Experiment:
+    """A new experiment and its folder; nothing is left behind when the game cannot be loaded.
+
+    Args:
+        config: the run.
+        out: the folder, which must not exist; `experiments/<game>-<timestamp>` by default.
+    """
+    folder = Path(out) if out is not None else _default_folder(config.game)
+    with _writing(folder):
+        taken = folder.exists() or folder.is_symlink()
+    if taken:
+        raise ExperimentError(
+            f"{folder} exists already; choose another --out, or `psro resume {folder}`"
+        )
+    experiment = Experiment(folder, config)
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    with _writing(folder):
+        try:
+            aside.mkdir(parents=True)
+            _write_config(aside, config)
+            aside.rename(folder)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+        _sync_directory(folder.parent)
+    return experiment
+
+
+def load(folder: str | os.PathLike) -> Experiment:
+    """The experiment in a folder, as of its last finished iteration.
+
+    Raises:
+        ExperimentError: it is no experiment, has no finished iteration, is damaged, or was written
+            by a newer version.
+    """
+    experiment = _open(folder)
+    experiment._finished()
+    return experiment
+
+
+def run(config: RunConfig | None = None, out: str | os.PathLike | None = None) -> Experiment:
+    """Trains a new experiment to its end. See `create` for `out`."""
+    experiment = create(config or RunConfig(), out)
+    for _ in experiment.train():
+        pass
+    return experiment
+
+
+def resume(folder: str | os.PathLike, iterations: int | None = None) -> Experiment:
+    """Trains the experiment in a folder to its end, or to `iterations`; see `reopen`."""
+    experiment = reopen(folder, iterations)
+    for _ in experiment.train():
+        pass
+    return experiment
+
+
+def reopen(folder: str | os.PathLike, iterations: int | None = None) -> Experiment:
+    """The experiment in a folder, to go on with; `iterations` replaces the number in its config.
+
+    Going on gives bit for bit what a run without a stop would have given.
+    """
+    experiment = _open(folder)
+    done = len(experiment.records) - 1
+    if iterations is not None and iterations != experiment.config.iterations:
+        if iterations < done:
+            raise ExperimentError(f"{folder} has {done} iterations already, more than {iterations}")
+        experiment.config = dataclasses.replace(experiment.config, iterations=iterations)
+        with _writing(experiment.folder):
+            _write_config(experiment.folder, experiment.config)
+    if experiment.records:  # a stop between the commit and this file leaves it one row behind
+        with _writing(experiment.folder):
+            experiment._write_metrics()
+    return experiment
+
+
+def metrics_table(records: list[Record]) -> pd.DataFrame:
+    """Records as a table: a column for each number, `value_0`, `value_1`, ... for each player's."""
+    rows = []
+    for record in records:
+        row: dict[str, Any] = {}
+        for name, value in dataclasses.asdict(record).items():
+            if name == "seconds":
+                row |= {f"seconds_{part}": seconds for part, seconds in value.items()}
+            elif isinstance(value, tuple):
+                row |= {f"{name}_{p}": each for p, each in enumerate(value)}
+            elif value is None:
+                row |= {f"{name}_{p}": None for p in range(len(record.value))}
+            else:
+                row[name] = value
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _check_solvable(config: RunConfig, tree: GameTree) -> None:
+    if config.meta_solver in TWO_PLAYER_ZERO_SUM and not (
+        tree.num_players == 2 and tree.is_constant_sum
+    ):
+        kind = "a general-sum game" if tree.num_players == 2 else f"for {tree.num_players} players"
+        raise ValueError(
+            f"meta-solver {config.meta_solver} is for two-player zero-sum games and {config.game} "
+            f"is {kind}; use --meta-solver uniform"
+        )
+
+
+def _default_folder(game: str) -> Path:
+    name = re.sub(r"[^A-Za-z0-9_.=]+", "-", game).strip("-")[:80]
+    stamp = datetime.datetime.now().strftime("%Y%m%dT%H%M%S")
+    folder = Path("experiments") / f"{name}-{stamp}"
+    number = 2
+    while folder.exists():
+        folder = folder.with_name(f"{name}-{stamp}-{number}")
+        number += 1
+    return folder
+
+
+def _open(folder: str | os.PathLike) -> Experiment:
+    folder = Path(folder)
+    config = folder / "config.json"
+    try:
+        if not config.is_file():
+            what = "has no config.json" if folder.is_dir() else "does not exist"
+            raise ExperimentError(f"{folder} is no experiment: it {what}")
+        fields = json.loads(config.read_text(encoding="utf-8"))
+        version = fields["format_version"]
+    except ExperimentError:
+        raise
+    except OSError as error:
+        raise ExperimentError(f"cannot read {config}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ExperimentError(f"{config} is damaged: {_sentence(error)}") from None
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise ExperimentError(
+            f"{folder} was written in format {version}, this psro reads up to {FORMAT_VERSION}; "
+            "install a newer psro"
+        )
+    try:
+        run_config = RunConfig.from_json(fields["run"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ExperimentError(f"{config} is damaged: {_sentence(error)}") from None
+    try:
+        experiment = Experiment(folder, run_config)
+    except ValueError as error:
+        raise ExperimentError(f"the run of {folder} cannot be loaded: {error}") from None
+    experiment._restore()
+    return experiment
+
+
+def _write_config(folder: Path, config: RunConfig) -> None:
+    fields = {
+        "format_version": FORMAT_VERSION,
+        "run": dataclasses.asdict(config),
+        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+    }
+    _write(folder / "config.json", json.dumps(fields, indent=2) + "\n")
+
+
+def _record(fields: Mapping[str, Any]) -> Record:
+    return Record(
+        **{name: tuple(each) if isinstance(each, list) else each for name, each in fields.items()}
+    )
+
+
+def _policy_file(number: int) -> str:
+    return f"{number:04d}.safetensors"
+
+
+def _flatten(params: Params, prefix: str = "") -> dict[str, np.ndarray]:
+    """A nested dict of arrays as one dict, keys joined by slashes."""
+    flat = {}
+    for name, value in params.items():
+        flat |= (
+            _flatten(value, f"{prefix}{name}/")
+            if isinstance(value, dict)
+            else {prefix + name: np.asarray(value)}
+        )
+    return flat
+
+
+def _read_policies(path: Path, digest: str) -> Params:
+    tensors, info = _read_tensors(path)
+    if info["sha256"] != digest:
+        raise ExperimentError(
+            f"{path} is damaged: it is not the file that payoffs.safetensors names"
+        )
+    params: Params = {}
+    for name, value in tensors.items():
+        *above, last = name.split("/")
+        inner = params
+        for part in above:
+            inner = inner.setdefault(part, {})
+        inner[last] = jnp.asarray(value)
+    return params
+
+
+def _write_tensors(path: Path, tensors: Mapping[str, np.ndarray], info: dict[str, Any]) -> str:
+    """Writes a safetensors file whose metadata hold `info` and a SHA-256 of all; returns that."""
+    tensors = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    digest = _digest(tensors, info)
+    # One key, because safetensors writes several in no particular order.
+    metadata = {"psro": json.dumps({**info, "format_version": FORMAT_VERSION, "sha256": digest})}
+    _write(path, safetensors.numpy.save(tensors, metadata))
+    return digest
+
+
+def _read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            info = json.loads((file.metadata() or {})["psro"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        sha256 = info["sha256"]
+        content = {k: v for k, v in info.items() if k not in ("format_version", "sha256")}
+        intact = _digest(tensors, content) == sha256
+    except FileNotFoundError:
+        raise ExperimentError(f"{path} is missing") from None
+    except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise ExperimentError(f"{path} is damaged: {_sentence(error)}") from None
+    if not intact:
+        raise ExperimentError(f"{path} is damaged: its contents do not match their checksum")
+    return tensors, info
+
+
+def _digest(tensors: Mapping[str, np.ndarray], info: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(info, sort_keys=True).encode())
+    for name in sorted(tensors):
+        value = tensors[name]
+        digest.update(f"{name} {value.dtype.str} {value.shape}".encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()
+
+
+def _write(path: Path, content: bytes | str) -> None:
+    """Replaces a file in one step: a reader, or a crash, sees the old one or the new one."""
+    aside = path.with_name(f".{path.name}.tmp")
+    try:
+        with open(aside, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    _sync_directory(path.parent)
+
+
+def _sync_directory(folder: Path) -> None:
+    """Makes renames in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class _writing:
+    """Turns what the operating system says into a sentence about the folder."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind, error, traceback) -> None:
+        if isinstance(error, OSError):
+            raise ExperimentError(
+                f"cannot write to {self._folder}: {error.strerror or error}; what was saved before "
+                "is intact"
+            ) from None
+
+
+def _sentence(error: Exception) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__
+
+
+__all__ = [
+    "Experiment",
+    "ExperimentError",
+    "RunConfig",
+    "TrainingDiverged",
+    "create",
+    "load",
+    "metrics_table",
+    "reopen",
+    "resume",
+    "run",
+]

@@ -1,0 +1,64 @@
+"""The network of every policy, in Flax NNX. Batch axes lead; H hidden units, A actions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from flax.nnx.nn.recurrent import RNNCellBase
+
+Carry = jax.Array | tuple[jax.Array, ...]
+
+CELLS: dict[str, Callable[..., RNNCellBase]] = {
+    "lstm": nnx.OptimizedLSTMCell,
+    "gru": nnx.GRUCell,
+}
+"""Memory cells by name, called as `cell(in_features, hidden_features, rngs=rngs)`."""
+
+
+class RecurrentNetwork(nnx.Module):
+    """Encoder, cell and two heads. Split in three so that a sequence scans the cell alone.
+
+    The policy head starts near zero, so that an untrained policy is close to uniform.
+    """
+
+    def __init__(
+        self,
+        *,
+        observation_size: int,
+        num_actions: int,
+        hidden_size: int,
+        cell: str,
+        rngs: nnx.Rngs,
+    ):
+        if cell not in CELLS:
+            raise ValueError(f"unknown cell {cell!r}; known: {', '.join(CELLS)}")
+        self.num_actions = num_actions
+        self.hidden_size = hidden_size
+        self.encoder = nnx.Linear(observation_size + num_actions, hidden_size, rngs=rngs)
+        self.cell = CELLS[cell](hidden_size, hidden_size, rngs=rngs)
+        self.policy_head = nnx.Linear(
+            hidden_size, num_actions, kernel_init=nnx.initializers.normal(0.01), rngs=rngs
+        )
+        self.value_head = nnx.Linear(hidden_size, 1, rngs=rngs)
+
+    def initial_carry(self, batch_shape: tuple[int, ...]) -> Carry:
+        """The carry at the start of an episode: zeros, leaves `[*batch_shape, H]`."""
+        shape = (*batch_shape, self.hidden_size)
+        return self.cell.initialize_carry(shape, rngs=nnx.Rngs(0))
+
+    def encode(self, observation: jax.Array, last_action: jax.Array) -> jax.Array:
+        """Features `[..., H]` of what a player sees and what it did last (-1 for nothing)."""
+        last = jax.nn.one_hot(last_action, self.num_actions)
+        return nnx.relu(self.encoder(jnp.concatenate([observation, last], axis=-1)))
+
+    def remember(self, features: jax.Array, carry: Carry) -> tuple[jax.Array, Carry]:
+        """One step of the cell: memory `[..., H]` and the next carry."""
+        carry, memory = self.cell(carry, features)
+        return memory, carry
+
+    def heads(self, memory: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Logits `[..., A]` (illegal actions not yet masked) and value `[...]`."""
+        return self.policy_head(memory), self.value_head(memory)[..., 0]

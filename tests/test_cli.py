@@ -1,0 +1,547 @@
+"""The command `psro`: in this process where possible, as a process where it is about processes."""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import games
+import psro
+from psro import cli, experiment
+from psro.oracles import Results
+
+COMMAND = str(Path(sys.executable).with_name("psro"))
+TINY = [  # as in test_experiment.py, so that the compiled code is shared through the cache
+    *("--game", "kuhn_poker", "--hidden-size", "8", "--ppo.decisions", "2048"),
+    *("--ppo.num-envs", "32", "--ppo.num-strata", "4", "--ppo.rollout-length", "8"),
+    *("--ppo.sequence-length", "4", "--ppo.num-minibatches", "2", "--ppo.epochs", "2"),
+    *("--ppo.learning-rate", "0.03"),
+]
+LONG = 63  # iterations of a run that is to be stopped; the populations' capacity is 64
+
+
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory):
+    """Folders of two short runs that differ in their seed."""
+    root = tmp_path_factory.mktemp("seeds")
+    folders = [root / f"seed{seed}" for seed in range(2)]
+    for seed, folder in enumerate(folders):
+        cli.main(["run", *TINY, "--iterations", "5", "--seed", str(seed), "--out", str(folder)])
+    return folders
+
+
+@pytest.fixture
+def copy(seeds, tmp_path):
+    return shutil.copytree(seeds[0], tmp_path / "copy")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """A long run by the real command: its folder, what it printed, and its seconds."""
+    folder = tmp_path_factory.mktemp("uninterrupted") / "run"
+    began = time.monotonic()
+    done = command("run", *TINY, "--iterations", LONG, "--out", folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    return folder, done.stdout, time.monotonic() - began
+
+
+class Untrained:
+    """An oracle with nothing to compile: its best responses are the fresh networks."""
+
+    def __init__(self, game, policy, config):
+        pass
+
+    def __call__(self, key, jobs):
+        none = np.zeros(len(jobs.player), int)
+        return Results(
+            params=jobs.initial, decisions=none, episodes=none, diverged=none > 0, metrics={}
+        )
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    monkeypatch.setitem(experiment.ORACLES, "ppo", Untrained)
+
+
+def psro_main(capsys, *arguments):
+    """Exit code, standard output and standard error of the command in this process."""
+    capsys.readouterr()
+    code = 0
+    try:
+        cli.main([str(each) for each in arguments])
+    except SystemExit as end:
+        code = end.code
+    except KeyboardInterrupt:  # which would stop pytest itself
+        pytest.fail("the interrupt came out of main: Python would print a traceback")
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def assert_refused(result):
+    """Exit code 2 and one sentence of ours, or the usage in the box that tyro draws; returned."""
+    code, _, err = result
+    assert code == 2
+    assert "Traceback" not in err and "__tyro" not in err
+    if "For full helptext" in err:
+        err = re.sub("\x1b\\[[0-9;]*m|[─-╿]|-{9,}", " ", err)  # colours and the box
+        err = " ".join(err.split())  # without its line breaks
+    else:
+        assert err.startswith("psro: ") and err.endswith("\n") and err.count("\n") == 1
+    assert len(err) > 20
+    return err
+
+
+def command(*arguments, **options):
+    """The finished process of the real command."""
+    return subprocess.run(
+        [COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=200, **options
+    )
+
+
+def start(*arguments, prelude="", **options):
+    """The real command as a process that SIGINT interrupts, which it does not in a shell's
+    background; `prelude` is Python that runs before it, in the same process."""
+    code = (
+        f"import os, resource, signal; signal.signal(signal.SIGINT, signal.SIG_DFL); {prelude}\n"
+        f"os.execv({COMMAND!r}, {[COMMAND, *map(str, arguments)]!r})"
+    )
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
+    return subprocess.Popen([sys.executable, "-c", code], **options)
+
+
+def outcome(folder):
+    """All that a run leaves, bit for bit, but for wall times and the picture of the curve."""
+    loaded = psro.load(folder)
+    metrics = pd.read_csv(folder / "metrics.csv", dtype=str)  # as text: every digit counts
+    return (
+        loaded.config,
+        sorted({path.name for path in folder.iterdir()} - {"exploitability.png"}),
+        {path.name: path.read_bytes() for path in (folder / "policies").iterdir()},
+        loaded.payoffs.tobytes(),
+        [each.tobytes() for each in loaded.meta_strategy],
+        metrics.loc[:, ~metrics.columns.str.startswith("seconds_")].to_csv(),
+    )
+
+
+# What works
+
+
+def test_run_makes_a_folder(seeds):
+    for seed, folder in enumerate(seeds):
+        loaded = psro.load(folder)
+        assert loaded.config.seed == seed
+        assert loaded.config.ppo.decisions == 2048 and loaded.config.ppo.learning_rate == 0.03
+        assert len(loaded.records) == 6
+        assert (folder / "exploitability.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_run_prints_every_iteration(uninterrupted):
+    folder, out, _ = uninterrupted
+    records = psro.load(folder).records
+    printed = [line.split()[:2] for line in out.splitlines() if line[:9].strip().isdigit()]
+    assert printed == [[str(r.iteration), f"{r.exploitability:.6f}"] for r in records]
+    assert f"psro eval {folder}" in out
+
+
+def test_run_chooses_a_folder(capsys, tmp_path, monkeypatch, untrained):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = psro_main(capsys, "run", "--game", "matrix_rps", "--iterations", 1)
+    (folder,) = Path("experiments").iterdir()
+    assert (code, err) == (0, "")
+    assert folder.name.startswith("matrix_rps-") and str(folder) in out
+    assert len(psro.load(folder).records) == 2
+
+
+def test_resume_goes_on(capsys, copy):
+    code, out, err = psro_main(capsys, "resume", copy)
+    assert (code, err) == (0, "") and "all of its 5 iterations" in out
+    code, out, err = psro_main(capsys, "resume", copy, "--iterations", 6)
+    assert (code, err) == (0, "") and "after 6 iterations" in out
+    assert len(psro.load(copy).records) == 7
+
+
+def test_resume_draws_the_picture_that_a_kill_prevented(capsys, copy):
+    (copy / "exploitability.png").unlink()
+    assert psro_main(capsys, "resume", copy)[0] == 0
+    assert (copy / "exploitability.png").exists()
+
+
+def test_eval_prints_one_json_object(capsys, seeds):
+    code, out, err = psro_main(capsys, "eval", seeds[0], "--json")
+    assert (code, err) == (0, "") and out.count("\n") == 1
+    printed, loaded = json.loads(out), psro.load(seeds[0])
+    measured = loaded.measure()
+    assert printed["game"] == "kuhn_poker" and printed["iteration"] == 5
+    assert printed["exploitability"] == measured.exploitability
+    assert printed["nash_conv"] == measured.nash_conv
+    assert printed["value"] == measured.value.tolist()
+    assert printed["meta_strategy"] == [each.tolist() for each in loaded.meta_strategy]
+    assert printed["payoffs"] == loaded.payoffs.tolist()
+    # The mixture of iteration 0 was its only policy.
+    assert printed["policy_exploitability"][0] == pytest.approx(loaded.records[0].exploitability)
+
+
+def test_eval_prints_tables(capsys, seeds):
+    code, out, err = psro_main(capsys, "eval", seeds[0])
+    loaded = psro.load(seeds[0])
+    assert (code, err) == (0, "")
+    assert f"{loaded.exploitability():.6f}" in out
+    assert all(f"{payoff:+.4f}" in out for payoff in loaded.payoffs[0].flat)
+
+
+def test_eval_of_many_policies_prints_those_of_most_weight(capsys, uninterrupted):
+    folder, *_ = uninterrupted
+    code, out, err = psro_main(capsys, "eval", folder)
+    assert (code, err) == (0, "") and "12 of most weight" in out
+    assert max(map(len, out.splitlines())) < 200
+
+
+def test_eval_of_three_players(capsys, tmp_path, untrained):
+    game = "kuhn_poker(players=3)"
+    arguments = ["--game", game, "--iterations", 1, "--meta-solver", "uniform", "--hidden-size", 4]
+    assert psro_main(capsys, "run", *arguments, "--out", tmp_path / "run")[0] == 0
+    code, out, err = psro_main(capsys, "eval", tmp_path / "run")
+    assert (code, err) == (0, "")
+    assert game in out and "(3, 2, 2, 2)" in out
+
+
+@pytest.mark.parametrize("axis", ["iterations", "decisions", "seconds"])
+@pytest.mark.parametrize(("ending", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
+def test_plot_writes_a_picture(capsys, seeds, tmp_path, axis, ending, start):
+    path = tmp_path / f"figure.{ending}"
+    code, out, err = psro_main(capsys, "plot", *seeds, "--out", path, "--x", axis)
+    assert (code, out, err) == (0, f"{path}\n", "")
+    assert path.read_bytes().startswith(start) and path.stat().st_size > 5000
+
+
+def test_games_lists_sizes(capsys):
+    code, out, err = psro_main(capsys, "games")
+    assert (code, err) == (0, "")
+    assert all(name in out for name in games.GAMES)
+    code, out, err = psro_main(capsys, "games", "kuhn_poker(players=3)", "kuhn_poker")
+    assert (code, err) == (0, "")
+    tree = games.load("kuhn_poker")
+    assert all(str(n) in out for n in (tree.num_histories, tree.num_terminals)) and "6 + 6" in out
+
+
+@pytest.mark.parametrize("subcommand", ["", "run", "resume", "eval", "plot", "games"])
+def test_help(capsys, subcommand):
+    code, out, err = psro_main(capsys, *subcommand.split(), "--help")
+    assert (code, err) == (0, "")
+    for word in {"": ["run", "resume", "eval", "plot", "games"],
+                 "run": ["--game", "--ppo.clip", "--meta-solver", "nash", "lstm"],
+                 "plot": ["--x", "decisions"]}.get(subcommand, []):  # fmt: skip
+        assert word in out
+
+
+def test_the_real_command(seeds):
+    done = command("eval", seeds[0], "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["exploitability"] == psro.load(seeds[0]).exploitability()
+    done = command("run", "--game", "kuhn_pokr")
+    assert_refused((done.returncode, done.stdout, done.stderr))
+
+
+@pytest.mark.parametrize("arguments", [["eval", "--json"], ["games", "kuhn_poker"]])
+def test_a_reader_that_has_seen_enough(seeds, arguments):
+    process = start(*arguments, *seeds[:1] * (arguments[0] == "eval"))
+    process.stdout.close()  # as `| head` does
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait(60) == 0
+
+
+def test_a_run_whose_reader_has_seen_enough(tmp_path):
+    process = start("run", *TINY, "--iterations", 5, "--out", tmp_path / "run")
+    process.stdout.readline()
+    process.stdout.close()
+    process.stderr.read()
+    process.stderr.close()
+    # It may go on without its reader or stop, but not stop and claim to have succeeded.
+    if process.wait(60) == 0:
+        assert len(psro.load(tmp_path / "run").records) == 6
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--game", "kuhn_pokr"], "kuhn_poker"),
+        (["--game", "no such game"], "no"),
+        (["--game", ""], "game"),
+        (["--game", "kuhn_poker(cards=7)"], "kuhn_poker"),
+        (["--game", "kuhn_poker(players=99)"], "kuhn_poker"),
+        (["--game", "kuhn_poker("], "kuhn_poker"),
+        (["--game", "mfg_crowd_modelling"], "mean-field"),
+        (["--game", "leduc_poker", "--max-histories", "10"], "10"),
+        (["--game", "chess", "--max-histories", "1000"], "1,000"),
+        (["--game", "kuhn_poker(players=3)"], "uniform"),
+        (["--game", "tiny_bridge_2p"], "uniform"),
+        (["--game"], "--game"),
+        (["--cell", "transformer"], "lstm"),
+        (["--cell", "ltsm"], "lstm"),
+        (["--oracle", "dqn"], "ppo"),
+        (["--meta-solver", "nahs"], "nash"),
+        (["--observation", "pixels"], "information_state"),
+        (["--hidden-size", "0"], "hidden_size"),
+        (["--iterations", "0"], "iterations"),
+        (["--iterations", "many"], "many"),
+        (["--iterations", "2.5"], "2.5"),
+        (["--seed", "-1"], "-1"),
+        (["--seed", "4294967296"], "4294967296"),
+        (["--max-histories", "0"], "max_histories"),
+        (["--ppo.clip", "-1"], "clip"),
+        (["--ppo.num-minibatches", "3"], "num_minibatches"),
+        (["--ppo.num-strata", "5"], "num_strata"),
+        (["--ppo.sequence-length", "5"], "sequence_length"),
+        (["--ppo.decisions", "0"], "decisions"),
+        (["--ppo.gamma", "1.5"], "gamma"),
+        (["--ppo.learning-rate", "fast"], "fast"),
+        (["--ppo.learning-rate", "nan"], "learning_rate"),
+        (["--nonsense", "1"], "nonsense"),
+        (["kuhn_poker"], "kuhn_poker"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_run_refuses(capsys, tmp_path, monkeypatch, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    result = psro_main(capsys, "run", *arguments)
+    assert says in assert_refused(result)
+    assert result[1] == ""
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["train"],
+        ["--nonsense"],
+        ["eval"],
+        ["resume"],
+        ["plot"],
+        ["plot", "missing"],
+        ["plot", "file"],
+        ["eval", "missing"],
+        ["eval", "file"],
+        ["eval", "empty"],
+        ["eval", "missing", "--json"],
+        ["eval", "empty", "empty"],
+        ["resume", "missing"],
+        ["resume", "file"],
+        ["resume", "empty"],
+        ["games", "kuhn_pokr"],
+        ["games", "leduc_poker", "--max-histories", "10"],
+        ["games", "kuhn_poker", "--observation", "pixels"],
+        ["run", "--out", "empty"],
+        ["run", "--out", "file"],
+        ["run", "--out", "file/run"],
+        ["run", "--out", "x" * 300],
+        ["eval", "x" * 300],
+        ["plot", "x" * 300],
+        ["run", "--out", ""],
+    ],
+    ids=lambda arguments: " ".join(arguments)[:40],
+)
+def test_everything_refuses(capsys, tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("no folder")
+    Path("empty").mkdir()
+    result = psro_main(capsys, *arguments)
+    assert_refused(result)
+    assert result[1] == ""
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["empty", "file"]
+    assert Path("file").read_text() == "no folder"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["plot", "--out", "a.gif"],
+        ["plot", "--out", "no/a.png"],
+        ["plot", "--x", "days"],
+        ["plot", "missing"],
+        ["resume", "--iterations", "2"],
+        ["resume", "--iterations", "0"],
+        ["resume", "--iterations", "-1"],
+    ],
+    ids=" ".join,
+)
+def test_what_a_good_folder_is_not_asked_for(capsys, copy, monkeypatch, arguments):
+    monkeypatch.chdir(copy.parent)
+    before = outcome(copy)
+    assert_refused(psro_main(capsys, *arguments, copy))
+    assert outcome(copy) == before
+    assert [path.name for path in copy.parent.iterdir()] == ["copy"]
+
+
+@pytest.mark.parametrize("subcommand", ["eval", "resume", "plot"])
+@pytest.mark.parametrize("damage", ["config", "policy", "newer format", "metrics", "game"])
+def test_a_damaged_folder(capsys, copy, monkeypatch, subcommand, damage):
+    monkeypatch.chdir(copy.parent)
+    path = copy / {"policy": "policies/0003.safetensors", "metrics": "metrics.csv"}.get(
+        damage, "config.json"
+    )
+    if damage in ("newer format", "game"):
+        fields = json.loads(path.read_text())
+        if damage == "game":
+            fields["run"]["game"] = "kuhn_pokr"
+        else:
+            fields["format_version"] = 99
+        path.write_text(json.dumps(fields))
+    else:
+        os.truncate(path, 40)  # in the middle of the first thing that it says
+    result = psro_main(capsys, subcommand, copy)
+    # Each reads no more than it needs; `resume` writes the metrics again.
+    needed = {
+        "eval": {"config", "policy", "newer format", "game"},
+        "resume": {"config", "policy", "newer format", "game"},
+        "plot": {"config", "metrics", "newer format"},
+    }
+    if damage in needed[subcommand]:
+        assert str(copy) in assert_refused(result)
+    else:
+        assert result[0] == 0
+
+
+def test_run_into_an_experiment(capsys, copy):
+    before = outcome(copy)
+    assert f"psro resume {copy}" in assert_refused(
+        psro_main(capsys, "run", *TINY, "--iterations", 5, "--out", copy)
+    )
+    assert outcome(copy) == before
+
+
+@pytest.mark.slow
+def test_training_that_diverges(capsys, tmp_path):
+    arguments = [*TINY, "--iterations", 5, "--ppo.learning-rate", "1e30"]  # the last one counts
+    result = psro_main(capsys, "run", *arguments, "--out", tmp_path / "run")
+    sentence = assert_refused(result)
+    assert "diverged in iteration 1" in sentence and str(tmp_path / "run") in sentence
+    assert len(psro.load(tmp_path / "run").records) == 1
+
+
+# Stopping
+
+
+def test_interrupted_before_there_is_anything_to_save(capsys, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiment, "create", interrupted)
+    code, _, err = psro_main(capsys, "run", *TINY, "--out", tmp_path / "run")
+    assert code == 130 and "Traceback" not in err
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_that_is_swallowed_stops_the_run_all_the_same(capsys, tmp_path, monkeypatch):
+    # Python drops what is raised in a callback of its garbage collector, and JAX has one.
+    class Callback:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    class Interrupted(Untrained):
+        def __call__(self, key, jobs):
+            Callback()
+            return super().__call__(key, jobs)
+
+    monkeypatch.setitem(experiment.ORACLES, "ppo", Interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        arguments = ["--game", "matrix_rps", "--iterations", 9, "--out", tmp_path / "run"]
+        code, _, err = psro_main(capsys, "run", *arguments)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert code == 130 and "psro resume" in err
+    assert len(psro.load(tmp_path / "run").records) <= 2
+
+
+def test_control_c(capsys, uninterrupted, tmp_path):
+    folder = tmp_path / "run"
+    process = start("run", *TINY, "--iterations", LONG, "--out", folder)
+    for line in process.stdout:
+        if line.split()[:1] == ["1"]:
+            break
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"psro resume {folder}" in err and "Traceback" not in err
+    last = psro.load(folder).records[-1].iteration
+    assert 1 <= last < LONG and f"up to iteration {last};" in err
+    assert psro_main(capsys, "resume", folder)[0] == 0
+    assert outcome(folder) == outcome(uninterrupted[0])
+
+
+def test_control_c_before_the_first_iteration(uninterrupted, tmp_path):
+    folder = tmp_path / "run"
+    process = start("run", *TINY, "--iterations", LONG, "--out", folder)
+    for line in process.stdout:
+        if line.strip() == str(folder):  # printed when training begins, which starts by compiling
+            break
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"psro resume {folder}" in err and "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_a_file_that_may_not_grow(capsys, uninterrupted, tmp_path):
+    # A real error of the operating system: files are limited to 16 kB, which the table of payoffs
+    # and records exceeds in the middle of the run. Nothing is put into the shared cache meanwhile.
+    folder = tmp_path / "run"
+    process = start(
+        *("run", *TINY, "--iterations", LONG, "--out", folder),
+        prelude="resource.setrlimit(resource.RLIMIT_FSIZE, (16384, 16384))",
+        env=os.environ | {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "1000"},
+    )
+    out, err = process.communicate(timeout=200)
+    assert str(folder) in assert_refused((process.returncode, out, err))
+    printed = [line.split()[0] for line in out.splitlines() if line[:9].strip().isdigit()]
+    assert len(psro.load(folder).records) == len(printed) > 5
+    assert psro_main(capsys, "resume", folder)[0] == 0
+    assert outcome(folder) == outcome(uninterrupted[0])
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.slow)])
+def test_killed_at_random_moments(uninterrupted, tmp_path, kills):
+    expected, _, seconds = uninterrupted
+    folder, moments = tmp_path / "run", random.Random(kills)
+    commit = folder / "payoffs.safetensors"
+
+    def go_on(**options):
+        if (folder / "config.json").exists():
+            return start("resume", folder, **options)
+        return start("run", *TINY, "--iterations", LONG, "--out", folder, **options)
+
+    for kill in range(kills):
+        before = commit.stat().st_ino if commit.exists() else None
+        process = go_on(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if kill % 2:  # any moment; most of a short run is importing and compiling
+            time.sleep(moments.uniform(0, seconds))
+        else:  # a moment amid the iterations
+            while process.poll() is None and (
+                not commit.exists() or commit.stat().st_ino == before
+            ):
+                time.sleep(0.001)
+            time.sleep(moments.uniform(0, 0.2))
+        process.kill()
+        process.wait(60)
+        if commit.exists():
+            psro.load(folder)
+    process = go_on()
+    _, err = process.communicate(timeout=200)
+    assert (process.returncode, err) == (0, "")
+    assert outcome(folder) == outcome(expected)

@@ -1,0 +1,297 @@
+"""Meta-solvers: a contract for all of them, and for `nash` the certificate that it promises."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from psro.meta_solvers import META_SOLVERS, TWO_PLAYER_ZERO_SUM, MetaSolverError, nash, regrets
+
+
+def zero_sum(row) -> np.ndarray:
+    """`[2, K_0, K_1]` from the row player's payoffs."""
+    row = np.asarray(row, float)
+    return np.stack([row, -row])
+
+
+def assert_equilibrium(payoffs: np.ndarray, strategies: list[np.ndarray]) -> None:
+    """Distributions from which nobody gains; the gains are written out here, not called."""
+    scale = max(1.0, np.abs(payoffs).max())
+    row, column = strategies
+    assert row.shape == (payoffs.shape[1],) and column.shape == (payoffs.shape[2],)
+    for strategy in strategies:
+        assert (strategy >= 0).all()
+        assert strategy.sum() == pytest.approx(1, abs=1e-12)
+    assert (payoffs[0] @ column).max() - row @ payoffs[0] @ column <= 1e-9 * scale
+    assert (row @ payoffs[1]).max() - row @ payoffs[1] @ column <= 1e-9 * scale
+
+
+def value(row) -> float:
+    payoffs = zero_sum(row)
+    strategies = nash(payoffs)
+    assert_equilibrium(payoffs, strategies)
+    return strategies[0] @ payoffs[0] @ strategies[1]
+
+
+# The contract
+
+
+@pytest.mark.parametrize("solver", META_SOLVERS)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 4), (3, 1), (2, 2), (5, 3), (12, 12), (2, 3, 4)])
+def test_one_distribution_per_player(solver, shape):
+    if solver in TWO_PLAYER_ZERO_SUM and len(shape) != 2:
+        pytest.skip("for two players")
+    generator = np.random.default_rng(sum(shape))
+    payoffs = generator.normal(size=(len(shape), *shape))
+    if len(shape) == 2:
+        payoffs[1] = -payoffs[0]
+    before = payoffs.copy()
+    strategies = META_SOLVERS[solver](payoffs)
+    assert isinstance(strategies, list)
+    assert [each.shape for each in strategies] == [(size,) for size in shape]
+    for strategy in strategies:
+        assert strategy.dtype == np.float64
+        assert (strategy >= 0).all()
+        assert strategy.sum() == pytest.approx(1, abs=1e-12)
+    np.testing.assert_array_equal(payoffs, before)
+
+
+@pytest.mark.parametrize("solver", META_SOLVERS)
+def test_solving_twice_gives_the_same(solver):
+    """A resumed run must take the same path; ties make several equilibria possible."""
+    payoffs = zero_sum(np.random.default_rng(0).integers(-1, 2, size=(8, 8)))
+    for first, second in zip(*(META_SOLVERS[solver](payoffs) for _ in range(2)), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_every_solver_is_registered_under_its_own_name():
+    assert META_SOLVERS.keys() >= {"nash", "uniform"}
+    assert set(META_SOLVERS) >= TWO_PLAYER_ZERO_SUM
+    assert all(name == solver.__name__ for name, solver in META_SOLVERS.items())
+
+
+def test_uniform_is_uniform():
+    for strategy in META_SOLVERS["uniform"](np.zeros((3, 2, 5, 1))):
+        assert len(set(strategy)) == 1
+
+
+# The certificate of nash
+
+
+SHAPES = [(1, 1), (1, 7), (7, 1), (2, 2), (3, 3), (3, 8), (20, 20), (60, 9), (60, 60)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("seed", range(4))
+def test_nobody_gains_in_gaussian_games(shape, seed):
+    payoffs = zero_sum(np.random.default_rng(seed).normal(size=shape))
+    assert_equilibrium(payoffs, nash(payoffs))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("seed", range(4))
+def test_nobody_gains_where_payoffs_tie(shape, seed):
+    """Integers in [-2, 2]: degenerate programs, many equilibria."""
+    payoffs = zero_sum(np.random.default_rng(seed).integers(-2, 3, size=shape))
+    assert_equilibrium(payoffs, nash(payoffs))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_no_3_by_3_game_is_missed(seed):
+    """Where nashpy's support enumeration finds nothing for about one in eight."""
+    payoffs = zero_sum(np.random.default_rng(seed).normal(size=(3, 3)))
+    assert_equilibrium(payoffs, nash(payoffs))
+
+
+def with_near_duplicates(size: int, noise: float, seed: int, *, integers: bool) -> np.ndarray:
+    """A population that repeats itself: every policy comes back a little changed."""
+    generator = np.random.default_rng(seed)
+    row = generator.normal(size=(size, size))
+    if integers:
+        row = generator.integers(-2, 3, size=(size, size)).astype(float)
+    row = np.vstack([row, row + noise * generator.normal(size=row.shape)])
+    return np.hstack([row, row + noise * generator.normal(size=row.shape)])
+
+
+@pytest.mark.parametrize("size", [1, 3, 20])
+@pytest.mark.parametrize("noise", [0, 1e-12, 1e-10, 1e-5, 1e-4, 1e-3])
+@pytest.mark.parametrize("integers", [True, False])
+@pytest.mark.parametrize("seed", range(3))
+def test_nobody_gains_among_near_duplicates(size, noise, integers, seed):
+    payoffs = zero_sum(with_near_duplicates(size, noise, seed, integers=integers))
+    assert_equilibrium(payoffs, nash(payoffs))
+
+
+@pytest.mark.parametrize("size", [3, 8])
+@pytest.mark.parametrize("noise", [1e-9, 1e-8, 1e-7, 1e-6])
+@pytest.mark.parametrize("seed", range(5))
+def test_differences_of_the_solver_s_own_tolerance(size, noise, seed):
+    """HiGHS stops within 1e-7, so here an uncorrected answer would leave a gain."""
+    payoffs = zero_sum(with_near_duplicates(size, noise, seed, integers=False))
+    assert_equilibrium(payoffs, nash(payoffs))
+
+
+def test_a_population_that_repeats_itself_to_a_few_parts_in_ten_million():
+    """Two policies each, both found again: 4 x 4, and the supports are not those HiGHS reports."""
+    row = np.tile([[-1.0, -1.0], [-2.0, 2.0]], (2, 2))
+    row += 1e-7 * np.array([[0, 0, -1, -7], [0, 0, 1, -2], [-1, -4, 0, 3], [-4, 6, 4, 3]])
+    payoffs = zero_sum(row)
+    assert_equilibrium(payoffs, nash(payoffs))
+
+
+@pytest.mark.parametrize("rank", [1, 2, 5])
+@pytest.mark.parametrize("antisymmetric", [True, False])
+@pytest.mark.parametrize("seed", range(3))
+def test_nobody_gains_in_tables_of_low_rank(rank, antisymmetric, seed):
+    """Real meta-games are nearly so: a few skills, and a cycle (Czarnecki et al. 2020,
+    "Real World Games Look Like Spinning Tops")."""
+    generator = np.random.default_rng(seed)
+    row = generator.normal(size=(40, rank)) @ generator.normal(size=(rank, 40))
+    if antisymmetric:
+        row = row - row.T
+    payoffs = zero_sum(row)
+    assert_equilibrium(payoffs, nash(payoffs))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_nobody_gains_while_a_population_grows_towards_a_point(seed):
+    """Policies of iteration k differ from the limit by 2^-k, as under fictitious play."""
+    generator = np.random.default_rng(seed)
+    game = generator.normal(size=(6, 6))
+    rows, columns = (
+        generator.dirichlet(np.ones(6)) + 0.5 ** np.arange(30)[:, None] * generator.normal(size=6)
+        for _ in range(2)
+    )
+    for k in (1, 2, 5, 10, 20, 30):
+        payoffs = zero_sum(rows[:k] @ game @ columns[:k].T)
+        assert_equilibrium(payoffs, nash(payoffs))
+
+
+def test_a_game_without_any_difference():
+    for row in (np.zeros((4, 6)), np.full((3, 3), -2.5)):
+        assert_equilibrium(zero_sum(row), nash(zero_sum(row)))
+
+
+# Known values
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize(
+    "row, expected",
+    [
+        ([[0, -1, 1], [1, 0, -1], [-1, 1, 0]], 0),  # rock, paper, scissors
+        ([[1, -1], [-1, 1]], 0),  # matching pennies
+        ([[3, -1], [-1, 1]], 1 / 3),  # (ad - bc) / (a + d - b - c)
+        ([[2, 5], [1, 9]], 2),  # a saddle point
+        ([[4], [7], [-1]], 7),
+        ([[4, 7, -1]], -1),
+        (np.diag([1.0, 2.0, 4.0]), 4 / 7),  # 1 / sum(1 / d)
+        (np.diag(np.arange(1.0, 13.0)), 1 / (1 / np.arange(1.0, 13.0)).sum()),
+    ],
+)
+def test_known_games_have_their_value(row, expected, scale):
+    assert value(scale * np.asarray(row, float)) == pytest.approx(
+        scale * expected, abs=1e-9 * scale
+    )
+
+
+def test_rock_paper_scissors_is_played_evenly():
+    """The only equilibrium, so here strategies may be compared."""
+    for strategy in nash(zero_sum([[0, -1, 1], [1, 0, -1], [-1, 1, 0]])):
+        np.testing.assert_allclose(strategy, 1 / 3, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_random_2_by_2_games_have_the_textbook_value(seed):
+    (a, b), (c, d) = row = np.random.default_rng(seed).normal(size=(2, 2))
+    pure = row.min(axis=1).max(), row.max(axis=0).min()
+    expected = pure[0] if pure[0] == pure[1] else (a * d - b * c) / (a + d - b - c)
+    assert value(row) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e6])
+@pytest.mark.parametrize("seed", range(3))
+def test_units_of_payoff_do_not_matter(factor, seed):
+    """The same relative regret in small units, where the absolute limit would forgive anything."""
+    row = np.random.default_rng(seed).normal(size=(10, 12))
+    payoffs = factor * zero_sum(row)
+    strategies = nash(payoffs)
+    assert regrets(payoffs, strategies).max() <= 1e-9 * factor * np.abs(row).max()
+    assert value(factor * row) == pytest.approx(factor * value(row), rel=1e-8)
+
+
+@pytest.mark.parametrize("total", [-3.0, 20.0, 1e4])
+def test_a_constant_sum_is_as_good_as_zero(total):
+    payoffs = zero_sum(np.random.default_rng(1).normal(size=(6, 8)))
+    shifted = payoffs + total / 2
+    strategies = nash(shifted)
+    assert_equilibrium(shifted, strategies)
+    # the same game, so the same certificate without the shift
+    assert regrets(payoffs, strategies).max() <= 1e-9 * max(1.0, abs(total))
+    lopsided = payoffs + np.array([total, 0.0])[:, None, None]  # all of it to one player
+    assert_equilibrium(lopsided, nash(lopsided))
+
+
+# What nash refuses
+
+
+@pytest.mark.parametrize(
+    "payoffs, words",
+    [
+        (np.zeros((3, 2, 2, 2)), ["two players", "3", "uniform"]),
+        ([[[2, 0], [0, 1]], [[1, 0], [0, 2]]], ["zero-sum", "uniform", "from 0 to 3"]),
+        (np.full((2, 3, 3), np.nan), ["finite"]),
+        ([[[np.nan, 0], [0, 1]], [[0, 0], [0, -1]]], ["finite"]),
+    ],
+    ids=["three players", "battle of the sexes", "all NaN", "one NaN"],
+)
+def test_what_nash_cannot_solve_is_refused_in_a_sentence(payoffs, words):
+    with pytest.raises(MetaSolverError) as caught:
+        nash(np.asarray(payoffs, float))
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+def test_infinite_payoffs_are_refused():
+    with pytest.raises(MetaSolverError, match="finite"):
+        nash(zero_sum([[np.inf, 0], [0, 1]]))
+
+
+# Regrets
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 4), (2, 3, 4), (2, 1, 3), (2, 2, 2, 3)])
+@pytest.mark.parametrize("seed", range(3))
+def test_regrets_are_those_of_brute_force(shape, seed):
+    """Expected payoffs cell by cell, with each player's strategy replaced by each pure one."""
+    generator = np.random.default_rng(seed)
+    payoffs = generator.normal(size=(len(shape), *shape))
+    strategies = [generator.dirichlet(np.ones(size)) for size in shape]
+
+    def expected(player, profile):
+        return sum(
+            np.prod([s[k] for s, k in zip(profile, cell, strict=True)]) * payoffs[(player, *cell)]
+            for cell in itertools.product(*map(range, shape))
+        )
+
+    gains = []
+    for player, size in enumerate(shape):
+        deviations = [
+            expected(player, [*strategies[:player], pure, *strategies[player + 1 :]])
+            for pure in np.eye(size)
+        ]
+        gains.append(max(deviations) - expected(player, strategies))
+    np.testing.assert_allclose(regrets(payoffs, strategies), gains, atol=1e-12)
+
+
+def test_a_pure_equilibrium_has_no_regret():
+    """Prisoner's dilemma: both defect, though both would rather not."""
+    payoffs = np.array([[[3, 0], [5, 1]], [[3, 5], [0, 1]]], float)
+    cooperate, defect = np.eye(2)
+    np.testing.assert_array_equal(regrets(payoffs, [defect, defect]), [0, 0])
+    np.testing.assert_array_equal(regrets(payoffs, [cooperate, cooperate]), [2, 2])
+    np.testing.assert_array_equal(regrets(payoffs, [cooperate, defect]), [1, 0])

@@ -1,0 +1,166 @@
+"""Acting, training and tabulating must be the same policy."""
+
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from probes import begin, opinionated, policy_for
+
+import games
+from games.tree_game import TreeGame
+from psro.networks import CELLS
+from psro.policy import Tabulator, log_probabilities
+from psro.rollout import Rollout
+
+NAMES = ["kuhn_poker", "leduc_poker", "kuhn_poker(players=3)"]
+
+
+def path_to(player, info_state):
+    """The player's info states on the way to one, first to last."""
+    path = [info_state]
+    while player.parent_info_state[path[0]] >= 0:
+        path.insert(0, int(player.parent_info_state[path[0]]))
+    return path
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("name", NAMES)
+def test_stepping_down_a_path_gives_the_tabulated_policy(name, cell):
+    tree = games.load(name)
+    policy = policy_for(tree, cell=cell)
+    params = opinionated(policy, 1, tree.num_players)
+    tabulate = Tabulator(policy, tree, block_size=5)  # several blocks a level, some not full
+    behaviours, values = tabulate(params), tabulate.values(params)
+    step = jax.jit(policy.__call__)
+    rng = np.random.default_rng(0)
+    for seat, player in enumerate(tree.players):
+        mine = jax.tree.map(lambda leaf, seat=seat: leaf[seat], params)
+        for info_state in rng.choice(player.num_info_states, 12):
+            carry = policy.initial_carry()
+            for each in path_to(player, info_state):
+                logits, value, carry = step(
+                    mine, player.observation[each], player.previous_action[each], carry
+                )
+            log_pi = log_probabilities(logits, player.legal[each])
+            own = slice(*player.first_sequence[each : each + 2])
+            np.testing.assert_allclose(
+                np.exp(log_pi)[player.action[own]], behaviours[seat][own], atol=1e-5
+            )
+            np.testing.assert_allclose(value, values[seat][each], atol=1e-5)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("name", NAMES)
+def test_rollout_training_pass_and_table_agree(name, cell):
+    """What a learner acted on, in games with resets in the middle of sequences, gives the same
+    log-probabilities and values when unrolled from the stored carries, and stands in the table."""
+    tree = games.load(name)
+    game = TreeGame(tree)
+    policy = policy_for(tree, cell=cell)
+    params = opinionated(policy, 2, tree.num_players)
+    tabulate = Tabulator(policy, tree)
+    behaviours, values = tabulate(params), tabulate.values(params)
+    rollout = Rollout(game, policy, num_envs=32, num_strata=4, length=12, sequence_length=4)
+
+    @jax.jit
+    def play(params, opponents, seat, actors, key):
+        return rollout(params, opponents, seat, actors, key)
+
+    for seat, player in enumerate(tree.players):
+        mine = jax.tree.map(lambda leaf, seat=seat: leaf[seat], params)
+        others = jnp.array([(seat + 1 + q) % tree.num_players for q in range(tree.num_players - 1)])
+        opponents = jax.tree.map(lambda leaf, o=others: jnp.repeat(leaf[o][:, None], 4, 1), params)
+        actors = begin(rollout, jax.random.key(3))
+        for number in range(2):  # the second starts in the middle of episodes
+            actors, seen, episodes = play(
+                mine, opponents, jnp.int32(seat), actors, jax.random.key(number)
+            )
+            assert seen.valid.all() and seen.reset[1:].any()
+            assert player.num_levels == 1 or not seen.reset[1:].all()
+            assert episodes.count.sum() > 0
+            # training: three sequences of four steps, from their stored carries
+            for number in range(3):
+                part = slice(4 * number, 4 * number + 4)
+                logits, value = policy.unroll(
+                    mine,
+                    seen.observation[part],
+                    seen.last_action[part],
+                    seen.reset[part],
+                    jax.tree.map(lambda leaf, n=number: leaf[n], seen.carry),
+                )
+                log_pi = log_probabilities(logits, seen.legal[part])
+                action = seen.action[part][..., None]
+                log_prob = jnp.take_along_axis(log_pi, action, axis=-1)[..., 0]
+                ratio = np.exp(log_prob - seen.log_prob[part])
+                np.testing.assert_allclose(ratio, 1.0, atol=1e-5)
+                np.testing.assert_allclose(value, seen.value[part], atol=1e-5)
+            # table: information state tensors are unique to an info state
+            row = {each.tobytes(): i for i, each in enumerate(player.observation)}
+            observation = np.asarray(seen.observation).reshape(-1, tree.observation_size)
+            info_state = np.array([row[each.tobytes()] for each in observation])
+            action = np.asarray(seen.action).ravel()
+            rank = np.array(
+                [player.legal[i, :a].sum() for i, a in zip(info_state, action, strict=True)]
+            )
+            expected = behaviours[seat][player.first_sequence[info_state] + rank]
+            np.testing.assert_allclose(np.exp(seen.log_prob).ravel(), expected, atol=1e-5)
+            np.testing.assert_allclose(
+                np.asarray(seen.value).ravel(), values[seat][info_state], atol=1e-5
+            )
+            np.testing.assert_array_equal(
+                np.asarray(seen.last_action).ravel(), player.previous_action[info_state]
+            )
+
+
+def test_illegal_actions_get_no_probability():
+    legal = jnp.array([[True, False, True], [False, False, True]])
+    pi = np.exp(log_probabilities(jnp.array([[0.0, 9.0, 0.0], [5.0, 5.0, -5.0]]), legal))
+    np.testing.assert_allclose(pi, [[0.5, 0.0, 0.5], [0.0, 0.0, 1.0]], atol=1e-7)
+
+
+def test_temperature_sharpens_the_same_preferences():
+    tree = games.load("kuhn_poker")
+    policy = policy_for(tree)
+    params = policy.init_many(jax.random.split(jax.random.key(0), 2))
+    tabulate = Tabulator(policy, tree)
+    for warm, cold in zip(
+        tabulate(params), tabulate(policy.with_temperature(params, 0.1)), strict=True
+    ):
+        odds, cold_odds = np.log(warm[1::2] / warm[2::2]), np.log(cold[1::2] / cold[2::2])
+        np.testing.assert_allclose(cold_odds, 10 * odds, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_many_networks_initialise_in_bounded_time(cell):
+    """`vmap` over orthogonal initialisers deadlocks on CPU, which no in-process test survives."""
+    program = (
+        "import jax; from psro.policy import Policy;"
+        f"p = Policy(observation_size=11, num_actions=3, hidden_size=64, cell={cell!r});"
+        "params = p.init_many(jax.random.split(jax.random.key(0), 64));"
+        "print(jax.tree.leaves(jax.block_until_ready(params))[0].shape[0])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.strip() == "64", done.stderr
+
+
+def test_fresh_networks_differ_and_are_near_uniform():
+    tree = games.load("leduc_poker")
+    policy = policy_for(tree, hidden_size=32)
+    params = policy.init_many(jax.random.split(jax.random.key(0), 2))
+    kernels = params["encoder"]["kernel"]
+    assert not np.allclose(kernels[0], kernels[1])
+    for player, behaviour in zip(tree.players, Tabulator(policy, tree)(params), strict=True):
+        counts = np.diff(player.first_sequence)
+        np.testing.assert_allclose(behaviour[1:] * np.repeat(counts, counts), 1.0, atol=0.1)
+
+
+def test_bad_networks_are_refused():
+    with pytest.raises(ValueError, match="unknown cell 'rnn'; known: lstm, gru"):
+        policy_for(games.load("kuhn_poker"), cell="rnn")
+    with pytest.raises(ValueError, match="hidden_size = 0"):
+        policy_for(games.load("kuhn_poker"), hidden_size=0)
