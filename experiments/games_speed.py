@@ -1,0 +1,111 @@
+"""Speed of `games/` and of the exact engine, beside OpenSpiel in the same run."""
+
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pyspiel
+from open_spiel.python import policy as openspiel_policy
+from open_spiel.python.algorithms import exploitability as openspiel_exploitability
+
+import games
+from games.openspiel import load_openspiel
+from games.tree_game import TreeGame
+from psro import exact
+
+NAMES = ("leduc_poker", "liars_dice(numdice=1)", "tiny_bridge_2p")
+
+
+def best(function, repeats: int = 5) -> float:
+    """Least seconds of several calls: what the machine takes when nothing else disturbs it."""
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def walk(game: pyspiel.Game) -> int:
+    """The least that enumerating takes in Python: every state, its player, strings, returns."""
+    seen, histories, stack = set(), 0, [game.new_initial_state()]
+    while stack:
+        state = stack.pop()
+        histories += 1
+        player = state.current_player()
+        if player == pyspiel.PlayerId.TERMINAL:
+            state.returns()
+        elif player == pyspiel.PlayerId.CHANCE:
+            stack += [state.child(action) for action, _ in state.chance_outcomes()]
+        else:
+            seen.add(state.information_state_string())
+            stack += [state.child(action) for action in state.legal_actions()]
+    return histories
+
+
+def steps_per_second(tree: games.GameTree, num_envs: int = 8192, steps: int = 200) -> float:
+    """Uniformly random play with restarts, all environments in one compiled loop."""
+    game = TreeGame(tree)
+
+    def step(state, key):
+        keys = jax.random.split(key, 2 * num_envs + 1)
+        count = state.legal.sum(axis=1)
+        pick = jax.random.uniform(keys[0], (num_envs,)) * count
+        action = (jnp.cumsum(state.legal, axis=1) <= pick[:, None]).sum(axis=1)
+        state = jax.vmap(game.step)(state, action, keys[1 : num_envs + 1])
+        fresh = jax.vmap(game.init)(keys[num_envs + 1 :])
+        over = state.terminal
+        return jax.tree.map(
+            lambda new, old: jnp.where(over.reshape(-1, *(1,) * (old.ndim - 1)), new, old),
+            fresh,
+            state,
+        ), state.returns[:, 0].sum()
+
+    @jax.jit
+    def play(key):
+        state = jax.vmap(game.init)(jax.random.split(key, num_envs))
+        return jax.lax.scan(step, state, jax.random.split(key, steps))[1].sum()
+
+    play(jax.random.key(0)).block_until_ready()
+    return num_envs * steps / best(lambda: play(jax.random.key(1)).block_until_ready())
+
+
+def main() -> None:
+    print("| game | histories | compiled per second | of a bare pyspiel walk | TreeGame steps/s |")
+    print("|---|---|---|---|---|")
+    trees = {}
+    for name in NAMES:
+        tree = trees[name] = games.load(name)
+        game = load_openspiel(name)
+        compiled = tree.num_histories / best(lambda name=name: games.load(name))
+        bare = tree.num_histories / best(lambda game=game: walk(game))
+        print(
+            f"| {name} | {tree.num_histories:,} | {compiled:,.0f} | {compiled / bare:.0%} | "
+            f"{steps_per_second(tree) / 1e6:.1f} M |",
+            flush=True,
+        )
+    print("\n| game | NashConv of uniform | ours, ms | OpenSpiel, ms | ratio | difference |")
+    print("|---|---|---|---|---|---|")
+    for name in ("kuhn_poker", "leduc_poker", "liars_dice(numdice=1)"):
+        tree = trees.get(name) or games.load(name)
+        plans = [
+            exact.realization_plan(player, exact.uniform_behaviour(player))
+            for player in tree.players
+        ]
+        ours = best(lambda tree=tree, plans=plans: exact.exploitability(tree, plans), 20)
+        game = load_openspiel(name)
+        uniform = openspiel_policy.UniformRandomPolicy(game)
+        start = time.perf_counter()
+        theirs = openspiel_exploitability.nash_conv(game, uniform)
+        seconds = time.perf_counter() - start
+        value = exact.exploitability(tree, plans).nash_conv
+        print(
+            f"| {name} | {value:.6f} | {1e3 * ours:.2f} | {1e3 * seconds:.0f} | "
+            f"{seconds / ours:.0f} | {np.abs(value - theirs):.0e} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
