@@ -7,6 +7,8 @@ from typing import Protocol, TypeVar
 
 import jax
 
+from games.tree import GameTree
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,8 @@ class Game(Protocol[S]):
     """The most decisions, of all players together, in one episode."""
     max_return: float
     """The largest absolute return of any player: a learner's scale."""
+    tree: GameTree | None
+    """The whole game, where it is small enough to be one."""
 
     def init(self, key: jax.Array) -> S:
         """The first decision of a new episode; chance has moved. Consumes `key`."""

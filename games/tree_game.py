@@ -26,6 +26,7 @@ class TreeGame:
     the same few look-ups whatever the number of outcomes."""
 
     def __init__(self, tree: GameTree):
+        self.tree = tree
         self.num_players = tree.num_players
         self.num_actions = tree.num_actions
         self.observation_size = tree.observation_size

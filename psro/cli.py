@@ -27,7 +27,7 @@ from psro import exact, experiment, plots
 from psro.experiment import Experiment, ExperimentError, RunConfig
 from psro.loop import Record, TrainingDiverged
 from psro.meta_solvers import MetaSolverError
-from psro.oracles import PPOConfig
+from psro.oracles import CONFIGS
 
 _SHOWN = 12  # policies a player in a payoff table
 
@@ -36,32 +36,36 @@ class UsageError(ValueError):
     """Arguments that do not go together; one sentence says why."""
 
 
-class _PPOOptions(PPOConfig):
-    """`PPOConfig` as typed, not yet checked: tyro would wrap the sentence in internal names."""
+def _unchecked(config: type) -> type:
+    """A config as typed: tyro would wrap the sentence of a failed check in internal names."""
+    return type(
+        f"_{config.__name__}",
+        (config,),
+        {"__post_init__": lambda self: None, "__doc__": config.__doc__},
+    )
 
-    def __post_init__(self):
-        pass
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _RunOptions(RunConfig):
-    """`RunConfig` as typed, not yet checked."""
-
-    ppo: _PPOOptions = dataclasses.field(default_factory=_PPOOptions)
-    """Settings of the oracle ppo."""
-
-    def __post_init__(self):
-        pass
+_SETTINGS = {name: _unchecked(config) for name, config in CONFIGS.items()}
+_RunOptions = dataclasses.make_dataclass(
+    "_RunOptions",
+    [(name, kind, dataclasses.field(default_factory=kind)) for name, kind in _SETTINGS.items()],
+    bases=(_unchecked(RunConfig),),
+    frozen=True,
+    kw_only=True,
+)
 
 
 def run(
     options: Annotated[_RunOptions, tyro.conf.arg(name="")],
+    config: str | None = None,
     out: str | None = None,
 ) -> None:
     """Train a population and save it as an experiment folder.
 
     Args:
         options: the run.
+        config: TOML or JSON file with settings, such as a run's config.json; those on the command
+            line win.
         out: Folder to make, which must not exist; experiments/<game>-<timestamp> by default.
     """
     _train(experiment.create(RunConfig.from_json(dataclasses.asdict(options)), out))
@@ -75,12 +79,11 @@ def resume(folder: tyro.conf.Positional[str], iterations: int | None = None) -> 
         iterations: Train to this iteration, instead of the one that the folder's config names.
     """
     opened = experiment.reopen(folder, iterations)
-    if len(opened.records) > opened.config.iterations:
+    if opened.ended:
         _draw(opened)
-        print(
-            f"{folder} has all of its {opened.config.iterations} iterations; "
-            f"--iterations {2 * opened.config.iterations} would go on"
-        )
+        print(f"{folder} has ended: {_why(opened)}")
+        if opened.ended == "budget":
+            print(f"--iterations {2 * opened.config.iterations} would go on")
         return
     _train(opened)
 
@@ -162,9 +165,16 @@ def main(arguments: list[str] | None = None) -> None:
     """The command `psro`."""
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     _use_compilation_cache()
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {"run": run, "resume": resume, "eval": evaluate, "plot": plot, "games": games},
+            {
+                "run": _run_with(_options_file(arguments)),
+                "resume": resume,
+                "eval": evaluate,
+                "plot": plot,
+                "games": games,
+            },
             prog="psro",
             description="Train and measure game-theoretic populations of recurrent policies.",
             args=arguments,
@@ -188,6 +198,41 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(130) from None
     except BrokenPipeError:  # whoever read our output has seen enough
         _close_stdout()
+
+
+def _options_file(arguments: list[str]) -> str | None:
+    """What follows --config, which must be read before the rest is parsed."""
+    if arguments[:1] != ["run"]:
+        return None
+    for number, argument in enumerate(arguments):
+        if argument.startswith("--config="):
+            return argument.removeprefix("--config=")
+        if argument == "--config" and number + 1 < len(arguments):
+            return arguments[number + 1]
+    return None
+
+
+def _run_with(file: str | None):
+    """`run`, with the defaults that a file holds."""
+    if file is None:
+        return run
+    fields = experiment.read_config(file)
+    defaults = _RunOptions(
+        **{
+            name: _SETTINGS[name](**value) if name in _SETTINGS else value
+            for name, value in fields.items()
+        }
+    )
+
+    def with_file(
+        options: Annotated[_RunOptions, tyro.conf.arg(name="")] = defaults,
+        config: str | None = None,
+        out: str | None = None,
+    ) -> None:
+        run(options, config, out)
+
+    with_file.__doc__ = run.__doc__
+    return with_file
 
 
 def _train(opened: Experiment) -> None:
@@ -216,9 +261,21 @@ def _train(opened: Experiment) -> None:
         raise SystemExit(130)
     last = opened.records[-1]
     _say(f"\nexploitability {last.exploitability:.6f} after {last.iteration} iterations")
+    _say(f"ended: {_why(opened)}")
     _say(f"saved in {opened.folder}; look at it with")
     _say(f"  psro eval {opened.folder}")
     _say(f"  psro plot {opened.folder}")
+
+
+def _why(opened: Experiment) -> str:
+    """Why a run has ended, with the numbers."""
+    config = opened.config
+    return {
+        "converged": f"converged, exploitability within the tolerance of {config.tolerance:g}",
+        "no oracle improves": f"no oracle improves, by more than the tolerance of "
+        f"{config.tolerance:g} in {config.patience} iterations",
+        "budget": f"budget, all {config.iterations} iterations are done",
+    }[opened.ended]
 
 
 def _draw(opened: Experiment) -> None:

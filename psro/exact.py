@@ -78,6 +78,38 @@ def payoffs(tree: GameTree, plans: Sequence[np.ndarray]) -> np.ndarray:
     return table
 
 
+def opponent_reach(tree: GameTree, player: int, plans: Sequence[np.ndarray]) -> np.ndarray:
+    """Probability that chance and the others, with their `plans`, play their parts of the way to
+    each terminal, `[T]`; the player's own plan is ignored."""
+    reach = tree.chance.copy()
+    for q, plan in enumerate(plans):
+        if q != player:
+            reach *= plan[tree.sequence[:, q]]
+    return reach
+
+
+def sequence_returns(tree: GameTree, player: int, reach: np.ndarray) -> np.ndarray:
+    """The player's returns, weighted by its opponents' `reach [T]`, by its last sequence, `[S]`:
+    its expected return is the product of this with its plan."""
+    return _by_sequence(tree, player, reach * tree.returns[:, player])
+
+
+def info_state_reach(tree: GameTree, player: int, reach: np.ndarray) -> np.ndarray:
+    """Probability that the opponents, with their `reach [T]` of the terminals, and chance lead to
+    each info state of the player while it does all it can to get there, `[I]`."""
+    mine = tree.players[player]
+    below = _by_sequence(tree, player, reach)  # [S]
+    result = np.zeros(mine.num_info_states)
+    for level in reversed(range(mine.num_levels)):
+        first, last = mine.level_start[level], mine.level_start[level + 1]
+        # Whatever the player does at an info state, it stays reached: any action will do.
+        result[first:last] = below[mine.first_sequence[first:last]]
+        below += np.bincount(
+            mine.parent[first:last], weights=result[first:last], minlength=len(below)
+        )
+    return result
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BestResponse:
     """What a player can get against fixed opponents: `value` in game payoff, and a pure `plan [S]`
@@ -93,12 +125,15 @@ def best_response(tree: GameTree, player: int, plans: Sequence[np.ndarray]) -> B
     Counterfactual returns are added up by the player's sequence and maximised backwards over its
     own info states, deepest first. Ties go to the first action.
     """
-    mine = tree.players[player]
-    reach = tree.chance.copy()
-    for q, plan in enumerate(plans):
-        if q != player:
-            reach *= plan[tree.sequence[:, q]]
-    gain = _by_sequence(tree, player, reach * tree.returns[:, player])  # [S]
+    return best_response_to(
+        tree.players[player],
+        sequence_returns(tree, player, opponent_reach(tree, player, plans)),
+    )
+
+
+def best_response_to(mine: PlayerTree, sequence_returns: np.ndarray) -> BestResponse:
+    """`best_response` from the `sequence_returns [S]` of a player, which are all it depends on."""
+    gain = sequence_returns.copy()
     choice = np.zeros(mine.num_sequences)
     choice[0] = 1.0
     for level in reversed(range(mine.num_levels)):

@@ -24,6 +24,7 @@ import json
 import os
 import re
 import shutil
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,12 +40,21 @@ import games
 from games import GameTree, TreePolicy
 from games.tree_game import TreeGame
 from psro import exact
-from psro.loop import Iteration, Record, TrainingDiverged, psro
+from psro.initial import INITS
+from psro.loop import Iteration, Record, TrainingDiverged, psro, why_ended
 from psro.meta_game import MetaGame
 from psro.meta_solvers import META_SOLVERS, TWO_PLAYER_ZERO_SUM
 from psro.networks import CELLS
-from psro.oracles import ORACLES, PPOConfig
-from psro.policy import Params, Policy, Tabulator
+from psro.oracles import (
+    CONFIGS,
+    ORACLES,
+    A2CConfig,
+    DistillConfig,
+    FullWidthConfig,
+    PPOConfig,
+    ReinforceConfig,
+)
+from psro.policy import Params, Policy, TablePolicy, Tabulator
 from psro.population import Population
 
 FORMAT_VERSION = 1
@@ -66,7 +76,8 @@ class RunConfig:
     seed: int = 0
     """Seed of every random number."""
     oracle: str = "ppo"
-    """Best-response method: ppo."""
+    """Best-response method: ppo, a2c, reinforce, full_width, distill, or best_response (exact, as
+    a table: double oracle)."""
     cell: str = "lstm"
     """Memory cell of the policies: lstm or gru."""
     hidden_size: int = 32
@@ -78,8 +89,25 @@ class RunConfig:
     provides, in this order."""
     max_histories: int = games.MAX_HISTORIES
     """Refuse to enumerate a game with more histories."""
+    init: str = "scratch"
+    """What a best response starts from: scratch, previous (the last best response) or fusion (the
+    average of the player's parameters under its meta-strategy)."""
+    tolerance: float = 1e-6
+    """The run has converged when its exploitability is not above this, in units of the game's
+    payoff; 0: it uses all iterations."""
+    patience: int = 5
+    """The run ends when for this many iterations no best response has beaten the meta-strategy by
+    more than the tolerance."""
     ppo: PPOConfig = dataclasses.field(default_factory=PPOConfig)
     """Settings of the oracle ppo."""
+    a2c: A2CConfig = dataclasses.field(default_factory=A2CConfig)
+    """Settings of the oracle a2c."""
+    reinforce: ReinforceConfig = dataclasses.field(default_factory=ReinforceConfig)
+    """Settings of the oracle reinforce."""
+    full_width: FullWidthConfig = dataclasses.field(default_factory=FullWidthConfig)
+    """Settings of the oracle full_width."""
+    distill: DistillConfig = dataclasses.field(default_factory=DistillConfig)
+    """Settings of the oracle distill."""
 
     def __post_init__(self):
         if not isinstance(self.game, str):
@@ -92,21 +120,32 @@ class RunConfig:
             ("oracle", self.oracle, ORACLES),
             ("cell", self.cell, CELLS),
             ("meta-solver", self.meta_solver, META_SOLVERS),
+            ("init", self.init, INITS),
         ):
             if name not in known:
                 near = difflib.get_close_matches(str(name), known, n=1)
                 hint = f"did you mean {near[0]}? " if near else ""
                 raise ValueError(f"unknown {what} {name!r}; {hint}known: {', '.join(known)}")
-        for name, least in (("iterations", 1), ("hidden_size", 1), ("max_histories", 1)):
-            if getattr(self, name) < least:
+        for name, least in (
+            ("iterations", 1),
+            ("hidden_size", 1),
+            ("max_histories", 1),
+            ("patience", 1),
+            ("tolerance", 0),
+        ):
+            if not getattr(self, name) >= least:
                 raise ValueError(f"{name} = {getattr(self, name)} must be at least {least}")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed = {self.seed} must be between 0 and 2**32 - 1")
+        if ORACLES[self.oracle].tabular and self.init != "scratch":
+            raise ValueError(f"init {self.init} trains networks further; {self.oracle} trains none")
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> RunConfig:
-        """From what `dataclasses.asdict` made; raises ValueError or TypeError where it is not."""
-        return cls(**{**fields, "ppo": PPOConfig(**fields["ppo"])})
+        """From what `dataclasses.asdict` made, or some of it; raises ValueError or TypeError where
+        it is not."""
+        settings = {name: CONFIGS[name](**fields[name]) for name in CONFIGS if name in fields}
+        return cls(**{**fields, **settings})
 
 
 class Experiment:
@@ -127,16 +166,32 @@ class Experiment:
             config.game, observation=config.observation, max_histories=config.max_histories
         )
         _check_solvable(config, self.tree)
-        self.policy_network = Policy(
-            observation_size=self.tree.observation_size,
-            num_actions=self.tree.num_actions,
-            hidden_size=config.hidden_size,
-            cell=config.cell,
+        self.policy_network: Policy | TablePolicy = (
+            TablePolicy(self.tree)
+            if ORACLES[config.oracle].tabular
+            else Policy(
+                observation_size=self.tree.observation_size,
+                num_actions=self.tree.num_actions,
+                hidden_size=config.hidden_size,
+                cell=config.cell,
+            )
         )
         self.records: list[Record] = []
         self._tabulate = Tabulator(self.policy_network, self.tree)
         self._last: Iteration | None = None
         self._digests: list[str] = []
+
+    @property
+    def ended(self) -> str | None:
+        """Why the run has nothing left to do: `converged` (exploitability within the tolerance),
+        `no oracle improves` (for `patience` iterations) or `budget` (all iterations are done)."""
+        config = self.config
+        return why_ended(
+            self.records,
+            iterations=config.iterations,
+            tolerance=config.tolerance,
+            patience=config.patience,
+        )
 
     @property
     def populations(self) -> list[Params]:
@@ -186,22 +241,32 @@ class Experiment:
         )
 
     def train(self) -> Iterator[Record]:
-        """Trains to `config.iterations`; each record is yielded once its iteration is on disk."""
-        config, num_players = self.config, self.tree.num_players
+        """Trains until it has `ended`; each record is yielded once its iteration is on disk."""
+        config, num_players, policy = self.config, self.tree.num_players, self.policy_network
+        if self.ended:
+            return
         seats = jnp.arange(num_players)
+        oracle = ORACLES[config.oracle](
+            TreeGame(self.tree), policy, getattr(config, config.oracle, None)
+        )
 
-        def initial(key: jax.Array) -> Params:
-            return self.policy_network.init_many(
-                jax.vmap(jax.random.fold_in, (None, 0))(key, seats)
+        def fresh(key: jax.Array) -> Params:
+            return policy.init_many(jax.vmap(jax.random.fold_in, (None, 0))(key, seats))
+
+        def initial(params: Params, population: Population, meta_strategy) -> Params:
+            return INITS[config.init](
+                params,
+                population,
+                meta_strategy,
+                lambda finished: policy.with_temperature(finished, 1 / oracle.temperature),
             )
 
         iterations = psro(
             key=jax.random.key(config.seed),
             iterations=config.iterations,
+            fresh=fresh,
             initial=initial,
-            oracle=ORACLES[config.oracle](
-                TreeGame(self.tree), self.policy_network, getattr(config, config.oracle)
-            ),
+            oracle=oracle,
             tabulate=self._tabulate,
             meta_solver=META_SOLVERS[config.meta_solver],
             meta_game=MetaGame.empty(self.tree),
@@ -211,6 +276,8 @@ class Experiment:
         for iteration in iterations:
             self._commit(iteration)
             yield iteration.record
+            if self.ended:
+                return
 
     def _finished(self) -> Iteration:
         if self._last is None:
@@ -437,6 +504,37 @@ def _open(folder: str | os.PathLike) -> Experiment:
     return experiment
 
 
+def read_config(path: str | os.PathLike) -> dict[str, Any]:
+    """Settings of a run from a TOML or JSON file, by the names of `RunConfig`; a config.json that
+    a run saved is one.
+
+    Raises:
+        ExperimentError: it cannot be read, or names what is no setting.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        fields = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        fields = fields.get("run", fields)
+        known = {None: RunConfig, **CONFIGS}
+        for owner, config in known.items():
+            names = {field.name for field in dataclasses.fields(config)}
+            for name in fields if owner is None else fields.get(owner, {}):
+                if name not in names:
+                    near = difflib.get_close_matches(name, names, n=1)
+                    hint = f"; did you mean {near[0]}?" if near else ""
+                    setting = name if owner is None else f"{owner}.{name}"
+                    raise ExperimentError(f"{path}: {setting} is no setting{hint}")
+        RunConfig.from_json(fields)
+    except ExperimentError:
+        raise
+    except OSError as error:
+        raise ExperimentError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ExperimentError(f"{path}: {_sentence(error)}") from None
+    return fields
+
+
 def _write_config(folder: Path, config: RunConfig) -> None:
     fields = {
         "format_version": FORMAT_VERSION,
@@ -573,6 +671,7 @@ __all__ = [
     "create",
     "load",
     "metrics_table",
+    "read_config",
     "reopen",
     "resume",
     "run",

@@ -28,9 +28,11 @@ class Record:
 
     `value`, `best_response_value`, `nash_conv` and `exploitability` are of this iteration's
     meta-strategy, all exact. `achieved_value` is what the best response trained in this iteration
-    gets against the *previous* meta-strategy, exactly, and `gap` what the exact best response gets
-    more; both are None in iteration 0, which trains nothing. `meta_regret` is the most that a
-    player could gain by switching to another policy of its population: the solver's certificate.
+    gets against the *previous* meta-strategy, exactly, `improvement` how much more that is than
+    what the meta-strategy itself got (not above zero: it is no better response), and `gap` what the
+    exact best response gets more; all are None in iteration 0, which trains nothing. `meta_regret`
+    is the most that a player could gain by switching to another policy of its population: the
+    solver's certificate.
     `support_size` counts weights above 1e-6, `decisions` and `episodes` are this iteration's, and
     `seconds` is wall time by part.
     """
@@ -41,6 +43,7 @@ class Record:
     value: tuple[float, ...]
     best_response_value: tuple[float, ...]
     achieved_value: tuple[float, ...] | None
+    improvement: tuple[float, ...] | None
     gap: tuple[float, ...] | None
     meta_regret: float
     support_size: tuple[int, ...]
@@ -64,7 +67,8 @@ def psro(
     *,
     key: jax.Array,
     iterations: int,
-    initial: Callable[[jax.Array], Params],
+    fresh: Callable[[jax.Array], Params],
+    initial: Callable[[Params, Population, Sequence[np.ndarray]], Params],
     oracle: Oracle,
     tabulate: Callable[[Params], Sequence[np.ndarray]],
     meta_solver: Callable[[np.ndarray], list[np.ndarray]],
@@ -80,7 +84,9 @@ def psro(
     Args:
         key: the run's key.
         iterations: number of the last iteration.
-        initial: fresh parameters for every player, leaves `[P, ...]`, from a key.
+        fresh: untrained parameters for every player, leaves `[P, ...]`, from a key.
+        initial: what best responses start from: fresh parameters, the populations and the
+            meta-strategies to parameters, leaves `[P, ...]`.
         oracle: trains every player's best response at once.
         tabulate: behaviours `[S_p]` of one policy a player, leaves `[P, ...]`.
         meta_solver: payoffs to meta-strategies.
@@ -92,20 +98,23 @@ def psro(
         TrainingDiverged: a best response met a number that is not finite.
         MetaSolverError: the meta-solver cannot solve this meta-game.
     """
-    num_players = meta_game.tree.num_players
+    tree, num_players = meta_game.tree, meta_game.tree.num_players
     for number in range(0 if last is None else last.record.iteration + 1, iterations + 1):
         timer = _Timer()
-        policies = initial(jax.random.fold_in(jax.random.fold_in(key, number), 0))
-        results = achieved = gap = None
+        policies = fresh(jax.random.fold_in(jax.random.fold_in(key, number), 0))
+        results = achieved = improvement = gap = None
         if last is None:
             population = Population.empty(policies, capacity)
         else:
             population, meta_game = last.population, last.meta_game
+            mixture = meta_game.mixture(last.meta_strategy)
+            reach = [exact.opponent_reach(tree, p, mixture) for p in range(num_players)]
             jobs = Jobs(
                 player=jnp.arange(num_players, dtype=jnp.int32),
-                initial=policies,
+                initial=initial(policies, population, last.meta_strategy),
                 populations=population.params,
                 opponents=_opponents(last.meta_strategy, population.capacity),
+                reach=np.stack(reach),
             )
             results = oracle(jax.random.fold_in(jax.random.fold_in(key, number), 1), jobs)
             policies = jax.block_until_ready(results.params)
@@ -118,14 +127,21 @@ def psro(
         behaviours = tabulate(policies)
         timer.lap("tabulate")
         if last is not None:
-            achieved = _achieved(meta_game, behaviours, last.meta_strategy)
+            achieved = np.array(
+                [
+                    exact.sequence_returns(tree, p, reach[p])
+                    @ exact.realization_plan(tree.players[p], behaviours[p])
+                    for p in range(num_players)
+                ]
+            )
+            improvement = achieved - np.asarray(last.record.value)
             gap = np.asarray(last.record.best_response_value) - achieved
         timer.lap("exact")
         population, meta_game = population.add(policies), meta_game.add(behaviours)
         timer.lap("payoffs")
         meta_strategy = meta_solver(meta_game.payoffs)
         timer.lap("meta_solver")
-        measured = exact.exploitability(meta_game.tree, meta_game.mixture(meta_strategy))
+        measured = exact.exploitability(tree, meta_game.mixture(meta_strategy))
         timer.lap("exact")
         nothing = np.zeros(num_players, int)
         last = Iteration(
@@ -136,6 +152,7 @@ def psro(
                 value=tuple(measured.value.tolist()),
                 best_response_value=tuple(measured.best_response_value.tolist()),
                 achieved_value=None if achieved is None else tuple(achieved.tolist()),
+                improvement=None if improvement is None else tuple(improvement.tolist()),
                 gap=None if gap is None else tuple(gap.tolist()),
                 meta_regret=float(regrets(meta_game.payoffs, meta_strategy).max()),
                 support_size=tuple(int((each > 1e-6).sum()) for each in meta_strategy),
@@ -165,19 +182,6 @@ def _opponents(meta_strategy: Sequence[np.ndarray], capacity: int) -> np.ndarray
     return np.stack(joint)
 
 
-def _achieved(
-    meta_game: MetaGame, behaviours: Sequence[np.ndarray], meta_strategy: Sequence[np.ndarray]
-) -> np.ndarray:
-    """What each player gets with its new behaviour against the others' meta-strategies, `[P]`."""
-    mixture = meta_game.mixture(meta_strategy)
-    achieved = []
-    for p, behaviour in enumerate(behaviours):
-        plans = list(mixture)
-        plans[p] = exact.realization_plan(meta_game.tree.players[p], behaviour)
-        achieved.append(exact.returns(meta_game.tree, plans)[p])
-    return np.array(achieved)
-
-
 class _Timer:
     """Wall seconds by part."""
 
@@ -189,3 +193,25 @@ class _Timer:
         now = time.perf_counter()
         self.seconds[part] = self.seconds.get(part, 0.0) + now - self._since
         self._since = now
+
+
+def why_ended(
+    records: Sequence[Record], *, iterations: int, tolerance: float, patience: int
+) -> str | None:
+    """`converged`, `no oracle improves`, `budget`, or None: not ended. From the records alone, so
+    that a run that goes on from its folder ends where it would have ended.
+
+    Args:
+        records: of a run so far.
+        iterations: its budget.
+        tolerance: an exploitability that is converged, an improvement that is none; 0 for never.
+        patience: iterations in a row without any improvement that end a run.
+    """
+    if not records:
+        return None
+    if records[-1].exploitability <= tolerance > 0:
+        return "converged"
+    latest = [record.improvement for record in records[1:]][-patience:]
+    if len(latest) == patience and all(max(each) <= tolerance for each in latest) and tolerance:
+        return "no oracle improves"
+    return "budget" if records[-1].iteration >= iterations else None

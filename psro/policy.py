@@ -17,6 +17,8 @@ import numpy as np
 from flax import nnx
 
 from games.tree import GameTree, PlayerTree
+from psro import exact
+from psro.levels import Level, by_level, in_order, levels
 from psro.networks import RecurrentNetwork
 from psro.networks.recurrent import Carry
 
@@ -96,6 +98,22 @@ class Policy:
         _, memory = jax.lax.scan(step, carry, (network.encode(observation, last_action), reset))
         return network.heads(memory)
 
+    def tabulate(
+        self, params: Params, levels: Sequence[Level]
+    ) -> tuple[list[jax.Array], list[jax.Array]]:
+        """Logits `[W, A]` and values `[W]` at every info state of one player, level by level: the
+        carry of an info state is the one that its parent info state left."""
+        network = nnx.merge(self._graph, params)
+        carry, memories = self.initial_carry(levels[0].last_action.shape), []
+        for depth, level in enumerate(levels):
+            if depth:
+                carry = jax.tree.map(lambda leaf, at=level.parent: leaf[at], carry)
+            features = network.encode(level.observation, level.last_action)
+            memory, carry = network.remember(features, carry)
+            memories.append(memory)
+        logits, values = zip(*map(network.heads, memories), strict=True)
+        return list(logits), list(values)
+
     def with_temperature(self, params: Params, temperature: float) -> Params:
         """Parameters whose policy is a softmax of the same logits over `temperature`."""
         head = jax.tree.map(lambda leaf: leaf / temperature, params["policy_head"])
@@ -104,6 +122,39 @@ class Policy:
     def forget(self, carry: Carry, where: jax.Array) -> Carry:
         """The initial carry (zeros) where `where [...]` is True, `carry` elsewhere."""
         return jax.tree.map(lambda leaf: jnp.where(where[..., None], 0.0, leaf), carry)
+
+
+class TablePolicy:
+    """A policy that is a table: its parameters are logits `[W, A]` by level. It lives in a
+    population like a network, and is tabulated like one; acting in an environment it cannot."""
+
+    def __init__(self, tree: GameTree):
+        self._shapes = [level.legal.shape[1:] for level in levels(tree)]
+
+    def init_many(self, keys: jax.Array) -> Params:
+        """Uniform policies for `keys [N]`, leaves `[N, W, A]`."""
+        return {
+            f"level_{depth:02d}": jnp.zeros((len(keys), *shape))
+            for depth, shape in enumerate(self._shapes)
+        }
+
+    def from_plan(self, tree: GameTree, player: int, plan: np.ndarray) -> Params:
+        """The table of a realization plan `[S]`, leaves `[W, A]`; exact where the plan is pure,
+        uniform where it never comes."""
+        with np.errstate(divide="ignore"):
+            logits = np.log(exact.behaviour(tree.players[player], plan))
+        logits = np.maximum(logits, -1e9)  # e to the power of it is zero
+        return {
+            f"level_{depth:02d}": jnp.asarray(rows)
+            for depth, rows in enumerate(by_level(tree, player, logits))
+        }
+
+    def tabulate(
+        self, params: Params, levels: Sequence[Level]
+    ) -> tuple[list[jax.Array], list[jax.Array]]:
+        """Logits `[W, A]` and zeros `[W]`, as `Policy.tabulate`."""
+        logits = [params[f"level_{depth:02d}"] for depth in range(len(levels))]
+        return logits, [jnp.zeros(each.shape[0]) for each in logits]
 
 
 def log_probabilities(logits: jax.Array, legal: jax.Array) -> jax.Array:
@@ -115,95 +166,33 @@ def log_probabilities(logits: jax.Array, legal: jax.Array) -> jax.Array:
 
 
 class Tabulator:
-    """Evaluates recurrent policies at every info state of a tree, one per player and call.
+    """Evaluates recurrent policies at every info state of a tree, one per player and call."""
 
-    The network runs down each player's info states level by level: the carry of an info state is
-    the one that its parent info state left. Levels are cut into blocks of at most `block_size`
-    info states, and one scan runs over the blocks of all players side by side.
-    """
-
-    def __init__(self, policy: Policy, tree: GameTree, *, block_size: int = 512):
+    def __init__(self, policy: Policy | TablePolicy, tree: GameTree):
         self._tree = tree
-        widest = max(
-            (int(np.diff(player.level_start).max(initial=1)) for player in tree.players), default=1
-        )
-        block_size = min(block_size, widest)
-        most = max(player.num_info_states for player in tree.players)
-        rows = [_blocks(player, block_size, trash=most + 1) for player in tree.players]
-        num_blocks = max(len(each) for each in rows)
-        # Row `most` of the carries is the initial carry, row `most + 1` takes what is thrown away.
-        self._tables = {
-            "rows": np.stack(
-                [
-                    np.pad(r, ((0, num_blocks - len(r)), (0, 0)), constant_values=most + 1)
-                    for r in rows
-                ]
-            ),  # [P, blocks, block_size]
-            "parent": np.stack(
-                [
-                    _padded(
-                        np.where(p.parent_info_state < 0, most, p.parent_info_state), most, most
-                    )
-                    for p in tree.players
-                ]
-            ),  # [P, most + 2]
-            "last_action": np.stack([_padded(p.previous_action, most, -1) for p in tree.players]),
-            "observation": np.stack([_padded(p.observation, most, 0) for p in tree.players]),
-        }
-
-        def tabulate(params: Params, tables: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
-            carries = policy.initial_carry((most + 2,))
-
-            def block(carries: Carry, rows: jax.Array):
-                before = jax.tree.map(lambda leaf: leaf[tables["parent"][rows]], carries)
-                logits, value, after = policy(
-                    params, tables["observation"][rows], tables["last_action"][rows], before
-                )
-                carries = jax.tree.map(lambda leaf, new: leaf.at[rows].set(new), carries, after)
-                return carries, (logits, value)
-
-            _, (logits, value) = jax.lax.scan(block, carries, tables["rows"])
-            at = tables["rows"].reshape(-1)
-            return (
-                jnp.zeros((most + 2, policy.num_actions)).at[at].set(logits.reshape(len(at), -1)),
-                jnp.zeros(most + 2).at[at].set(value.reshape(-1)),
-            )
-
-        self._tabulate = jax.jit(jax.vmap(tabulate))
+        self._levels = levels(tree)
+        self._tabulate = jax.jit(jax.vmap(policy.tabulate))
 
     def __call__(self, params: Params) -> list[np.ndarray]:
         """Behaviours, float64 `[S_p]` for each player p, of policies with leaves `[P, ...]`."""
-        logits = np.asarray(self._tabulate(params, self._tables)[0], np.float64)
+        logits, _ = self._tabulate(params, self._levels)
         return [
-            _behaviour(player, logits[seat, : player.num_info_states])
-            for seat, player in enumerate(self._tree.players)
+            _behaviour(player, in_order(self._tree, p, [each[p] for each in logits]))
+            for p, player in enumerate(self._tree.players)
         ]
 
     def values(self, params: Params) -> list[np.ndarray]:
         """The value head's output at every info state, float32 `[I_p]` for each player p."""
-        values = np.asarray(self._tabulate(params, self._tables)[1])
-        return [values[p, : player.num_info_states] for p, player in enumerate(self._tree.players)]
-
-
-def _blocks(player: PlayerTree, block_size: int, trash: int) -> np.ndarray:
-    """Info states by level, cut into blocks `[blocks, block_size]`; padding is `trash`."""
-    blocks = []
-    for start, stop in zip(player.level_start[:-1], player.level_start[1:], strict=True):
-        for first in range(start, stop, block_size):
-            rows = np.arange(first, min(first + block_size, stop), dtype=np.int32)
-            blocks.append(np.pad(rows, (0, block_size - len(rows)), constant_values=trash))
-    return np.array(blocks, np.int32).reshape(-1, block_size)
-
-
-def _padded(rows: np.ndarray, most: int, fill: int) -> np.ndarray:
-    """`rows [I, ...]` extended to `[most + 2, ...]`."""
-    widths = [(0, most + 2 - len(rows))] + [(0, 0)] * (rows.ndim - 1)
-    return np.pad(rows, widths, constant_values=fill)
+        _, values = self._tabulate(params, self._levels)
+        return [
+            in_order(self._tree, p, [each[p] for each in values])
+            for p in range(self._tree.num_players)
+        ]
 
 
 def _behaviour(player: PlayerTree, logits: np.ndarray) -> np.ndarray:
     """Softmax over the legal actions, in float64, flat over sequences `[S]`."""
-    masked = np.where(player.legal, logits, -np.inf)  # [I, A]
+    masked = np.where(player.legal, logits.astype(np.float64), -np.inf)  # [I, A]
     weights = np.exp(masked - masked.max(axis=1, keepdims=True))
     probabilities = weights / weights.sum(axis=1, keepdims=True)
     return np.concatenate([[1.0], probabilities[player.info_state[1:], player.action[1:]]])

@@ -4,8 +4,10 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from games.game import State
+from games.tree import GameTree, PlayerTree
 from psro.policy import Policy
 
 
@@ -32,6 +34,7 @@ class Probe:
     num_actions = 2
     observation_size = 4
     max_return = 1.0
+    tree = None
 
     def __init__(self, kind: str):
         self.kind = kind
@@ -93,6 +96,7 @@ class Lengths:
     observation_size = 2
     max_return = 1.0
     max_length = 17
+    tree = None
 
     def init(self, key):
         return self._state(jnp.int32(0), jnp.int32(0), jnp.int32(0))
@@ -119,6 +123,96 @@ class Lengths:
             first=first,
             last=goes_on,
         )
+
+
+def tree_of(game: Probe) -> GameTree:
+    """A probe as a tree. Player 0 knows what it has seen and done, player 1 nothing."""
+    bits = range(2)
+    blank = game.init(jax.random.key(0))
+    decisions, terminals, outcomes = [], [], []  # (seat, info state), (returns, sequences), nodes
+    info_states: list[dict] = [{}, {}]  # key -> (level, observation, legal, parent key and action)
+
+    def visit(state, memory, last):
+        """The node of a state, and below it all others: a decision's index, or -1 - terminal."""
+        if bool(state.terminal):
+            terminals.append((np.asarray(state.returns, np.float64), tuple(last)))
+            return -len(terminals)
+        seat = int(state.player)
+        observation = np.asarray(game.observation(state))
+        key = (*memory[seat], observation.tobytes()) if seat == 0 else ("blind",)
+        legal = np.asarray(state.legal)
+        level = len(memory[0]) // 2 if seat == 0 else 0
+        info_states[seat].setdefault(key, (level, observation, legal, last[seat]))
+        number = len(decisions)
+        decisions.append((seat, key))
+        outcomes.append([])
+        for action in np.flatnonzero(legal):
+            longer, latest = list(memory), list(last)
+            longer[seat], latest[seat] = (*key, int(action)), (key, int(action))
+            after = game.step(state, jnp.int32(action), jax.random.key(0))
+            outcomes[number].append(visit(after, longer, latest))
+        return number
+
+    roots = [
+        visit(
+            game._state(jnp.int32(bit), blank.time, blank.first, blank.last), [(), ()], [None] * 2
+        )
+        for bit in bits
+    ]
+    players, sequence_of = [], []
+    for known in info_states:
+        keys = sorted(known, key=lambda key: known[key][0])  # stable: by level
+        rank = {key: number for number, key in enumerate(keys)}
+        sequences = {None: 0}
+        for key in keys:
+            for action in np.flatnonzero(known[key][2]):
+                sequences[(key, int(action))] = len(sequences)
+        levels = [known[key][0] for key in keys]
+        counts = [int(known[key][2].sum()) for key in keys]
+        players.append(
+            PlayerTree(
+                observation=np.stack([known[key][1] for key in keys]),
+                legal=np.stack([known[key][2] for key in keys]),
+                parent=np.array([sequences[known[key][3]] for key in keys], np.int32),
+                first_sequence=np.cumsum([1, *counts]).astype(np.int32),
+                info_state=np.array([-1, *(rank[key] for key, _ in list(sequences)[1:])], np.int32),
+                action=np.array([-1, *(action for _, action in list(sequences)[1:])], np.int32),
+                level_start=np.searchsorted(levels, range(max(levels) + 2)).astype(np.int32),
+                names=tuple(map(str, keys)),
+                keys=tuple(keys),
+            )
+        )
+        sequence_of.append((rank, sequences))
+    slots = [[(root, 1 / len(roots)) for root in roots]]
+    first_slot = []
+    for nodes in outcomes:
+        first_slot.append(len(slots))
+        slots += [[(node, 1.0)] for node in nodes]
+    flat = [each for slot in slots for each in slot]
+    return GameTree(
+        name=game.kind,
+        observation_kind="observation",
+        identity="history",
+        num_actions=game.num_actions,
+        num_histories=1 + len(decisions) + len(terminals),
+        max_length=game.max_length,
+        players=tuple(players),
+        chance=np.full(len(terminals), 1 / len(roots)),
+        returns=np.stack([returns for returns, _ in terminals]),
+        sequence=np.array(
+            [[sequence_of[p][1][last[p]] for p in range(2)] for _, last in terminals], np.int32
+        ),
+        decision_player=np.array([seat for seat, _ in decisions], np.int32),
+        decision_info_state=np.array(
+            [sequence_of[seat][0][key] for seat, key in decisions], np.int32
+        ),
+        first_slot=np.array(first_slot, np.int32),
+        first_outcome=np.cumsum([0, *map(len, slots)]).astype(np.int32),
+        outcome_node=np.array(
+            [node if node >= 0 else len(decisions) - 1 - node for node, _ in flat], np.int32
+        ),
+        outcome_probability=np.array([probability for _, probability in flat]),
+    )
 
 
 def policy_for(game, *, cell="lstm", hidden_size=16) -> Policy:

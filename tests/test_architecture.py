@@ -12,16 +12,17 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 ORDER = [
-    ["games.game"],
     ["games.tree"],
+    ["games.game"],
     ["games.openspiel", "games.tree_game"],
     ["games"],
-    ["psro.exact", "psro.networks"],
+    ["psro.exact", "psro.levels", "psro.networks"],
     ["psro.policy"],
     ["psro.rollout"],
     ["psro.oracles"],
     ["psro.population"],
     ["psro.meta_game"],
+    ["psro.initial"],
     ["psro.loop"],
     ["psro.experiment"],
     ["psro.cli"],

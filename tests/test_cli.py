@@ -25,7 +25,7 @@ TINY = [  # as in test_experiment.py, so that the compiled code is shared throug
     *("--game", "kuhn_poker", "--hidden-size", "8", "--ppo.decisions", "2048"),
     *("--ppo.num-envs", "32", "--ppo.num-strata", "4", "--ppo.rollout-length", "8"),
     *("--ppo.sequence-length", "4", "--ppo.num-minibatches", "2", "--ppo.epochs", "2"),
-    *("--ppo.learning-rate", "0.03"),
+    *("--ppo.learning-rate", "0.03", "--ppo.evaluations", "2", "--tolerance", "0"),
 ]
 LONG = 63  # iterations of a run that is to be stopped; the populations' capacity is 64
 
@@ -58,13 +58,20 @@ def uninterrupted(tmp_path_factory):
 class Untrained:
     """An oracle with nothing to compile: its best responses are the fresh networks."""
 
+    temperature = 1.0
+    tabular = False
+
     def __init__(self, game, policy, config):
         pass
 
     def __call__(self, key, jobs):
         none = np.zeros(len(jobs.player), int)
         return Results(
-            params=jobs.initial, decisions=none, episodes=none, diverged=none > 0, metrics={}
+            params=jobs.initial,
+            decisions=none,
+            episodes=none,
+            diverged=none > 0,
+            curve=np.zeros((len(jobs.player), 1)),
         )
 
 
@@ -164,7 +171,7 @@ def test_run_chooses_a_folder(capsys, tmp_path, monkeypatch, untrained):
 
 def test_resume_goes_on(capsys, copy):
     code, out, err = psro_main(capsys, "resume", copy)
-    assert (code, err) == (0, "") and "all of its 5 iterations" in out
+    assert (code, err) == (0, "") and "all 5 iterations are done" in out
     code, out, err = psro_main(capsys, "resume", copy, "--iterations", 6)
     assert (code, err) == (0, "") and "after 6 iterations" in out
     assert len(psro.load(copy).records) == 7

@@ -29,8 +29,10 @@ CONFIG = RunConfig(
     game="kuhn_poker",
     iterations=5,
     hidden_size=8,
+    tolerance=0.0,
     ppo=PPOConfig(
         decisions=2048,
+        evaluations=2,
         num_envs=32,
         num_strata=4,
         rollout_length=8,
@@ -67,15 +69,27 @@ def _compiled(config):
     return PPO(experiment.TreeGame(tree), policy, config)
 
 
+class Compiled:
+    """PPO, made once for each config."""
+
+    tabular = False
+
+    def __new__(cls, game, policy, config):
+        return _compiled(config)
+
+
 @pytest.fixture
 def one_oracle(monkeypatch):
     """All experiments share one oracle, because tracing it is nearly all that a tiny run costs and
     it is a pure function of its arguments."""
-    monkeypatch.setitem(experiment.ORACLES, "ppo", lambda game, policy, config: _compiled(config))
+    monkeypatch.setitem(experiment.ORACLES, "ppo", Compiled)
 
 
 class Untrained:
     """An oracle whose best responses are the fresh networks, made so sharp that they differ."""
+
+    temperature = 1.0
+    tabular = False
 
     def __init__(self, game, policy, config):
         self._policy = policy
@@ -87,7 +101,7 @@ class Untrained:
             decisions=none,
             episodes=none,
             diverged=none.astype(bool),
-            metrics={},
+            curve=np.zeros((len(jobs.player), 1)),
         )
 
 
@@ -329,7 +343,7 @@ def crashes(tmp_path_factory):
         snapshot(folder, iteration, file, "after")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(experiment.ORACLES, "ppo", lambda game, policy, config: _compiled(config))
+        patch.setitem(experiment.ORACLES, "ppo", Compiled)
         training = experiment.create(CONFIG, root / "run").train()
         patch.setattr(os, "replace", watched)
         for record in training:

@@ -32,7 +32,7 @@ def test_stepping_down_a_path_gives_the_tabulated_policy(name, cell):
     tree = games.load(name)
     policy = policy_for(tree, cell=cell)
     params = opinionated(policy, 1, tree.num_players)
-    tabulate = Tabulator(policy, tree, block_size=5)  # several blocks a level, some not full
+    tabulate = Tabulator(policy, tree)
     behaviours, values = tabulate(params), tabulate.values(params)
     step = jax.jit(policy.__call__)
     rng = np.random.default_rng(0)

@@ -3,12 +3,52 @@
     oracle = ORACLES[name](game, policy, config)
     results = oracle(key, jobs)
 
-An oracle is one file, its config dataclass, and one line in `ORACLES`.
+An oracle is one file, its config dataclass, and one line in `ORACLES` and in `CONFIGS`.
 """
 
+from typing import Any
+
+from psro.oracles.a2c import A2C, A2CConfig
 from psro.oracles.base import Jobs, Oracle, Results
+from psro.oracles.best_response import BestResponse
+from psro.oracles.distill import Distill, DistillConfig
+from psro.oracles.full_width import FullWidth, FullWidthConfig
 from psro.oracles.ppo import PPO, PPOConfig
+from psro.oracles.reinforce import Reinforce, ReinforceConfig
 
-ORACLES: dict[str, type[Oracle]] = {"ppo": PPO}
+ORACLES: dict[str, type[Oracle]] = {
+    "ppo": PPO,
+    "a2c": A2C,
+    "reinforce": Reinforce,
+    "full_width": FullWidth,
+    "distill": Distill,
+    "best_response": BestResponse,
+}
 
-__all__ = ["ORACLES", "PPO", "Jobs", "Oracle", "PPOConfig", "Results"]
+CONFIGS: dict[str, type[Any]] = {
+    "ppo": PPOConfig,
+    "a2c": A2CConfig,
+    "reinforce": ReinforceConfig,
+    "full_width": FullWidthConfig,
+    "distill": DistillConfig,
+}
+"""The settings of each; best_response has none."""
+
+__all__ = [
+    "A2C",
+    "CONFIGS",
+    "ORACLES",
+    "PPO",
+    "A2CConfig",
+    "BestResponse",
+    "Distill",
+    "DistillConfig",
+    "FullWidth",
+    "FullWidthConfig",
+    "Jobs",
+    "Oracle",
+    "PPOConfig",
+    "Reinforce",
+    "ReinforceConfig",
+    "Results",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import jax
 import numpy as np
@@ -14,7 +14,8 @@ from psro.policy import Params
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Jobs:
-    """J best responses that do not depend on each other. K is the populations' capacity.
+    """J best responses that do not depend on each other. K is the populations' capacity, T the
+    number of terminals.
 
     Attributes:
         player: the seat that learns, int32 `[J]`.
@@ -22,12 +23,16 @@ class Jobs:
         populations: every player's policies, leaves `[P, K, ...]`; what is unused has no weight.
         opponents: probability of every opponent profile, float `[J, K, ..., K]` with P - 1 axes
             of opponents, axis q for the one at seat (player + 1 + q) mod P.
+        reach: probability that chance and the opponents, drawn from `opponents`, play their parts
+            of the way to each terminal, float64 `[J, T]`; None in a game that is no tree. With it
+            a policy's value is exact.
     """
 
     player: jax.Array
     initial: Params
     populations: Params
-    opponents: jax.Array
+    opponents: np.ndarray
+    reach: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,21 +41,64 @@ class Results:
 
     Attributes:
         params: leaves `[J, ...]`.
-        decisions: own decisions that the learner took, int `[J]`.
+        decisions: own decisions that the learner took, int `[J]`; 0 where nothing is sampled.
         episodes: episodes that it finished, int `[J]`.
         diverged: training met a number that is not finite and stopped, bool `[J]`; `params` are
-            the last finite ones.
-        metrics: what the method measured of itself at the end, each float `[J]`.
+            the best finite ones.
+        curve: value of the policy at every evaluation, `[J, N + 1]`, the first before training;
+            NaN where training had ended. `params` have the highest of them.
     """
 
     params: Params
     decisions: np.ndarray
     episodes: np.ndarray
     diverged: np.ndarray
-    metrics: dict[str, np.ndarray]
+    curve: np.ndarray
 
 
 class Oracle(Protocol):
     """A best-response method, set up for one game and network."""
 
+    temperature: float
+    """What the finished policy's logits were divided by; undone before it is trained further."""
+
+    tabular: ClassVar[bool]
+    """Its policies are tables (`TablePolicy`), not networks."""
+
     def __call__(self, key: jax.Array, jobs: Jobs) -> Results: ...
+
+
+def check_positive(oracle: str, config: object, *names: str) -> None:
+    """Raises ValueError, naming the setting, where one is not above zero."""
+    for name in names:
+        if not getattr(config, name) > 0:
+            raise ValueError(f"{oracle}.{name} = {getattr(config, name)} must be above 0")
+
+
+def check_not_negative(oracle: str, config: object, *names: str) -> None:
+    for name in names:
+        if not getattr(config, name) >= 0:
+            raise ValueError(f"{oracle}.{name} = {getattr(config, name)} must be at least 0")
+
+
+def check_shares(oracle: str, config: object, *names: str) -> None:
+    for name in names:
+        if not 0 <= getattr(config, name) <= 1:
+            raise ValueError(f"{oracle}.{name} = {getattr(config, name)} must be between 0 and 1")
+
+
+def check_whole_numbers(oracle: str, config: object) -> None:
+    """Raises TypeError where a field that is annotated `int` holds anything else."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.type == "int" and not isinstance(value, int):
+            raise TypeError(f"{oracle}.{field.name} = {value!r} must be a whole number")
+
+
+def check_multiples(oracle: str, config: object, *pairs: tuple[str, str]) -> None:
+    for whole, part in pairs:
+        if getattr(config, whole) % getattr(config, part):
+            raise ValueError(
+                f"{oracle}.{whole} = {getattr(config, whole)} is not a multiple of "
+                f"{oracle}.{part} = {getattr(config, part)}"
+            )

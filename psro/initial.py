@@ -1,0 +1,49 @@
+"""What a best response starts from: fresh parameters, the last one, or the population's average.
+
+Each takes fresh parameters (leaves `[P, ...]`), the players' populations (leaves `[P, K, ...]`),
+their number of policies, the meta-strategies (`[K_p]` each) and how to undo what an oracle did to a
+finished policy, and returns parameters, leaves `[P, ...]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from psro.policy import Params
+from psro.population import Population
+
+Reheat = Callable[[Params], Params]
+
+
+def scratch(
+    fresh: Params, population: Population, meta_strategy: Sequence[np.ndarray], reheat: Reheat
+) -> Params:
+    """A fresh network."""
+    return fresh
+
+
+def previous(
+    fresh: Params, population: Population, meta_strategy: Sequence[np.ndarray], reheat: Reheat
+) -> Params:
+    """The best response of the iteration before."""
+    return reheat(jax.tree.map(lambda leaf: leaf[:, population.size - 1], population.params))
+
+
+def fusion(
+    fresh: Params, population: Population, meta_strategy: Sequence[np.ndarray], reheat: Reheat
+) -> Params:
+    """The average of a player's parameters under its meta-strategy (Fusion-PSRO, Lian et al. 2024,
+    arXiv:2405.21027, eq. 4)."""
+    weights = jnp.asarray(
+        np.stack([np.pad(w, (0, population.capacity - len(w))) for w in meta_strategy]), jnp.float32
+    )  # [P, K]
+    return reheat(
+        jax.tree.map(lambda leaf: jnp.einsum("pk,pk...->p...", weights, leaf), population.params)
+    )
+
+
+INITS = {"scratch": scratch, "previous": previous, "fusion": fusion}

@@ -1,0 +1,61 @@
+"""Recurrent advantage actor-critic as a best response (A2C; Mnih et al. 2016, arXiv:1602.01783)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from psro.oracles import base
+from psro.oracles.on_policy import Batch, OnPolicy, OnPolicyConfig
+from psro.policy import Params
+from psro.rollout import Decisions, Episodes
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class A2CConfig(OnPolicyConfig):
+    """Recurrent A2C: one gradient step on every rollout."""
+
+    name: ClassVar[str] = "a2c"
+
+    decisions: int = 131_072
+    num_envs: int = 64
+    gae_lambda: float = 0.95
+    """Decay of generalised advantage estimation."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        base.check_shares(self.name, self, "gae_lambda")
+
+
+class A2C(OnPolicy):
+    """The oracle: `A2C(game, policy, config)(key, jobs)`."""
+
+    @property
+    def _gae_lambda(self) -> float:
+        return self._config.gae_lambda
+
+    def _learn(
+        self,
+        params: Params,
+        opt_state: optax.OptState,
+        decisions: Decisions,
+        episodes: Episodes,
+        progress: jax.Array,
+        key: jax.Array,
+    ) -> tuple[Params, optax.OptState]:
+        """One step on the whole rollout."""
+        config = self._config
+        batch = self._batch(decisions, episodes, self._gae_lambda)
+        columns = batch.take(jnp.arange(config.num_envs))
+        gradient = jax.grad(self._loss)(params, columns, config.entropy_weight * (1 - progress))
+        return self._step(params, opt_state, gradient)
+
+    def _loss(self, params: Params, batch: Batch, entropy_weight: jax.Array) -> jax.Array:
+        """Policy gradient, value error and entropy (arXiv:1602.01783, section 4)."""
+        now = self._unroll(params, batch)
+        gain = now.log_prob * batch.advantage + entropy_weight * now.entropy
+        return (batch.weight * (self._config.value_weight * now.value_error - gain)).mean()

@@ -1,0 +1,67 @@
+"""Policy improvement on the whole tree, by exact counterfactual values of the network itself.
+
+A plain policy gradient gets stuck: what the policy does not reach gets no gradient, however much it
+would earn there. Here an info state counts by what its *opponents* make of it (as in regret
+minimisation: Brown et al. 2019, arXiv:1811.00164), whatever the policy itself does above.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from psro.levels import action_values
+from psro.oracles import base
+from psro.oracles.training import Yardstick
+from psro.oracles.whole_tree import WholeTree, WholeTreeConfig
+from psro.policy import Params, log_probabilities
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FullWidthConfig(WholeTreeConfig):
+    """Policy improvement on the whole tree."""
+
+    name: ClassVar[str] = "full_width"
+
+    improvement: float = 0.005
+    """Softmax temperature of the improved policy that a step moves to, in units of the game's
+    largest return."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        base.check_positive(self.name, self, "improvement")
+
+
+class FullWidth(WholeTree):
+    """The oracle: `FullWidth(game, policy, config)(key, jobs)`.
+
+    A step moves the policy towards `softmax(q / improvement)`, q being its own action values given
+    that its opponents lead there (one step of regularised policy iteration; Geist et al. 2019,
+    arXiv:1901.11275, eq. 4): cross entropy, an info state counting by the square root of
+    what the choice there is worth, its opponents' reach included.
+    """
+
+    def _loss(self, params: Params, yardstick: Yardstick, aims: Sequence[jax.Array]) -> jax.Array:
+        logits, _ = self._policy.tabulate(params, yardstick.levels)
+        log_pi = [
+            log_probabilities(each, level.legal)
+            for each, level in zip(logits, yardstick.levels, strict=True)
+        ]
+        pi = [jax.lax.stop_gradient(jnp.exp(each)) for each in log_pi]
+        values, _ = action_values(yardstick.levels, yardstick.returns, pi)
+        loss, total = 0.0, 1e-12
+        for level, q, reach, now in zip(
+            yardstick.levels, values, yardstick.reach, log_pi, strict=True
+        ):
+            given = q * self._scale / jnp.maximum(reach, 1e-12)[:, None]
+            better = jnp.exp(log_probabilities(given / self._config.improvement, level.legal))
+            highest = jnp.where(level.legal, q, -jnp.inf).max(axis=1)
+            stake = highest - jnp.where(level.legal, q, jnp.inf).min(axis=1)
+            stake = jnp.sqrt(jnp.where(level.legal.any(axis=1), stake, 0.0))
+            loss -= (stake[:, None] * better * now).sum()
+            total += stake.sum()
+        return loss / total

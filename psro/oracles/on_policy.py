@@ -1,0 +1,389 @@
+"""What the oracles that learn from their own fresh episodes share (PPO, A2C, REINFORCE).
+
+The objective is the expected return per episode when the opponents' profile is drawn from the
+meta-strategy once per episode. Profiles are drawn for strata of environments; a stratum's decisions
+are weighted by 1 / (episodes it finished), because by the renewal-reward theorem a stratum's sum
+over decisions, divided by its number of episodes, is its expectation per episode, whereas a plain
+mean over decisions would count a profile more, the shorter its episodes are.
+
+All jobs train in one jitted call. At even intervals the policy is evaluated as it would be
+finished: exactly on a tree, by the last rollouts' mean return per episode elsewhere. The best one
+seen is returned, and training ends early when the best one has not improved for a while.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from games.game import Game
+from psro.levels import levels
+from psro.oracles import base
+from psro.oracles.base import Jobs, Results
+from psro.oracles.training import Training, Yardstick, expected_return, train, yardstick
+from psro.policy import Params, Policy, log_probabilities
+from psro.rollout import Actors, Decisions, Episodes, Rollout
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OnPolicyConfig:
+    """Settings of rollouts, stopping and the optimiser."""
+
+    name: ClassVar[str]
+    """The oracle's, in error messages."""
+
+    decisions: int = 16_384
+    """The learner's own decisions per best response at most, rounded up to whole evaluations."""
+    evaluations: int = 8
+    """Evaluations of the policy on the way; the best one seen is the best response."""
+    patience: int = 8
+    """Evaluations without a better one before training ends early."""
+    num_envs: int = 256
+    """Environments of one job."""
+    num_strata: int = 16
+    """Groups of environments that share one opponent profile; it divides num_envs."""
+    rollout_length: int = 8
+    """Own decisions per environment between updates."""
+    sequence_length: int = 8
+    """Own decisions through which gradients flow; it divides rollout_length."""
+    learning_rate: float = 1e-2
+    """Adam's step size at the start; falls linearly to zero."""
+    gamma: float = 1.0
+    """Discount per own decision; below 1 the objective is no longer the game's."""
+    value_weight: float = 0.5
+    """Weight of the value loss."""
+    entropy_weight: float = 0.02
+    """Weight of the entropy bonus at the start; falls linearly to zero."""
+    max_gradient_norm: float = 0.5
+    """Gradients are scaled down to this global norm."""
+    temperature: float = 0.1
+    """Softmax temperature of the finished policy, 1 being that of training. Some best response is
+    always pure, and what exploration leaves over a policy is exploitable."""
+
+    def __post_init__(self):
+        base.check_whole_numbers(self.name, self)
+        base.check_positive(
+            self.name, self, "decisions", "evaluations", "patience", "num_envs", "num_strata",
+            "rollout_length", "sequence_length", "learning_rate", "max_gradient_norm",
+            "temperature",
+        )  # fmt: skip
+        base.check_not_negative(self.name, self, "value_weight", "entropy_weight")
+        base.check_shares(self.name, self, "gamma")
+        base.check_multiples(
+            self.name, self, ("num_envs", "num_strata"), ("rollout_length", "sequence_length")
+        )
+
+    @property
+    def batch_size(self) -> int:
+        """Own decisions of one job in one update."""
+        return self.num_envs * self.rollout_length
+
+    @property
+    def updates_per_evaluation(self) -> int:
+        return -(-self.decisions // (self.batch_size * self.evaluations))
+
+    @property
+    def num_updates(self) -> int:
+        return self.updates_per_evaluation * self.evaluations
+
+    @property
+    def steps_per_update(self) -> int:
+        """Gradient steps on one rollout."""
+        return 1
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Learner:
+    """What changes from update to update within a job."""
+
+    params: Params
+    opt_state: optax.OptState
+    actors: Actors
+    profile: jax.Array  # [S], index into the flat opponent profiles
+    decisions: jax.Array
+    episodes: jax.Array
+
+
+class OnPolicy(abc.ABC):
+    """An oracle but for how it learns from a rollout: `_learn`."""
+
+    tabular = False
+
+    def __init__(self, game: Game, policy: Policy, config: OnPolicyConfig):
+        self._config = config
+        self._num_opponents = game.num_players - 1
+        self._policy = policy
+        self._scale = 1.0 / max(game.max_return, 1e-9)  # rewards within [-1, 1]
+        self._tree = game.tree
+        self._levels = [] if game.tree is None else levels(game.tree)
+        self._rollout = Rollout(
+            game,
+            policy,
+            num_envs=config.num_envs,
+            num_strata=config.num_strata,
+            length=config.rollout_length,
+            sequence_length=config.sequence_length,
+        )
+        # Flat: one vector to update instead of a dozen small arrays, less to compile and to run.
+        self._optimizer = optax.flatten(
+            optax.chain(
+                optax.clip_by_global_norm(config.max_gradient_norm),
+                optax.adam(
+                    optax.linear_schedule(
+                        config.learning_rate, 0.0, config.num_updates * config.steps_per_update
+                    ),
+                    eps=1e-5,
+                ),
+            )
+        )
+        self._train = jax.jit(jax.vmap(self._train_one, in_axes=(0, 0, 0, None, 0, 0)))
+
+    @property
+    def temperature(self) -> float:
+        return self._config.temperature
+
+    def __call__(self, key: jax.Array, jobs: Jobs) -> Results:
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jobs.player)  # [J]
+        # Summed on the host in float64, so that spare capacity cannot change a rounding.
+        flat = np.asarray(jobs.opponents, np.float64).reshape(len(jobs.player), -1)
+        cumulative = np.cumsum(flat, axis=1)
+        cumulative = (cumulative / cumulative[:, -1:]).astype(np.float32)
+        training = self._train(
+            keys,
+            jobs.player,
+            jobs.initial,
+            jobs.populations,
+            cumulative,
+            None if jobs.reach is None else yardstick(self._tree, self._levels, jobs),
+        )
+        return Results(
+            params=training.best,
+            decisions=np.asarray(training.learner.decisions),
+            episodes=np.asarray(training.learner.episodes),
+            diverged=np.asarray(training.diverged),
+            curve=np.asarray(training.curve),
+        )
+
+    def _train_one(
+        self,
+        key: jax.Array,
+        player: jax.Array,
+        initial: Params,
+        populations: Params,
+        cumulative: jax.Array,
+        yardstick: Yardstick | None,
+    ) -> Training:
+        """One job, start to end."""
+        config = self._config
+        learner = Learner(
+            params=initial,
+            opt_state=self._optimizer.init(initial),
+            actors=self._rollout.empty(),
+            profile=jnp.full(config.num_strata, -1),  # none yet: all strata restart
+            decisions=jnp.int32(0),
+            episodes=jnp.int32(0),
+        )
+
+        def one_update(learner: Learner, number: jax.Array):
+            profile_key, restart_key, play_key, learn_key = jax.random.split(
+                jax.random.fold_in(key, number), 4
+            )
+            profile = self._draw(cumulative, profile_key)
+            actors = self._rollout.restart(learner.actors, profile != learner.profile, restart_key)
+            opponents = self._opponents(populations, player, profile)
+            actors, decisions, episodes = self._rollout(
+                learner.params, opponents, player, actors, play_key
+            )
+            progress = number / config.num_updates
+            params, opt_state = self._learn(
+                learner.params, learner.opt_state, decisions, episodes, progress, learn_key
+            )
+            learner = Learner(
+                params=params,
+                opt_state=opt_state,
+                actors=actors,
+                profile=profile,
+                decisions=learner.decisions + decisions.valid.sum(),
+                episodes=learner.episodes + episodes.count.sum().astype(jnp.int32),
+            )
+            return learner, mean_return(episodes, config.num_strata)
+
+        def one_round(learner: Learner, number: jax.Array):
+            length = config.updates_per_evaluation
+            learner, sampled = jax.lax.scan(
+                one_update, learner, number * length + jnp.arange(length)
+            )
+            return learner, sampled.mean()
+
+        return train(
+            learner,
+            learn=one_round,
+            finish=lambda learner: self._policy.with_temperature(
+                learner.params, config.temperature
+            ),
+            value=None
+            if yardstick is None
+            else lambda params: expected_return(self._policy, params, yardstick),
+            rounds=config.evaluations,
+            patience=config.patience,
+        )
+
+    def _draw(self, cumulative: jax.Array, key: jax.Array) -> jax.Array:
+        """A profile for every stratum, int `[S]`, by systematic sampling: each comes up its
+        expected number of times, rounded up or down, and few strata change between updates."""
+        strata = jnp.arange(self._config.num_strata)
+        points = (strata + jax.random.uniform(key)) / self._config.num_strata
+        return jnp.minimum(jnp.searchsorted(cumulative, points, side="right"), len(cumulative) - 1)
+
+    def _opponents(self, populations: Params, player: jax.Array, profile: jax.Array) -> Params:
+        """Parameters of the opponents in every stratum, leaves `[Q, S, ...]`."""
+        opponents = self._num_opponents
+        capacity = jax.tree.leaves(populations)[0].shape[1]
+        members = jnp.stack(jnp.unravel_index(profile, (capacity,) * opponents))  # [Q, S]
+        seats = (player + 1 + jnp.arange(opponents)) % (opponents + 1)  # [Q]
+        return jax.tree.map(lambda leaf: leaf[seats[:, None], members], populations)
+
+    @abc.abstractmethod
+    def _learn(
+        self,
+        params: Params,
+        opt_state: optax.OptState,
+        decisions: Decisions,
+        episodes: Episodes,
+        progress: jax.Array,
+        key: jax.Array,
+    ) -> tuple[Params, optax.OptState]:
+        """Gradient steps on one rollout; `progress` is the share of training behind it."""
+
+    def _batch(self, decisions: Decisions, episodes: Episodes, gae_lambda: float) -> Batch:
+        """A rollout with its normalised advantages, value targets and weights, cut into
+        sequences."""
+        config = self._config
+        advantage, target = advantages(
+            decisions, self._scale, gamma=config.gamma, gae_lambda=gae_lambda
+        )
+        weight = decision_weights(decisions.valid, episodes.count, config.num_strata)
+        mean = (weight * advantage).mean()
+        spread = jnp.sqrt((weight * jnp.square(advantage - mean)).mean())
+        advantage = (advantage - mean) / (spread + 1e-8)
+        batch = Batch(decisions=decisions, advantage=advantage, target=target, weight=weight)
+        return batch.cut(config.sequence_length)
+
+    def _unroll(self, params: Params, batch: Batch) -> Unrolled:
+        """The policy on a batch of L steps of N sequences, from the carries that acted."""
+        seen = batch.decisions
+        logits, value = self._policy.unroll(
+            params, seen.observation, seen.last_action, seen.reset, seen.carry
+        )
+        log_pi = log_probabilities(logits, seen.legal)  # [L, N, A]
+        return Unrolled(
+            log_prob=jnp.take_along_axis(log_pi, seen.action[..., None], axis=-1)[..., 0],
+            entropy=-jnp.where(seen.legal, jnp.exp(log_pi) * log_pi, 0.0).sum(axis=-1),
+            value_error=jnp.square(value - batch.target),
+        )
+
+    def _step(self, params: Params, opt_state: optax.OptState, gradient: Params):
+        change, opt_state = self._optimizer.update(gradient, opt_state, params)
+        return optax.apply_updates(params, change), opt_state
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Unrolled:
+    """Of each decision, `[L, N]`: log-probability of what was done, entropy, squared error of the
+    value."""
+
+    log_prob: jax.Array
+    entropy: jax.Array
+    value_error: jax.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Decisions and what to learn from them: `[T, E]`, after `cut` `[L, C, E]` (C sequences of L
+    steps an environment), after `take` `[L, N]`."""
+
+    decisions: Decisions
+    advantage: jax.Array
+    target: jax.Array
+    weight: jax.Array
+
+    def cut(self, sequence_length: int) -> Batch:
+        """Consecutive steps stay together: `[T, E] -> [C, L, E] -> [L, C, E]`."""
+
+        def cut(leaf: jax.Array) -> jax.Array:
+            return leaf.reshape(-1, sequence_length, *leaf.shape[1:]).swapaxes(0, 1)
+
+        return self._map(cut, lambda leaf: leaf)
+
+    def take(self, envs: jax.Array) -> Batch:
+        """All sequences of some environments, as N = C * len(envs) columns."""
+
+        def columns(leaf: jax.Array) -> jax.Array:
+            leaf = leaf[:, :, envs]
+            return leaf.reshape(leaf.shape[0], -1, *leaf.shape[3:])
+
+        def rows(leaf: jax.Array) -> jax.Array:  # carries: [C, E, H]
+            return leaf[:, envs].reshape(-1, *leaf.shape[2:])
+
+        return self._map(columns, rows)
+
+    def _map(self, of_steps, of_carries) -> Batch:
+        carry, end = self.decisions.carry, self.decisions.next_value
+        steps = dataclasses.replace(
+            self, decisions=dataclasses.replace(self.decisions, carry=(), next_value=())
+        )
+        steps = jax.tree.map(of_steps, steps)
+        return dataclasses.replace(
+            steps,
+            decisions=dataclasses.replace(
+                steps.decisions, carry=jax.tree.map(of_carries, carry), next_value=end
+            ),
+        )
+
+
+def advantages(
+    decisions: Decisions, scale: float, *, gamma: float, gae_lambda: float
+) -> tuple[jax.Array, jax.Array]:
+    """Generalised advantages and value targets (arXiv:1506.02438, eq. 16), `[T, E]`; rewards are
+    multiplied by `scale`. An episode that ends after a step cuts the sum there."""
+
+    def backwards(carry: tuple[jax.Array, jax.Array], step: tuple[jax.Array, ...]):
+        advantage, next_value = carry
+        reward, value, done = step
+        error = reward * scale + gamma * next_value * ~done - value
+        advantage = error + gamma * gae_lambda * advantage * ~done
+        return (advantage, value), advantage
+
+    last = (jnp.zeros_like(decisions.next_value), decisions.next_value)
+    steps = (decisions.reward, decisions.value, decisions.done)
+    _, advantage = jax.lax.scan(backwards, last, steps, reverse=True)
+    return advantage, advantage + decisions.value
+
+
+def decision_weights(valid: jax.Array, episodes: jax.Array, num_strata: int) -> jax.Array:
+    """Weights of decisions `[T, E]`, mean 1, that make every stratum count per episode.
+
+    Args:
+        valid: `[T, E]`, which decisions are any.
+        episodes: finished by each environment, `[E]`.
+    """
+    finished = episodes.reshape(num_strata, -1).sum(axis=1)  # [S]
+    per_stratum = 1.0 / jnp.maximum(finished, 1.0)
+    weight = valid * jnp.repeat(per_stratum, valid.shape[1] // num_strata)[None]
+    return weight / jnp.maximum(weight.mean(), 1e-12)
+
+
+def mean_return(episodes: Episodes, num_strata: int) -> jax.Array:
+    """The learner's mean return per episode, every stratum counting the same."""
+    count = episodes.count.reshape(num_strata, -1).sum(axis=1)
+    total = episodes.total_return.reshape(num_strata, -1).sum(axis=1)
+    return (total / jnp.maximum(count, 1.0)).mean()

@@ -1,0 +1,170 @@
+"""What the oracles that train a network share: exact evaluation, the best one seen, stopping.
+
+A job trains in rounds. After each its policy is evaluated as it would be finished; the best one
+seen is the best response, and training ends after the last round, or when it has plateaued.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.flatten_util
+import jax.numpy as jnp
+import numpy as np
+
+from games.tree import GameTree
+from psro import exact
+from psro.levels import Level, action_values, by_level
+from psro.oracles.base import Jobs
+from psro.policy import Params, Policy, log_probabilities
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Training:
+    """What changes from round to round within a job.
+
+    Attributes:
+        learner: the method's own state.
+        best: the best finished parameters so far.
+        best_value: their value.
+        stale: rounds since they were found.
+        done: rounds.
+        curve: value after each round, `[rounds + 1]`, the first before training; NaN later on.
+        diverged: the learner met a number that is not finite.
+    """
+
+    learner: Any
+    best: Params
+    best_value: jax.Array
+    stale: jax.Array
+    done: jax.Array
+    curve: jax.Array
+    diverged: jax.Array
+
+
+def train(
+    learner: Any,
+    *,
+    learn: Callable[[Any, jax.Array], tuple[Any, jax.Array]],
+    finish: Callable[[Any], Params],
+    value: Callable[[Params], jax.Array] | None,
+    rounds: int,
+    patience: int,
+    enough: jax.Array | float = jnp.inf,
+) -> Training:
+    """Trains one job; to be jitted and mapped.
+
+    Args:
+        learner: its state before training.
+        learn: a round, from the state and the round's number to the next state and the mean return
+            that it sampled.
+        finish: the parameters of the policy that a state stands for.
+        value: what such a policy is worth; None takes the sampled mean return for it.
+        rounds: at most.
+        patience: rounds without a better policy that end training.
+        enough: a value that ends training.
+    """
+
+    def one_round(training: Training) -> Training:
+        new, sampled = learn(training.learner, training.done)
+        finished = finish(new)
+        result = sampled if value is None else value(finished)
+        finite = jnp.isfinite(jax.flatten_util.ravel_pytree(finished)[0]).all()
+        better = finite & (result > training.best_value + 1e-6 * jnp.abs(result))  # not rounding
+        done = training.done + 1
+        return Training(
+            learner=new,
+            best=jax.tree.map(lambda n, old: jnp.where(better, n, old), finished, training.best),
+            best_value=jnp.where(better, result, training.best_value),
+            stale=jnp.where(better, 0, training.stale + 1),
+            done=done,
+            curve=training.curve.at[done].set(jnp.where(finite, result, jnp.nan)),
+            diverged=~finite,
+        )
+
+    def going_on(training: Training) -> jax.Array:
+        return (
+            (training.done < rounds)
+            & (training.stale < patience)
+            & (training.best_value < enough)
+            & ~training.diverged
+        )
+
+    finished = finish(learner)
+    first = jnp.float32(-jnp.inf if value is None else value(finished))
+    start = Training(
+        learner=learner,
+        best=finished,
+        best_value=first,
+        stale=jnp.int32(0),
+        done=jnp.int32(0),
+        curve=jnp.full(rounds + 1, jnp.nan).at[0].set(first),
+        diverged=jnp.bool_(False),
+    )
+    return jax.lax.while_loop(going_on, one_round, start)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Yardstick:
+    """What makes one learner's value exact; leaves `[J, ...]` from `yardstick`.
+
+    Attributes:
+        levels: its info states.
+        returns: its returns by level, weighted by its opponents' reach, `[W, A]`.
+        offset: what it gets in episodes in which it decides nothing, `[]`.
+        reach: probability that its opponents lead to each info state, `[W]` per level.
+        best: value of the exact best response, `[]`.
+    """
+
+    levels: Sequence[Level]
+    returns: Sequence[jax.Array]
+    offset: jax.Array
+    reach: Sequence[jax.Array]
+    best: jax.Array
+
+
+def yardstick(tree: GameTree, levels: Sequence[Level], jobs: Jobs) -> Yardstick:
+    """Of every job, from the tree's `levels` and the jobs' `reach`; computed in float64."""
+    players = np.asarray(jobs.player)
+    returns, reaches, offset, best = [], [], [], []
+    for p, reach in zip(players, jobs.reach, strict=True):
+        mine = tree.players[p]
+        gain = exact.sequence_returns(tree, p, reach)
+        returns.append(by_level(tree, p, gain))
+        offset.append(gain[0])
+        best.append(exact.best_response_to(mine, gain).value)
+        below = exact.info_state_reach(tree, p, reach)  # [I]
+        reaches.append(
+            [
+                each.max(axis=1)
+                for each in by_level(tree, p, np.concatenate([[0.0], below[mine.info_state[1:]]]))
+            ]
+        )
+    return Yardstick(
+        levels=jax.tree.map(lambda leaf: leaf[players], levels),
+        returns=[np.stack(each) for each in zip(*returns, strict=True)],
+        offset=np.array(offset, np.float32),
+        reach=[np.stack(each) for each in zip(*reaches, strict=True)],
+        best=np.array(best, np.float32),
+    )
+
+
+def probabilities(policy: Policy, params: Params, levels: Sequence[Level]) -> list[jax.Array]:
+    """One player's policy, `[W, A]` per level."""
+    logits, _ = policy.tabulate(params, levels)
+    return [
+        jnp.exp(log_probabilities(each, level.legal))
+        for each, level in zip(logits, levels, strict=True)
+    ]
+
+
+def expected_return(policy: Policy, params: Params, yardstick: Yardstick) -> jax.Array:
+    """The expected return of a policy, float32: exact but for rounding."""
+    pi = probabilities(policy, params, yardstick.levels)
+    _, values = action_values(yardstick.levels, yardstick.returns, pi)
+    return yardstick.offset + values[0].sum()

@@ -1,0 +1,135 @@
+"""What the oracles that train a network on every info state of the tree share.
+
+No sampling: a step runs the network down all of the learner's info states and compares what it does
+there with exact counterfactual values against the opponents' mixture.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Sequence
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from games.game import Game
+from psro.levels import levels
+from psro.oracles import base
+from psro.oracles.base import Jobs, Results
+from psro.oracles.training import Training, Yardstick, expected_return, train, yardstick
+from psro.policy import Params, Policy
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WholeTreeConfig:
+    """Settings of steps and stopping."""
+
+    name: ClassVar[str]
+    """The oracle's, in error messages."""
+
+    steps: int = 800
+    """Gradient steps per best response at most, rounded up to whole rounds."""
+    steps_per_round: int = 20
+    """Gradient steps between two exact evaluations."""
+    patience: int = 20
+    """Rounds without a better policy before training ends early."""
+    tolerance: float = 1e-4
+    """Training ends when the policy's exact value is this close to the best response's, in units
+    of the game's largest return."""
+    learning_rate: float = 3e-2
+    """Adam's step size at the start; falls to zero along a half cosine."""
+    max_gradient_norm: float = 1.0
+    """Gradients are scaled down to this global norm."""
+    temperature: float = 0.1
+    """Softmax temperature of the finished policy, 1 being that of training."""
+
+    def __post_init__(self):
+        base.check_whole_numbers(self.name, self)
+        base.check_positive(
+            self.name, self, "steps", "steps_per_round", "patience", "learning_rate",
+            "max_gradient_norm", "temperature",
+        )  # fmt: skip
+        base.check_not_negative(self.name, self, "tolerance")
+
+    @property
+    def rounds(self) -> int:
+        return -(-self.steps // self.steps_per_round)
+
+
+class WholeTree(abc.ABC):
+    """An oracle but for what a step makes smaller: `_loss`."""
+
+    tabular = False
+
+    def __init__(self, game: Game, policy: Policy, config: WholeTreeConfig):
+        if game.tree is None:
+            raise ValueError(f"oracle {config.name} needs a game that is enumerated")
+        self._config = config
+        self._policy = policy
+        self._tree = game.tree
+        self._levels = levels(game.tree)
+        self._scale = 1.0 / max(game.max_return, 1e-9)
+        self._optimizer = optax.flatten(
+            optax.chain(
+                optax.clip_by_global_norm(config.max_gradient_norm),
+                optax.adam(
+                    optax.cosine_decay_schedule(
+                        config.learning_rate, config.rounds * config.steps_per_round
+                    )
+                ),
+            )
+        )
+        self._train = jax.jit(jax.vmap(self._train_one))
+
+    @property
+    def temperature(self) -> float:
+        return self._config.temperature
+
+    def __call__(self, key: jax.Array, jobs: Jobs) -> Results:
+        training = self._train(jobs.initial, yardstick(self._tree, self._levels, jobs))
+        none = np.zeros(len(jobs.player), int)
+        return Results(
+            params=training.best,
+            decisions=none,
+            episodes=none,
+            diverged=np.asarray(training.diverged),
+            curve=np.asarray(training.curve),
+        )
+
+    def _train_one(self, initial: Params, yardstick: Yardstick) -> Training:
+        """One job, start to end."""
+        config = self._config
+        aims = self._aims(yardstick)
+
+        def step(learner: tuple[Params, optax.OptState], _):
+            params, opt_state = learner
+            gradient = jax.grad(self._loss)(params, yardstick, aims)
+            change, opt_state = self._optimizer.update(gradient, opt_state, params)
+            return (optax.apply_updates(params, change), opt_state), None
+
+        def one_round(learner: tuple[Params, optax.OptState], number: jax.Array):
+            learner, _ = jax.lax.scan(step, learner, length=config.steps_per_round)
+            return learner, jnp.nan
+
+        return train(
+            (initial, self._optimizer.init(initial)),
+            learn=one_round,
+            finish=lambda learner: self._policy.with_temperature(learner[0], config.temperature),
+            value=lambda params: expected_return(self._policy, params, yardstick),
+            rounds=config.rounds,
+            patience=config.patience,
+            enough=yardstick.best - config.tolerance / self._scale,
+        )
+
+    def _aims(self, yardstick: Yardstick) -> Sequence[jax.Array]:
+        """What does not change from step to step, by level."""
+        return ()
+
+    @abc.abstractmethod
+    def _loss(
+        self, params: Params, yardstick: Yardstick, aims: Sequence[jax.Array]
+    ) -> jax.Array: ...

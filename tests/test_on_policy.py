@@ -1,0 +1,63 @@
+"""The parts that on-policy oracles share: advantages, weights, sequences."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+
+from psro.oracles.on_policy import Batch, advantages, decision_weights
+from psro.rollout import Decisions
+
+
+def test_advantages_are_discounted_sums_of_errors():
+    """Against the definition, summed forwards: episodes of different lengths, cut by `done`."""
+    rng = np.random.default_rng(0)
+    steps, envs, gamma, decay = 9, 5, 0.9, 0.7
+    reward, value = rng.normal(size=(2, steps, envs)).astype(np.float32)
+    done = rng.random((steps, envs)) < 0.3
+    next_value = rng.normal(size=envs).astype(np.float32)
+    blank = dict.fromkeys((f.name for f in dataclasses.fields(Decisions)), None)
+    decisions = Decisions(
+        **{**blank, "reward": reward, "value": value, "done": done, "next_value": next_value}
+    )
+    advantage, target = advantages(decisions, 2.0, gamma=gamma, gae_lambda=decay)
+    after = np.vstack([value[1:], next_value[None]])
+    error = 2.0 * reward + gamma * after * ~done - value
+    for t in range(steps):
+        for e in range(envs):
+            expected, weight = 0.0, 1.0
+            for later in range(t, steps):
+                expected += weight * error[later, e]
+                weight *= gamma * decay
+                if done[later, e]:
+                    break
+            np.testing.assert_allclose(advantage[t, e], expected, atol=1e-5)
+    np.testing.assert_allclose(target, advantage + value, atol=1e-6)
+
+
+def test_weights_make_strata_count_per_episode():
+    valid = np.ones((4, 6), bool)
+    valid[0, 0] = False
+    weight = decision_weights(valid, jnp.array([4.0, 0, 2, 2, 1, 0]), 3)
+    np.testing.assert_allclose(weight.mean(), 1.0, rtol=1e-6)
+    assert weight[0, 0] == 0
+    np.testing.assert_allclose(weight[1, 4] / weight[1, 0], 4.0, rtol=1e-6)
+    np.testing.assert_allclose(weight[1, 2], weight[1, 0], rtol=1e-6)
+
+
+def test_sequences_are_runs_of_time_within_an_environment():
+    """Element (step, sequence c of environment e) is decision (c * L + step, e), for any choice
+    of environments, and each sequence comes with the carry stored at its start."""
+    steps, envs, length = 6, 4, 3
+    time = np.arange(steps)[:, None] * 100 + np.arange(envs)[None]  # 100 * time + environment
+    carry = (time[::length, :, None] + 0.5,)  # [C, E, 1]
+    names = [f.name for f in dataclasses.fields(Decisions)]
+    decisions = Decisions(
+        **{**dict.fromkeys(names, time), "carry": carry, "next_value": np.zeros(envs)}
+    )
+    batch = Batch(decisions=decisions, advantage=time, target=time, weight=time).cut(length)
+    chosen = batch.take(np.array([2, 0]))
+    expected = np.array([[c * 300 + t * 100 + e for c in (0, 1) for e in (2, 0)] for t in range(3)])
+    for name in set(names) - {"carry", "next_value"}:
+        np.testing.assert_array_equal(getattr(chosen.decisions, name), expected)
+    np.testing.assert_array_equal(chosen.decisions.carry[0][:, 0], expected[0] + 0.5)

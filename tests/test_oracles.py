@@ -1,0 +1,138 @@
+"""Every oracle in `ORACLES`: the probe games, its contract, and what it says of itself."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from probes import Probe, opinionated, policy_for, tree_of
+
+import games
+from games.tree_game import TreeGame
+from psro import exact
+from psro.oracles import CONFIGS, ORACLES, Jobs
+from psro.policy import TablePolicy, Tabulator
+
+SMALL = {
+    "ppo": {"decisions": 24_576, "num_envs": 64, "num_strata": 2},
+    "a2c": {"decisions": 49_152, "num_envs": 64, "num_strata": 2},
+    "reinforce": {"decisions": 49_152, "num_envs": 64, "num_strata": 2},
+}
+"""Settings with which a probe takes seconds, where the defaults are for real games."""
+
+
+def small(name, **changes):
+    return CONFIGS[name](**SMALL.get(name, {}), **changes) if name in CONFIGS else None
+
+
+def setting(tree, name, *, size=2, seed=0, **changes):
+    """An oracle, jobs of all players against uniformly mixed populations of `size`, and a
+    tabulator of what comes out."""
+    players = tree.num_players
+    tabular = ORACLES[name].tabular
+    policy = TablePolicy(tree) if tabular else policy_for(tree, hidden_size=16)
+    tabulate = Tabulator(policy, tree)
+    if tabular:
+        rng = np.random.default_rng(seed)
+        shapes = policy.init_many(jnp.zeros(players * size))
+        population = jax.tree.map(
+            lambda leaf: jnp.asarray(3 * rng.normal(size=leaf.shape), jnp.float32), shapes
+        )
+    else:
+        population = opinionated(policy, seed, players * size)
+    populations = jax.tree.map(
+        lambda leaf: leaf.reshape(players, size, *leaf.shape[1:]), population
+    )
+    behaviours = [
+        tabulate(jax.tree.map(lambda leaf, k=k: leaf[:, k], populations)) for k in range(size)
+    ]
+    plans = [
+        exact.mix(
+            np.stack([exact.realization_plan(player, each[p]) for each in behaviours]),
+            np.full(size, 1 / size),
+        )
+        for p, player in enumerate(tree.players)
+    ]
+    jobs = Jobs(
+        player=jnp.arange(players, dtype=jnp.int32),
+        initial=policy.init_many(jax.random.split(jax.random.key(seed + 1), players)),
+        populations=populations,
+        opponents=np.full((players, *(size,) * (players - 1)), size ** (1 - players)),
+        reach=np.stack([exact.opponent_reach(tree, p, plans) for p in range(players)]),
+    )
+    return ORACLES[name](TreeGame(tree), policy, small(name, **changes)), jobs, tabulate
+
+
+def values(tree, jobs, behaviours):
+    return [
+        exact.sequence_returns(tree, p, jobs.reach[p])
+        @ exact.realization_plan(tree.players[p], behaviours[p])
+        for p in range(tree.num_players)
+    ]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "memory",
+        "delay",
+        pytest.param("observation", marks=pytest.mark.slow),
+        pytest.param("constant", marks=pytest.mark.slow),
+    ],
+)
+@pytest.mark.parametrize("name", ORACLES)
+def test_probe_is_solved(name, kind):
+    tree = tree_of(Probe(kind))
+    oracle, jobs, tabulate = setting(tree, name)
+    results = oracle(jax.random.key(0), jobs)
+    assert values(tree, jobs, tabulate(results.params))[0] > 0.99
+    assert not results.diverged.any()
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_the_curve_is_of_exact_values_and_the_best_is_returned(name):
+    tree = games.load("kuhn_poker")
+    oracle, jobs, tabulate = setting(tree, name)
+    results = oracle(jax.random.key(0), jobs)
+    best = np.nanmax(results.curve, axis=1)
+    np.testing.assert_allclose(values(tree, jobs, tabulate(results.params)), best, atol=1e-5)
+    exactly = [
+        exact.best_response_to(player, exact.sequence_returns(tree, p, jobs.reach[p])).value
+        for p, player in enumerate(tree.players)
+    ]
+    assert (best <= np.array(exactly) + 1e-5).all()
+    before = values(tree, jobs, tabulate(jobs.initial))
+    assert ((best - before) / (np.array(exactly) - before) > 0.95).all()
+
+
+@pytest.mark.parametrize("name", ["full_width", "distill"])
+def test_whole_tree_oracles_come_within_their_tolerance(name):
+    tree = games.load("leduc_poker")
+    oracle, jobs, tabulate = setting(tree, name, size=3)
+    results = oracle(jax.random.key(0), jobs)
+    reached = values(tree, jobs, tabulate(results.params))
+    for p, player in enumerate(tree.players):
+        best = exact.best_response_to(player, exact.sequence_returns(tree, p, jobs.reach[p])).value
+        assert best - reached[p] < 0.01 * best
+    # they stop when they are there, and say nothing of what they did not do
+    rounds = (~np.isnan(results.curve)).sum(axis=1)
+    assert (rounds < results.curve.shape[1]).all()
+    assert (results.decisions == 0).all()
+
+
+def test_training_stops_when_it_has_plateaued():
+    """On a game of constant value nothing is ever better than the first policy."""
+    tree = tree_of(Probe("constant"))
+    oracle, jobs, _ = setting(tree, "ppo", evaluations=6, patience=2)
+    results = oracle(jax.random.key(0), jobs)
+    np.testing.assert_array_equal((~np.isnan(results.curve)).sum(axis=1), 3)
+    assert (results.decisions < small("ppo").decisions).all()
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_settings_are_checked_with_their_numbers(name):
+    with pytest.raises(ValueError, match=f"{name}.learning_rate = -1.0 must be above 0"):
+        dataclasses.replace(small(name), learning_rate=-1.0)
+    with pytest.raises(TypeError, match=f"{name}.patience = 1.5 must be a whole number"):
+        dataclasses.replace(small(name), patience=1.5)
