@@ -28,6 +28,7 @@ from psro.experiment import Experiment, ExperimentError, RunConfig
 from psro.loop import Record, TrainingDiverged
 from psro.meta_solvers import MetaSolverError
 from psro.oracles import CONFIGS
+from psro.oracles.devices import CPU_DEVICES
 
 _SHOWN = 12  # policies a player in a payoff table
 
@@ -165,6 +166,7 @@ def main(arguments: list[str] | None = None) -> None:
     """The command `psro`."""
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     _use_compilation_cache()
+    _use_all_cores()
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         tyro.extras.subcommand_cli_from_dict(
@@ -474,6 +476,14 @@ def _use_compilation_cache() -> None:
         base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         jax.config.update("jax_compilation_cache_dir", str(Path(base) / "psro" / "jax"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+def _use_all_cores() -> None:
+    """Jobs train side by side (`psro.oracles.devices`), unless somebody has chosen already."""
+    forced = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if not forced and jax.config.jax_num_cpu_devices < 0:
+        with contextlib.suppress(RuntimeError):  # JAX has started: this is not a fresh process
+            jax.config.update("jax_num_cpu_devices", CPU_DEVICES)
 
 
 def _is_ours(error: ValueError) -> bool:

@@ -708,3 +708,23 @@ def test_nothing_is_pickled():
                 elif isinstance(node, ast.Attribute | ast.keyword):
                     name = node.attr if isinstance(node, ast.Attribute) else node.arg
                     assert "pickle" not in (name or ""), path
+
+
+@pytest.mark.parametrize("oracle", ["ppo", "distill", "best_response"])
+def test_nothing_is_compiled_after_the_first_best_response(tmp_path, oracle):
+    """Shapes do not depend on the iteration: after iteration 1, all code is there."""
+    counts, total = [], 0
+
+    def count(event, seconds, **_):
+        nonlocal total
+        total += event == "/jax/core/compile/backend_compile_duration"
+
+    jax.monitoring.register_event_duration_secs_listener(count)
+    try:
+        config = dataclasses.replace(CONFIG, oracle=oracle, iterations=6)
+        for _ in experiment.create(config, tmp_path / "run").train():
+            counts.append(total)
+    finally:
+        jax.monitoring.unregister_event_duration_listener(count)
+    assert counts[1] > 0
+    assert counts[1:] == [counts[1]] * 6

@@ -1,6 +1,11 @@
 """Every oracle in `ORACLES`: the probe games, its contract, and what it says of itself."""
 
 import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +28,7 @@ SMALL = {
 
 
 def small(name, **changes):
-    return CONFIGS[name](**SMALL.get(name, {}), **changes) if name in CONFIGS else None
+    return CONFIGS[name](**SMALL.get(name, {}) | changes) if name in CONFIGS else None
 
 
 def setting(tree, name, *, size=2, seed=0, **changes):
@@ -136,3 +141,38 @@ def test_settings_are_checked_with_their_numbers(name):
         dataclasses.replace(small(name), learning_rate=-1.0)
     with pytest.raises(TypeError, match=f"{name}.patience = 1.5 must be a whole number"):
         dataclasses.replace(small(name), patience=1.5)
+
+
+SHARDED = """
+import json, sys
+import jax
+from test_oracles import setting
+import games
+settings = {"decisions": 2048, "evaluations": 4, **json.loads(sys.argv[1])}
+oracle, jobs, _ = setting(games.load("kuhn_poker"), "ppo", **settings)
+results = oracle(jax.random.key(0), jobs)
+print(json.dumps([len(jax.devices()), results.curve.tolist()]))
+"""
+
+
+def test_eight_devices_give_what_one_gives():
+    """Two players' jobs on two devices, and each job's environments on four."""
+    curves = []
+    for devices, settings in ((1, {}), (8, {"env_devices": 4})):
+        environment = os.environ | {
+            "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+            "JAX_PLATFORMS": "cpu",
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", SHARDED, json.dumps(settings)],
+            cwd=Path(__file__).parent,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=250,
+        )
+        assert done.returncode == 0, done.stderr
+        seen, curve = json.loads(done.stdout.splitlines()[-1])
+        assert seen == devices
+        curves.append(curve)
+    np.testing.assert_allclose(curves[1], curves[0], atol=1e-4)

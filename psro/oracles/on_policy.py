@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from collections.abc import Callable
 from typing import ClassVar
 
 import jax
@@ -26,6 +27,7 @@ from games.game import Game
 from psro.levels import levels
 from psro.oracles import base
 from psro.oracles.base import Jobs, Results
+from psro.oracles.devices import OverJobs
 from psro.oracles.training import Training, Yardstick, expected_return, train, yardstick
 from psro.policy import Params, Policy, log_probabilities
 from psro.rollout import Actors, Decisions, Episodes, Rollout
@@ -66,6 +68,10 @@ class OnPolicyConfig:
     """Softmax temperature of the finished policy, 1 being that of training. Some best response is
     always pure, and what exploration leaves over a policy is exploitable."""
 
+    env_devices: int = 0
+    """Devices that share a job's environments, after each job has one of its own; 0: on
+    accelerators all that are left, on a CPU one."""
+
     def __post_init__(self):
         base.check_whole_numbers(self.name, self)
         base.check_positive(
@@ -73,7 +79,7 @@ class OnPolicyConfig:
             "rollout_length", "sequence_length", "learning_rate", "max_gradient_norm",
             "temperature",
         )  # fmt: skip
-        base.check_not_negative(self.name, self, "value_weight", "entropy_weight")
+        base.check_not_negative(self.name, self, "value_weight", "entropy_weight", "env_devices")
         base.check_shares(self.name, self, "gamma")
         base.check_multiples(
             self.name, self, ("num_envs", "num_strata"), ("rollout_length", "sequence_length")
@@ -143,7 +149,7 @@ class OnPolicy(abc.ABC):
                 ),
             )
         )
-        self._train = jax.jit(jax.vmap(self._train_one, in_axes=(0, 0, 0, None, 0, 0)))
+        self._train = OverJobs(self._train_one, shared=(3,), env_devices=config.env_devices)
 
     @property
     def temperature(self) -> float:
@@ -156,6 +162,7 @@ class OnPolicy(abc.ABC):
         cumulative = np.cumsum(flat, axis=1)
         cumulative = (cumulative / cumulative[:, -1:]).astype(np.float32)
         training = self._train(
+            len(keys),
             keys,
             jobs.player,
             jobs.initial,
@@ -163,10 +170,11 @@ class OnPolicy(abc.ABC):
             cumulative,
             None if jobs.reach is None else yardstick(self._tree, self._levels, jobs),
         )
+        decisions, episodes = training.learner
         return Results(
             params=training.best,
-            decisions=np.asarray(training.learner.decisions),
-            episodes=np.asarray(training.learner.episodes),
+            decisions=np.asarray(decisions),
+            episodes=np.asarray(episodes),
             diverged=np.asarray(training.diverged),
             curve=np.asarray(training.curve),
         )
@@ -179,6 +187,7 @@ class OnPolicy(abc.ABC):
         populations: Params,
         cumulative: jax.Array,
         yardstick: Yardstick | None,
+        spread: Callable[[Actors], Actors],
     ) -> Training:
         """One job, start to end."""
         config = self._config
@@ -197,6 +206,9 @@ class OnPolicy(abc.ABC):
             )
             profile = self._draw(cumulative, profile_key)
             actors = self._rollout.restart(learner.actors, profile != learner.profile, restart_key)
+            actors = dataclasses.replace(
+                actors, state=spread(actors.state), learner=spread(actors.learner)
+            )
             opponents = self._opponents(populations, player, profile)
             actors, decisions, episodes = self._rollout(
                 learner.params, opponents, player, actors, play_key
@@ -222,7 +234,7 @@ class OnPolicy(abc.ABC):
             )
             return learner, sampled.mean()
 
-        return train(
+        training = train(
             learner,
             learn=one_round,
             finish=lambda learner: self._policy.with_temperature(
@@ -233,6 +245,10 @@ class OnPolicy(abc.ABC):
             else lambda params: expected_return(self._policy, params, yardstick),
             rounds=config.evaluations,
             patience=config.patience,
+        )
+        # Environments and the optimiser's state end here.
+        return dataclasses.replace(
+            training, learner=(training.learner.decisions, training.learner.episodes)
         )
 
     def _draw(self, cumulative: jax.Array, key: jax.Array) -> jax.Array:

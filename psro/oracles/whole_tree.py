@@ -20,6 +20,7 @@ from games.game import Game
 from psro.levels import levels
 from psro.oracles import base
 from psro.oracles.base import Jobs, Results
+from psro.oracles.devices import OverJobs
 from psro.oracles.training import Training, Yardstick, expected_return, train, yardstick
 from psro.policy import Params, Policy
 
@@ -83,14 +84,16 @@ class WholeTree(abc.ABC):
                 ),
             )
         )
-        self._train = jax.jit(jax.vmap(self._train_one))
+        self._train = OverJobs(self._train_one)
 
     @property
     def temperature(self) -> float:
         return self._config.temperature
 
     def __call__(self, key: jax.Array, jobs: Jobs) -> Results:
-        training = self._train(jobs.initial, yardstick(self._tree, self._levels, jobs))
+        training = self._train(
+            len(jobs.player), jobs.initial, yardstick(self._tree, self._levels, jobs)
+        )
         none = np.zeros(len(jobs.player), int)
         return Results(
             params=training.best,
@@ -100,7 +103,7 @@ class WholeTree(abc.ABC):
             curve=np.asarray(training.curve),
         )
 
-    def _train_one(self, initial: Params, yardstick: Yardstick) -> Training:
+    def _train_one(self, initial: Params, yardstick: Yardstick, spread: object) -> Training:
         """One job, start to end."""
         config = self._config
         aims = self._aims(yardstick)
@@ -115,7 +118,7 @@ class WholeTree(abc.ABC):
             learner, _ = jax.lax.scan(step, learner, length=config.steps_per_round)
             return learner, jnp.nan
 
-        return train(
+        training = train(
             (initial, self._optimizer.init(initial)),
             learn=one_round,
             finish=lambda learner: self._policy.with_temperature(learner[0], config.temperature),
@@ -124,6 +127,7 @@ class WholeTree(abc.ABC):
             patience=config.patience,
             enough=yardstick.best - config.tolerance / self._scale,
         )
+        return dataclasses.replace(training, learner=())
 
     def _aims(self, yardstick: Yardstick) -> Sequence[jax.Array]:
         """What does not change from step to step, by level."""
