@@ -18,10 +18,10 @@ their meta-strategies is measured. At the end of a run OpenSpiel's own `policy_a
 `nash_conv` measure the same mixture again; the difference is in the table.
 
 OpenSpiel's oracles: `br` (exact best responses, its C++), `dqn` and `pg` (its torch agents). Its
-`psro_v2` needs cvxpy and ecos, and its agents torch and, because `psro_v2.rl_policy` imports the jax ones,
-dm-haiku, rlax and distrax.
-Torch runs on one thread, which is the fastest for networks of this size. `--theirs NAME=VALUE` and
-`--ours NAME=VALUE` change any setting in `THEIRS` and of `RunConfig` (`--ours ppo.clip=0.1`).
+`psro_v2` needs cvxpy and ecos, and its agents torch and, because `psro_v2.rl_policy` imports the
+jax ones, dm-haiku, rlax and distrax. Torch runs on one thread, which is the fastest for networks
+of this size. `--theirs NAME=VALUE` changes a setting in `THEIRS` or `COMMON`, `--ours NAME=VALUE`
+one of `RunConfig` (`--ours ppo.clip=0.1`).
 """
 
 import argparse
@@ -428,15 +428,15 @@ def main() -> None:
             cpu, wall = reached(rows, TARGETS[game])
             last = rows.iloc[-1]
             difference = abs(last.get("openspiel", np.nan) - last["exploitability"])
-            took = f"{cpu:.1f} | {wall:.1f} | {cpu / baseline:.1f}"
+            took, ratio = f"{cpu:.1f} | {wall:.1f}", f"{cpu / baseline:.1f}"
             if np.isnan(cpu):
-                spent = last["cpu_seconds"]
-                took = f"not in {spent:.0f} | not in {last['wall_seconds']:.0f} | "
-                took += f"more than {spent / baseline:.1f}"
+                cpu, wall = last["cpu_seconds"], last["wall_seconds"]
+                took, ratio = f"not in {cpu:.0f} | not in {wall:.0f}", f"over {cpu / baseline:.1f}"
             lines.append(
                 f"| {game} | {TARGETS[game]} | {label} | {seed} | {last['iteration']:.0f} | "
                 f"{last['exploitability']:.4f} | "
-                f"{'' if np.isnan(difference) else f'{difference:.0e}'} | {took} |"
+                f"{'' if np.isnan(difference) else f'{difference:.0e}'} | {took} | "
+                f"{'' if np.isnan(baseline) else ratio} |"
             )
             print(lines[-1], flush=True)
     (arguments.out / "psro_v2.md").write_text("\n".join(lines) + "\n")
