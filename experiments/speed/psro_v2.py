@@ -3,8 +3,9 @@
     python experiments/speed/psro_v2.py --out FOLDER --budget 480
 
 Every run is a process of its own that trains until its exploitability is at most the game's target
-or until it has used up `--budget` CPU seconds, whichever comes first; the kernel ends it there.
-Runs follow each other, so that none disturbs another.
+or until it has used up `--budget` CPU seconds, whichever comes first. What comes later is dropped,
+and the kernel ends an iteration that goes on for long after that. Runs follow each other, so that
+none disturbs another.
 
 CPU seconds are of all threads and children, from before the game is loaded to the iteration's
 end; importing packages is left out. Ours count everything that an iteration does: training, exact
@@ -19,9 +20,9 @@ their meta-strategies is measured. At the end of a run OpenSpiel's own `policy_a
 
 OpenSpiel's oracles: `br` (exact best responses, its C++), `dqn` and `pg` (its torch agents). Its
 `psro_v2` needs cvxpy and ecos, and its agents torch and, because `psro_v2.rl_policy` imports the
-jax ones, dm-haiku, rlax and distrax. Torch runs on one thread, which is the fastest for networks
-of this size. `--theirs NAME=VALUE` changes a setting in `THEIRS` or `COMMON`, `--ours NAME=VALUE`
-one of `RunConfig` (`--ours ppo.clip=0.1`).
+jax ones, dm-haiku, rlax and distrax. Torch runs on one thread, so that idle ones cost it nothing.
+`--theirs NAME=VALUE` changes a setting in `THEIRS` or `COMMON`, `--ours NAME=VALUE` one of
+`RunConfig` (`--ours ppo.clip=0.1`).
 """
 
 import argparse
