@@ -98,6 +98,23 @@ class TreeGame:
         )
 
 
+class RowGame(TreeGame):
+    """A `TreeGame` in which a player sees a number of its info state, for policies that are tables.
+
+    Args:
+        tree: the game.
+        rows: the number of each info state, counted over all players, int32.
+    """
+
+    def __init__(self, tree: GameTree, rows: np.ndarray):
+        super().__init__(tree)
+        self._rows = np.append(rows, 0).astype(np.int32)  # terminals: any
+
+    def observation(self, state: TreeState) -> jax.Array:
+        """int32 `[]`."""
+        return jnp.asarray(self._rows)[state.info_state]
+
+
 def _alias_table(
     probability: np.ndarray, start: np.ndarray, count: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -71,6 +71,22 @@ def by_level(tree: GameTree, player: int, per_sequence: np.ndarray) -> list[np.n
     ]
 
 
+def rows(tree: GameTree) -> np.ndarray:
+    """Where each info state, counted over all players, stands among its player's padded levels
+    laid end to end, int32 `[I_0 + I_1 + ...]`."""
+    bounds = _bounds(tree)
+    widths = [max(last - first for first, last in each) for each in bounds]
+    return np.concatenate(
+        [
+            np.arange(first, last) - first + start
+            for p in range(tree.num_players)
+            for (first, last), start in zip(
+                (each[p] for each in bounds), np.cumsum([0, *widths[:-1]]), strict=True
+            )
+        ]
+    ).astype(np.int32)
+
+
 def in_order(tree: GameTree, player: int, rows: Sequence[np.ndarray]) -> np.ndarray:
     """What a pass returned per level, `[W, ...]`, in the order of the info states, `[I, ...]`."""
     return np.concatenate(

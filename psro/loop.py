@@ -115,6 +115,7 @@ def psro(
                 populations=population.params,
                 opponents=_opponents(last.meta_strategy, population.capacity),
                 reach=np.stack(reach),
+                mixture=mixture,
             )
             results = oracle(jax.random.fold_in(jax.random.fold_in(key, number), 1), jobs)
             policies = jax.block_until_ready(results.params)

@@ -157,6 +157,23 @@ class TablePolicy:
         return logits, [jnp.zeros(each.shape[0]) for each in logits]
 
 
+class Lookup:
+    """Acts by what was tabulated: parameters `{"logits": [R, A], "value": [R]}`, the levels end to
+    end, and for an observation the row (`psro.levels.rows`). It has nothing to remember."""
+
+    def initial_carry(self, batch_shape: tuple[int, ...] = ()) -> Carry:
+        return ()
+
+    def forget(self, carry: Carry, where: jax.Array) -> Carry:
+        return ()
+
+    def __call__(
+        self, table: Params, row: jax.Array, last_action: jax.Array, carry: Carry
+    ) -> tuple[jax.Array, jax.Array, Carry]:
+        """Logits `[..., A]` and value `[...]` at rows `[...]`, and no carry."""
+        return table["logits"][row], table["value"][row], ()
+
+
 def log_probabilities(logits: jax.Array, legal: jax.Array) -> jax.Array:
     """Log-probabilities `[..., A]` over the legal actions; a huge negative number elsewhere.
 

@@ -16,8 +16,11 @@ from probes import Probe, opinionated, policy_for, tree_of
 import games
 from games.tree_game import TreeGame
 from psro import exact
-from psro.oracles import CONFIGS, ORACLES, Jobs
+from psro.levels import levels, rows
+from psro.oracles import CONFIGS, ORACLES, PPO, Jobs
+from psro.oracles.on_policy import Batch
 from psro.policy import TablePolicy, Tabulator
+from psro.rollout import Decisions
 
 SMALL = {
     "ppo": {"decisions": 24_576, "num_envs": 64, "num_strata": 2},
@@ -65,6 +68,7 @@ def setting(tree, name, *, size=2, seed=0, **changes):
         populations=populations,
         opponents=np.full((players, *(size,) * (players - 1)), size ** (1 - players)),
         reach=np.stack([exact.opponent_reach(tree, p, plans) for p in range(players)]),
+        mixture=plans,
     )
     return ORACLES[name](TreeGame(tree), policy, small(name, **changes)), jobs, tabulate
 
@@ -111,6 +115,62 @@ def test_the_curve_is_of_exact_values_and_the_best_is_returned(name):
     assert ((best - before) / (np.array(exactly) - before) > 0.95).all()
 
 
+@pytest.mark.parametrize("name", ["kuhn_poker", "kuhn_poker(players=3)"])
+def test_tabulated_training_is_as_good(name):
+    """The network run over info states instead of decisions, the mixture as one table."""
+    tree = games.load(name)
+    oracle, jobs, tabulate = setting(tree, "ppo", tabulated=True)
+    results = oracle(jax.random.key(0), jobs)
+    reached, before = (values(tree, jobs, tabulate(p)) for p in (results.params, jobs.initial))
+    for p, player in enumerate(tree.players):
+        best = exact.best_response_to(player, exact.sequence_returns(tree, p, jobs.reach[p])).value
+        assert (reached[p] - before[p]) / (best - before[p]) > 0.95
+    assert (results.decisions > 0).all()
+
+
+def test_tabulated_gradients_are_those_of_whole_episodes():
+    """The same decisions, unrolled from the starts of their episodes and looked up in the table:
+    the same loss and the same gradient."""
+    tree = games.load("kuhn_poker")
+    policy = policy_for(tree)
+    params = jax.tree.map(lambda leaf: leaf[0], opinionated(policy, 4, 1))
+    config = small("ppo")
+    player, depth = tree.players[0], tree.players[0].num_levels
+    rng = np.random.default_rng(0)
+    ends = np.flatnonzero(player.parent_info_state >= 0)  # info states at the second decision
+    info_state = rng.choice(ends, 16)
+    path = np.stack([player.parent_info_state[info_state], info_state])  # [T, E]
+    legal = player.legal[path]
+    blank = dict.fromkeys((field.name for field in dataclasses.fields(Decisions)), None)
+    common = blank | {
+        "last_action": player.previous_action[path],
+        "reset": np.arange(depth)[:, None] == np.zeros(16),
+        "legal": legal,
+        "action": legal.argmax(axis=-1).astype(np.int32),
+        "log_prob": np.full(path.shape, -0.5, np.float32),
+        "valid": np.ones(path.shape, bool),
+        "carry": policy.initial_carry((1, 16)),
+        "next_value": np.zeros(16, np.float32),
+    }
+    mine = jax.tree.map(lambda leaf: leaf[0], levels(tree))
+    losses = []
+    for tabulated in (False, True):
+        seen = rows(tree)[path] if tabulated else player.observation[path]
+        batch = Batch(
+            decisions=Decisions(**common | {"observation": seen}),
+            advantage=np.sin(np.arange(path.size, dtype=np.float32)).reshape(path.shape),
+            target=np.ones(path.shape, np.float32),
+            weight=np.ones(path.shape, np.float32),
+            levels=mine if tabulated else None,
+        ).cut(depth)
+        oracle = PPO(TreeGame(tree), policy, dataclasses.replace(config, tabulated=tabulated))
+        columns = batch.take(jnp.arange(16))
+        losses.append(jax.value_and_grad(oracle._loss)(params, columns, jnp.float32(0.1)))
+    np.testing.assert_allclose(losses[0][0], losses[1][0], rtol=1e-5)
+    for one, other in zip(*(jax.tree.leaves(gradient) for _, gradient in losses), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["full_width", "distill"])
 def test_whole_tree_oracles_come_within_their_tolerance(name):
     tree = games.load("leduc_poker")
@@ -155,6 +215,7 @@ print(json.dumps([len(jax.devices()), results.curve.tolist()]))
 """
 
 
+@pytest.mark.slow
 def test_eight_devices_give_what_one_gives():
     """Two players' jobs on two devices, and each job's environments on four."""
     curves = []

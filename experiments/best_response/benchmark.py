@@ -60,6 +60,7 @@ def jobs_against(run: psro.Experiment, size: int, seed: int) -> tuple[Jobs, np.n
         populations=jax.tree.map(lambda leaf: leaf[:, : max(SIZES)], populations),
         opponents=np.stack([np.pad(weights[1 - p], (0, padding)) for p in range(2)]),
         reach=np.stack([exact.opponent_reach(tree, p, mixture) for p in range(2)]),
+        mixture=mixture,
     ), exact.returns(tree, mixture)
 
 

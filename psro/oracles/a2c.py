@@ -12,7 +12,6 @@ import optax
 from psro.oracles import base
 from psro.oracles.on_policy import Batch, OnPolicy, OnPolicyConfig
 from psro.policy import Params
-from psro.rollout import Decisions, Episodes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,14 +41,12 @@ class A2C(OnPolicy):
         self,
         params: Params,
         opt_state: optax.OptState,
-        decisions: Decisions,
-        episodes: Episodes,
+        batch: Batch,
         progress: jax.Array,
         key: jax.Array,
     ) -> tuple[Params, optax.OptState]:
         """One step on the whole rollout."""
         config = self._config
-        batch = self._batch(decisions, episodes, self._gae_lambda)
         columns = batch.take(jnp.arange(config.num_envs))
         gradient = jax.grad(self._loss)(params, columns, config.entropy_weight * (1 - progress))
         return self._step(params, opt_state, gradient)

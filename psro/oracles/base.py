@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
 import jax
@@ -26,6 +27,8 @@ class Jobs:
         reach: probability that chance and the opponents, drawn from `opponents`, play their parts
             of the way to each terminal, float64 `[J, T]`; None in a game that is no tree. With it
             a policy's value is exact.
+        mixture: every player's realization plan `[S_p]` of its meta-strategy, where opponents draw
+            their policies independently of each other; else None.
     """
 
     player: jax.Array
@@ -33,6 +36,7 @@ class Jobs:
     populations: Params
     opponents: np.ndarray
     reach: np.ndarray | None = None
+    mixture: Sequence[np.ndarray] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,12 +91,14 @@ def check_shares(oracle: str, config: object, *names: str) -> None:
             raise ValueError(f"{oracle}.{name} = {getattr(config, name)} must be between 0 and 1")
 
 
-def check_whole_numbers(oracle: str, config: object) -> None:
-    """Raises TypeError where a field that is annotated `int` holds anything else."""
+def check_types(oracle: str, config: object) -> None:
+    """Raises TypeError where a field that is annotated `int` or `bool` holds anything else."""
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if field.type == "int" and not isinstance(value, int):
             raise TypeError(f"{oracle}.{field.name} = {value!r} must be a whole number")
+        if field.type == "bool" and not isinstance(value, bool):
+            raise TypeError(f"{oracle}.{field.name} = {value!r} must be true or false")
 
 
 def check_multiples(oracle: str, config: object, *pairs: tuple[str, str]) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import jax
@@ -24,12 +24,14 @@ import numpy as np
 import optax
 
 from games.game import Game
-from psro.levels import levels
+from games.tree_game import RowGame
+from psro import exact
+from psro.levels import Level, by_level, levels, rows
 from psro.oracles import base
 from psro.oracles.base import Jobs, Results
 from psro.oracles.devices import OverJobs
 from psro.oracles.training import Training, Yardstick, expected_return, train, yardstick
-from psro.policy import Params, Policy, log_probabilities
+from psro.policy import Lookup, Params, Policy, log_probabilities
 from psro.rollout import Actors, Decisions, Episodes, Rollout
 
 
@@ -60,7 +62,7 @@ class OnPolicyConfig:
     """Discount per own decision; below 1 the objective is no longer the game's."""
     value_weight: float = 0.5
     """Weight of the value loss."""
-    entropy_weight: float = 0.02
+    entropy_weight: float = 0.1
     """Weight of the entropy bonus at the start; falls linearly to zero."""
     max_gradient_norm: float = 0.5
     """Gradients are scaled down to this global norm."""
@@ -68,12 +70,18 @@ class OnPolicyConfig:
     """Softmax temperature of the finished policy, 1 being that of training. Some best response is
     always pure, and what exploration leaves over a policy is exploitable."""
 
+    tabulated: bool = False
+    """Run the network over all of its info states once per step, instead of once per decision, and
+    let the opponents' mixture act as the one table that it is. The same objective, for less work
+    where a minibatch has more decisions than the player has info states; gradients then flow
+    through whole episodes, and num_strata and sequence_length have no part. Needs a game that is
+    enumerated."""
     env_devices: int = 0
     """Devices that share a job's environments, after each job has one of its own; 0: on
     accelerators all that are left, on a CPU one."""
 
     def __post_init__(self):
-        base.check_whole_numbers(self.name, self)
+        base.check_types(self.name, self)
         base.check_positive(
             self.name, self, "decisions", "evaluations", "patience", "num_envs", "num_strata",
             "rollout_length", "sequence_length", "learning_rate", "max_gradient_norm",
@@ -129,13 +137,19 @@ class OnPolicy(abc.ABC):
         self._scale = 1.0 / max(game.max_return, 1e-9)  # rewards within [-1, 1]
         self._tree = game.tree
         self._levels = [] if game.tree is None else levels(game.tree)
+        if config.tabulated and game.tree is None:
+            raise ValueError(f"{config.name}.tabulated needs a game that is enumerated")
+        self._num_strata = 1 if config.tabulated else config.num_strata
+        self._sequence_length = (
+            config.rollout_length if config.tabulated else config.sequence_length
+        )
         self._rollout = Rollout(
-            game,
-            policy,
+            RowGame(game.tree, rows(game.tree)) if config.tabulated else game,
+            Lookup() if config.tabulated else policy,
             num_envs=config.num_envs,
-            num_strata=config.num_strata,
+            num_strata=self._num_strata,
             length=config.rollout_length,
-            sequence_length=config.sequence_length,
+            sequence_length=self._sequence_length,
         )
         # Flat: one vector to update instead of a dozen small arrays, less to compile and to run.
         self._optimizer = optax.flatten(
@@ -169,6 +183,7 @@ class OnPolicy(abc.ABC):
             jobs.populations,
             cumulative,
             None if jobs.reach is None else yardstick(self._tree, self._levels, jobs),
+            self._mixture(jobs) if self._config.tabulated else None,
         )
         decisions, episodes = training.learner
         return Results(
@@ -179,6 +194,19 @@ class OnPolicy(abc.ABC):
             curve=np.asarray(training.curve),
         )
 
+    def _mixture(self, jobs: Jobs) -> Params:
+        """The opponents as tables, leaves `[J, Q, 1, R, ...]`."""
+        if jobs.mixture is None:
+            raise ValueError(f"{self._config.name}.tabulated needs opponents that are independent")
+        tables = []
+        for q, (player, plan) in enumerate(zip(self._tree.players, jobs.mixture, strict=True)):
+            logits = np.log(np.maximum(exact.behaviour(player, plan), 1e-30))
+            tables.append(np.concatenate(by_level(self._tree, q, logits)))
+        players = np.asarray(jobs.player)
+        seats = (players[:, None] + 1 + np.arange(self._num_opponents)) % len(tables)
+        logits = np.stack(tables)[seats][:, :, None]  # [J, Q, 1, R, A]
+        return {"logits": logits, "value": np.zeros(logits.shape[:-1], np.float32)}
+
     def _train_one(
         self,
         key: jax.Array,
@@ -187,6 +215,7 @@ class OnPolicy(abc.ABC):
         populations: Params,
         cumulative: jax.Array,
         yardstick: Yardstick | None,
+        mixture: Params | None,
         spread: Callable[[Actors], Actors],
     ) -> Training:
         """One job, start to end."""
@@ -195,7 +224,7 @@ class OnPolicy(abc.ABC):
             params=initial,
             opt_state=self._optimizer.init(initial),
             actors=self._rollout.empty(),
-            profile=jnp.full(config.num_strata, -1),  # none yet: all strata restart
+            profile=jnp.full(self._num_strata, -1),  # none yet: all strata restart
             decisions=jnp.int32(0),
             episodes=jnp.int32(0),
         )
@@ -204,18 +233,25 @@ class OnPolicy(abc.ABC):
             profile_key, restart_key, play_key, learn_key = jax.random.split(
                 jax.random.fold_in(key, number), 4
             )
-            profile = self._draw(cumulative, profile_key)
+            if mixture is None:
+                acting, levels = learner.params, None
+                profile = self._draw(cumulative, profile_key)
+                opponents = self._opponents(populations, player, profile)
+            else:
+                levels = yardstick.levels
+                acting = self._table(learner.params, levels)
+                profile, opponents = jnp.zeros(1, jnp.int32), mixture
             actors = self._rollout.restart(learner.actors, profile != learner.profile, restart_key)
             actors = dataclasses.replace(
                 actors, state=spread(actors.state), learner=spread(actors.learner)
             )
-            opponents = self._opponents(populations, player, profile)
-            actors, decisions, episodes = self._rollout(
-                learner.params, opponents, player, actors, play_key
-            )
-            progress = number / config.num_updates
+            actors, decisions, episodes = self._rollout(acting, opponents, player, actors, play_key)
             params, opt_state = self._learn(
-                learner.params, learner.opt_state, decisions, episodes, progress, learn_key
+                learner.params,
+                learner.opt_state,
+                self._batch(decisions, episodes, levels),
+                number / config.num_updates,
+                learn_key,
             )
             learner = Learner(
                 params=params,
@@ -225,7 +261,7 @@ class OnPolicy(abc.ABC):
                 decisions=learner.decisions + decisions.valid.sum(),
                 episodes=learner.episodes + episodes.count.sum().astype(jnp.int32),
             )
-            return learner, mean_return(episodes, config.num_strata)
+            return learner, mean_return(episodes, self._num_strata)
 
         def one_round(learner: Learner, number: jax.Array):
             length = config.updates_per_evaluation
@@ -266,44 +302,60 @@ class OnPolicy(abc.ABC):
         seats = (player + 1 + jnp.arange(opponents)) % (opponents + 1)  # [Q]
         return jax.tree.map(lambda leaf: leaf[seats[:, None], members], populations)
 
+    @property
+    @abc.abstractmethod
+    def _gae_lambda(self) -> float:
+        """Decay of generalised advantage estimation."""
+
     @abc.abstractmethod
     def _learn(
         self,
         params: Params,
         opt_state: optax.OptState,
-        decisions: Decisions,
-        episodes: Episodes,
+        batch: Batch,
         progress: jax.Array,
         key: jax.Array,
     ) -> tuple[Params, optax.OptState]:
         """Gradient steps on one rollout; `progress` is the share of training behind it."""
 
-    def _batch(self, decisions: Decisions, episodes: Episodes, gae_lambda: float) -> Batch:
+    def _batch(
+        self, decisions: Decisions, episodes: Episodes, levels: Sequence[Level] | None
+    ) -> Batch:
         """A rollout with its normalised advantages, value targets and weights, cut into
         sequences."""
-        config = self._config
         advantage, target = advantages(
-            decisions, self._scale, gamma=config.gamma, gae_lambda=gae_lambda
+            decisions, self._scale, gamma=self._config.gamma, gae_lambda=self._gae_lambda
         )
-        weight = decision_weights(decisions.valid, episodes.count, config.num_strata)
+        weight = decision_weights(decisions.valid, episodes.count, self._num_strata)
         mean = (weight * advantage).mean()
         spread = jnp.sqrt((weight * jnp.square(advantage - mean)).mean())
         advantage = (advantage - mean) / (spread + 1e-8)
-        batch = Batch(decisions=decisions, advantage=advantage, target=target, weight=weight)
-        return batch.cut(config.sequence_length)
+        batch = Batch(
+            decisions=decisions, advantage=advantage, target=target, weight=weight, levels=levels
+        )
+        return batch.cut(self._sequence_length)
 
     def _unroll(self, params: Params, batch: Batch) -> Unrolled:
         """The policy on a batch of L steps of N sequences, from the carries that acted."""
         seen = batch.decisions
-        logits, value = self._policy.unroll(
-            params, seen.observation, seen.last_action, seen.reset, seen.carry
-        )
+        if batch.levels is None:
+            logits, value = self._policy.unroll(
+                params, seen.observation, seen.last_action, seen.reset, seen.carry
+            )
+        else:
+            table = self._table(params, batch.levels)
+            logits, value = table["logits"][seen.observation], table["value"][seen.observation]
         log_pi = log_probabilities(logits, seen.legal)  # [L, N, A]
         return Unrolled(
             log_prob=jnp.take_along_axis(log_pi, seen.action[..., None], axis=-1)[..., 0],
             entropy=-jnp.where(seen.legal, jnp.exp(log_pi) * log_pi, 0.0).sum(axis=-1),
             value_error=jnp.square(value - batch.target),
         )
+
+    def _table(self, params: Params, levels: Sequence[Level]) -> Params:
+        """What `Lookup` takes: logits `[R, A]` and values `[R]`, levels end to end."""
+        logits, values = self._policy.tabulate(params, levels)
+        return {"logits": jnp.concatenate(logits), "value": jnp.concatenate(values)}
 
     def _step(self, params: Params, opt_state: optax.OptState, gradient: Params):
         change, opt_state = self._optimizer.update(gradient, opt_state, params)
@@ -325,12 +377,14 @@ class Unrolled:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Batch:
     """Decisions and what to learn from them: `[T, E]`, after `cut` `[L, C, E]` (C sequences of L
-    steps an environment), after `take` `[L, N]`."""
+    steps an environment), after `take` `[L, N]`. `levels` are the learner's info states, where the
+    network is run over those."""
 
     decisions: Decisions
     advantage: jax.Array
     target: jax.Array
     weight: jax.Array
+    levels: Sequence[Level] | None = None
 
     def cut(self, sequence_length: int) -> Batch:
         """Consecutive steps stay together: `[T, E] -> [C, L, E] -> [L, C, E]`."""
@@ -355,11 +409,14 @@ class Batch:
     def _map(self, of_steps, of_carries) -> Batch:
         carry, end = self.decisions.carry, self.decisions.next_value
         steps = dataclasses.replace(
-            self, decisions=dataclasses.replace(self.decisions, carry=(), next_value=())
+            self,
+            decisions=dataclasses.replace(self.decisions, carry=(), next_value=()),
+            levels=None,
         )
         steps = jax.tree.map(of_steps, steps)
         return dataclasses.replace(
             steps,
+            levels=self.levels,
             decisions=dataclasses.replace(
                 steps.decisions, carry=jax.tree.map(of_carries, carry), next_value=end
             ),

@@ -12,7 +12,6 @@ import optax
 from psro.oracles import base
 from psro.oracles.on_policy import Batch, OnPolicy, OnPolicyConfig
 from psro.policy import Params
-from psro.rollout import Decisions, Episodes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,18 +44,20 @@ class PPOConfig(OnPolicyConfig):
 class PPO(OnPolicy):
     """The oracle: `PPO(game, policy, config)(key, jobs)`."""
 
+    @property
+    def _gae_lambda(self) -> float:
+        return self._config.gae_lambda
+
     def _learn(
         self,
         params: Params,
         opt_state: optax.OptState,
-        decisions: Decisions,
-        episodes: Episodes,
+        batch: Batch,
         progress: jax.Array,
         key: jax.Array,
     ) -> tuple[Params, optax.OptState]:
         """`epochs` passes of minibatch steps over one rollout."""
         config = self._config
-        batch = self._batch(decisions, episodes, config.gae_lambda)
         entropy_weight = config.entropy_weight * (1 - progress)
 
         def step(carry: tuple[Params, optax.OptState], envs: jax.Array):
