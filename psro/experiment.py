@@ -54,6 +54,7 @@ from psro.oracles import (
     PPOConfig,
     ReinforceConfig,
 )
+from psro.oracles.base import check_types
 from psro.policy import Params, Policy, TablePolicy, Tabulator
 from psro.population import Population
 
@@ -112,10 +113,7 @@ class RunConfig:
     def __post_init__(self):
         if not isinstance(self.game, str):
             raise TypeError(f"game = {self.game!r} must be a string")
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.type == "int" and not isinstance(value, int):
-                raise TypeError(f"{field.name} = {value!r} must be a whole number")
+        check_types(self)
         for what, name, known in (
             ("oracle", self.oracle, ORACLES),
             ("cell", self.cell, CELLS),
@@ -519,7 +517,10 @@ def read_config(path: str | os.PathLike) -> dict[str, Any]:
         known = {None: RunConfig, **CONFIGS}
         for owner, config in known.items():
             names = {field.name for field in dataclasses.fields(config)}
-            for name in fields if owner is None else fields.get(owner, {}):
+            own = fields if owner is None else fields.get(owner, {})
+            if not isinstance(own, dict):
+                raise ExperimentError(f"{path}: {owner} = {own!r} must be a table of settings")
+            for name in own:
                 if name not in names:
                     near = difflib.get_close_matches(name, names, n=1)
                     hint = f"; did you mean {near[0]}?" if near else ""

@@ -552,3 +552,30 @@ def test_killed_at_random_moments(uninterrupted, tmp_path, kills):
     _, err = process.communicate(timeout=200)
     assert (process.returncode, err) == (0, "")
     assert outcome(folder) == outcome(expected)
+
+
+# Settings in files
+
+
+def test_settings_come_from_a_file_and_the_command_line_wins(capsys, tmp_path, untrained):
+    path = tmp_path / "run.toml"
+    path.write_text('game = "matrix_rps"\niterations = 3\n[ppo]\nclip = 0.3\nepochs = 2\n')
+    arguments = ["--config", path, "--ppo.epochs", 7, "--out", tmp_path / "one"]
+    code, _, err = psro_main(capsys, "run", *arguments)
+    assert (code, err) == (0, "")
+    config = psro.load(tmp_path / "one").config
+    assert (config.game, config.iterations) == ("matrix_rps", 3)
+    assert (config.ppo.clip, config.ppo.epochs) == (0.3, 7)
+    # what a run saved runs again as it is
+    saved = tmp_path / "one" / "config.json"
+    code, _, err = psro_main(capsys, "run", f"--config={saved}", "--out", tmp_path / "two")
+    assert (code, err) == (0, "")
+    assert psro.load(tmp_path / "two").config == config
+
+
+@pytest.mark.parametrize("content", [None, "iteratons = 3", "{", "[ppo]\nclip = -1"])
+def test_a_bad_file_of_settings(capsys, tmp_path, content):
+    path = tmp_path / "run.toml"
+    if content is not None:
+        path.write_text(content)
+    assert str(path) in assert_refused(psro_main(capsys, "run", "--config", path))

@@ -22,6 +22,7 @@ import games
 import psro
 from psro import experiment
 from psro.experiment import ExperimentError, RunConfig
+from psro.loop import why_ended
 from psro.oracles import PPO, PPOConfig, Results
 
 # Small, and yet (where this was written) the meta-strategies of the last iterations are mixed.
@@ -728,3 +729,92 @@ def test_nothing_is_compiled_after_the_first_best_response(tmp_path, oracle):
         jax.monitoring.unregister_event_duration_listener(count)
     assert counts[1] > 0
     assert counts[1:] == [counts[1]] * 6
+
+
+# How a run ends
+
+
+def test_why_a_run_ended(trained):
+    def records(*curve):
+        return [
+            dataclasses.replace(
+                trained.records[min(k, 1)], iteration=k, exploitability=value, improvement=gain
+            )
+            for k, (value, gain) in enumerate(curve)
+        ]
+
+    limits = {"iterations": 3, "tolerance": 1e-3, "patience": 2}
+    poor, none = (0.5, (0.1, 0.0)), (0.5, (1e-4, -0.2))
+    start = (0.5, None)
+    assert why_ended([], **limits) is None
+    assert why_ended(records(start, poor), **limits) is None
+    assert why_ended(records(start, (1e-4, (0.1, 0.1))), **limits) == "converged"
+    assert why_ended(records(start, poor, none), **limits) is None
+    assert why_ended(records(start, none, none), **limits) == "no oracle improves"
+    assert why_ended(records(start, none, poor), **limits) is None
+    assert why_ended(records(start, none, none, poor), **limits) == "budget"
+    never = {"iterations": 3, "tolerance": 0.0, "patience": 1}
+    assert why_ended(records(start, (0.0, (0.0, 0.0))), **never) is None
+
+
+def test_a_converged_run_has_ended_for_good(tmp_path):
+    """Exact best responses solve Kuhn in a few iterations; going on adds nothing."""
+    config = RunConfig(game="kuhn_poker", oracle="best_response", iterations=50)
+    done = psro.run(config, tmp_path / "run")
+    assert done.ended == "converged" and len(done.records) < 20
+    assert done.records[-1].exploitability <= config.tolerance
+    assert max(done.records[1].improvement) > 0
+    again = psro.resume(tmp_path / "run")
+    assert [r.iteration for r in again.records] == [r.iteration for r in done.records]
+
+
+@pytest.mark.slow
+def test_exact_best_responses_follow_double_oracle(tmp_path):
+    """Leduc at 0.09 by iteration 150, where OpenSpiel's own double oracle is at 0.057 to 0.1."""
+    config = RunConfig(game="leduc_poker", oracle="best_response", iterations=150)
+    done = psro.run(config, tmp_path / "run")
+    assert min(r.exploitability for r in done.records) < 0.09
+    assert all(abs(gap) < 1e-9 for record in done.records[1:] for gap in record.gap)
+
+
+# Settings in files
+
+
+def test_recipes_are_configs():
+    recipes = sorted((Path(__file__).parent.parent / "experiments").glob("*.toml"))
+    assert len(recipes) >= 3
+    for recipe in recipes:
+        RunConfig.from_json(experiment.read_config(recipe))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["leduc_ppo", "leduc_distill", "liars_dice_ppo"])
+def test_recipes_run(name, tmp_path):
+    recipe = Path(__file__).parent.parent / "experiments" / f"{name}.toml"
+    fields = experiment.read_config(recipe)
+    fields |= {"iterations": 1, fields["oracle"]: fields.get(fields["oracle"], {})}
+    fields[fields["oracle"]] |= {"decisions": 4096} if fields["oracle"] == "ppo" else {"steps": 20}
+    done = psro.run(RunConfig.from_json(fields), tmp_path / "run")
+    assert max(done.records[-1].improvement) > 0
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("iterations = ", "Invalid value"),
+        ("iteratons = 3", "iteratons is no setting; did you mean iterations"),
+        ("[ppo]\nclipping = 0.1", "ppo.clipping is no setting"),
+        ("ppo = 3", "ppo = 3 must be a table of settings"),
+        ('cell = "lstn"', "did you mean lstm"),
+        ("[ppo]\nepochs = 1.5", "ppo.epochs = 1.5 must be a whole number"),
+        ("[ppo]\ntabulated = 1", "ppo.tabulated = 1 must be true or false"),
+        ("patience = 0", "patience = 0 must be at least 1"),
+        ('tolerance = "small"', "must be a number"),
+    ],
+)
+def test_bad_settings_in_a_file_are_refused(tmp_path, text, message):
+    path = tmp_path / "run.toml"
+    path.write_text(text)
+    with pytest.raises(ExperimentError, match=message) as error:
+        experiment.read_config(path)
+    assert "\n" not in str(error.value) and str(path) in str(error.value)

@@ -91,14 +91,20 @@ def check_shares(oracle: str, config: object, *names: str) -> None:
             raise ValueError(f"{oracle}.{name} = {getattr(config, name)} must be between 0 and 1")
 
 
-def check_types(oracle: str, config: object) -> None:
-    """Raises TypeError where a field that is annotated `int` or `bool` holds anything else."""
+def check_types(config: object, prefix: str = "") -> None:
+    """Raises TypeError where a field that is annotated `int`, `float` or `bool` holds anything
+    else; its name comes with a prefix: `ppo.`"""
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if field.type == "int" and not isinstance(value, int):
-            raise TypeError(f"{oracle}.{field.name} = {value!r} must be a whole number")
-        if field.type == "bool" and not isinstance(value, bool):
-            raise TypeError(f"{oracle}.{field.name} = {value!r} must be true or false")
+        kinds, what = {
+            "int": (int, "a whole number"),
+            "float": ((int, float), "a number"),
+            "bool": (bool, "true or false"),
+        }.get(field.type, (object, ""))
+        if not isinstance(value, kinds) or (
+            isinstance(value, bool) and field.type != "bool" and what
+        ):
+            raise TypeError(f"{prefix}{field.name} = {value!r} must be {what}")
 
 
 def check_multiples(oracle: str, config: object, *pairs: tuple[str, str]) -> None:

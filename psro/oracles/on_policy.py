@@ -81,7 +81,7 @@ class OnPolicyConfig:
     accelerators all that are left, on a CPU one."""
 
     def __post_init__(self):
-        base.check_types(self.name, self)
+        base.check_types(self, f"{self.name}.")
         base.check_positive(
             self.name, self, "decisions", "evaluations", "patience", "num_envs", "num_strata",
             "rollout_length", "sequence_length", "learning_rate", "max_gradient_norm",

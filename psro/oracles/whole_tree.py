@@ -49,7 +49,7 @@ class WholeTreeConfig:
     """Softmax temperature of the finished policy, 1 being that of training."""
 
     def __post_init__(self):
-        base.check_types(self.name, self)
+        base.check_types(self, f"{self.name}.")
         base.check_positive(
             self.name, self, "steps", "steps_per_round", "patience", "learning_rate",
             "max_gradient_norm", "temperature",
