@@ -11,6 +11,7 @@ opponent q sitting at seat (learner + 1 + q) mod P.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,15 @@ import jax.numpy as jnp
 from games.game import Game, State
 from psro.networks.recurrent import Carry
 from psro.policy import Params, Policy, log_probabilities
+
+Act = Callable[[jax.Array, jax.Array, jax.Array | float], jax.Array]
+"""Log-probabilities `[E, A]` with which a learner acts, from its logits `[E, A]`, the legal actions
+`[E, A]`, and how much it explores."""
+
+
+def by_softmax(logits: jax.Array, legal: jax.Array, exploration: jax.Array | float) -> jax.Array:
+    """As the policy says, whatever `exploration` is."""
+    return log_probabilities(logits, legal)
 
 
 @jax.tree_util.register_dataclass
@@ -45,6 +55,18 @@ class Actors:
     learner: Memory
     opponents: Memory
     fresh: jax.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Turn:
+    """What the learner decides on, `[E]`; the fields mean what they do in `Decisions`."""
+
+    observation: jax.Array
+    last_action: jax.Array
+    reset: jax.Array
+    legal: jax.Array
+    valid: jax.Array
 
 
 @jax.tree_util.register_dataclass
@@ -101,6 +123,7 @@ class Rollout:
         num_strata: int,
         length: int,
         sequence_length: int,
+        act: Act = by_softmax,
     ):
         self.game = game
         self.policy = policy
@@ -108,6 +131,7 @@ class Rollout:
         self.num_strata = num_strata
         self.length = length
         self.sequence_length = sequence_length
+        self._act = act
         self._num_opponents = game.num_players - 1
         # Enough moves to end this episode and to play one more without the learner's turn coming;
         # an opponent that keeps the learner from ever moving must not hang the loop.
@@ -135,8 +159,25 @@ class Rollout:
             fresh=actors.fresh | where,
         )
 
+    def turn(self, actors: Actors, seat: jax.Array) -> Turn:
+        """What the player at `seat` would decide on now; of the actors that a rollout returned, the
+        decision after its last."""
+        return Turn(
+            observation=jax.vmap(self.game.observation)(actors.state),
+            last_action=self._forget(actors.learner, actors.fresh).last_action,
+            reset=actors.fresh,
+            legal=actors.state.legal,
+            valid=self._is_turn(actors.state, seat),
+        )
+
     def __call__(
-        self, params: Params, opponents: Params, seat: jax.Array, actors: Actors, key: jax.Array
+        self,
+        params: Params,
+        opponents: Params,
+        seat: jax.Array,
+        actors: Actors,
+        key: jax.Array,
+        exploration: jax.Array | float = 0.0,
     ) -> tuple[Actors, Decisions, Episodes]:
         """`length` own decisions of the player at `seat` in every environment.
 
@@ -145,6 +186,7 @@ class Rollout:
             opponents: parameters of every stratum's profile, leaves `[Q, S, ...]`.
             seat: the learner's seat, int32 `[]`.
             actors: from `restart`, or from the call before.
+            exploration: what `act` is told.
         """
 
         def step(carry: tuple[Actors, Episodes], inputs: tuple[jax.Array, jax.Array]):
@@ -157,24 +199,19 @@ class Rollout:
             )
             state = actors.state
             learner = self._forget(actors.learner, actors.fresh)
-            valid = self._is_turn(state, seat)
-            observation = jax.vmap(self.game.observation)(state)
+            turn = self.turn(actors, seat)
             logits, value, after = self.policy(
-                params, observation, learner.last_action, learner.carry
+                params, turn.observation, turn.last_action, learner.carry
             )
-            log_pi = log_probabilities(logits, state.legal)  # [E, A]
+            log_pi = self._act(logits, turn.legal, exploration)  # [E, A]
             action = jax.random.categorical(keys[1], log_pi)  # [E]
             decision = {
-                "observation": observation,
-                "last_action": learner.last_action,
-                "reset": actors.fresh,
-                "legal": state.legal,
+                **vars(turn),
                 "action": action,
                 "log_prob": jnp.take_along_axis(log_pi, action[:, None], axis=1)[:, 0],
                 "value": value,
-                "valid": valid,
             }
-            moves = valid & acts
+            moves = turn.valid & acts
             actors = Actors(
                 state=self._step(state, action, moves, keys[2:]),
                 learner=_select(moves, Memory(carry=after, last_action=action), actors.learner),

@@ -37,7 +37,7 @@ class A2C(OnPolicy):
     def _gae_lambda(self) -> float:
         return self._config.gae_lambda
 
-    def _learn(
+    def _improve(
         self,
         params: Params,
         opt_state: optax.OptState,

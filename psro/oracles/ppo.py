@@ -48,7 +48,7 @@ class PPO(OnPolicy):
     def _gae_lambda(self) -> float:
         return self._config.gae_lambda
 
-    def _learn(
+    def _improve(
         self,
         params: Params,
         opt_state: optax.OptState,

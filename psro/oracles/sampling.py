@@ -1,0 +1,385 @@
+"""What the oracles that train a network on sampled episodes share.
+
+The objective is the expected return per episode when the opponents' profile is drawn from the
+meta-strategy once per episode. Profiles are drawn for strata of environments, anew before every
+rollout; a method must weight what a stratum's environments saw by 1 / (episodes that they
+finished), because by the renewal-reward theorem a stratum's sum over decisions, divided by its
+number of episodes, is its expectation per episode, whereas a plain mean over decisions would count
+a profile more, the shorter its episodes are.
+
+All jobs train in one jitted call. At even intervals the policy is evaluated as it would be
+finished: exactly on a tree, by the last rollouts' mean return per episode elsewhere. The best one
+seen is returned, and training ends early when the best one has not improved for a while.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from games.game import Game
+from games.tree_game import RowGame
+from psro import exact
+from psro.levels import Level, by_level, levels, rows
+from psro.networks.recurrent import Carry
+from psro.oracles import base
+from psro.oracles.base import Jobs, Results
+from psro.oracles.devices import OverJobs
+from psro.oracles.training import Training, Yardstick, expected_return, train, yardstick
+from psro.policy import Lookup, Params, Policy
+from psro.rollout import Act, Actors, Decisions, Episodes, Rollout, Turn, by_softmax
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SampledConfig:
+    """Settings of rollouts, stopping and the optimiser."""
+
+    name: ClassVar[str]
+    """The oracle's, in error messages."""
+
+    decisions: int = 16_384
+    """The learner's own decisions per best response at most, rounded up to whole evaluations."""
+    evaluations: int = 8
+    """Evaluations of the policy on the way; the best one seen is the best response."""
+    patience: int = 8
+    """Evaluations without a better one before training ends early."""
+    num_envs: int = 256
+    """Environments of one job."""
+    num_strata: int = 16
+    """Groups of environments that share one opponent profile; it divides num_envs."""
+    rollout_length: int = 8
+    """Own decisions per environment between updates."""
+    learning_rate: float = 1e-2
+    """Adam's step size at the start; falls linearly to zero."""
+    gamma: float = 1.0
+    """Discount per own decision; below 1 the objective is no longer the game's."""
+    max_gradient_norm: float = 0.5
+    """Gradients are scaled down to this global norm."""
+    temperature: float = 0.1
+    """Softmax temperature of the finished policy, 1 being that of training. Some best response is
+    always pure, and what exploration leaves over a policy is exploitable."""
+    tabulated: bool = False
+    """Run the network over all of its info states once per step, instead of once per decision, and
+    let the opponents' mixture act as the one table that it is. The same objective, for less work
+    where a minibatch has more decisions than the player has info states; gradients then flow
+    through whole episodes, and num_strata and the length of sequences have no part. Needs a game
+    that is enumerated."""
+    env_devices: int = 0
+    """Devices that share a job's environments, after each job has one of its own; 0: on
+    accelerators all that are left, on a CPU one."""
+
+    def __post_init__(self):
+        base.check_types(self, f"{self.name}.")
+        base.check_positive(
+            self.name, self, "decisions", "evaluations", "patience", "num_envs", "num_strata",
+            "rollout_length", "learning_rate", "max_gradient_norm", "temperature",
+        )  # fmt: skip
+        base.check_not_negative(self.name, self, "env_devices")
+        base.check_shares(self.name, self, "gamma")
+        base.check_multiples(self.name, self, ("num_envs", "num_strata"))
+
+    @property
+    def batch_size(self) -> int:
+        """Own decisions of one job in one update."""
+        return self.num_envs * self.rollout_length
+
+    @property
+    def updates_per_evaluation(self) -> int:
+        return -(-self.decisions // (self.batch_size * self.evaluations))
+
+    @property
+    def num_updates(self) -> int:
+        return self.updates_per_evaluation * self.evaluations
+
+    @property
+    def steps_per_update(self) -> int:
+        """Gradient steps on one rollout."""
+        return 1
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Learner:
+    """What changes from update to update within a job.
+
+    Attributes:
+        student: the method's own state.
+        actors: where the environments stand.
+        profile: every stratum's, an index into the flat opponent profiles, int `[S]`.
+        decisions: own decisions so far.
+        episodes: finished ones so far.
+    """
+
+    student: Any
+    actors: Actors
+    profile: jax.Array
+    decisions: jax.Array
+    episodes: jax.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One rollout.
+
+    Attributes:
+        decisions: the learner's, `[T, E]`.
+        episodes: those that ended, `[E]`.
+        next: the decision after the last, `[E]`.
+        restarted: which strata met a new profile and began new episodes for it, bool `[S]`.
+        levels: the learner's info states, where the network is run over those.
+    """
+
+    decisions: Decisions
+    episodes: Episodes
+    next: Turn
+    restarted: jax.Array
+    levels: Sequence[Level] | None = None
+
+
+class Sampled(abc.ABC):
+    """An oracle but for its method: `_start`, `_params` and `_learn`."""
+
+    tabular = False
+
+    def __init__(
+        self,
+        game: Game,
+        policy: Policy,
+        config: SampledConfig,
+        *,
+        sequence_length: int,
+        act: Act = by_softmax,
+    ):
+        self._config = config
+        self._num_opponents = game.num_players - 1
+        self._policy = policy
+        self._scale = 1.0 / max(game.max_return, 1e-9)  # rewards within [-1, 1]
+        self._tree = game.tree
+        self._levels = [] if game.tree is None else levels(game.tree)
+        if config.tabulated and game.tree is None:
+            raise ValueError(f"{config.name}.tabulated needs a game that is enumerated")
+        self._num_strata = 1 if config.tabulated else config.num_strata
+        self._sequence_length = config.rollout_length if config.tabulated else sequence_length
+        self._rollout = Rollout(
+            RowGame(game.tree, rows(game.tree)) if config.tabulated else game,
+            Lookup() if config.tabulated else policy,
+            num_envs=config.num_envs,
+            num_strata=self._num_strata,
+            length=config.rollout_length,
+            sequence_length=self._sequence_length,
+            act=act,
+        )
+        # Flat: one vector to update instead of a dozen small arrays, less to compile and to run.
+        self._optimizer = optax.flatten(
+            optax.chain(
+                optax.clip_by_global_norm(config.max_gradient_norm),
+                optax.adam(
+                    optax.linear_schedule(
+                        config.learning_rate, 0.0, config.num_updates * config.steps_per_update
+                    ),
+                    eps=1e-5,
+                ),
+            )
+        )
+        self._train = OverJobs(self._train_one, shared=(3,), env_devices=config.env_devices)
+
+    @property
+    def temperature(self) -> float:
+        return self._config.temperature
+
+    def __call__(self, key: jax.Array, jobs: Jobs) -> Results:
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jobs.player)  # [J]
+        # Summed on the host in float64, so that spare capacity cannot change a rounding.
+        flat = np.asarray(jobs.opponents, np.float64).reshape(len(jobs.player), -1)
+        cumulative = np.cumsum(flat, axis=1)
+        cumulative = (cumulative / cumulative[:, -1:]).astype(np.float32)
+        training = self._train(
+            len(keys),
+            keys,
+            jobs.player,
+            jobs.initial,
+            jobs.populations,
+            cumulative,
+            None if jobs.reach is None else yardstick(self._tree, self._levels, jobs),
+            self._mixture(jobs) if self._config.tabulated else None,
+        )
+        decisions, episodes = training.learner
+        return Results(
+            params=training.best,
+            decisions=np.asarray(decisions),
+            episodes=np.asarray(episodes),
+            diverged=np.asarray(training.diverged),
+            curve=np.asarray(training.curve),
+        )
+
+    def _mixture(self, jobs: Jobs) -> Params:
+        """The opponents as tables, leaves `[J, Q, 1, R, ...]`."""
+        if jobs.mixture is None:
+            raise ValueError(f"{self._config.name}.tabulated needs opponents that are independent")
+        tables = []
+        for q, (player, plan) in enumerate(zip(self._tree.players, jobs.mixture, strict=True)):
+            logits = np.log(np.maximum(exact.behaviour(player, plan), 1e-30))
+            tables.append(np.concatenate(by_level(self._tree, q, logits)))
+        players = np.asarray(jobs.player)
+        seats = (players[:, None] + 1 + np.arange(self._num_opponents)) % len(tables)
+        logits = np.stack(tables)[seats][:, :, None]  # [J, Q, 1, R, A]
+        return {"logits": logits, "value": np.zeros(logits.shape[:-1], np.float32)}
+
+    def _train_one(
+        self,
+        key: jax.Array,
+        player: jax.Array,
+        initial: Params,
+        populations: Params,
+        cumulative: jax.Array,
+        yardstick: Yardstick | None,
+        mixture: Params | None,
+        spread: Callable[[Actors], Actors],
+    ) -> Training:
+        """One job, start to end."""
+        config = self._config
+        learner = Learner(
+            student=self._start(initial),
+            actors=self._rollout.empty(),
+            profile=jnp.full(self._num_strata, -1),  # none yet: all strata restart
+            decisions=jnp.int32(0),
+            episodes=jnp.int32(0),
+        )
+
+        def one_update(learner: Learner, number: jax.Array):
+            profile_key, restart_key, play_key, learn_key = jax.random.split(
+                jax.random.fold_in(key, number), 4
+            )
+            params = self._params(learner.student)
+            if mixture is None:
+                levels = None
+                profile = self._draw(cumulative, profile_key)
+                opponents = self._opponents(populations, player, profile)
+            else:
+                levels = yardstick.levels
+                params = self._table(params, levels)
+                profile, opponents = jnp.zeros(1, jnp.int32), mixture
+            restarted = profile != learner.profile
+            actors = self._rollout.restart(learner.actors, restarted, restart_key)
+            actors = dataclasses.replace(
+                actors, state=spread(actors.state), learner=spread(actors.learner)
+            )
+            progress = number / config.num_updates
+            actors, decisions, episodes = self._rollout(
+                params,
+                opponents,
+                player,
+                actors,
+                play_key,
+                self._exploration(progress),
+            )
+            sample = Sample(
+                decisions=decisions,
+                episodes=episodes,
+                next=self._rollout.turn(actors, player),
+                restarted=restarted,
+                levels=levels,
+            )
+            learner = Learner(
+                student=self._learn(learner.student, sample, progress, learn_key),
+                actors=actors,
+                profile=profile,
+                decisions=learner.decisions + decisions.valid.sum(),
+                episodes=learner.episodes + episodes.count.sum().astype(jnp.int32),
+            )
+            return learner, mean_return(episodes, self._num_strata)
+
+        def one_round(learner: Learner, number: jax.Array):
+            length = config.updates_per_evaluation
+            learner, sampled = jax.lax.scan(
+                one_update, learner, number * length + jnp.arange(length)
+            )
+            return learner, sampled.mean()
+
+        training = train(
+            learner,
+            learn=one_round,
+            finish=lambda learner: self._policy.with_temperature(
+                self._params(learner.student), config.temperature
+            ),
+            value=None
+            if yardstick is None
+            else lambda params: expected_return(self._policy, params, yardstick),
+            rounds=config.evaluations,
+            patience=config.patience,
+        )
+        # Environments and what the method keeps end here.
+        return dataclasses.replace(
+            training, learner=(training.learner.decisions, training.learner.episodes)
+        )
+
+    def _draw(self, cumulative: jax.Array, key: jax.Array) -> jax.Array:
+        """A profile for every stratum, int `[S]`, by systematic sampling: each comes up its
+        expected number of times, rounded up or down, and few strata change between updates."""
+        strata = jnp.arange(self._config.num_strata)
+        points = (strata + jax.random.uniform(key)) / self._config.num_strata
+        return jnp.minimum(jnp.searchsorted(cumulative, points, side="right"), len(cumulative) - 1)
+
+    def _opponents(self, populations: Params, player: jax.Array, profile: jax.Array) -> Params:
+        """Parameters of the opponents in every stratum, leaves `[Q, S, ...]`."""
+        opponents = self._num_opponents
+        capacity = jax.tree.leaves(populations)[0].shape[1]
+        members = jnp.stack(jnp.unravel_index(profile, (capacity,) * opponents))  # [Q, S]
+        seats = (player + 1 + jnp.arange(opponents)) % (opponents + 1)  # [Q]
+        return jax.tree.map(lambda leaf: leaf[seats[:, None], members], populations)
+
+    @abc.abstractmethod
+    def _start(self, initial: Params) -> Any:
+        """The student before training."""
+
+    @abc.abstractmethod
+    def _params(self, student: Any) -> Params:
+        """The network that acts, and that is the best response but for its temperature."""
+
+    @abc.abstractmethod
+    def _learn(self, student: Any, sample: Sample, progress: jax.Array, key: jax.Array) -> Any:
+        """The student after one more rollout; `progress` is the share of training behind it."""
+
+    def _exploration(self, progress: jax.Array) -> jax.Array | float:
+        """What `act` is told of how much to explore."""
+        return 0.0
+
+    def _outputs(
+        self,
+        params: Params,
+        observation: jax.Array,
+        last_action: jax.Array,
+        reset: jax.Array,
+        carry: Carry,
+        levels: Sequence[Level] | None,
+    ) -> tuple[jax.Array, jax.Array]:
+        """Logits `[L, N, A]` and values `[L, N]` of L steps of N sequences, from the carries that
+        acted; with `levels`, from the network's run over those."""
+        if levels is None:
+            return self._policy.unroll(params, observation, last_action, reset, carry)
+        table = self._table(params, levels)
+        return table["logits"][observation], table["value"][observation]
+
+    def _table(self, params: Params, levels: Sequence[Level]) -> Params:
+        """What `Lookup` takes: logits `[R, A]` and values `[R]`, levels end to end."""
+        logits, values = self._policy.tabulate(params, levels)
+        return {"logits": jnp.concatenate(logits), "value": jnp.concatenate(values)}
+
+    def _step(self, params: Params, opt_state: optax.OptState, gradient: Params):
+        change, opt_state = self._optimizer.update(gradient, opt_state, params)
+        return optax.apply_updates(params, change), opt_state
+
+
+def mean_return(episodes: Episodes, num_strata: int) -> jax.Array:
+    """The learner's mean return per episode, every stratum counting the same."""
+    count = episodes.count.reshape(num_strata, -1).sum(axis=1)
+    total = episodes.total_return.reshape(num_strata, -1).sum(axis=1)
+    return (total / jnp.maximum(count, 1.0)).mean()
