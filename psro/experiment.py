@@ -50,6 +50,7 @@ from psro.oracles import (
     ORACLES,
     A2CConfig,
     DistillConfig,
+    DQNConfig,
     FullWidthConfig,
     PPOConfig,
     ReinforceConfig,
@@ -77,8 +78,8 @@ class RunConfig:
     seed: int = 0
     """Seed of every random number."""
     oracle: str = "ppo"
-    """Best-response method: ppo, a2c, reinforce, full_width, distill, or best_response (exact, as
-    a table: double oracle)."""
+    """Best-response method: ppo, a2c, reinforce, dqn, full_width, distill, or best_response
+    (exact, as a table: double oracle)."""
     cell: str = "lstm"
     """Memory cell of the policies: lstm or gru."""
     hidden_size: int = 32
@@ -105,6 +106,8 @@ class RunConfig:
     """Settings of the oracle a2c."""
     reinforce: ReinforceConfig = dataclasses.field(default_factory=ReinforceConfig)
     """Settings of the oracle reinforce."""
+    dqn: DQNConfig = dataclasses.field(default_factory=DQNConfig)
+    """Settings of the oracle dqn."""
     full_width: FullWidthConfig = dataclasses.field(default_factory=FullWidthConfig)
     """Settings of the oracle full_width."""
     distill: DistillConfig = dataclasses.field(default_factory=DistillConfig)

@@ -26,6 +26,7 @@ SMALL = {
     "ppo": {"decisions": 24_576, "num_envs": 64, "num_strata": 2},
     "a2c": {"decisions": 49_152, "num_envs": 64, "num_strata": 2},
     "reinforce": {"decisions": 49_152, "num_envs": 64, "num_strata": 2},
+    "dqn": {"decisions": 24_576, "num_envs": 64, "num_strata": 2, "buffer_size": 8_192},
 }
 """Settings with which a probe takes seconds, where the defaults are for real games."""
 

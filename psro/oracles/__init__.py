@@ -12,6 +12,7 @@ from psro.oracles.a2c import A2C, A2CConfig
 from psro.oracles.base import Jobs, Oracle, Results
 from psro.oracles.best_response import BestResponse
 from psro.oracles.distill import Distill, DistillConfig
+from psro.oracles.dqn import DQN, DQNConfig
 from psro.oracles.full_width import FullWidth, FullWidthConfig
 from psro.oracles.ppo import PPO, PPOConfig
 from psro.oracles.reinforce import Reinforce, ReinforceConfig
@@ -20,6 +21,7 @@ ORACLES: dict[str, type[Oracle]] = {
     "ppo": PPO,
     "a2c": A2C,
     "reinforce": Reinforce,
+    "dqn": DQN,
     "full_width": FullWidth,
     "distill": Distill,
     "best_response": BestResponse,
@@ -29,6 +31,7 @@ CONFIGS: dict[str, type[Any]] = {
     "ppo": PPOConfig,
     "a2c": A2CConfig,
     "reinforce": ReinforceConfig,
+    "dqn": DQNConfig,
     "full_width": FullWidthConfig,
     "distill": DistillConfig,
 }
@@ -37,10 +40,12 @@ CONFIGS: dict[str, type[Any]] = {
 __all__ = [
     "A2C",
     "CONFIGS",
+    "DQN",
     "ORACLES",
     "PPO",
     "A2CConfig",
     "BestResponse",
+    "DQNConfig",
     "Distill",
     "DistillConfig",
     "FullWidth",

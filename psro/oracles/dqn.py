@@ -1,0 +1,358 @@
+"""Recurrent Q-learning as a best response (DRQN, R2D2).
+
+The network's logits are the Q-values of an own action-observation history h, in shares of the
+game's largest return. The policy that is greedy in them is a softmax at temperature zero, so the
+finished policy, at a small one, is an ordinary network; its value head is not used. (A dueling
+head, value plus advantage, arXiv:1511.06581, did no better.)
+
+Whole rollouts are kept for replay, each environment's as one sequence with the carry stored at its
+start (Kapturowski et al. 2019, "Recurrent experience replay in distributed reinforcement
+learning"). That carry was made by parameters of the past: the first decisions of a sequence only
+warm it up, until `burn_in` of them are over, or an episode begins, whose carry is right anyway.
+
+Targets are those of Watkins's Q(lambda) (Watkins 1989; as in Retrace, Munos et al. 2016,
+arXiv:1606.02647, with a greedy target policy), of double Q-learning's values (van Hasselt et al.
+2016, arXiv:1509.06461), Q' being the target network, a slowly moving average of the learner:
+
+    b    = argmax of Q(h', b)                      h': the own decision that follows
+    G(h) = r + gamma [Q'(h', b) + lambda 1(a' = b) (G(h') - Q'(h', b))]      0 for [] at the end
+
+**Per episode.** Q(h, a) is an expectation given h: over the chance moves and opponents that may
+have led there, and for a mixture over which of its profiles it is. The opponents' posterior given h
+must be that of profiles drawn once per episode, and decisions counted as they come would tell it
+wrong, because the same number of decisions holds more episodes, and more visits to h, where
+episodes are short. So every sequence weighs 1 / (its stratum's episodes per decision) in the loss,
+as on-policy decisions do. The weights are kept with the sequences and normalised over the replayed
+batch, not over the rollout: what one rollout's profiles happen to be must not cancel. The learner's
+own actions, exploring or of long ago, cancel in the posterior; therefore replay needs no correction
+for them, and the trace is cut only by its own choices. Priorities by error, which depend on the
+outcome, would spoil it, and are not used.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+import flashbax
+import jax
+import jax.numpy as jnp
+import optax
+from flashbax.buffers.trajectory_buffer import TrajectoryBufferState
+
+from games.game import Game
+from psro.networks.recurrent import Carry
+from psro.oracles import base
+from psro.oracles.sampling import Sample, Sampled, SampledConfig
+from psro.policy import Params, Policy
+from psro.rollout import Turn
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DQNConfig(SampledConfig):
+    """Recurrent Q-learning from replayed sequences."""
+
+    name: ClassVar[str] = "dqn"
+
+    decisions: int = 131_072
+    num_envs: int = 128
+    learning_rate: float = 1e-2
+    max_gradient_norm: float = 10.0
+    temperature: float = 0.002
+    """Softmax temperature of the finished policy, in shares of the game's largest return, which is
+    the unit of the Q-values."""
+    buffer_size: int = 65_536
+    """Own decisions kept for replay, rounded down to whole rollouts."""
+    num_batches: int = 8
+    """Gradient steps per rollout, each on a batch of its own."""
+    num_sequences: int = 64
+    """Sequences in a batch, of rollout_length own decisions each."""
+    burn_in: int = 2
+    """First decisions of a sequence that only warm up the stored carry; below rollout_length."""
+    trace_decay: float = 0.9
+    """Lambda: 0 for one-step targets, 1 for returns up to the first choice that is not greedy."""
+    target_rate: float = 0.05
+    """Share of the learner that the target network takes over at every gradient step."""
+    exploration: float = 1.0
+    """Share of actions that are random at the start; it falls linearly."""
+    last_exploration: float = 0.1
+    """Where it falls to, and stays."""
+    exploration_share: float = 0.5
+    """Share of training in which it falls."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        base.check_positive(
+            self.name, self, "buffer_size", "num_batches", "num_sequences", "target_rate",
+            "exploration_share",
+        )  # fmt: skip
+        base.check_not_negative(self.name, self, "burn_in")
+        base.check_shares(
+            self.name, self, "trace_decay", "target_rate", "exploration", "last_exploration",
+            "exploration_share",
+        )  # fmt: skip
+        if self.burn_in >= self.rollout_length:
+            raise ValueError(
+                f"dqn.burn_in = {self.burn_in} must be below "
+                f"dqn.rollout_length = {self.rollout_length}"
+            )
+        if self.num_sequences > self.num_kept > 0:
+            raise ValueError(
+                f"dqn.num_sequences = {self.num_sequences} must not be above the {self.num_kept} "
+                f"that dqn.buffer_size = {self.buffer_size} decisions hold"
+            )
+        if self.buffer_size < self.batch_size:
+            raise ValueError(
+                f"dqn.buffer_size = {self.buffer_size} must hold a rollout: dqn.num_envs * "
+                f"dqn.rollout_length = {self.num_envs} * {self.rollout_length} decisions"
+            )
+
+    @property
+    def steps_per_update(self) -> int:
+        return self.num_batches
+
+    @property
+    def num_kept(self) -> int:
+        """Sequences that the buffer holds."""
+        return self.buffer_size // self.batch_size * self.num_envs
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sequences:
+    """Replayed sequences: N of L own decisions, `[L, N]`, and the decision after the last.
+
+    In the buffer an item is one sequence, and N is not there: `[L, ...]`.
+
+    Attributes:
+        turn: what was decided on, `[L + 1, N]`.
+        action, reward, done: what was done and what it led to; see `Decisions`.
+        carry: the one that acted at the first, leaves `[N, H]`.
+        weight: own decisions per episode of the stratum, `[N]`.
+    """
+
+    turn: Turn
+    action: jax.Array
+    reward: jax.Array
+    done: jax.Array
+    carry: Carry
+    weight: jax.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Student:
+    """What changes from rollout to rollout.
+
+    Attributes:
+        params: the learner's network.
+        target: the target network.
+        opt_state: the optimiser's.
+        replay: the buffer's, of `Sequences`.
+        decided: every stratum's own decisions against its present profile, `[S]`.
+        finished: its episodes, `[S]`.
+    """
+
+    params: Params
+    target: Params
+    opt_state: optax.OptState
+    replay: TrajectoryBufferState[Sequences]
+    decided: jax.Array
+    finished: jax.Array
+
+
+class DQN(Sampled):
+    """The oracle: `DQN(game, policy, config)(key, jobs)`."""
+
+    def __init__(self, game: Game, policy: Policy, config: DQNConfig):
+        super().__init__(
+            game,
+            policy,
+            config,
+            sequence_length=config.rollout_length,
+            act=epsilon_greedy,
+        )
+        self._observation_size = game.observation_size
+        self._num_actions = game.num_actions
+        self._buffer = flashbax.make_item_buffer(
+            max_length=config.num_kept,
+            min_length=1,
+            sample_batch_size=config.num_sequences,
+            add_batches=True,
+        )
+
+    def _start(self, initial: Params) -> Student:
+        length, strata = self._config.rollout_length, self._config.num_strata
+        flags = jnp.zeros(length + 1, bool)
+        blank = Sequences(
+            turn=Turn(
+                observation=jnp.zeros((length + 1, self._observation_size)),
+                last_action=jnp.zeros(length + 1, jnp.int32),
+                reset=flags,
+                legal=jnp.zeros((length + 1, self._num_actions), bool),
+                valid=flags,
+            ),
+            action=jnp.zeros(length, jnp.int32),
+            reward=jnp.zeros(length),
+            done=flags[:-1],
+            carry=self._policy.initial_carry(),
+            weight=jnp.float32(0),
+        )
+        return Student(
+            params=initial,
+            target=initial,
+            opt_state=self._optimizer.init(initial),
+            replay=self._buffer.init(blank),
+            decided=jnp.zeros(strata),
+            finished=jnp.zeros(strata),
+        )
+
+    def _params(self, student: Student) -> Params:
+        return student.params
+
+    def _exploration(self, progress: jax.Array) -> jax.Array:
+        config = self._config
+        fallen = jnp.minimum(progress / config.exploration_share, 1.0)
+        return config.exploration + fallen * (config.last_exploration - config.exploration)
+
+    def _learn(
+        self, student: Student, sample: Sample, progress: jax.Array, key: jax.Array
+    ) -> Student:
+        """`num_batches` steps on batches from the buffer, to which the rollout is added."""
+        config = self._config
+        decided, finished = (
+            jnp.where(sample.restarted, 0.0, before) + new.reshape(config.num_strata, -1).sum(1)
+            for before, new in (
+                (student.decided, sample.decisions.valid.sum(axis=0)),
+                (student.finished, sample.episodes.count),
+            )
+        )
+        num_envs = config.num_envs // config.num_strata  # of a stratum
+        weight = jnp.repeat(decisions_per_episode(decided, finished, num_envs), num_envs)  # [E]
+        replay = self._buffer.add(student.replay, sequences(sample, weight, self._scale))
+
+        def step(carry: tuple[Params, Params, optax.OptState], key: jax.Array):
+            params, target, opt_state = carry
+            batch = self._sample(replay, key)
+            gradient = jax.grad(self._loss)(params, target, batch)
+            params, opt_state = self._step(params, opt_state, gradient)
+            target = optax.incremental_update(params, target, config.target_rate)
+            return (params, target, opt_state), None
+
+        carry = (student.params, student.target, student.opt_state)
+        (params, target, opt_state), _ = jax.lax.scan(
+            step, carry, jax.random.split(key, config.num_batches)
+        )
+        return Student(
+            params=params,
+            target=target,
+            opt_state=opt_state,
+            replay=replay,
+            decided=decided,
+            finished=finished,
+        )
+
+    def _sample(self, replay: TrajectoryBufferState[Sequences], key: jax.Array) -> Sequences:
+        """A batch of `num_sequences`, each as likely as any other in the buffer."""
+        with jax.numpy_rank_promotion("allow"):  # flashbax counts on it
+            return time_first(self._buffer.sample(replay, key).experience)
+
+    def _loss(self, params: Params, target: Params, batch: Sequences) -> jax.Array:
+        """Mean squared error of the Q-values of what was done, under the sequences' weights."""
+        config = self._config
+        q = self._q_values(params, batch)  # [L + 1, N, A]
+        goal = double_q_targets(
+            jax.lax.stop_gradient(q),
+            self._q_values(target, batch),
+            batch,
+            gamma=config.gamma,
+            trace_decay=config.trace_decay,
+        )
+        taken = jnp.take_along_axis(q[:-1], batch.action[..., None], axis=-1)[..., 0]
+        weight = trained_on(batch.turn, config.burn_in) * batch.weight[None]  # [L, N]
+        return (weight * jnp.square(taken - goal)).sum() / jnp.maximum(weight.sum(), 1e-12)
+
+    def _q_values(self, params: Params, batch: Sequences) -> jax.Array:
+        """Q-values `[L + 1, N, A]` of replayed sequences."""
+        turn = batch.turn
+        q, _ = self._policy.unroll(
+            params, turn.observation, turn.last_action, turn.reset, batch.carry
+        )
+        return q
+
+
+def greedy(q: jax.Array, legal: jax.Array) -> jax.Array:
+    """The best legal action, int `[...]`."""
+    return jnp.where(legal, q, -jnp.inf).argmax(axis=-1)
+
+
+def epsilon_greedy(q: jax.Array, legal: jax.Array, epsilon: jax.Array | float) -> jax.Array:
+    """Log-probabilities `[E, A]`: a random legal action with probability `epsilon`, else the best
+    one."""
+    random = legal / jnp.maximum(legal.sum(axis=-1, keepdims=True), 1)
+    best = jax.nn.one_hot(greedy(q, legal), q.shape[-1])
+    return jnp.log(jnp.maximum((1 - epsilon) * best + epsilon * random, 1e-30))
+
+
+def double_q_targets(
+    online: jax.Array, target: jax.Array, batch: Sequences, *, gamma: float, trace_decay: float
+) -> jax.Array:
+    """G of the module's docstring, `[L, N]`, from both networks' Q-values `[L + 1, N, A]`."""
+    best = greedy(online, batch.turn.legal)  # [L + 1, N]
+    value = jnp.take_along_axis(target, best[..., None], axis=-1)[..., 0]  # [L + 1, N]
+
+    def backwards(after: jax.Array, step: tuple[jax.Array, ...]):
+        reward, done, value, trace = step
+        goal = reward + gamma * after * ~done
+        return jnp.where(trace, value + trace_decay * (goal - value), value), goal
+
+    trace = batch.action == best[:-1]
+    steps = (batch.reward, batch.done, value[:-1], trace)
+    _, goal = jax.lax.scan(backwards, value[-1], steps, reverse=True)
+    return goal
+
+
+def trained_on(turn: Turn, burn_in: int) -> jax.Array:
+    """Which decisions of sequences are trained on, `[L, N]`: those whose carry is warmed up, or
+    comes from the beginning of their episode."""
+    begun = jnp.cumsum(turn.reset[:-1], axis=0) > 0
+    late = jnp.arange(len(begun)) >= burn_in
+    return turn.valid[:-1] & (begun | late[:, None])
+
+
+def decisions_per_episode(decided: jax.Array, finished: jax.Array, num_envs: int) -> jax.Array:
+    """Own decisions per episode of strata, `[S]`: what each sequence of theirs weighs.
+
+    Args:
+        decided: own decisions since the stratum met its profile.
+        finished: episodes since then.
+        num_envs: environments of a stratum. Each is within an episode, on average half way:
+            without counting those, long episodes would seem longer still.
+    """
+    return decided / (finished + 0.5 * num_envs)
+
+
+def sequences(sample: Sample, weight: jax.Array, scale: float) -> Sequences:
+    """A rollout as items of the buffer, one an environment, leaves `[E, L, ...]`; rewards are
+    multiplied by `scale`."""
+    seen = sample.decisions
+    turn = jax.tree.map(
+        lambda steps, last: jnp.concatenate([steps, last[None]]).swapaxes(0, 1),
+        Turn(**{field.name: getattr(seen, field.name) for field in dataclasses.fields(Turn)}),
+        sample.next,
+    )
+    return Sequences(
+        turn=turn,
+        action=seen.action.T,
+        reward=seen.reward.T * scale,
+        done=seen.done.T,
+        carry=jax.tree.map(lambda leaf: leaf[0], seen.carry),
+        weight=weight,
+    )
+
+
+def time_first(items: Sequences) -> Sequences:
+    """Items `[N, L, ...]` as `[L, N, ...]`; carries and weights have no time."""
+    steps = dataclasses.replace(items, carry=(), weight=())
+    steps = jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), steps)
+    return dataclasses.replace(steps, carry=items.carry, weight=items.weight)
