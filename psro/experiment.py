@@ -60,7 +60,9 @@ from psro.policy import Params, Policy, TablePolicy, Tabulator
 from psro.population import Population
 
 FORMAT_VERSION = 1
-_PACKAGES = ("psro", "jax", "jaxlib", "flax", "optax", "open_spiel", "nashpy", "numpy", "scipy")
+_PACKAGES = (
+    "psro", "jax", "jaxlib", "flax", "optax", "flashbax", "open_spiel", "nashpy", "numpy", "scipy",
+)  # fmt: skip
 
 
 class ExperimentError(ValueError):

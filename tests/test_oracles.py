@@ -116,11 +116,14 @@ def test_the_curve_is_of_exact_values_and_the_best_is_returned(name):
     assert ((best - before) / (np.array(exactly) - before) > 0.95).all()
 
 
-@pytest.mark.parametrize("name", ["kuhn_poker", "kuhn_poker(players=3)"])
-def test_tabulated_training_is_as_good(name):
+@pytest.mark.parametrize(
+    "method, name",
+    [("ppo", "kuhn_poker"), ("ppo", "kuhn_poker(players=3)"), ("dqn", "kuhn_poker")],
+)
+def test_tabulated_training_is_as_good(method, name):
     """The network run over info states instead of decisions, the mixture as one table."""
     tree = games.load(name)
-    oracle, jobs, tabulate = setting(tree, "ppo", tabulated=True)
+    oracle, jobs, tabulate = setting(tree, method, tabulated=True)
     results = oracle(jax.random.key(0), jobs)
     reached, before = (values(tree, jobs, tabulate(p)) for p in (results.params, jobs.initial))
     for p, player in enumerate(tree.players):

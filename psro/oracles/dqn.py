@@ -32,6 +32,7 @@ outcome, would spoil it, and are not used.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import ClassVar
 
 import flashbax
@@ -41,6 +42,7 @@ import optax
 from flashbax.buffers.trajectory_buffer import TrajectoryBufferState
 
 from games.game import Game
+from psro.levels import Level
 from psro.networks.recurrent import Carry
 from psro.oracles import base
 from psro.oracles.sampling import Sample, Sampled, SampledConfig
@@ -68,7 +70,8 @@ class DQNConfig(SampledConfig):
     num_sequences: int = 64
     """Sequences in a batch, of rollout_length own decisions each."""
     burn_in: int = 2
-    """First decisions of a sequence that only warm up the stored carry; below rollout_length."""
+    """First decisions of a sequence that only warm up the stored carry; below rollout_length.
+    With tabulated there are none."""
     trace_decay: float = 0.9
     """Lambda: 0 for one-step targets, 1 for returns up to the first choice that is not greedy."""
     target_rate: float = 0.05
@@ -172,8 +175,6 @@ class DQN(Sampled):
             sequence_length=config.rollout_length,
             act=epsilon_greedy,
         )
-        self._observation_size = game.observation_size
-        self._num_actions = game.num_actions
         self._buffer = flashbax.make_item_buffer(
             max_length=config.num_kept,
             min_length=1,
@@ -182,20 +183,16 @@ class DQN(Sampled):
         )
 
     def _start(self, initial: Params) -> Student:
-        length, strata = self._config.rollout_length, self._config.num_strata
-        flags = jnp.zeros(length + 1, bool)
+        length = self._config.rollout_length
+        turn = jax.eval_shape(self._rollout.turn, self._rollout.empty(), 0)
         blank = Sequences(
-            turn=Turn(
-                observation=jnp.zeros((length + 1, self._observation_size)),
-                last_action=jnp.zeros(length + 1, jnp.int32),
-                reset=flags,
-                legal=jnp.zeros((length + 1, self._num_actions), bool),
-                valid=flags,
+            turn=jax.tree.map(
+                lambda leaf: jnp.zeros((length + 1, *leaf.shape[1:]), leaf.dtype), turn
             ),
             action=jnp.zeros(length, jnp.int32),
             reward=jnp.zeros(length),
-            done=flags[:-1],
-            carry=self._policy.initial_carry(),
+            done=jnp.zeros(length, bool),
+            carry=self._rollout.policy.initial_carry(),
             weight=jnp.float32(0),
         )
         return Student(
@@ -203,8 +200,8 @@ class DQN(Sampled):
             target=initial,
             opt_state=self._optimizer.init(initial),
             replay=self._buffer.init(blank),
-            decided=jnp.zeros(strata),
-            finished=jnp.zeros(strata),
+            decided=jnp.zeros(self._num_strata),
+            finished=jnp.zeros(self._num_strata),
         )
 
     def _params(self, student: Student) -> Params:
@@ -221,20 +218,20 @@ class DQN(Sampled):
         """`num_batches` steps on batches from the buffer, to which the rollout is added."""
         config = self._config
         decided, finished = (
-            jnp.where(sample.restarted, 0.0, before) + new.reshape(config.num_strata, -1).sum(1)
+            jnp.where(sample.restarted, 0.0, before) + new.reshape(self._num_strata, -1).sum(1)
             for before, new in (
                 (student.decided, sample.decisions.valid.sum(axis=0)),
                 (student.finished, sample.episodes.count),
             )
         )
-        num_envs = config.num_envs // config.num_strata  # of a stratum
+        num_envs = config.num_envs // self._num_strata  # of a stratum
         weight = jnp.repeat(decisions_per_episode(decided, finished, num_envs), num_envs)  # [E]
         replay = self._buffer.add(student.replay, sequences(sample, weight, self._scale))
 
         def step(carry: tuple[Params, Params, optax.OptState], key: jax.Array):
             params, target, opt_state = carry
             batch = self._sample(replay, key)
-            gradient = jax.grad(self._loss)(params, target, batch)
+            gradient = jax.grad(self._loss)(params, target, batch, sample.levels)
             params, opt_state = self._step(params, opt_state, gradient)
             target = optax.incremental_update(params, target, config.target_rate)
             return (params, target, opt_state), None
@@ -257,26 +254,35 @@ class DQN(Sampled):
         with jax.numpy_rank_promotion("allow"):  # flashbax counts on it
             return time_first(self._buffer.sample(replay, key).experience)
 
-    def _loss(self, params: Params, target: Params, batch: Sequences) -> jax.Array:
+    def _loss(
+        self,
+        params: Params,
+        target: Params,
+        batch: Sequences,
+        levels: Sequence[Level] | None = None,
+    ) -> jax.Array:
         """Mean squared error of the Q-values of what was done, under the sequences' weights."""
         config = self._config
-        q = self._q_values(params, batch)  # [L + 1, N, A]
+        q = self._q_values(params, batch, levels)  # [L + 1, N, A]
         goal = double_q_targets(
             jax.lax.stop_gradient(q),
-            self._q_values(target, batch),
+            self._q_values(target, batch, levels),
             batch,
             gamma=config.gamma,
             trace_decay=config.trace_decay,
         )
         taken = jnp.take_along_axis(q[:-1], batch.action[..., None], axis=-1)[..., 0]
-        weight = trained_on(batch.turn, config.burn_in) * batch.weight[None]  # [L, N]
+        burn_in = config.burn_in if levels is None else 0
+        weight = trained_on(batch.turn, burn_in) * batch.weight[None]  # [L, N]
         return (weight * jnp.square(taken - goal)).sum() / jnp.maximum(weight.sum(), 1e-12)
 
-    def _q_values(self, params: Params, batch: Sequences) -> jax.Array:
+    def _q_values(
+        self, params: Params, batch: Sequences, levels: Sequence[Level] | None
+    ) -> jax.Array:
         """Q-values `[L + 1, N, A]` of replayed sequences."""
         turn = batch.turn
-        q, _ = self._policy.unroll(
-            params, turn.observation, turn.last_action, turn.reset, batch.carry
+        q, _ = self._outputs(
+            params, turn.observation, turn.last_action, turn.reset, batch.carry, levels
         )
         return q
 
