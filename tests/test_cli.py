@@ -299,7 +299,7 @@ def test_a_run_whose_reader_has_seen_enough(tmp_path):
         (["--game"], "--game"),
         (["--cell", "transformer"], "lstm"),
         (["--cell", "ltsm"], "lstm"),
-        (["--oracle", "dqn"], "ppo"),
+        (["--oracle", "sac"], "ppo"),
         (["--meta-solver", "nahs"], "nash"),
         (["--observation", "pixels"], "information_state"),
         (["--hidden-size", "0"], "hidden_size"),
