@@ -215,6 +215,7 @@ def test_sequences_weigh_what_makes_profiles_count_per_episode(length):
     assert (np.array(weights)[:, 1] > 8).all() and (np.array(weights)[:, 1] < 32).all()
 
 
+@pytest.mark.slow
 def test_the_objective_is_per_episode():
     """A is worth 0.2 an episode and B nothing, which is learned although fifteen in sixteen of the
     episodes that fit into a rollout make A worth -0.6."""

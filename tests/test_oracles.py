@@ -86,7 +86,7 @@ def values(tree, jobs, behaviours):
     "kind",
     [
         "memory",
-        "delay",
+        pytest.param("delay", marks=pytest.mark.slow),
         pytest.param("observation", marks=pytest.mark.slow),
         pytest.param("constant", marks=pytest.mark.slow),
     ],
@@ -118,7 +118,11 @@ def test_the_curve_is_of_exact_values_and_the_best_is_returned(name):
 
 @pytest.mark.parametrize(
     "method, name",
-    [("ppo", "kuhn_poker"), ("ppo", "kuhn_poker(players=3)"), ("dqn", "kuhn_poker")],
+    [
+        ("ppo", "kuhn_poker"),
+        pytest.param("ppo", "kuhn_poker(players=3)", marks=pytest.mark.slow),
+        pytest.param("dqn", "kuhn_poker", marks=pytest.mark.slow),
+    ],
 )
 def test_tabulated_training_is_as_good(method, name):
     """The network run over info states instead of decisions, the mixture as one table."""

@@ -74,6 +74,7 @@ def train(game, policy, config=QUICK, **kwargs):
     return PPO(game, policy, config)(jax.random.key(0), jobs)
 
 
+@pytest.mark.slow
 def test_constant_return_is_the_learned_value():
     game = Probe("constant")
     policy = policy_for(game)
@@ -84,7 +85,10 @@ def test_constant_return_is_the_learned_value():
     assert abs(value - 1.0) < 0.02
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(
+    "cell",
+    [cell if cell == "gru" else pytest.param(cell, marks=pytest.mark.slow) for cell in CELLS],
+)  # lstm: tests/test_oracles.py
 def test_memory_probe_is_solved_by_every_cell(cell):
     game = Probe("memory")
     policy = policy_for(game, cell=cell)

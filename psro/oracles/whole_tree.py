@@ -20,7 +20,6 @@ from games.game import Game
 from psro.levels import levels
 from psro.oracles import base
 from psro.oracles.base import Jobs, Results
-from psro.oracles.devices import OverJobs
 from psro.oracles.training import Training, Yardstick, expected_return, train, yardstick
 from psro.policy import Params, Policy
 
@@ -84,16 +83,14 @@ class WholeTree(abc.ABC):
                 ),
             )
         )
-        self._train = OverJobs(self._train_one)
+        self._train = jax.jit(jax.vmap(self._train_one))
 
     @property
     def temperature(self) -> float:
         return self._config.temperature
 
     def __call__(self, key: jax.Array, jobs: Jobs) -> Results:
-        training = self._train(
-            len(jobs.player), jobs.initial, yardstick(self._tree, self._levels, jobs)
-        )
+        training = self._train(jobs.initial, yardstick(self._tree, self._levels, jobs))
         none = np.zeros(len(jobs.player), int)
         return Results(
             params=training.best,
@@ -103,7 +100,7 @@ class WholeTree(abc.ABC):
             curve=np.asarray(training.curve),
         )
 
-    def _train_one(self, initial: Params, yardstick: Yardstick, spread: object) -> Training:
+    def _train_one(self, initial: Params, yardstick: Yardstick) -> Training:
         """One job, start to end."""
         config = self._config
         aims = self._aims(yardstick)
