@@ -1,18 +1,14 @@
-"""Speed of `games/` and of the exact engine, beside OpenSpiel in the same run."""
+"""Speed of `games/`: enumerating beside a bare walk over pyspiel's states, and playing."""
 
 import time
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pyspiel
-from open_spiel.python import policy as openspiel_policy
-from open_spiel.python.algorithms import exploitability as openspiel_exploitability
 
 import games
 from games.openspiel import load_openspiel
 from games.tree_game import TreeGame
-from psro import exact
 
 NAMES = ("leduc_poker", "liars_dice(numdice=1)", "tiny_bridge_2p")
 
@@ -74,35 +70,14 @@ def steps_per_second(tree: games.GameTree, num_envs: int = 8192, steps: int = 20
 def main() -> None:
     print("| game | histories | compiled per second | of a bare pyspiel walk | TreeGame steps/s |")
     print("|---|---|---|---|---|")
-    trees = {}
     for name in NAMES:
-        tree = trees[name] = games.load(name)
+        tree = games.load(name)
         game = load_openspiel(name)
         compiled = tree.num_histories / best(lambda name=name: games.load(name))
         bare = tree.num_histories / best(lambda game=game: walk(game))
         print(
             f"| {name} | {tree.num_histories:,} | {compiled:,.0f} | {compiled / bare:.0%} | "
             f"{steps_per_second(tree) / 1e6:.1f} M |",
-            flush=True,
-        )
-    print("\n| game | NashConv of uniform | ours, ms | OpenSpiel, ms | ratio | difference |")
-    print("|---|---|---|---|---|---|")
-    for name in ("kuhn_poker", "leduc_poker", "liars_dice(numdice=1)"):
-        tree = trees.get(name) or games.load(name)
-        plans = [
-            exact.realization_plan(player, exact.uniform_behaviour(player))
-            for player in tree.players
-        ]
-        ours = best(lambda tree=tree, plans=plans: exact.exploitability(tree, plans), 20)
-        game = load_openspiel(name)
-        uniform = openspiel_policy.UniformRandomPolicy(game)
-        start = time.perf_counter()
-        theirs = openspiel_exploitability.nash_conv(game, uniform)
-        seconds = time.perf_counter() - start
-        value = exact.exploitability(tree, plans).nash_conv
-        print(
-            f"| {name} | {value:.6f} | {1e3 * ours:.2f} | {1e3 * seconds:.0f} | "
-            f"{seconds / ours:.0f} | {np.abs(value - theirs):.0e} |",
             flush=True,
         )
 

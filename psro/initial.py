@@ -1,8 +1,8 @@
 """What a best response starts from: fresh parameters, the last one, or the population's average.
 
-Each takes fresh parameters (leaves `[P, ...]`), the players' populations (leaves `[P, K, ...]`),
-their number of policies, the meta-strategies (`[K_p]` each) and how to undo what an oracle did to a
-finished policy, and returns parameters, leaves `[P, ...]`.
+Each takes fresh parameters (leaves `[P, ...]`), the players' populations, their meta-strategies
+(`[K_p]` each) and how to undo what an oracle did to a finished policy, and returns parameters,
+leaves `[P, ...]`.
 """
 
 from __future__ import annotations

@@ -215,6 +215,17 @@ def tree_of(game: Probe) -> GameTree:
     )
 
 
+def random_behaviours(tree: GameTree, seed: int) -> list[np.ndarray]:
+    """One random policy a player, `[S_p]`."""
+    generator = np.random.default_rng(seed)
+    behaviours = []
+    for player in tree.players:
+        weight = generator.exponential(size=player.num_sequences)
+        total = np.add.reduceat(weight, player.first_sequence[:-1])
+        behaviours.append(np.append(1.0, weight[1:] / total[player.info_state[1:]]))
+    return behaviours
+
+
 def policy_for(game, *, cell="lstm", hidden_size=16) -> Policy:
     return Policy(
         observation_size=game.observation_size,

@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from probes import random_behaviours
 
 import games
 from games.tree_game import RowGame
@@ -14,16 +15,8 @@ NAMES = ["kuhn_poker", "kuhn_poker(players=3)", "leduc_poker", "tiny_bridge_2p"]
 
 
 def random_plans(tree, seed):
-    rng = np.random.default_rng(seed)
-    plans, behaviours = [], []
-    for player in tree.players:
-        weights = rng.exponential(size=player.num_sequences)
-        weights[0] = 1
-        total = np.bincount(player.info_state[1:], weights[1:])
-        weights[1:] /= total[player.info_state[1:]]
-        behaviours.append(weights)
-        plans.append(exact.realization_plan(player, weights))
-    return plans, behaviours
+    behaviours = random_behaviours(tree, seed)
+    return list(map(exact.realization_plan, tree.players, behaviours)), behaviours
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from probes import random_behaviours
 
 import games
 from games.tree import GameTree
@@ -15,17 +16,6 @@ from psro.meta_game import MetaGame
 NAMES = ["kuhn_poker", "kuhn_poker(players=3)"]
 
 load = cache(games.load)
-
-
-def random_behaviours(tree: GameTree, seed: int) -> list[np.ndarray]:
-    """One random policy a player."""
-    generator = np.random.default_rng(seed)
-    behaviours = []
-    for player in tree.players:
-        weight = generator.exponential(size=player.num_sequences)
-        total = np.add.reduceat(weight, player.first_sequence[:-1])
-        behaviours.append(np.append(1.0, weight[1:] / total[player.info_state[1:]]))
-    return behaviours
 
 
 def grown(tree: GameTree, count: int) -> MetaGame:

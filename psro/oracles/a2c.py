@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from psro.oracles import base
 from psro.oracles.on_policy import Batch, OnPolicy, OnPolicyConfig
 from psro.policy import Params
 
@@ -25,17 +24,9 @@ class A2CConfig(OnPolicyConfig):
     gae_lambda: float = 0.95
     """Decay of generalised advantage estimation."""
 
-    def __post_init__(self):
-        super().__post_init__()
-        base.check_shares(self.name, self, "gae_lambda")
-
 
 class A2C(OnPolicy):
     """The oracle: `A2C(game, policy, config)(key, jobs)`."""
-
-    @property
-    def _gae_lambda(self) -> float:
-        return self._config.gae_lambda
 
     def _improve(
         self,

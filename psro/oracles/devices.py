@@ -90,9 +90,8 @@ class OverJobs:
             return jax.tree.map(lambda leaf: jax.lax.with_sharding_constraint(leaf, along), tree)
 
         function = functools.partial(self._function, spread=spread)
-        mapped = jax.vmap(function, in_axes=axes)
-        if devices[0].platform == "cpu":
-            mapped = _one_by_one(function, axes)
+        on_cpu = devices[0].platform == "cpu"
+        mapped = _one_by_one(function, axes) if on_cpu else jax.vmap(function, in_axes=axes)
         if jobs * envs == 1:
             return jax.jit(mapped)
         by_job = PartitionSpec("jobs")

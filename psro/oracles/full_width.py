@@ -16,8 +16,8 @@ import jax.numpy as jnp
 
 from psro.levels import action_values
 from psro.oracles import base
-from psro.oracles.training import Yardstick
-from psro.oracles.whole_tree import WholeTree, WholeTreeConfig
+from psro.oracles.training import Yardstick, log_policy
+from psro.oracles.whole_tree import WholeTree, WholeTreeConfig, emphasis
 from psro.policy import Params, log_probabilities
 
 
@@ -46,11 +46,7 @@ class FullWidth(WholeTree):
     """
 
     def _loss(self, params: Params, yardstick: Yardstick, aims: Sequence[jax.Array]) -> jax.Array:
-        logits, _ = self._policy.tabulate(params, yardstick.levels)
-        log_pi = [
-            log_probabilities(each, level.legal)
-            for each, level in zip(logits, yardstick.levels, strict=True)
-        ]
+        log_pi = log_policy(self._policy, params, yardstick.levels)
         pi = [jax.lax.stop_gradient(jnp.exp(each)) for each in log_pi]
         values, _ = action_values(yardstick.levels, yardstick.returns, pi)
         loss, total = 0.0, 1e-12
@@ -59,9 +55,7 @@ class FullWidth(WholeTree):
         ):
             given = q * self._scale / jnp.maximum(reach, 1e-12)[:, None]
             better = jnp.exp(log_probabilities(given / self._config.improvement, level.legal))
-            highest = jnp.where(level.legal, q, -jnp.inf).max(axis=1)
-            stake = highest - jnp.where(level.legal, q, jnp.inf).min(axis=1)
-            stake = jnp.sqrt(jnp.where(level.legal.any(axis=1), stake, 0.0))
-            loss -= (stake[:, None] * better * now).sum()
-            total += stake.sum()
+            weight = emphasis(level, q)
+            loss -= (weight[:, None] * better * now).sum()
+            total += weight.sum()
         return loss / total

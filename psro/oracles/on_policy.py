@@ -24,7 +24,8 @@ from psro.rollout import Decisions
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OnPolicyConfig(SampledConfig):
-    """Settings of what learns from fresh episodes."""
+    """Settings of what learns from fresh episodes. A subclass says what its `gae_lambda` is, the
+    decay of generalised advantage estimation: a field, or a constant."""
 
     sequence_length: int = 8
     """Own decisions through which gradients flow; it divides rollout_length."""
@@ -37,6 +38,7 @@ class OnPolicyConfig(SampledConfig):
         super().__post_init__()
         base.check_positive(self.name, self, "sequence_length")
         base.check_not_negative(self.name, self, "value_weight", "entropy_weight")
+        base.check_shares(self.name, self, "gae_lambda")
         base.check_multiples(self.name, self, ("rollout_length", "sequence_length"))
 
 
@@ -60,11 +62,6 @@ class OnPolicy(Sampled):
     ) -> Student:
         return self._improve(*student, self._batch(sample), progress, key)
 
-    @property
-    @abc.abstractmethod
-    def _gae_lambda(self) -> float:
-        """Decay of generalised advantage estimation."""
-
     @abc.abstractmethod
     def _improve(
         self,
@@ -81,7 +78,10 @@ class OnPolicy(Sampled):
         sequences."""
         decisions = sample.decisions
         advantage, target = advantages(
-            decisions, self._scale, gamma=self._config.gamma, gae_lambda=self._gae_lambda
+            decisions,
+            self._scale,
+            gamma=self._config.gamma,
+            gae_lambda=self._config.gae_lambda,
         )
         weight = decision_weights(decisions.valid, sample.episodes.count, self._num_strata)
         mean = (weight * advantage).mean()

@@ -33,7 +33,6 @@ class PPOConfig(OnPolicyConfig):
         super().__post_init__()
         base.check_positive(self.name, self, "epochs", "num_minibatches")
         base.check_not_negative(self.name, self, "clip")
-        base.check_shares(self.name, self, "gae_lambda")
         base.check_multiples(self.name, self, ("num_envs", "num_minibatches"))
 
     @property
@@ -43,10 +42,6 @@ class PPOConfig(OnPolicyConfig):
 
 class PPO(OnPolicy):
     """The oracle: `PPO(game, policy, config)(key, jobs)`."""
-
-    @property
-    def _gae_lambda(self) -> float:
-        return self._config.gae_lambda
 
     def _improve(
         self,

@@ -18,6 +18,7 @@ class ReinforceConfig(OnPolicyConfig):
     """
 
     name: ClassVar[str] = "reinforce"
+    gae_lambda: ClassVar[float] = 1.0
 
     decisions: int = 131_072
     num_envs: int = 64
@@ -29,5 +30,3 @@ class Reinforce(A2C):
     A2C with whole returns minus the baseline for advantages: that is what the errors of
     arXiv:1506.02438, eq. 16, add up to without decay.
     """
-
-    _gae_lambda = 1.0

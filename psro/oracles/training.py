@@ -154,17 +154,16 @@ def yardstick(tree: GameTree, levels: Sequence[Level], jobs: Jobs) -> Yardstick:
     )
 
 
-def probabilities(policy: Policy, params: Params, levels: Sequence[Level]) -> list[jax.Array]:
-    """One player's policy, `[W, A]` per level."""
+def log_policy(policy: Policy, params: Params, levels: Sequence[Level]) -> list[jax.Array]:
+    """One player's log-probabilities, `[W, A]` per level."""
     logits, _ = policy.tabulate(params, levels)
     return [
-        jnp.exp(log_probabilities(each, level.legal))
-        for each, level in zip(logits, levels, strict=True)
+        log_probabilities(each, level.legal) for each, level in zip(logits, levels, strict=True)
     ]
 
 
 def expected_return(policy: Policy, params: Params, yardstick: Yardstick) -> jax.Array:
     """The expected return of a policy, float32: exact but for rounding."""
-    pi = probabilities(policy, params, yardstick.levels)
+    pi = [jnp.exp(each) for each in log_policy(policy, params, yardstick.levels)]
     _, values = action_values(yardstick.levels, yardstick.returns, pi)
     return yardstick.offset + values[0].sum()

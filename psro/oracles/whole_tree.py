@@ -17,7 +17,7 @@ import numpy as np
 import optax
 
 from games.game import Game
-from psro.levels import levels
+from psro.levels import Level, levels
 from psro.oracles import base
 from psro.oracles.base import Jobs, Results
 from psro.oracles.training import Training, Yardstick, expected_return, train, yardstick
@@ -134,3 +134,12 @@ class WholeTree(abc.ABC):
     def _loss(
         self, params: Params, yardstick: Yardstick, aims: Sequence[jax.Array]
     ) -> jax.Array: ...
+
+
+def emphasis(level: Level, values: jax.Array) -> jax.Array:
+    """How much each info state counts, `[W]`: the square root of what the choice there is worth,
+    the best action's value less the worst one's; `values [W, A]` are counterfactual. (By the worth
+    itself, info states that are rarely met would hardly be learned.)"""
+    best = jnp.where(level.legal, values, -jnp.inf).max(axis=1)
+    worst = jnp.where(level.legal, values, jnp.inf).min(axis=1)
+    return jnp.sqrt(jnp.where(level.legal.any(axis=1), best - worst, 0.0))
