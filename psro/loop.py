@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from psro import exact
@@ -110,7 +109,7 @@ def psro(
             mixture = meta_game.mixture(last.meta_strategy)
             reach = [exact.opponent_reach(tree, p, mixture) for p in range(num_players)]
             jobs = Jobs(
-                player=jnp.arange(num_players, dtype=jnp.int32),
+                player=np.arange(num_players, dtype=np.int32),
                 initial=initial(policies, population, last.meta_strategy),
                 populations=population.params,
                 opponents=_opponents(last.meta_strategy, population.capacity),
