@@ -58,12 +58,14 @@ def main() -> None:
         config = PPOConfig(decisions=arguments.decisions)
         oracle = PPO(TreeGame(tree), policy, config)
         members = policy.init_many(jax.random.split(jax.random.key(0), 2))
+        gains, reach = zip(*(exact.gains_and_reach(tree, p, plans) for p in range(2)), strict=True)
         jobs = Jobs(
             player=jnp.arange(2, dtype=jnp.int32),
             initial=members,
             populations=jax.tree.map(lambda leaf: leaf[:, None], members),
             opponents=np.ones((2, 1)),
-            reach=np.stack([exact.opponent_reach(tree, p, plans) for p in range(2)]),
+            gains=gains,
+            reach=reach,
         )
         jax.block_until_ready(oracle(jax.random.key(0), jobs).params)
         start = time.process_time()
