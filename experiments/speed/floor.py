@@ -64,13 +64,15 @@ def measure(
     oracle = PPO(TreeGame(tree), policy, config)
     plans = [exact.realization_plan(each, exact.uniform_behaviour(each)) for each in tree.players]
     players = np.arange(num_jobs, dtype=np.int32) % 2
+    gains, reach = zip(*(exact.gains_and_reach(tree, p, plans) for p in players), strict=True)
     members = policy.init_many(jax.random.split(jax.random.key(0), 2))
     jobs = Jobs(
         player=players,
         initial=jax.tree.map(lambda leaf: leaf[players], members),
         populations=jax.tree.map(lambda leaf: leaf[:, None], members),
         opponents=np.ones((num_jobs, 1)),
-        reach=np.stack([exact.opponent_reach(tree, p, plans) for p in players]),
+        gains=gains,
+        reach=reach,
     )
     jax.block_until_ready(oracle(jax.random.key(0), jobs).params)
     start = seconds()

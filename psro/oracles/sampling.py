@@ -207,7 +207,7 @@ class Sampled(abc.ABC):
             jobs.initial,
             jobs.populations,
             cumulative,
-            None if jobs.reach is None else yardstick(self._tree, self._levels, jobs),
+            None if jobs.gains is None else yardstick(self._tree, self._levels, jobs),
             self._mixture(jobs) if self._config.tabulated else None,
         )
         decisions, episodes = training.learner
