@@ -18,8 +18,8 @@ from psro.meta_solvers.alpha_rank_single import alpha_rank_single
 from psro.meta_solvers.fictitious_play import fictitious_play
 from psro.meta_solvers.last import last
 from psro.meta_solvers.last_k import last_k
-from psro.meta_solvers.mece import mece
 from psro.meta_solvers.mecce import mecce
+from psro.meta_solvers.mece import mece
 from psro.meta_solvers.mgcce import mgcce
 from psro.meta_solvers.mgce import mgce
 from psro.meta_solvers.mwcce import mwcce

@@ -63,9 +63,7 @@ def correlated(payoffs: np.ndarray, objective: str) -> np.ndarray:
     total = sparse.csr_array(np.ones((1, scaled[0].size)))
     swaps = [np.zeros((size, size), bool) for size in payoffs.shape[1:]]
     while True:
-        joint = _maximise(
-            payoffs, objective, total, np.array([total.sum()]), _swaps(scaled, swaps)
-        )
+        joint = _maximise(payoffs, objective, total, np.array([total.sum()]), _swaps(scaled, swaps))
         entered = False
         for chosen, gains in zip(swaps, swap_gains(scaled, joint), strict=True):
             worst = gains.max(axis=1, keepdims=True)
@@ -223,7 +221,9 @@ def _conic(objective: str, equal, right, at_most, num_profiles: int) -> np.ndarr
     solution = solver.solve()
     density = np.array(solution.x)
     if not np.isfinite(density).all() or density[:num_profiles].max() <= 0:
-        raise MetaSolverError(f"Clarabel could not solve the equilibrium program: {solution.status}")
+        raise MetaSolverError(
+            f"Clarabel could not solve the equilibrium program: {solution.status}"
+        )
     return density
 
 

@@ -25,9 +25,11 @@ def pure_payoffs(payoffs: np.ndarray, strategies: Sequence[np.ndarray]) -> list[
     earned = []
     for p in range(len(strategies)):
         table = payoffs[p]
-        for q in reversed(range(len(strategies))):
-            if q != p:
-                table = np.tensordot(table, strategies[q], axes=(q, 0))
+        for strategy in reversed(strategies[p + 1 :]):  # the last axis first
+            table = table @ strategy
+        for strategy in strategies[:p]:  # then the first one
+            shape = table.shape[1:]
+            table = (strategy @ table.reshape(len(strategy), -1)).reshape(shape)
         earned.append(table)
     return earned
 
