@@ -95,19 +95,15 @@ def _lemke_howson(payoffs: np.ndarray) -> Iterator[list[np.ndarray]]:
                     entering = tableaux[(first + pivot) % 2].pivot_and_drop_label(entering)
                     basic = [tableau.non_basic_variables for tableau in tableaux]
                     if basic[0] | basic[1] == tableaux[0].labels:
-                        found = [
-                            tableaux[1].to_strategy(basic[0]),
-                            tableaux[0].to_strategy(basic[1]),
-                        ]
+                        x = tableaux[1].to_strategy(basic[0])
+                        y = tableaux[0].to_strategy(basic[1])
                         break
                 else:
                     continue
             except ValueError:  # a number overflowed, and no label drops
                 continue
-        if [len(each) for each in found] == [*row.shape] and np.isfinite(
-            np.concatenate(found)
-        ).all():
-            yield [distribution(each) for each in found]
+        if (len(x), len(y)) == row.shape and np.isfinite(x).all() and np.isfinite(y).all():
+            yield [distribution(x), distribution(y)]
 
 
 def _vertices(payoffs: np.ndarray) -> Iterator[list[np.ndarray]]:

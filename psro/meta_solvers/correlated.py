@@ -176,7 +176,7 @@ def _linear(cost, equal, right, at_most, num_profiles: int) -> np.ndarray:
         },
     )
     if result.x is None:
-        raise MetaSolverError(f"HiGHS could not solve the equilibrium program: {result.message}")
+        raise MetaSolverError(f"HiGHS could not solve the program: {result.message}")
     return result.x
 
 
@@ -221,9 +221,7 @@ def _conic(objective: str, equal, right, at_most, num_profiles: int) -> np.ndarr
     solution = solver.solve()
     density = np.array(solution.x)
     if not np.isfinite(density).all() or density[:num_profiles].max() <= 0:
-        raise MetaSolverError(
-            f"Clarabel could not solve the equilibrium program: {solution.status}"
-        )
+        raise MetaSolverError(f"Clarabel could not solve the program: {solution.status}")
     return density
 
 

@@ -9,7 +9,8 @@ from psro.meta_solvers.payoffs import checked
 
 
 def mwcce(payoffs: np.ndarray) -> np.ndarray:
-    """A coarse correlated equilibrium with the largest expected sum of payoffs; of several, one vertex.
+    """A coarse correlated equilibrium with the largest expected sum of payoffs; of several, one
+    vertex of theirs.
 
     From payoffs `[P, K_0, ..., K_{P-1}]`, a joint `[K_0, ..., K_{P-1}]`.
 

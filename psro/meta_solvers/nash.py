@@ -39,7 +39,7 @@ def nash(payoffs: np.ndarray) -> list[np.ndarray]:
     General-sum: of the equilibria that Lemke and Howson's paths lead to, the one with the largest
     sum of payoffs, then of entropies. Where no path leads to one, vertex enumeration is tried, and
     if that fails too, the strategies of least regret among all that were tried and those that
-    simple dynamics end in are returned. They are no equilibrium: the caller should record `regrets`.
+    simple dynamics end in are returned. They are no equilibrium, and their `regrets` tell.
 
     Raises:
         MetaSolverError: not two players, a wrong shape, or a constant-sum game of which no strategy

@@ -62,8 +62,8 @@ def qre(payoffs: np.ndarray, *, precision: float = PRECISION) -> list[np.ndarray
             continue
         point, step = ahead, 1.5 * step
     raise MetaSolverError(
-        f"qre could not be followed beyond precision {point[-1]:.3g} in {_MAX_STEPS} steps; the aim "
-        f"is {precision:.3g}"
+        f"qre could not be followed beyond precision {point[-1]:.3g} in {_MAX_STEPS} steps; the "
+        f"aim is {precision:.3g}"
     )
 
 

@@ -1,7 +1,7 @@
 """Regularized replicator dynamics: replicator dynamics that stop short of an equilibrium.
 
 Wang and Wellman 2023, "Regularization for Strategy Exploration in Empirical Game-Theoretic
-Analysis", arXiv:2302.04928: best responses to an exact equilibrium of the meta-game fit it too well.
+Analysis", arXiv:2302.04928: best responses to an exact equilibrium of the meta-game overfit it.
 """
 
 from __future__ import annotations
