@@ -31,6 +31,8 @@ from psro.oracles import CONFIGS
 from psro.oracles.devices import CPU_DEVICES
 
 _SHOWN = 12  # policies a player in a payoff table
+_NAMES = {"nash": "exploitability", "cce": "CCE gap", "ce": "CE gap"}
+"""What the distance of a record is called, by its concept."""
 
 
 class UsageError(ValueError):
@@ -110,21 +112,31 @@ def evaluate(folder: tyro.conf.Positional[str], json: bool = False) -> None:
 
 def plot(
     folders: tyro.conf.Positional[tuple[str, ...]],
-    out: str = "exploitability.png",
+    out: str | None = None,
     x: str = "iterations",
+    payoffs: bool = False,
 ) -> None:
-    """Draw the exploitability of one or many experiment folders.
+    """Draw one or many experiment folders.
 
-    Folders that differ only in their seed become one curve with a band.
+    Draws how the exploitability falls (or the gap to a correlated equilibrium, where the
+    meta-strategy is one). Folders that differ only in their seed become one curve with a band.
 
     Args:
         folders: Experiment folders.
-        out: The picture to write, PNG or SVG by its ending.
+        out: The picture to write, PNG or SVG by its ending; exploitability.png by default.
         x: Horizontal axis: iterations, decisions or seconds.
+        payoffs: Draw the payoff table between the populations of one folder instead, as heat maps,
+            by default to payoffs.png.
     """
     if not folders:
         raise UsageError("name at least one experiment folder")
-    print(plots.save_figure(plots.exploitability_figure(folders, x=x), out))
+    if not payoffs:
+        figure = plots.exploitability_figure(folders, x=x)
+        print(plots.save_figure(figure, out or "exploitability.png"))
+    elif len(folders) > 1:
+        raise UsageError(f"--payoffs draws one folder, not {len(folders)}")
+    else:
+        print(plots.save_figure(plots.payoffs_figure(folders[0]), out or "payoffs.png"))
 
 
 def games(
@@ -262,7 +274,9 @@ def _train(opened: Experiment) -> None:
         print(f"\n{saved}; go on with: psro resume {opened.folder}", file=sys.stderr)
         raise SystemExit(130)
     last = opened.records[-1]
-    _say(f"\nexploitability {last.exploitability:.6f} after {last.iteration} iterations")
+    _say(f"\n{_NAMES[opened.concept]} {last.distance:.6f} after {last.iteration} iterations")
+    if last.concept != "nash":
+        _say(f"  ({last.meaning})")
     _say(f"ended: {_why(opened)}")
     _say(f"saved in {opened.folder}; look at it with")
     _say(f"  psro eval {opened.folder}")
@@ -273,7 +287,8 @@ def _why(opened: Experiment) -> str:
     """Why a run has ended, with the numbers."""
     config = opened.config
     return {
-        "converged": f"converged, exploitability within the tolerance of {config.tolerance:g}",
+        "converged": f"converged, {_NAMES[opened.concept]} within the tolerance of "
+        f"{config.tolerance:g}",
         "no oracle improves": f"no oracle improves, by more than the tolerance of "
         f"{config.tolerance:g} in {config.patience} iterations",
         "budget": f"budget, all {config.iterations} iterations are done",
@@ -307,7 +322,7 @@ def _noting_interrupts() -> Iterator[list[int]]:
 def _display(opened: Experiment) -> Iterator[Any]:
     """A live table with a progress bar on a terminal, plain lines elsewhere."""
     console = _console()
-    config, folder = opened.config, opened.folder
+    config, folder, distance = opened.config, opened.folder, _NAMES[opened.concept]
     _say(
         f"{config.game}: {opened.tree.num_histories:,} histories, "
         f"{opened.tree.num_info_states:,} info states; {config.cell} of {config.hidden_size}, "
@@ -315,7 +330,7 @@ def _display(opened: Experiment) -> Iterator[Any]:
     )
     _say(f"{folder}")
     if not console.is_terminal:
-        _say(f"{'iteration':>9} {'exploitability':>14} {'gap':>10} {'support':>9} {'seconds':>8}")
+        _say(f"{'iteration':>9} {distance:>14} {'gap':>10} {'support':>9} {'seconds':>8}")
 
         def line(record: Record) -> None:
             number, value, gap, support, seconds = _cells(record)
@@ -336,7 +351,7 @@ def _display(opened: Experiment) -> Iterator[Any]:
     records = list(opened.records)
 
     def view() -> rich.console.Group:
-        table = _table("iteration", "exploitability", "gap", "support", "seconds")
+        table = _table("iteration", distance, "gap", "support", "seconds")
         for record in records[-max(4, console.height - 10) :]:
             table.add_row(*_cells(record))
         return rich.console.Group(table, progress)
@@ -358,10 +373,10 @@ def _display(opened: Experiment) -> Iterator[Any]:
 
 
 def _cells(record: Record) -> tuple[str, str, str, str, str]:
-    """Iteration, exploitability, largest gap of a best response, supports, seconds."""
+    """Iteration, distance, largest gap of a best response, supports, seconds."""
     return (
         str(record.iteration),
-        f"{record.exploitability:.6f}",
+        f"{record.distance:.6f}",
         "" if record.gap is None else f"{max(record.gap):.5f}",
         " / ".join(map(str, record.support_size)),
         f"{sum(record.seconds.values()):.2f}",

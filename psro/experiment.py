@@ -41,9 +41,10 @@ from games import GameTree, TreePolicy
 from games.tree_game import TreeGame
 from psro import exact
 from psro.initial import INITS
-from psro.loop import Iteration, Record, TrainingDiverged, psro, why_ended
+from psro.loop import Iteration, Record, Solve, TrainingDiverged, psro, why_ended
 from psro.meta_game import MetaGame
-from psro.meta_solvers import META_SOLVERS, TWO_PLAYER_ZERO_SUM
+from psro.meta_solvers import META_SOLVERS
+from psro.meta_strategy import MEANINGS, Gaps, MetaStrategy, gaps
 from psro.networks import CELLS, DTYPES
 from psro.oracles import (
     CONFIGS,
@@ -59,7 +60,8 @@ from psro.oracles.base import check_types
 from psro.policy import Params, Policy, TablePolicy, Tabulator
 from psro.population import Population
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""2: correlated meta-strategies, gaps by concept. Version 1 is read as well."""
 _PACKAGES = (
     "psro", "jax", "jaxlib", "flax", "optax", "flashbax", "open_spiel", "nashpy", "numpy", "scipy",
 )  # fmt: skip
@@ -90,7 +92,12 @@ class RunConfig:
     """What networks are computed in: float32, or bfloat16, which only accelerators are faster at.
     Parameters and carries are float32, and everything exact float64, in any case."""
     meta_solver: str = "nash"
-    """What the opponents are drawn from: nash (two-player zero-sum) or uniform."""
+    """What the opponents are drawn from: nash (two players), uniform, last, last_k,
+    fictitious_play, regret_matching, replicator, projected_replicator, regularized_replicator, qre,
+    alpha_rank, or correlated equilibria of the largest Gini impurity, welfare or entropy: mgcce,
+    mwcce, mecce (coarse), mgce, mwce, mece."""
+    evaluation_solver: str | None = None
+    """What is measured and saved as the result: another meta-solver; by default the same."""
     observation: str | None = None
     """The policies' input: information_state or observation; by default the first that the game
     provides, in this order."""
@@ -127,6 +134,7 @@ class RunConfig:
             ("cell", self.cell, CELLS),
             ("dtype", self.dtype, DTYPES),
             ("meta-solver", self.meta_solver, META_SOLVERS),
+            ("evaluation solver", self.evaluation_solver or self.meta_solver, META_SOLVERS),
             ("init", self.init, INITS),
         ):
             if name not in known:
@@ -202,6 +210,11 @@ class Experiment:
         )
 
     @property
+    def concept(self) -> str:
+        """The equilibrium that the meta-strategy is measured as: nash, cce or ce."""
+        return _solve(self.config.evaluation_solver or self.config.meta_solver).concept
+
+    @property
     def populations(self) -> list[Params]:
         """Each player's policies, leaves `[K, ...]`, in the order in which they were trained."""
         population = self._finished().population
@@ -217,25 +230,34 @@ class Experiment:
 
     @property
     def meta_strategy(self) -> list[np.ndarray]:
-        """Each player's distribution over its policies, float64 `[K_p]`."""
-        return self._finished().meta_strategy
+        """Each player's distribution over its policies, float64 `[K_p]`: the evaluation solver's,
+        where there is one, and the marginals of `joint`, where that is correlated."""
+        return list(self._finished().evaluation.marginals)
+
+    @property
+    def joint(self) -> np.ndarray | None:
+        """The distribution over profiles of policies, float64 `[K_0, ..., K_{P-1}]`, where the
+        meta-strategy is correlated; None where players draw independently."""
+        return self._finished().evaluation.joint
 
     @property
     def plans(self) -> tuple[np.ndarray, ...]:
         """Each player's realization plans, float64 `[K_p, S_p]`."""
         return self._finished().meta_game.plans
 
-    def measure(self) -> exact.Exploitability:
-        """Value, best-response values and NashConv of the meta-strategy, computed now."""
+    def measure(self) -> Gaps:
+        """Value, best-response values, NashConv and other gaps of the meta-strategy, computed
+        now."""
         last = self._finished()
-        return exact.exploitability(self.tree, last.meta_game.mixture(last.meta_strategy))
+        return gaps(last.meta_game, last.evaluation, last.record.concept)
 
     def exploitability(self) -> float:
         """Exact NashConv / P of the meta-strategy, computed now."""
         return self.measure().exploitability
 
     def policy(self, player: int | None = None) -> TreePolicy:
-        """The mixture of one player (of all players by default) as an `open_spiel` policy.
+        """The mixture of one player (of all players by default) as an `open_spiel` policy, by its
+        own marginal where the meta-strategy is correlated.
 
         Its action probabilities are those of the mixed realization plan: each policy counts at an
         info state by its weight and by how likely it goes there.
@@ -277,7 +299,8 @@ class Experiment:
             initial=initial,
             oracle=oracle,
             tabulate=self._tabulate,
-            meta_solver=META_SOLVERS[config.meta_solver],
+            training=_solve(config.meta_solver),
+            evaluation=_solve(config.evaluation_solver or config.meta_solver),
             meta_game=MetaGame.empty(self.tree),
             capacity=1 << config.iterations.bit_length(),  # at least iterations + 1
             last=self._last,
@@ -305,8 +328,8 @@ class Experiment:
             )
             records = [*self.records, iteration.record]
             tensors = {"payoffs": iteration.meta_game.payoffs}
-            for p, strategy in enumerate(iteration.meta_strategy):
-                tensors[f"meta_strategy/{p}"] = strategy
+            tensors |= _strategy_tensors("meta_strategy", iteration.meta_strategy)
+            tensors |= _strategy_tensors("evaluation", iteration.evaluation)
             _write_tensors(
                 self.folder / "payoffs.safetensors",
                 tensors,
@@ -332,7 +355,10 @@ class Experiment:
             self.records = [_record(each) for each in info["records"]]
             self._digests = list(info["policies"])
             payoffs = tensors["payoffs"]
-            meta_strategy = [tensors[f"meta_strategy/{p}"] for p in range(self.tree.num_players)]
+            meta_strategy = _read_strategy(tensors, "meta_strategy", self.tree.num_players)
+            evaluation = meta_strategy
+            if self.config.evaluation_solver:
+                evaluation = _read_strategy(tensors, "evaluation", self.tree.num_players)
         except (KeyError, TypeError) as error:
             raise ExperimentError(f"{path} is damaged: {error} is missing or wrong") from None
         size, meta_game, population = len(self.records), MetaGame.empty(self.tree), None
@@ -363,6 +389,7 @@ class Experiment:
             population=population,
             meta_game=meta_game,
             meta_strategy=meta_strategy,
+            evaluation=evaluation,
         )
 
 
@@ -442,31 +469,66 @@ def reopen(folder: str | os.PathLike, iterations: int | None = None) -> Experime
 
 
 def metrics_table(records: list[Record]) -> pd.DataFrame:
-    """Records as a table: a column for each number, `value_0`, `value_1`, ... for each player's."""
+    """Records as a table: a column for each number, `value_0`, `value_1`, ... for each player's.
+    `distance` is the gap of the `concept`, exploitability for nash."""
     rows = []
     for record in records:
         row: dict[str, Any] = {}
-        for name, value in dataclasses.asdict(record).items():
+        for field in dataclasses.fields(record):
+            name, value = field.name, getattr(record, field.name)
             if name == "seconds":
                 row |= {f"seconds_{part}": seconds for part, seconds in value.items()}
-            elif isinstance(value, tuple):
-                row |= {f"{name}_{p}": each for p, each in enumerate(value)}
-            elif value is None:
-                row |= {f"{name}_{p}": None for p in range(len(record.value))}
+            elif field.type.startswith("tuple"):
+                row |= {
+                    f"{name}_{p}": each
+                    for p, each in enumerate(value or (None,) * len(record.value))
+                }
+            elif name == "meaning":
+                row["distance"] = record.distance
             else:
                 row[name] = value
         rows.append(row)
     return pd.DataFrame(rows)
 
 
+def _solve(name: str) -> Solve:
+    """A meta-solver by name, and what its results are measured as: the equilibrium that it aims at,
+    else a coarse correlated one where they are joints and a Nash equilibrium where they are not."""
+    solver = META_SOLVERS[name]
+    return Solve(
+        solver=solver.function, concept=solver.concept or ("cce" if solver.joint else "nash")
+    )
+
+
+def _strategy_tensors(name: str, strategy: MetaStrategy) -> dict[str, np.ndarray]:
+    if strategy.joint is not None:
+        return {f"{name}/joint": strategy.joint}
+    return {f"{name}/{p}": each for p, each in enumerate(strategy.marginals)}
+
+
+def _read_strategy(tensors: Mapping[str, np.ndarray], name: str, num_players: int) -> MetaStrategy:
+    if f"{name}/joint" in tensors:
+        return MetaStrategy.of(tensors[f"{name}/joint"])
+    return MetaStrategy.of([tensors[f"{name}/{p}"] for p in range(num_players)])
+
+
 def _check_solvable(config: RunConfig, tree: GameTree) -> None:
-    if config.meta_solver in TWO_PLAYER_ZERO_SUM and not (
-        tree.num_players == 2 and tree.is_constant_sum
+    """Raises ValueError where a setting is for other games than this one."""
+    for option, name in (
+        ("meta-solver", config.meta_solver),
+        ("evaluation-solver", config.evaluation_solver or config.meta_solver),
     ):
-        kind = "a general-sum game" if tree.num_players == 2 else f"for {tree.num_players} players"
+        solver = META_SOLVERS[name]
+        if solver.num_players not in (None, tree.num_players):
+            raise ValueError(
+                f"{option} {name} is for {solver.num_players} players and {config.game} is for "
+                f"{tree.num_players}; use --{option} mgcce, or another that is for any number"
+            )
+    tabulated = getattr(getattr(config, config.oracle, None), "tabulated", False)
+    if tabulated and tree.num_players > 2 and META_SOLVERS[config.meta_solver].joint:
         raise ValueError(
-            f"meta-solver {config.meta_solver} is for two-player zero-sum games and {config.game} "
-            f"is {kind}; use --meta-solver uniform"
+            f"{config.oracle}.tabulated needs opponents that draw independently, and those of "
+            f"meta-solver {config.meta_solver} are correlated"
         )
 
 
@@ -557,6 +619,9 @@ def _write_config(folder: Path, config: RunConfig) -> None:
 
 
 def _record(fields: Mapping[str, Any]) -> Record:
+    if "concept" not in fields:  # format 1
+        nash = {"concept": "nash", "meaning": MEANINGS["nash"], "cce_gap": None, "ce_gap": None}
+        fields = {**nash, **fields}
     return Record(
         **{name: tuple(each) if isinstance(each, list) else each for name, each in fields.items()}
     )

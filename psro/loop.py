@@ -11,7 +11,7 @@ import numpy as np
 
 from psro import exact
 from psro.meta_game import MetaGame
-from psro.meta_solvers.regret import regrets
+from psro.meta_strategy import MEANINGS, MetaStrategy, gaps, target
 from psro.oracles import Jobs, Oracle
 from psro.policy import Params
 from psro.population import Population
@@ -25,20 +25,28 @@ class TrainingDiverged(ValueError):
 class Record:
     """One iteration in numbers: payoffs in units of the game, tuples one entry a player.
 
-    `value`, `best_response_value`, `nash_conv` and `exploitability` are of this iteration's
-    meta-strategy, all exact. `achieved_value` is what the best response trained in this iteration
-    gets against the *previous* meta-strategy, exactly, `improvement` how much more that is than
-    what the meta-strategy itself got (not above zero: it is no better response), and `gap` what the
+    What is measured is this iteration's meta-strategy, the evaluation solver's where there is one,
+    all exactly: `value`, `best_response_value`, `nash_conv` and `exploitability` (both of players
+    who draw independently from its marginals), and where it is correlated `cce_gap` and, for the
+    concept `ce`, `ce_gap`. `concept` is the equilibrium that it is measured as (nash, cce or ce),
+    `distance` the gap of that concept, exploitability for nash, and `meaning` says what zero means.
+
+    `achieved_value` is what the best response trained in this iteration gets against what it was
+    trained against, the *previous* meta-strategy; `improvement` how much more that is than what the
+    meta-strategy itself got there (not above zero: it is no better response), and `gap` what the
     exact best response gets more; all are None in iteration 0, which trains nothing. `meta_regret`
     is the most that a player could gain by switching to another policy of its population: the
-    solver's certificate.
-    `support_size` counts weights above 1e-6, `decisions` and `episodes` are this iteration's, and
-    `seconds` is wall time by part.
+    training solver's certificate. `support_size` counts weights above 1e-6, `decisions` and
+    `episodes` are this iteration's, and `seconds` is wall time by part.
     """
 
     iteration: int
     exploitability: float
     nash_conv: float
+    cce_gap: float | None
+    ce_gap: float | None
+    concept: str
+    meaning: str
     value: tuple[float, ...]
     best_response_value: tuple[float, ...]
     achieved_value: tuple[float, ...] | None
@@ -50,16 +58,30 @@ class Record:
     episodes: tuple[int, ...]
     seconds: dict[str, float]
 
+    @property
+    def distance(self) -> float:
+        return {"nash": self.exploitability, "cce": self.cce_gap, "ce": self.ce_gap}[self.concept]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Iteration:
-    """What the caller saves to go on from here; `policies` are this iteration's, `[P, ...]`."""
+    """What the caller saves to go on from here; `policies` are this iteration's, `[P, ...]`.
+    Best responses train against `meta_strategy`; `evaluation` is what the record measures."""
 
     record: Record
     policies: Params
     population: Population
     meta_game: MetaGame
-    meta_strategy: list[np.ndarray]
+    meta_strategy: MetaStrategy
+    evaluation: MetaStrategy
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Solve:
+    """A meta-solver and the equilibrium concept, one of `MEANINGS`, that it stands for."""
+
+    solver: Callable[[np.ndarray], Sequence[np.ndarray] | np.ndarray]
+    concept: str
 
 
 def psro(
@@ -70,7 +92,8 @@ def psro(
     initial: Callable[[Params, Population, Sequence[np.ndarray]], Params],
     oracle: Oracle,
     tabulate: Callable[[Params], Sequence[np.ndarray]],
-    meta_solver: Callable[[np.ndarray], list[np.ndarray]],
+    training: Solve,
+    evaluation: Solve,
     meta_game: MetaGame,
     capacity: int,
     last: Iteration | None = None,
@@ -88,7 +111,8 @@ def psro(
             meta-strategies to parameters, leaves `[P, ...]`.
         oracle: trains every player's best response at once.
         tabulate: behaviours `[S_p]` of one policy a player, leaves `[P, ...]`.
-        meta_solver: payoffs to meta-strategies.
+        training: from payoffs to the meta-strategy that best responses train against.
+        evaluation: from payoffs to the one that is measured; `training` where that is the same.
         meta_game: an empty one of the game.
         capacity: the populations' first capacity.
         last: the iteration to go on from.
@@ -106,18 +130,15 @@ def psro(
             population = Population.empty(policies, capacity)
         else:
             population, meta_game = last.population, last.meta_game
-            mixture = meta_game.mixture(last.meta_strategy)
-            gains, reach = zip(
-                *(exact.gains_and_reach(tree, p, mixture) for p in range(num_players)), strict=True
-            )
+            against = target(meta_game, last.meta_strategy, training.concept, population.capacity)
             jobs = Jobs(
                 player=np.arange(num_players, dtype=np.int32),
-                initial=initial(policies, population, last.meta_strategy),
+                initial=initial(policies, population, last.meta_strategy.marginals),
                 populations=population.params,
-                opponents=_opponents(last.meta_strategy, population.capacity),
-                gains=gains,
-                reach=reach,
-                mixture=mixture,
+                opponents=against.opponents,
+                gains=against.gains,
+                reach=against.reach,
+                mixture=against.mixture,
             )
             results = oracle(jax.random.fold_in(jax.random.fold_in(key, number), 1), jobs)
             policies = jax.block_until_ready(results.params)
@@ -133,31 +154,40 @@ def psro(
             achieved = np.array(
                 [
                     gain @ exact.realization_plan(player, behaviour)
-                    for gain, player, behaviour in zip(gains, tree.players, behaviours, strict=True)
+                    for gain, player, behaviour in zip(
+                        against.gains, tree.players, behaviours, strict=True
+                    )
                 ]
             )
-            improvement = achieved - np.asarray(last.record.value)
-            gap = np.asarray(last.record.best_response_value) - achieved
+            improvement = achieved - against.value
+            gap = against.best_response_value - achieved
         timer.lap("exact")
         population, meta_game = population.add(policies), meta_game.add(behaviours)
         timer.lap("payoffs")
-        meta_strategy = meta_solver(meta_game.payoffs)
+        meta_strategy = MetaStrategy.of(training.solver(meta_game.payoffs))
+        measured = meta_strategy
+        if evaluation != training:
+            measured = MetaStrategy.of(evaluation.solver(meta_game.payoffs))
         timer.lap("meta_solver")
-        measured = exact.exploitability(tree, meta_game.mixture(meta_strategy))
+        found = gaps(meta_game, measured, evaluation.concept)
         timer.lap("exact")
         nothing = np.zeros(num_players, int)
         last = Iteration(
             record=Record(
                 iteration=number,
-                exploitability=measured.exploitability,
-                nash_conv=measured.nash_conv,
-                value=tuple(measured.value.tolist()),
-                best_response_value=tuple(measured.best_response_value.tolist()),
+                exploitability=found.exploitability,
+                nash_conv=found.nash_conv,
+                cce_gap=found.cce_gap,
+                ce_gap=found.ce_gap,
+                concept=evaluation.concept,
+                meaning=MEANINGS[evaluation.concept],
+                value=tuple(found.value.tolist()),
+                best_response_value=tuple(found.best_response_value.tolist()),
                 achieved_value=None if achieved is None else tuple(achieved.tolist()),
                 improvement=None if improvement is None else tuple(improvement.tolist()),
                 gap=None if gap is None else tuple(gap.tolist()),
-                meta_regret=float(regrets(meta_game.payoffs, meta_strategy).max()),
-                support_size=tuple(int((each > 1e-6).sum()) for each in meta_strategy),
+                meta_regret=meta_strategy.regret(meta_game.payoffs, training.concept),
+                support_size=measured.support_size,
                 decisions=tuple((results.decisions if results else nothing).tolist()),
                 episodes=tuple((results.episodes if results else nothing).tolist()),
                 seconds=timer.seconds,
@@ -166,22 +196,9 @@ def psro(
             population=population,
             meta_game=meta_game,
             meta_strategy=meta_strategy,
+            evaluation=measured,
         )
         yield last
-
-
-def _opponents(meta_strategy: Sequence[np.ndarray], capacity: int) -> np.ndarray:
-    """Probabilities of every player's opponent profiles, float64 `[P, K, ..., K]`: the product of
-    the others' strategies, in the order in which they sit after the player."""
-    num_players = len(meta_strategy)
-    padded = [np.pad(each, (0, capacity - len(each))) for each in meta_strategy]
-    joint = []
-    for p in range(num_players):
-        product = np.ones(())
-        for q in range(1, num_players):
-            product = np.multiply.outer(product, padded[(p + q) % num_players])
-        joint.append(product)
-    return np.stack(joint)
 
 
 class _Timer:
@@ -206,12 +223,12 @@ def why_ended(
     Args:
         records: of a run so far.
         iterations: its budget.
-        tolerance: an exploitability that is converged, an improvement that is none; 0 for never.
+        tolerance: a `distance` that is converged, an improvement that is none; 0 for never.
         patience: iterations in a row without any improvement that end a run.
     """
     if not records:
         return None
-    if records[-1].exploitability <= tolerance > 0:
+    if records[-1].distance <= tolerance > 0:
         return "converged"
     latest = [record.improvement for record in records[1:]][-patience:]
     if len(latest) == patience and all(max(each) <= tolerance for each in latest) and tolerance:

@@ -1,4 +1,4 @@
-"""Experiment folders to figures; reads their `config.json` and `metrics.csv` and nothing else."""
+"""Experiment folders to figures; reads their files and imports nothing else of ours."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import matplotlib.figure
 import matplotlib.ticker
 import numpy as np
 import pandas as pd
+import safetensors
+import safetensors.numpy
 
 AXES = {
     "iterations": "iteration",
@@ -19,10 +21,19 @@ AXES = {
     "seconds": "wall seconds",
 }
 FORMATS = ("png", "svg")
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Of experiment folders; `psro.experiment` writes it."""
 FLOOR = 1e-9
-"""Exploitability below this is drawn here: a logarithmic axis has no zero."""
+"""A gap below this is drawn here: a logarithmic axis has no zero."""
+GAPS = {
+    "exploitability": "exploitability  (NashConv / players)",
+    "cce_gap": "CCE gap",
+    "ce_gap": "CE gap",
+}
+"""Columns of `metrics.csv`, and how they are called on an axis."""
+_SHOWN = {"nash": ["exploitability"], "cce": ["cce_gap"], "ce": ["cce_gap", "ce_gap"]}
+"""The gaps that are drawn, by a run's equilibrium concept."""
+_DASHES = {"exploitability": "-", "cce_gap": "--", "ce_gap": ":"}
 
 _COLOURS = ("#0b6e99", "#d9730d", "#2e8b57", "#ad1a72", "#6940a5", "#8a6d3b", "#4b5563", "#c0392b")
 
@@ -34,7 +45,8 @@ class PlotError(ValueError):
 def exploitability_figure(
     folders: Sequence[str | os.PathLike], *, x: str = "iterations"
 ) -> matplotlib.figure.Figure:
-    """Exploitability against iterations, decisions or seconds, on a logarithmic axis.
+    """The gap to an equilibrium against iterations, decisions or seconds, on a logarithmic axis:
+    exploitability, and where meta-strategies are correlated one curve for each gap of theirs.
 
     Folders that differ in nothing but their seed are drawn as one curve: the geometric mean, and a
     band from the least to the greatest.
@@ -46,20 +58,23 @@ def exploitability_figure(
         raise PlotError(f"unknown axis {x!r}; known: {', '.join(AXES)}")
     if not folders:
         raise PlotError("no folder to plot")
-    runs = [(_config(Path(folder)), _curve(Path(folder), x)) for folder in folders]
-    groups: dict[str, list[pd.Series]] = {}
+    groups: dict[tuple[str, str], list[pd.Series]] = {}
     configs: dict[str, dict[str, Any]] = {}
-    for config, curve in runs:
+    for folder in folders:
+        config = _config(Path(folder))
         shared = {name: value for name, value in config.items() if name != "seed"}
         name = json.dumps(shared, sort_keys=True)
-        groups.setdefault(name, []).append(curve)
         configs[name] = shared
+        for gap, curve in _curves(Path(folder), x).items():
+            groups.setdefault((name, gap), []).append(curve)
+    gaps = list(dict.fromkeys(gap for _, gap in groups))
 
     figure = matplotlib.figure.Figure(figsize=(7.2, 4.4), dpi=160, layout="constrained")
     axes = figure.subplots()
-    for number, (name, curves) in enumerate(groups.items()):
-        colour = _COLOURS[number % len(_COLOURS)]
+    for (name, gap), curves in groups.items():
+        colour = _COLOURS[list(configs).index(name) % len(_COLOURS)]
         label = _label(configs[name], list(configs.values()), len(curves))
+        label += f", {GAPS[gap].split('  ')[0]}" if len(gaps) > 1 else ""
         grid, values = _on_one_grid(curves)
         middle = np.exp(np.log(values).mean(axis=0))
         if len(curves) > 1:
@@ -68,20 +83,68 @@ def exploitability_figure(
             )
         few = len(grid) <= 40
         axes.plot(
-            grid, middle, color=colour, lw=1.8, label=label, marker="o" if few else None, ms=3.5
+            grid,
+            middle,
+            _DASHES[gap] if len(gaps) > 1 else "-",
+            color=colour,
+            lw=1.8,
+            label=label,
+            marker="o" if few else None,
+            ms=3.5,
         )
     axes.set_yscale("log")
     axes.set_xlabel(AXES[x])
-    axes.set_ylabel("exploitability  (NashConv / players)")
+    axes.set_ylabel(GAPS[gaps[0]] if len(gaps) == 1 else "gap to the equilibrium")
     games = {config["game"] for config in configs.values()}
-    axes.set_title(games.pop() if len(games) == 1 else "Exploitability", loc="left", fontsize=11)
+    axes.set_title(
+        games.pop() if len(games) == 1 else "Gap to the equilibrium", loc="left", fontsize=11
+    )
     if x == "iterations":
         axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
     axes.grid(axis="y", which="major", color="#e5e7eb", lw=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    if len(groups) > 1 or len(runs) > 1:
+    if len(groups) > 1 or len(folders) > 1:
         axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def payoffs_figure(folder: str | os.PathLike) -> matplotlib.figure.Figure:
+    """The payoff table between the populations, as small multiples: what each player's policies
+    (rows) earn against each other player's (columns), the rest drawn from the meta-strategy. In a
+    two-player zero-sum game one of the two says it all.
+
+    Raises:
+        PlotError: the folder holds no payoffs, or they are damaged.
+    """
+    folder = Path(folder)
+    config, (payoffs, strategies) = _config(folder), _payoffs(folder)
+    num_players = len(payoffs)
+    pairs = [(p, q) for p in range(num_players) for q in range(num_players) if p != q]
+    total = payoffs.sum(axis=0)
+    if num_players == 2 and np.ptp(total) <= 1e-9 * max(1.0, np.abs(payoffs).max()):
+        pairs = pairs[:1]
+    columns = max(1, num_players - 1)
+    rows = -(-len(pairs) // columns)
+    figure = matplotlib.figure.Figure(
+        figsize=(1.2 + 3.6 * columns, 0.8 + 3.2 * rows), dpi=160, layout="constrained"
+    )
+    grid = figure.subplots(rows, columns, squeeze=False)
+    limit = max(float(np.abs(payoffs).max()), 1e-12)
+    for axes, (p, q) in zip(grid.ravel(), pairs, strict=True):
+        table = payoffs[p]
+        for other in reversed(range(num_players)):
+            if other not in (p, q):
+                table = np.tensordot(table, strategies[other], axes=(other, 0))
+        image = axes.imshow(
+            table if p < q else table.T, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto"
+        )
+        axes.set(ylabel=f"policy of player {p}", xlabel=f"policy of player {q}")
+        axes.set_title(f"payoff of player {p}", loc="left", fontsize=10)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(matplotlib.ticker.MaxNLocator(6, integer=True))
+    figure.colorbar(image, ax=grid, shrink=0.8)
+    figure.suptitle(config["game"], x=0.02, ha="left", fontsize=11)
     return figure
 
 
@@ -115,8 +178,8 @@ def _config(folder: Path) -> dict[str, Any]:
         raise PlotError(f"{folder / 'config.json'} is damaged: {error}") from None
 
 
-def _curve(folder: Path, x: str) -> pd.Series:
-    """Exploitability by `x`, with x as the index."""
+def _curves(folder: Path, x: str) -> dict[str, pd.Series]:
+    """The gaps that are drawn of a run by `x`, with x as the index."""
     path = folder / "metrics.csv"
     try:
         table = pd.read_csv(path)
@@ -127,14 +190,38 @@ def _curve(folder: Path, x: str) -> pd.Series:
             if not parts:
                 raise KeyError(f"no column {x}_...")
             at = table[parts].sum(axis=1, skipna=False).cumsum()
-        curve = pd.Series(table["exploitability"].to_numpy(float), index=at.to_numpy(float))
+        concept = table["concept"].iloc[-1] if "concept" in table else "nash"
+        curves = {
+            gap: pd.Series(table[gap].to_numpy(float), index=at.to_numpy(float))
+            for gap in _SHOWN[concept]
+        }
     except FileNotFoundError:
         raise PlotError(f"{folder} has no finished iteration yet") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise PlotError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
-    if curve.empty or not np.isfinite([curve.index, curve]).all():
-        raise PlotError(f"{path} is damaged: exploitability and {x} must be finite numbers")
-    return curve.clip(lower=FLOOR)
+    for gap, curve in curves.items():
+        if curve.empty or not np.isfinite([curve.index, curve]).all():
+            raise PlotError(f"{path} is damaged: {gap} and {x} must be finite numbers")
+    return {gap: curve.clip(lower=FLOOR) for gap, curve in curves.items()}
+
+
+def _payoffs(folder: Path) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Payoffs `[P, K, ..., K]`, and each player's own distribution `[K]`."""
+    path = folder / "payoffs.safetensors"
+    try:
+        tensors = safetensors.numpy.load_file(path)
+        payoffs = tensors["payoffs"]
+        players = range(len(payoffs))
+        name = "evaluation" if any(each.startswith("evaluation") for each in tensors) else None
+        name = name or "meta_strategy"
+        if f"{name}/joint" in tensors:
+            joint = tensors[f"{name}/joint"]
+            return payoffs, [joint.sum(axis=tuple(q for q in players if q != p)) for p in players]
+        return payoffs, [tensors[f"{name}/{p}"] for p in players]
+    except FileNotFoundError:
+        raise PlotError(f"{folder} has no finished iteration yet") from None
+    except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+        raise PlotError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
 
 
 def _on_one_grid(curves: Sequence[pd.Series]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,152 @@
+"""Meta-strategies, independent and correlated: what they are measured by and trained against."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from probes import random_behaviours
+
+import games
+import psro
+from psro import correlated, exact
+from psro.meta_game import MetaGame
+from psro.meta_strategy import MetaStrategy, gaps, target
+
+GAMES = ["kuhn_poker", "tiny_hanabi", "kuhn_poker(players=3)"]
+SIZE, CAPACITY = 3, 4
+
+
+def meta_game_of(name: str) -> MetaGame:
+    meta_game = MetaGame.empty(games.load(name))
+    for seed in range(SIZE):
+        meta_game = meta_game.add(random_behaviours(meta_game.tree, seed))
+    return meta_game
+
+
+def random_joint(meta_game: MetaGame, seed: int) -> np.ndarray:
+    """With some profiles that have no weight."""
+    rng = np.random.default_rng(seed)
+    shape = meta_game.payoffs.shape[1:]
+    joint = rng.exponential(size=shape) * (rng.uniform(size=shape) < 0.7)
+    return joint / joint.sum()
+
+
+def product(meta_game: MetaGame, seed: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return [rng.dirichlet(np.ones(SIZE)) for _ in meta_game.tree.players]
+
+
+@pytest.mark.parametrize("concept", ["nash", "cce", "ce"])
+@pytest.mark.parametrize("name", GAMES)
+def test_a_target_is_what_its_opponents_add_up_to(name, concept):
+    """Profile by profile, drawn from `opponents` in the order in which they sit."""
+    meta_game = meta_game_of(name)
+    tree, num_players = meta_game.tree, meta_game.tree.num_players
+    solution = product(meta_game, 1) if concept == "nash" else random_joint(meta_game, 1)
+    against = target(meta_game, MetaStrategy.of(solution), concept, CAPACITY)
+    assert against.opponents.shape == (num_players, *(CAPACITY,) * (num_players - 1))
+    np.testing.assert_allclose(against.opponents.reshape(num_players, -1).sum(axis=1), 1.0)
+    for p in range(num_players):
+        gains, reach = 0.0, 0.0
+        for profile in itertools.product(range(SIZE), repeat=num_players - 1):
+            plans = [None] * num_players
+            for seat, k in enumerate(profile):
+                q = (p + 1 + seat) % num_players
+                plans[q] = meta_game.plans[q][k]
+            gain, reached = exact.gains_and_reach(tree, p, plans)
+            gains = gains + against.opponents[(p, *profile)] * gain
+            reach = reach + against.opponents[(p, *profile)] * reached
+        np.testing.assert_allclose(against.gains[p], gains, atol=1e-12)
+        np.testing.assert_allclose(against.reach[p], reach, atol=1e-12)
+        best = exact.best_response_to(tree.players[p], gains).value
+        assert against.best_response_value[p] == pytest.approx(best, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_what_a_best_response_has_to_beat(name):
+    """A product's value; a joint's; what the recommendation that it leaves was worth."""
+    meta_game = meta_game_of(name)
+    solution, joint = product(meta_game, 2), random_joint(meta_game, 2)
+    independent = target(meta_game, MetaStrategy.of(solution), "nash", CAPACITY)
+    np.testing.assert_allclose(
+        independent.value, exact.returns(meta_game.tree, meta_game.mixture(solution)), atol=1e-12
+    )
+    coarse = target(meta_game, MetaStrategy.of(joint), "cce", CAPACITY)
+    expected = [(table * joint).sum() for table in meta_game.payoffs]
+    np.testing.assert_allclose(coarse.value, expected, atol=1e-12)
+    told = target(meta_game, MetaStrategy.of(joint), "ce", CAPACITY)
+    found = correlated.correlated_gap(meta_game.tree, meta_game.plans, meta_game.payoffs, joint)
+    for p, k in enumerate(found.recommendation):
+        probability = np.take(joint, k, axis=p).sum()
+        gain = (told.best_response_value[p] - told.value[p]) * probability
+        assert gain == pytest.approx(found.recommendation_gains[p].max(), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_independence_is_a_special_case_of_correlation(name):
+    meta_game = meta_game_of(name)
+    solution = product(meta_game, 3)
+    independent = gaps(meta_game, MetaStrategy.of(solution), "nash")
+    joint = gaps(meta_game, MetaStrategy.of(correlated.product(solution)), "ce")
+    assert independent.cce_gap is None and independent.ce_gap is None
+    np.testing.assert_allclose(joint.value, independent.value, atol=1e-12)
+    for gap in (joint.nash_conv, joint.cce_gap, joint.ce_gap):
+        assert gap == pytest.approx(independent.nash_conv, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("game", "meta_solver", "concept"),
+    [
+        ("kuhn_poker(players=3)", "mgcce", "cce"),
+        ("tiny_hanabi", "mgcce", "cce"),
+        ("matrix_bos", "mgce", "ce"),
+        ("matching_pennies_3p", "mwcce", "cce"),
+        ("matrix_bos", "nash", "nash"),
+    ],
+)
+def test_exact_best_responses_reach_an_equilibrium(tmp_path, game, meta_solver, concept):
+    """JPSRO converges in a finite game (Marris et al. 2021, theorem 1)."""
+    config = psro.RunConfig(
+        game=game, oracle="best_response", meta_solver=meta_solver, iterations=60, patience=60
+    )
+    run = psro.run(config, tmp_path / "run")
+    last = run.records[-1]
+    assert run.ended == "converged" and last.concept == run.concept == concept
+    assert 0 <= last.distance <= config.tolerance
+    assert {"nash": last.exploitability, "cce": last.cce_gap, "ce": last.ce_gap}[concept] == (
+        last.distance
+    )
+    again = psro.load(run.folder)
+    if concept == "nash":
+        assert again.joint is None
+    else:
+        np.testing.assert_array_equal(again.joint, run.joint)
+        assert run.joint.shape == run.payoffs.shape[1:] and run.joint.sum() == pytest.approx(1.0)
+
+
+def test_one_solver_trains_and_another_is_measured(tmp_path):
+    """Best responses are those to `meta_solver`; the result is that of `evaluation_solver`."""
+    config = psro.RunConfig(
+        oracle="best_response", meta_solver="uniform", evaluation_solver="nash", iterations=4
+    )
+    both = psro.run(config, tmp_path / "both")
+    alone = psro.run(
+        psro.RunConfig(oracle="best_response", meta_solver="uniform", iterations=4),
+        tmp_path / "alone",
+    )
+    np.testing.assert_array_equal(both.payoffs, alone.payoffs)
+    assert [r.achieved_value for r in both.records] == [r.achieved_value for r in alone.records]
+    assert both.records[-1].meta_regret == alone.records[-1].meta_regret > 0.01
+    assert both.exploitability() < alone.exploitability()
+    stopped = psro.run(
+        psro.RunConfig(
+            oracle="best_response", meta_solver="uniform", evaluation_solver="nash", iterations=2
+        ),
+        tmp_path / "stopped",
+    )
+    resumed = psro.resume(stopped.folder, iterations=4)
+    np.testing.assert_array_equal(resumed.payoffs, both.payoffs)
+    for one, other in zip(resumed.meta_strategy, both.meta_strategy, strict=True):
+        np.testing.assert_array_equal(one, other)
