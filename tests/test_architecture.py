@@ -134,7 +134,7 @@ def test_exact_numbers_are_numpy_s(module):
 
 @pytest.mark.parametrize("module", [m for m in MODULES if m.startswith("psro.meta_solvers")])
 def test_meta_solvers_import_only_numerics_and_themselves(module):
-    allowed = {"numpy", "scipy", "nashpy", *sys.stdlib_module_names}
+    allowed = {"numpy", "scipy", "nashpy", "clarabel", *sys.stdlib_module_names}
     for name in imports(module):
         assert name.split(".")[0] in allowed or unit(name) == "psro.meta_solvers", name
 

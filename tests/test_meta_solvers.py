@@ -7,7 +7,17 @@ import itertools
 import numpy as np
 import pytest
 
-from psro.meta_solvers import META_SOLVERS, TWO_PLAYER_ZERO_SUM, MetaSolverError, nash, regrets
+from psro.meta_solvers import (
+    META_SOLVERS,
+    TWO_PLAYER_ZERO_SUM,
+    MetaSolverError,
+    cce_gains,
+    ce_gains,
+    joint_of,
+    marginals,
+    nash,
+    regrets,
+)
 
 
 def zero_sum(row) -> np.ndarray:
@@ -35,46 +45,173 @@ def value(row) -> float:
     return strategies[0] @ payoffs[0] @ strategies[1]
 
 
+def game(solver: str, shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
+    """Random payoffs of a kind that the solver is for."""
+    payoffs = np.random.default_rng(seed).normal(size=(len(shape), *shape))
+    if META_SOLVERS[solver].symmetric:
+        payoffs[1] = payoffs[0].T
+    return payoffs
+
+
+def solved(solver: str, payoffs: np.ndarray) -> np.ndarray:
+    """The joint, whatever the solver returns."""
+    found = META_SOLVERS[solver](payoffs)
+    return found if META_SOLVERS[solver].joint else joint_of(found)
+
+
+def shapes(solver: str) -> list[tuple[int, ...]]:
+    facts = META_SOLVERS[solver]
+    if facts.symmetric:
+        return [(1, 1), (2, 2), (5, 5)]
+    two = [(1, 1), (1, 4), (3, 1), (2, 2), (5, 3)]
+    return two if facts.num_players == 2 else [*two, (2, 3, 4), (1, 1, 3), (2, 2, 2, 2)]
+
+
+EACH = [(solver, shape) for solver in META_SOLVERS for shape in shapes(solver)]
+UNIQUE = [
+    *("uniform", "fictitious_play", "regret_matching", "replicator", "projected_replicator"),
+    *("regularized_replicator", "qre", "alpha_rank", "mgcce", "mgce", "mecce", "mece"),
+]
+"""Solvers whose solution does not depend on how policies are numbered."""
+
+
 # The contract
 
 
-@pytest.mark.parametrize("solver", META_SOLVERS)
-@pytest.mark.parametrize("shape", [(1, 1), (1, 4), (3, 1), (2, 2), (5, 3), (12, 12), (2, 3, 4)])
-def test_one_distribution_per_player(solver, shape):
-    if solver in TWO_PLAYER_ZERO_SUM and len(shape) != 2:
-        pytest.skip("for two players")
-    generator = np.random.default_rng(sum(shape))
-    payoffs = generator.normal(size=(len(shape), *shape))
-    if len(shape) == 2:
-        payoffs[1] = -payoffs[0]
+@pytest.mark.parametrize("solver, shape", EACH)
+def test_results_are_distributions(solver, shape):
+    payoffs = game(solver, shape, seed=sum(shape))
     before = payoffs.copy()
-    strategies = META_SOLVERS[solver](payoffs)
-    assert isinstance(strategies, list)
-    assert [each.shape for each in strategies] == [(size,) for size in shape]
-    for strategy in strategies:
-        assert strategy.dtype == np.float64
-        assert (strategy >= 0).all()
-        assert strategy.sum() == pytest.approx(1, abs=1e-12)
+    found = META_SOLVERS[solver](payoffs)
+    if META_SOLVERS[solver].joint:
+        assert isinstance(found, np.ndarray) and found.shape == shape
+    else:
+        assert isinstance(found, list)
+        assert [each.shape for each in found] == [(size,) for size in shape]
+    for each in [found] if META_SOLVERS[solver].joint else found:
+        assert each.dtype == np.float64
+        assert (each >= 0).all()
+        assert each.sum() == pytest.approx(1, abs=1e-12)
     np.testing.assert_array_equal(payoffs, before)
+
+
+@pytest.mark.parametrize("solver, shape", EACH)
+@pytest.mark.parametrize("integers", [True, False])
+def test_results_are_the_equilibria_that_they_claim_to_be(solver, shape, integers):
+    """Gains written out here, not called. Integers: ties, and constraints that say the same."""
+    concept, num_players = META_SOLVERS[solver].concept, len(shape)
+    payoffs = game(solver, shape, seed=1)
+    if integers:
+        payoffs = np.round(payoffs)
+    joint = solved(solver, payoffs)
+    for p, q in itertools.product(range(num_players), repeat=2):
+        span = np.ptp(payoffs[p])
+        for played in range(shape[p]):
+            gain = (np.take(payoffs[p], [played], axis=p) - payoffs[p]) * joint
+            if concept in ("nash", "cce"):
+                assert gain.sum() <= 1e-7 * span
+            if concept == "ce":
+                by_recommendation = gain.sum(axis=tuple(r for r in range(num_players) if r != p))
+                assert by_recommendation.max() <= 1e-7 * span
+        if concept == "nash" and p != q:
+            np.testing.assert_allclose(joint, joint_of(marginals(joint)), atol=1e-12)
 
 
 @pytest.mark.parametrize("solver", META_SOLVERS)
 def test_solving_twice_gives_the_same(solver):
     """A resumed run must take the same path; ties make several equilibria possible."""
-    payoffs = zero_sum(np.random.default_rng(0).integers(-1, 2, size=(8, 8)))
-    for first, second in zip(*(META_SOLVERS[solver](payoffs) for _ in range(2)), strict=True):
-        np.testing.assert_array_equal(first, second)
+    payoffs = np.round(game(solver, (6, 6)))
+    if not META_SOLVERS[solver].symmetric:
+        payoffs[1] = -payoffs[0]
+    np.testing.assert_array_equal(*(solved(solver, payoffs) for _ in range(2)))
+
+
+@pytest.mark.parametrize("solver", UNIQUE)
+@pytest.mark.parametrize("shape", [(4, 3), (2, 3, 2)])
+def test_the_numbering_of_policies_does_not_matter(solver, shape):
+    payoffs = game(solver, shape, seed=2)
+    generator = np.random.default_rng(3)
+    order = np.ix_(*(generator.permutation(size) for size in shape))
+    permuted = np.stack([table[order] for table in payoffs])
+    np.testing.assert_allclose(solved(solver, permuted), solved(solver, payoffs)[order], atol=1e-5)
+
+
+@pytest.mark.parametrize("solver", META_SOLVERS)
+@pytest.mark.parametrize("factor, shift", [(1e-6, 0.0), (1e6, 3e5), (2.5, -7.0)])
+def test_units_of_payoffs_do_not_matter(solver, factor, shift):
+    """Neither a player's scale nor its zero; another player keeps its own, unless payoffs are
+    compared between players."""
+    payoffs = game(solver, (4, 4), seed=4)
+    moved = payoffs * factor + shift
+    if solver not in ("mwce", "mwcce") and not META_SOLVERS[solver].symmetric:
+        moved[1] = payoffs[1]
+    np.testing.assert_allclose(solved(solver, moved), solved(solver, payoffs), atol=1e-5)
+
+
+@pytest.mark.parametrize("solver", META_SOLVERS)
+def test_policies_that_come_back(solver):
+    """Each policy twice, and once more almost: a population that converges."""
+    payoffs = game(solver, (3, 3), seed=5)
+    twice = np.tile(payoffs, (1, 3, 3))
+    noise = 1e-9 * np.random.default_rng(6).normal(size=(9, 9))
+    noise[:6, :6] = 0
+    twice += np.stack([noise, noise.T])
+    joint = solved(solver, twice)
+    assert joint.sum() == pytest.approx(1, abs=1e-9) and (joint >= 0).all()
+    if META_SOLVERS[solver].concept == "ce":
+        assert max(each.max() for each in ce_gains(twice, joint)) <= 1e-6
+    if META_SOLVERS[solver].concept in ("nash", "cce"):
+        assert cce_gains(twice, joint).max() <= 1e-6
+
+
+@pytest.mark.parametrize("solver", META_SOLVERS)
+def test_a_game_in_which_nothing_matters(solver):
+    joint = solved(solver, np.full((2, 3, 3), -2.5))
+    assert joint.sum() == pytest.approx(1, abs=1e-9)
+
+
+@pytest.mark.parametrize("solver", META_SOLVERS)
+@pytest.mark.parametrize(
+    "payoffs, word",
+    [
+        (np.zeros((2, 3)), r"\[2, 3\]"),
+        (np.zeros((3, 2, 2)), r"\[3, 2, 2\]"),
+        (np.float64(1.0), "shape"),
+        (np.zeros((2, 0, 0)), "one policy"),
+        (np.full((2, 2, 2), np.nan), "finite"),
+        (np.array([[[np.inf, 0], [0, 0]], [[0, 0], [0, 0]]]), "finite"),
+    ],
+)
+def test_what_is_no_table_of_payoffs_is_refused_in_a_sentence(solver, payoffs, word):
+    with pytest.raises(MetaSolverError, match=word) as caught:
+        META_SOLVERS[solver](payoffs)
+    assert solver in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("solver", [s for s in META_SOLVERS if META_SOLVERS[s].num_players])
+def test_three_players_are_refused_where_the_facts_say_so(solver):
+    with pytest.raises(MetaSolverError, match="use "):
+        META_SOLVERS[solver](np.zeros((3, 2, 2, 2)))
 
 
 def test_every_solver_is_registered_under_its_own_name():
-    assert META_SOLVERS.keys() >= {"nash", "uniform"}
+    assert all(name == solver.function.__name__ for name, solver in META_SOLVERS.items())
     assert set(META_SOLVERS) >= TWO_PLAYER_ZERO_SUM
-    assert all(name == solver.__name__ for name, solver in META_SOLVERS.items())
+    for solver in META_SOLVERS.values():
+        assert solver.joint or solver.concept in ("nash", None)
 
 
 def test_uniform_is_uniform():
     for strategy in META_SOLVERS["uniform"](np.zeros((3, 2, 5, 1))):
         assert len(set(strategy)) == 1
+
+
+def test_self_play_meets_the_newest():
+    three, one = META_SOLVERS["last"](np.zeros((2, 3, 1)))
+    assert three.tolist() == [0, 0, 1] and one.tolist() == [1]
+    seven, two = META_SOLVERS["last_k"](np.zeros((2, 7, 2)))
+    np.testing.assert_allclose(seven, [0, 0, *[0.2] * 5])
+    np.testing.assert_allclose(two, 0.5)
 
 
 # The certificate of nash
@@ -240,12 +377,11 @@ def test_a_constant_sum_is_as_good_as_zero(total):
 @pytest.mark.parametrize(
     "payoffs, words",
     [
-        (np.zeros((3, 2, 2, 2)), ["two players", "3", "uniform"]),
-        ([[[2, 0], [0, 1]], [[1, 0], [0, 2]]], ["zero-sum", "uniform", "from 0 to 3"]),
+        (np.zeros((3, 2, 2, 2)), ["two players", "3", "mgcce", "uniform"]),
         (np.full((2, 3, 3), np.nan), ["finite"]),
         ([[[np.nan, 0], [0, 1]], [[0, 0], [0, -1]]], ["finite"]),
     ],
-    ids=["three players", "battle of the sexes", "all NaN", "one NaN"],
+    ids=["three players", "all NaN", "one NaN"],
 )
 def test_what_nash_cannot_solve_is_refused_in_a_sentence(payoffs, words):
     with pytest.raises(MetaSolverError) as caught:

@@ -38,8 +38,9 @@ _PIVOTS = 10_000
 def bimatrix(payoffs: np.ndarray, *, tolerance: float) -> list[np.ndarray]:
     """An equilibrium of payoffs `[2, K_0, K_1]`, or the strategies of least regret that were found.
 
-    Of the equilibria on the paths of Lemke and Howson (1964) from every label, the largest sum of
-    payoffs, then of entropies, then the first. Only where there is none, vertex enumeration.
+    Of the pure equilibria and those on the paths of Lemke and Howson (1964) from every label, that
+    with the largest sum of payoffs, then of entropies, then the first. Only where there is none,
+    vertex enumeration.
 
     Args:
         payoffs: `[2, K_0, K_1]`.
@@ -47,9 +48,9 @@ def bimatrix(payoffs: np.ndarray, *, tolerance: float) -> list[np.ndarray]:
     """
     scaled = unit(payoffs)
     closest, least = [], np.inf
-    for solutions in (_lemke_howson, _vertices):
+    for solutions in (_pure(scaled), _lemke_howson(scaled)), (_vertices(scaled),):
         equilibria = []
-        for solution in solutions(scaled):
+        for solution in itertools.chain(*solutions):
             for candidate in _exact(scaled, solution):
                 regret = float(regrets(payoffs, candidate).max())
                 if regret < least:
@@ -78,6 +79,13 @@ def _exact(payoffs: np.ndarray, solution: list[np.ndarray]) -> Iterator[list[np.
         yield polished(payoffs, solution, cut)
 
 
+def _pure(payoffs: np.ndarray) -> Iterator[list[np.ndarray]]:
+    row, column = payoffs
+    best = (row == row.max(axis=0)) & (column == column.max(axis=1, keepdims=True))
+    for i, j in np.argwhere(best):
+        yield [np.eye(row.shape[0])[i], np.eye(row.shape[1])[j]]
+
+
 def _lemke_howson(payoffs: np.ndarray) -> Iterator[list[np.ndarray]]:
     """Ends of the paths from every label (Nisan et al. 2007, "Algorithmic Game Theory", algorithm
     3.6), lexicographic, so that ties cannot make them cycle in exact arithmetic."""
@@ -100,7 +108,7 @@ def _lemke_howson(payoffs: np.ndarray) -> Iterator[list[np.ndarray]]:
                         break
                 else:
                     continue
-            except ValueError:  # a number overflowed, and no label drops
+            except (ValueError, KeyError):  # a number overflowed, or a tableau has one row only
                 continue
         if (len(x), len(y)) == row.shape and np.isfinite(x).all() and np.isfinite(y).all():
             yield [distribution(x), distribution(y)]

@@ -36,10 +36,11 @@ def nash(payoffs: np.ndarray) -> list[np.ndarray]:
     not enough, the indifference systems on the supports that it found are solved, then the program
     is refined.
 
-    General-sum: of the equilibria that Lemke and Howson's paths lead to, the one with the largest
-    sum of payoffs, then of entropies. Where no path leads to one, vertex enumeration is tried, and
-    if that fails too, the strategies of least regret among all that were tried and those that
-    simple dynamics end in are returned. They are no equilibrium, and their `regrets` tell.
+    General-sum: of the pure equilibria and those that Lemke and Howson's paths lead to, the one
+    with the largest sum of payoffs (each in its player's span), then of entropies. Where there is
+    none, vertex enumeration is tried, and if that fails too, the strategies of least regret among
+    all that were tried and those that simple dynamics end in are returned. These are no
+    equilibrium, and their `regrets` tell.
 
     Raises:
         MetaSolverError: not two players, a wrong shape, or a constant-sum game of which no strategy

@@ -12,7 +12,7 @@ from psro.meta_solvers.regret import MetaSolverError, pure_payoffs
 
 
 def projected_replicator(
-    payoffs: np.ndarray, *, gamma: float = 0.01, step: float = 0.02, iterations: int = 5_000
+    payoffs: np.ndarray, *, gamma: float = 0.01, step: float = 0.05, iterations: int = 2_000
 ) -> list[np.ndarray]:
     """The average over Euler steps of the dynamics that start at uniform play, `[K_p]` per player.
 

@@ -69,11 +69,15 @@ def cce_gains(payoffs: np.ndarray, joint: np.ndarray) -> np.ndarray:
         payoffs: `[P, K_0, ..., K_{P-1}]`.
         joint: a distribution over profiles, `[K_0, ..., K_{P-1}]`.
     """
-    gains = np.empty(joint.ndim)
+    return np.array([gains.max() for gains in fixed_gains(payoffs, joint)])
+
+
+def fixed_gains(payoffs: np.ndarray, joint: np.ndarray) -> list[np.ndarray]:
+    """What each player gains by fixing a policy before the draw, `[K_p]` a player."""
+    gains = []
     for p in range(joint.ndim):
         table = np.moveaxis(payoffs[p], p, 0).reshape(joint.shape[p], -1)
-        others = joint.sum(axis=p).ravel()
-        gains[p] = (table @ others).max() - (payoffs[p] * joint).sum()
+        gains.append(table @ joint.sum(axis=p).ravel() - (payoffs[p] * joint).sum())
     return gains
 
 

@@ -14,7 +14,7 @@ from psro.meta_solvers.replicator import STEP, trajectory
 
 
 def regularized_replicator(
-    payoffs: np.ndarray, *, threshold: float = 0.05, time: float = 1_000.0
+    payoffs: np.ndarray, *, threshold: float = 0.05, time: float = 500.0
 ) -> list[np.ndarray]:
     """The first strategies of the dynamics from which no player gains more than `threshold`.
 
