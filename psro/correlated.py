@@ -1,0 +1,190 @@
+"""How far a joint meta-strategy is from a correlated equilibrium of the whole game (Marris et al.
+2021, "Multi-agent training beyond zero-sum with correlated equilibrium meta-solvers",
+arXiv:2106.09435, section 3): any number of players, any payoffs, exact best responses.
+
+A mediator draws a profile of policies from `joint [K_0, ..., K_{P-1}]` for the episode. In a
+*coarse* correlated equilibrium (CCE) nobody gains by refusing before it is told anything; in a
+correlated equilibrium (CE) nobody gains by leaving the policy that it has been told to play, which
+lets it infer the others' policies from its own. Deviations are to any strategy of the game, not
+only to policies of the population.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from games.tree import GameTree
+from psro import exact
+
+
+class JointError(ValueError):
+    """A joint meta-strategy that does not fit its populations; one sentence says why."""
+
+
+def product(meta_strategies: Sequence[np.ndarray]) -> np.ndarray:
+    """The joint `[K_0, ..., K_{P-1}]` of players who draw independently, each from `[K_p]`."""
+    joint = np.ones(())
+    for strategy in meta_strategies:
+        joint = np.multiply.outer(joint, strategy)
+    return joint
+
+
+def joint_opponent_reach(
+    tree: GameTree, player: int, plans: Sequence[np.ndarray], weights: np.ndarray
+) -> np.ndarray:
+    """Chance's and the others' share of the way to each terminal, `[T]`, when the others' policies
+    are drawn together.
+
+    Args:
+        plans: every player's `[K_q, S_q]`; the player's own are ignored.
+        weights: of the others' profiles, in the order of their seats, `[K_q for q != player]`.
+            The reach is linear in them; they need not add up to one.
+
+    Of the others, the one with the most policies is mixed at once for each profile of the rest that
+    has weight: two players cost one mixed plan, three as many as the smaller population.
+    """
+    others = [q for q in range(tree.num_players) if q != player]
+    if not others:
+        return weights * tree.chance
+    widest = int(np.argmax(weights.shape))
+    rest = [q for position, q in enumerate(others) if position != widest]
+    mixtures = np.moveaxis(weights, widest, -1) @ plans[others[widest]]  # [K of the rest ..., S]
+    reach = np.zeros(tree.num_terminals)
+    for profile in np.argwhere(np.moveaxis(weights, widest, -1).any(axis=-1)):
+        share = mixtures[tuple(profile)][tree.sequence[:, others[widest]]]
+        for q, k in zip(rest, profile, strict=True):
+            share *= plans[q][k][tree.sequence[:, q]]
+        reach += share
+    return reach * tree.chance
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CoarseCorrelatedGap:
+    """How far a joint is from a CCE, in game payoff; arrays `[P]`.
+
+    Attributes:
+        value: expected returns under the joint.
+        best_response_value: the most that a player gets if it refuses before it is told its
+            policy, while the others follow theirs. May be below `value`: obeying is correlated.
+    """
+
+    value: np.ndarray
+    best_response_value: np.ndarray
+
+    @property
+    def gains(self) -> np.ndarray:
+        """What each player gains by refusing, `[P]`, at least 0."""
+        return np.maximum(self.best_response_value - self.value, 0.0)
+
+    @property
+    def gap(self) -> float:
+        """The CCE gap: the sum of the gains. Zero means a CCE of the whole game."""
+        return math.fsum(self.gains)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CorrelatedGap:
+    """How far a joint is from a CE, in game payoff.
+
+    Attributes:
+        value: expected returns under the joint, `[P]`.
+        recommendation_gains: of each player, what a best response to what it infers from being told
+            policy k gains, times the probability of being told k, `[K_p]`; 0 where k has no weight.
+    """
+
+    value: np.ndarray
+    recommendation_gains: tuple[np.ndarray, ...]
+
+    @property
+    def gains(self) -> np.ndarray:
+        """What each player gains by the best of all deviations, `[P]`."""
+        return np.array([math.fsum(each) for each in self.recommendation_gains])
+
+    @property
+    def gap(self) -> float:
+        """The CE gap: the sum of the gains. Zero means a CE of the whole game."""
+        return math.fsum(self.gains)
+
+    @property
+    def recommendation(self) -> list[int]:
+        """The recommendation that each player gains most by leaving (the first of equals)."""
+        return [int(np.argmax(each)) for each in self.recommendation_gains]
+
+
+def coarse_correlated_gap(
+    tree: GameTree, plans: Sequence[np.ndarray], payoffs: np.ndarray, joint: np.ndarray
+) -> CoarseCorrelatedGap:
+    """The CCE gap of a joint meta-strategy: one best response a player.
+
+    Args:
+        plans: every player's population, `[K_p, S_p]`.
+        payoffs: their expected returns, `[P, K_0, ..., K_{P-1}]`.
+        joint: the meta-strategy, `[K_0, ..., K_{P-1}]`.
+
+    Raises:
+        JointError: `joint` is no distribution over the populations' profiles.
+    """
+    _check(plans, joint)
+    best = np.empty(tree.num_players)
+    for p, mine in enumerate(tree.players):
+        reach = joint_opponent_reach(tree, p, plans, joint.sum(axis=p))
+        best[p] = exact.best_response_to(mine, exact.sequence_returns(tree, p, reach)).value
+    return CoarseCorrelatedGap(value=_value(payoffs, joint), best_response_value=best)
+
+
+def correlated_gap(
+    tree: GameTree, plans: Sequence[np.ndarray], payoffs: np.ndarray, joint: np.ndarray
+) -> CorrelatedGap:
+    """The CE gap of a joint meta-strategy: one best response for each recommendation that may be
+    given. Arguments and errors are those of `coarse_correlated_gap`."""
+    _check(plans, joint)
+    gains = []
+    for p, mine in enumerate(tree.players):
+        gain = np.zeros(len(plans[p]))
+        for k in np.flatnonzero(_recommended(joint, p)):
+            reach = joint_opponent_reach(tree, p, plans, np.take(joint, k, axis=p))
+            returns = exact.sequence_returns(tree, p, reach)
+            obeying = float(plans[p][k] @ returns)
+            gain[k] = max(0.0, exact.best_response_to(mine, returns).value - obeying)
+        gains.append(gain)
+    return CorrelatedGap(value=_value(payoffs, joint), recommendation_gains=tuple(gains))
+
+
+def recommended_reach(
+    tree: GameTree, player: int, plans: Sequence[np.ndarray], joint: np.ndarray, k: int
+) -> np.ndarray:
+    """Chance's and the others' share of the way to each terminal, `[T]`, given that the player was
+    told to play policy k: what a CE best response trains against.
+
+    Raises:
+        JointError: policy k is never recommended.
+    """
+    probability = _recommended(joint, player)[k]
+    if not probability > 0:
+        raise JointError(f"player {player} is never told to play policy {k}")
+    return joint_opponent_reach(tree, player, plans, np.take(joint, k, axis=player) / probability)
+
+
+def _recommended(joint: np.ndarray, player: int) -> np.ndarray:
+    """The probability that the player is told each of its policies, `[K_p]`."""
+    return joint.sum(axis=tuple(q for q in range(joint.ndim) if q != player))
+
+
+def _value(payoffs: np.ndarray, joint: np.ndarray) -> np.ndarray:
+    """Every player's expected return under the joint, `[P]`."""
+    return payoffs.reshape(len(payoffs), -1) @ joint.ravel()
+
+
+def _check(plans: Sequence[np.ndarray], joint: np.ndarray) -> None:
+    counts = tuple(len(each) for each in plans)
+    if joint.shape != counts:
+        raise JointError(f"a joint of shape {joint.shape} over populations of {counts} policies")
+    if not (joint >= 0).all() or not abs(joint.sum() - 1) <= 1e-6:
+        raise JointError(
+            f"a joint must be probabilities that add up to 1; its least is {joint.min():.3g} and "
+            f"they add up to {joint.sum():.9g}"
+        )
