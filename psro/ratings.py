@@ -20,9 +20,10 @@ import scipy.special
 
 from psro.meta_solvers import nash
 
-SLACK = 1e-9
-"""What a strategy may fall short of the game's value, relative to the largest payoff (at least 1),
-and still count as one of equilibrium. Solvers know the value no better."""
+SLACK = 1e-6
+"""What each player's strategy may guarantee less than the value, relative to half the payoffs'
+spread. Float32 policies whose payoffs differ by less are copies of each other, and should share
+their weight as copies do; with no slack, the last digits of their payoffs would decide."""
 
 
 class RatingError(ValueError):
@@ -76,7 +77,8 @@ class NashAverage:
     """Nash averaging of the policies of both seats of a two-player zero-sum game.
 
     Attributes:
-        strategies: of all equilibria of the meta-game the one of maximum entropy, `[K_p]` a player.
+        strategies: the equilibrium of the meta-game of maximum entropy, `[K_p]` a player: within
+            `SLACK` of an equilibrium, and of no less entropy than any equilibrium.
         ratings: what each policy earns against the other's strategy, `[K_p]`, in units of payoff:
             the game's value for policies of the support, less for the others.
     """
@@ -94,31 +96,33 @@ def nash_average(payoffs: np.ndarray) -> NashAverage:
     """
     if len(payoffs) != 2:
         raise RatingError(f"Nash averaging is for two players, this game has {len(payoffs)}")
-    equilibrium = nash(payoffs)
-    slack = SLACK * max(1.0, float(np.abs(payoffs).max()))
-    first, second = payoffs[0], payoffs[1].T  # own policies are the rows
+    own = (payoffs[0], payoffs[1].T)  # own policies are the rows
     strategies = tuple(
-        max_entropy_weights(own, float((start @ own).min()) - slack)
-        for own, start in zip((first, second), equilibrium, strict=True)
+        max_entropy_weights(table, float((start @ table).min()) - SLACK * np.ptp(table) / 2)
+        for table, start in zip(own, nash(payoffs), strict=True)
     )
     return NashAverage(
-        strategies=strategies, ratings=(first @ strategies[1], second @ strategies[0])
+        strategies=strategies, ratings=(own[0] @ strategies[1], own[1] @ strategies[0])
     )
 
 
 def max_entropy_weights(payoffs: np.ndarray, floor: float) -> np.ndarray:
     """Of the mixtures of rows of `payoffs [K, N]` that get `floor` or more in every column, the one
-    of maximum entropy, `[K]`; its entropy is within 1e-6 of the maximum.
+    of maximum entropy, `[K]`: of at least the maximum less 1e-7.
 
     Its dual is to minimise `log sum exp(payoffs @ l) - floor sum(l)` over column weights l >= 0,
     where the mixture is the softmax of `payoffs @ l`. Newton's method follows the minima of the
-    dual with a barrier `-t sum(log l)` as t falls; each is feasible, and its entropy is within t N
-    of the most that any feasible mixture has (Boyd and Vandenberghe 2004, section 11.2).
+    dual with a barrier `-t sum(log l)` as t falls; each mixture on the way is feasible, and its
+    entropy within t N of the most that any feasible one has (Boyd and Vandenberghe 2004, "Convex
+    optimization", section 11.2).
 
     Raises:
-        RatingError: the path was lost; `floor` is too close to the most that can be guaranteed.
+        RatingError: the path was lost: `floor` is more than can be guaranteed, or all but that.
     """
-    middle, spread = (payoffs.max() + payoffs.min()) / 2, max(np.ptp(payoffs) / 2, 1e-300)
+    spread = np.ptp(payoffs) / 2
+    if spread == 0:
+        return np.full(len(payoffs), 1 / len(payoffs))
+    middle = (payoffs.max() + payoffs.min()) / 2
     matrix, target = (payoffs - middle) / spread, (floor - middle) / spread
     num_columns = matrix.shape[1]
     weights = np.ones(num_columns)
@@ -128,11 +132,13 @@ def max_entropy_weights(payoffs: np.ndarray, floor: float) -> np.ndarray:
         weights = _central(matrix, target - max(barrier - last, 0.0), barrier, weights)
         if barrier <= last:
             break
-        barrier = max(0.3 * barrier, last)
+        barrier = max(0.3 * barrier, last)  # 0.1 needs fewer steps, and more often loses its way
     mixture = scipy.special.softmax(matrix @ weights)
     short = target - (mixture @ matrix).min()
-    if not short <= 1e-10:
-        raise RatingError(f"no mixture of maximum entropy was found: one falls short by {short:.3g}")
+    if not short <= 1e-8:
+        raise RatingError(
+            f"no mixture of maximum entropy was found: one falls short by {short:.3g}"
+        )
     return mixture
 
 
@@ -158,7 +164,9 @@ def _central(matrix: np.ndarray, target: float, barrier: float, weights: np.ndar
         if decrement <= 1e-8 * barrier:
             break
         length = min(1.0, 0.9 / max(-step.min(), 1e-300))
-        while (lower := objective(weights * (1 + length * step))) > value - 0.1 * length * decrement:
+        while (
+            lower := objective(weights * (1 + length * step))
+        ) > value - 0.1 * length * decrement:
             length /= 2
             if length < 1e-12:  # as low as rounding allows
                 return weights

@@ -117,13 +117,12 @@ class PopulationExploitability:
 
     Attributes:
         mixtures: each player's distribution over its policies, `[K_p]`.
-        exploitability: NashConv / 2 of the two mixtures: the population exploitability.
-        worst_case: what each player gets by its mixture against a best response, `[2]`.
+        measured: value and NashConv of the two mixtures by exact best responses;
+            `measured.exploitability` is the population exploitability.
     """
 
     mixtures: tuple[np.ndarray, np.ndarray]
-    exploitability: float
-    worst_case: np.ndarray
+    measured: exact.Exploitability
 
 
 def population_exploitability(
@@ -151,11 +150,7 @@ def population_exploitability(
     measured = exact.exploitability(
         tree, [exact.mix(*each) for each in zip(plans, mixtures, strict=True)]
     )
-    return PopulationExploitability(
-        mixtures=mixtures,
-        exploitability=measured.exploitability,
-        worst_case=tree.returns[0].sum() - measured.best_response_value[::-1],
-    )
+    return PopulationExploitability(mixtures=mixtures, measured=measured)
 
 
 def _least_exploitable(opponent: PlayerTree, gains: np.ndarray) -> np.ndarray:
@@ -181,17 +176,6 @@ def _least_exploitable(opponent: PlayerTree, gains: np.ndarray) -> np.ndarray:
             f"against its mixture, which is {reached:.9g}"
         )
     return weights
-
-
-def worst_cases(tree: GameTree, player: int, plans: np.ndarray) -> np.ndarray:
-    """What a player gets by each of its `plans [K, S_p]` against a best response to it, `[K]`, in a
-    two-player constant-sum game."""
-    opponent = 1 - player
-    matrix = payoff_matrix(tree)
-    gains = -(plans @ matrix) if player == 0 else plans @ matrix.T  # [K, S of the opponent]
-    best = [exact.best_response_to(tree.players[opponent], each).value for each in gains]
-    # The opponent's value in the zero-sum game that takes half of the constant from each.
-    return tree.returns[0].sum() / 2 - np.array(best)
 
 
 def _solve(
