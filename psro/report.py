@@ -160,7 +160,7 @@ def _print_payoffs(out: rich.console.Console, opened: Experiment, shown, which: 
 
 
 def _weight(weight: float) -> str:
-    return f"{weight:.4f}" if weight > 1e-6 else "[dim]·[/dim]"
+    return f"{weight:.4f}" if weight >= 5e-5 else "[dim]·[/dim]"
 
 
 def _listed(words) -> str:
