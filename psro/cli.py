@@ -101,7 +101,7 @@ def evaluate(
     if json:
         report.print_json(opened, measured)
     else:
-        report.print_tables(opened, measured)
+        report.print_tables(opened, measured, report.console())
 
 
 def plot(

@@ -10,6 +10,7 @@ import numpy as np
 
 from games.tree import GameTree
 from psro import correlated, diversity, exact, ratings, sequence_form
+from psro.meta_solvers import MetaSolverError
 
 MAX_SEQUENCES = 10_000
 """Linear programs over the sequence form are solved unasked in games with at most as many
@@ -88,7 +89,7 @@ def evaluate(
         worst_case = (mixture.value.sum() - best[:, ::-1]).T
         try:
             nash_average = ratings.nash_average(payoffs)
-        except ratings.RatingError as error:
+        except (ratings.RatingError, MetaSolverError) as error:
             omitted.append(f"no Nash averaging: {error}")
     num_sequences = sum(player.num_sequences for player in tree.players)
     if programs or (zero_sum and num_sequences <= MAX_SEQUENCES):

@@ -51,9 +51,8 @@ def print_json(opened: Experiment, measured: Evaluation) -> None:
     )
 
 
-def print_tables(opened: Experiment, measured: Evaluation) -> None:
+def print_tables(opened: Experiment, measured: Evaluation, out: rich.console.Console) -> None:
     """What fits a terminal."""
-    out = console()
     last = opened.records[-1]
     out.print(f"[bold]{opened.config.game}[/bold]  iteration {last.iteration}", highlight=False)
     shown = range(len(measured.policies))

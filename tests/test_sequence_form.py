@@ -68,7 +68,7 @@ def test_nobody_gains_at_the_equilibrium(name):
     tree = load(name)
     found = sequence_form.equilibrium(tree)
     measured = exact.exploitability(tree, found.plans)
-    assert 0 <= measured.nash_conv + 1e-12 and measured.nash_conv <= 1e-9
+    assert measured.nash_conv + 1e-12 >= 0 and measured.nash_conv <= 1e-9
     assert found.nash_conv == measured.nash_conv
     np.testing.assert_allclose(found.value, measured.value, atol=1e-15)
     for player, plan in zip(tree.players, found.plans, strict=True):
