@@ -114,10 +114,10 @@ def _print_policies(out: rich.console.Console, opened: Experiment, measured: Eva
     )
     for k, own in enumerate(measured.policies):
         weights = (_weight(strategy[k]) for strategy in opened.meta_strategy)
-        worst = (f"{worst_case[p, k]:+.6f}" for p in seats if worst_case is not None)
-        rows.add_row(str(k), f"{own.exploitability:.6f}", *weights, *worst)
-    out.print("\nPolicies: the exploitability of all players' using number k", end="")
-    out.print(", and what each gets at worst by it" if worst_case is not None else "")
+        cells = (f"{worst_case[p, k]:+.6f}" for p in seats if worst_case is not None)
+        rows.add_row(str(k), f"{own.exploitability:.6f}", *weights, *cells)
+    worst = ", and what each gets at worst by it" if worst_case is not None else ""
+    out.print(f"\nPolicies: the exploitability of all players' using number k{worst}")
     out.print(rows)
 
 
@@ -132,10 +132,10 @@ def _print_ratings(out: rich.console.Console, measured: Evaluation, shown, which
     rows = table("policy", *columns)
     for k in shown:
         rows.add_row(str(k), *(cells[k] for cells in columns.values()))
-    out.print(f"\nRatings: mean payoff, less the mean of all{which}", end="")
-    out.print(
+    averaged = (
         "; Nash average: payoff against the meta-game's Nash of maximum entropy" if nash else ""
     )
+    out.print(f"\nRatings: mean payoff, less the mean of all{which}{averaged}")
     out.print(rows)
     explained = _listed(f"{share:.0%}" for share in elo_like.explained)
     cardinality = _listed(f"{each:.2f}" for each in measured.diversity)
