@@ -110,6 +110,21 @@ def info_state_reach(tree: GameTree, player: int, reach: np.ndarray) -> np.ndarr
     return result
 
 
+def gains(tree: GameTree, player: int, plans: Sequence[np.ndarray]) -> np.ndarray:
+    """What a player's sequences earn against the other players' `plans`, `[S]`: `sequence_returns`
+    against their reach. Its own plan is ignored."""
+    return sequence_returns(tree, player, opponent_reach(tree, player, plans))
+
+
+def gains_and_reach(
+    tree: GameTree, player: int, plans: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """All that a learner needs to know of the other players' `plans`: its `gains [S]` and its
+    `info_state_reach [I]`, from one pass over the terminals."""
+    reach = opponent_reach(tree, player, plans)
+    return sequence_returns(tree, player, reach), info_state_reach(tree, player, reach)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BestResponse:
     """What a player can get against fixed opponents: `value` in game payoff, and a pure `plan [S]`
@@ -125,15 +140,12 @@ def best_response(tree: GameTree, player: int, plans: Sequence[np.ndarray]) -> B
     Counterfactual returns are added up by the player's sequence and maximised backwards over its
     own info states, deepest first. Ties go to the first action.
     """
-    return best_response_to(
-        tree.players[player],
-        sequence_returns(tree, player, opponent_reach(tree, player, plans)),
-    )
+    return best_response_to(tree.players[player], gains(tree, player, plans))
 
 
-def best_response_to(mine: PlayerTree, sequence_returns: np.ndarray) -> BestResponse:
-    """`best_response` from the `sequence_returns [S]` of a player, which are all it depends on."""
-    gain = sequence_returns.copy()
+def best_response_to(mine: PlayerTree, gains: np.ndarray) -> BestResponse:
+    """`best_response` from the `gains [S]` of a player, which are all it depends on."""
+    gain = gains.copy()
     choice = np.zeros(mine.num_sequences)
     choice[0] = 1.0
     for level in reversed(range(mine.num_levels)):

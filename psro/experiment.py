@@ -44,7 +44,7 @@ from psro.initial import INITS
 from psro.loop import Iteration, Record, TrainingDiverged, psro, why_ended
 from psro.meta_game import MetaGame
 from psro.meta_solvers import META_SOLVERS, TWO_PLAYER_ZERO_SUM
-from psro.networks import CELLS
+from psro.networks import CELLS, DTYPES
 from psro.oracles import (
     CONFIGS,
     ORACLES,
@@ -86,6 +86,9 @@ class RunConfig:
     """Memory cell of the policies: lstm or gru."""
     hidden_size: int = 32
     """Units of the encoder and of the cell."""
+    dtype: str = "float32"
+    """What networks are computed in: float32, or bfloat16, which only accelerators are faster at.
+    Parameters and carries are float32, and everything exact float64, in any case."""
     meta_solver: str = "nash"
     """What the opponents are drawn from: nash (two-player zero-sum) or uniform."""
     observation: str | None = None
@@ -122,6 +125,7 @@ class RunConfig:
         for what, name, known in (
             ("oracle", self.oracle, ORACLES),
             ("cell", self.cell, CELLS),
+            ("dtype", self.dtype, DTYPES),
             ("meta-solver", self.meta_solver, META_SOLVERS),
             ("init", self.init, INITS),
         ):
@@ -177,6 +181,7 @@ class Experiment:
                 num_actions=self.tree.num_actions,
                 hidden_size=config.hidden_size,
                 cell=config.cell,
+                dtype=config.dtype,
             )
         )
         self.records: list[Record] = []
@@ -248,11 +253,12 @@ class Experiment:
         config, num_players, policy = self.config, self.tree.num_players, self.policy_network
         if self.ended:
             return
-        seats = jnp.arange(num_players)
+        seats = np.arange(num_players)
         oracle = ORACLES[config.oracle](
             TreeGame(self.tree), policy, getattr(config, config.oracle, None)
         )
 
+        @jax.jit
         def fresh(key: jax.Array) -> Params:
             return policy.init_many(jax.vmap(jax.random.fold_in, (None, 0))(key, seats))
 

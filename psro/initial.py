@@ -30,7 +30,7 @@ def previous(
     fresh: Params, population: Population, meta_strategy: Sequence[np.ndarray], reheat: Reheat
 ) -> Params:
     """The best response of the iteration before."""
-    return reheat(jax.tree.map(lambda leaf: leaf[:, population.size - 1], population.params))
+    return reheat(population.policies(population.size - 1))
 
 
 def fusion(

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from psro import exact
@@ -108,13 +107,16 @@ def psro(
         else:
             population, meta_game = last.population, last.meta_game
             mixture = meta_game.mixture(last.meta_strategy)
-            reach = [exact.opponent_reach(tree, p, mixture) for p in range(num_players)]
+            gains, reach = zip(
+                *(exact.gains_and_reach(tree, p, mixture) for p in range(num_players)), strict=True
+            )
             jobs = Jobs(
-                player=jnp.arange(num_players, dtype=jnp.int32),
+                player=np.arange(num_players, dtype=np.int32),
                 initial=initial(policies, population, last.meta_strategy),
                 populations=population.params,
                 opponents=_opponents(last.meta_strategy, population.capacity),
-                reach=np.stack(reach),
+                gains=gains,
+                reach=reach,
                 mixture=mixture,
             )
             results = oracle(jax.random.fold_in(jax.random.fold_in(key, number), 1), jobs)
@@ -130,9 +132,8 @@ def psro(
         if last is not None:
             achieved = np.array(
                 [
-                    exact.sequence_returns(tree, p, reach[p])
-                    @ exact.realization_plan(tree.players[p], behaviours[p])
-                    for p in range(num_players)
+                    gain @ exact.realization_plan(player, behaviour)
+                    for gain, player, behaviour in zip(gains, tree.players, behaviours, strict=True)
                 ]
             )
             improvement = achieved - np.asarray(last.record.value)

@@ -29,7 +29,15 @@ Params = Any
 class Policy:
     """A `RecurrentNetwork` without its parameters, which every call takes first."""
 
-    def __init__(self, *, observation_size: int, num_actions: int, hidden_size: int, cell: str):
+    def __init__(
+        self,
+        *,
+        observation_size: int,
+        num_actions: int,
+        hidden_size: int,
+        cell: str,
+        dtype: str = "float32",
+    ):
         if hidden_size < 1:
             raise ValueError(f"hidden_size = {hidden_size} must be at least 1")
 
@@ -39,6 +47,7 @@ class Policy:
                 num_actions=num_actions,
                 hidden_size=hidden_size,
                 cell=cell,
+                dtype=dtype,
                 rngs=nnx.Rngs(key),
             )
 

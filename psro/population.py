@@ -1,19 +1,20 @@
 """Every player's policies as one stack of parameters, with spare capacity so that shapes rarely
-change: compiled code sees the capacity, which doubles when it is full."""
+change: compiled code sees the capacity, which doubles when it is full. The stack is kept on the
+host, where adding a policy compiles nothing."""
 
 from __future__ import annotations
 
 import dataclasses
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 
 from psro.policy import Params
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Population:
-    """`size` policies of each of P players; leaves `[P, capacity, ...]`, zeros where unused."""
+    """`size` policies of each of P players: leaves `[P, capacity, ...]`, zeros where unused."""
 
     params: Params
     size: int
@@ -23,10 +24,13 @@ class Population:
         """No policies yet, of the kind of `policies` (one a player, leaves `[P, ...]`)."""
         if capacity < 1:
             raise ValueError(f"capacity = {capacity} must be at least 1")
-        shape = jax.tree.map(
-            lambda leaf: jnp.zeros((leaf.shape[0], capacity, *leaf.shape[1:]), leaf.dtype), policies
+        return cls(
+            params=jax.tree.map(
+                lambda leaf: np.zeros((leaf.shape[0], capacity, *leaf.shape[1:]), leaf.dtype),
+                policies,
+            ),
+            size=0,
         )
-        return cls(params=shape, size=0)
 
     @property
     def capacity(self) -> int:
@@ -34,13 +38,16 @@ class Population:
 
     def add(self, policies: Params) -> Population:
         """With one more policy a player, leaves `[P, ...]`; capacity doubles where needed."""
-        params = self.params
-        if self.size == self.capacity:
-            params = jax.tree.map(
-                lambda leaf: jnp.concatenate([leaf, jnp.zeros_like(leaf)], axis=1), params
-            )
-        params = jax.tree.map(lambda stack, new: stack.at[:, self.size].set(new), params, policies)
-        return Population(params=params, size=self.size + 1)
+
+        def with_one_more(stack: np.ndarray, new: jax.Array) -> np.ndarray:
+            full = self.size == self.capacity
+            stack = np.concatenate([stack, np.zeros_like(stack)], axis=1) if full else stack.copy()
+            stack[:, self.size] = new
+            return stack
+
+        return Population(
+            params=jax.tree.map(with_one_more, self.params, policies), size=self.size + 1
+        )
 
     def policies(self, index: int) -> Params:
         """Every player's policy number `index`, leaves `[P, ...]`."""

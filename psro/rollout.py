@@ -250,24 +250,29 @@ class Rollout:
         """
         num_players = self.game.num_players
 
-        def waiting(loop):
-            moves, actors, *_ = loop
-            return ~self._is_turn(actors.state, seat).all() & (moves < self._patience)
-
-        def move(loop):
-            moves, actors, episodes, reward, done, key = loop
-            keys = jax.random.split(key, 2 * self.num_envs + 2)
-            env_keys = keys[2:].reshape(2, self.num_envs)
+        def renew(actors, episodes, reward, done, keys):
             over = actors.state.terminal
             earned = jnp.where(over, actors.state.returns[:, seat], 0.0)
             episodes = Episodes(
                 count=episodes.count + over, total_return=episodes.total_return + earned
             )
-            reward = jnp.where(done, reward, earned)
-            done = done | over
-            state = _select(over, jax.vmap(self.game.init)(env_keys[0]), actors.state)
-            memory = self._forget(actors.opponents, over)
+            actors = Actors(
+                state=_select(over, jax.vmap(self.game.init)(keys), actors.state),
+                learner=actors.learner,
+                opponents=self._forget(actors.opponents, over),
+                fresh=actors.fresh | over,
+            )
+            return actors, episodes, jnp.where(done, reward, earned), done | over
 
+        def waiting(loop):
+            moves, actors, *_ = loop
+            return ~self._is_turn(actors.state, seat).all() & (moves < self._patience)
+
+        def move(loop):
+            moves, actors, *outcome, key = loop
+            keys = jax.random.split(key, 2 * self.num_envs + 2)
+            env_keys = keys[2:].reshape(2, self.num_envs)
+            state, memory = actors.state, actors.opponents
             turn = (state.player - seat - 1) % num_players  # opponent q, or Q: the learner
             observation = jax.vmap(self.game.observation)(state)
             logits, after = self._opponent_logits(opponents, observation, memory)
@@ -277,17 +282,19 @@ class Rollout:
             acts = turn[None] == jnp.arange(self._num_opponents)[:, None]  # [Q, E]
             moved = Memory(carry=after, last_action=jnp.broadcast_to(action, acts.shape))
             actors = Actors(
-                state=self._step(state, action, turn < self._num_opponents, env_keys[1]),
+                state=self._step(state, action, turn < self._num_opponents, env_keys[0]),
                 learner=actors.learner,
                 opponents=_select(acts, moved, memory),
-                fresh=actors.fresh | over,
+                fresh=actors.fresh,
             )
-            return moves + 1, actors, episodes, reward, done, keys[0]
+            # At once, so that the opponents need not think once more before the learner's turn.
+            return moves + 1, *renew(actors, *outcome, env_keys[1]), keys[0]
 
-        nothing = jnp.zeros(self.num_envs)
-        start = (0, actors, episodes, nothing, jnp.zeros(self.num_envs, bool), key)
-        _, actors, episodes, reward, done, _ = jax.lax.while_loop(waiting, move, start)
-        return actors, episodes, reward, done
+        key, first = jax.random.split(key)
+        nothing = jnp.zeros(self.num_envs), jnp.zeros(self.num_envs, bool)
+        start = renew(actors, episodes, *nothing, jax.random.split(first, self.num_envs))
+        _, *result, _ = jax.lax.while_loop(waiting, move, (0, *start, key))
+        return tuple(result)
 
     def _opponent_logits(
         self, opponents: Params, observation: jax.Array, memory: Memory

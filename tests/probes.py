@@ -240,12 +240,13 @@ def random_populations(tree: GameTree, counts, seed: int) -> list[np.ndarray]:
     ]
 
 
-def policy_for(game, *, cell="lstm", hidden_size=16) -> Policy:
+def policy_for(game, *, cell="lstm", hidden_size=16, dtype="float32") -> Policy:
     return Policy(
         observation_size=game.observation_size,
         num_actions=game.num_actions,
         hidden_size=hidden_size,
         cell=cell,
+        dtype=dtype,
     )
 
 

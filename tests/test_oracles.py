@@ -63,12 +63,16 @@ def setting(tree, name, *, size=2, seed=0, **changes):
         )
         for p, player in enumerate(tree.players)
     ]
+    gains, reach = zip(
+        *(exact.gains_and_reach(tree, p, plans) for p in range(players)), strict=True
+    )
     jobs = Jobs(
         player=jnp.arange(players, dtype=jnp.int32),
         initial=policy.init_many(jax.random.split(jax.random.key(seed + 1), players)),
         populations=populations,
         opponents=np.full((players, *(size,) * (players - 1)), size ** (1 - players)),
-        reach=np.stack([exact.opponent_reach(tree, p, plans) for p in range(players)]),
+        gains=gains,
+        reach=reach,
         mixture=plans,
     )
     return ORACLES[name](TreeGame(tree), policy, small(name, **changes)), jobs, tabulate
@@ -76,9 +80,8 @@ def setting(tree, name, *, size=2, seed=0, **changes):
 
 def values(tree, jobs, behaviours):
     return [
-        exact.sequence_returns(tree, p, jobs.reach[p])
-        @ exact.realization_plan(tree.players[p], behaviours[p])
-        for p in range(tree.num_players)
+        gains @ exact.realization_plan(player, behaviour)
+        for gains, player, behaviour in zip(jobs.gains, tree.players, behaviours, strict=True)
     ]
 
 
@@ -108,8 +111,7 @@ def test_the_curve_is_of_exact_values_and_the_best_is_returned(name):
     best = np.nanmax(results.curve, axis=1)
     np.testing.assert_allclose(values(tree, jobs, tabulate(results.params)), best, atol=1e-5)
     exactly = [
-        exact.best_response_to(player, exact.sequence_returns(tree, p, jobs.reach[p])).value
-        for p, player in enumerate(tree.players)
+        exact.best_response_to(player, jobs.gains[p]).value for p, player in enumerate(tree.players)
     ]
     assert (best <= np.array(exactly) + 1e-5).all()
     before = values(tree, jobs, tabulate(jobs.initial))
@@ -131,7 +133,7 @@ def test_tabulated_training_is_as_good(method, name):
     results = oracle(jax.random.key(0), jobs)
     reached, before = (values(tree, jobs, tabulate(p)) for p in (results.params, jobs.initial))
     for p, player in enumerate(tree.players):
-        best = exact.best_response_to(player, exact.sequence_returns(tree, p, jobs.reach[p])).value
+        best = exact.best_response_to(player, jobs.gains[p]).value
         assert (reached[p] - before[p]) / (best - before[p]) > 0.95
     assert (results.decisions > 0).all()
 
@@ -186,7 +188,7 @@ def test_whole_tree_oracles_come_within_their_tolerance(name):
     results = oracle(jax.random.key(0), jobs)
     reached = values(tree, jobs, tabulate(results.params))
     for p, player in enumerate(tree.players):
-        best = exact.best_response_to(player, exact.sequence_returns(tree, p, jobs.reach[p])).value
+        best = exact.best_response_to(player, jobs.gains[p]).value
         assert best - reached[p] < 0.01 * best
     # they stop when they are there, and say nothing of what they did not do
     rounds = (~np.isnan(results.curve)).sum(axis=1)

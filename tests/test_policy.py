@@ -53,6 +53,28 @@ def test_stepping_down_a_path_gives_the_tabulated_policy(name, cell):
 
 
 @pytest.mark.parametrize("cell", CELLS)
+def test_bfloat16_is_the_same_policy_but_for_rounding(cell):
+    """The same parameters, in float32; what a sequence ends in is kept in float32 too."""
+    tree = games.load("leduc_poker")
+    exact, rounded = policy_for(tree, cell=cell), policy_for(tree, cell=cell, dtype="bfloat16")
+    params = opinionated(exact, 1, tree.num_players)
+    for leaf in jax.tree.leaves((rounded.init(jax.random.key(0)), rounded.initial_carry())):
+        assert leaf.dtype == jnp.float32
+    for one, other in zip(
+        Tabulator(exact, tree)(params), Tabulator(rounded, tree)(params), strict=True
+    ):
+        assert 1e-5 < np.abs(one - other).max() < 0.05
+    player = tree.players[0]
+    *_, carry = jax.jit(rounded.__call__)(
+        jax.tree.map(lambda leaf: leaf[0], params),
+        player.observation[0],
+        player.previous_action[0],
+        rounded.initial_carry(),
+    )
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(carry))
+
+
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("name", NAMES)
 def test_rollout_training_pass_and_table_agree(name, cell):
     """What a learner acted on, in games with resets in the middle of sequences, gives the same

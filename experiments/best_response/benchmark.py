@@ -54,12 +54,14 @@ def jobs_against(run: psro.Experiment, size: int, seed: int) -> tuple[Jobs, np.n
     mixture = [exact.mix(plans[:size], own) for plans, own in zip(run.plans, weights, strict=True)]
     populations = jax.tree.map(lambda *leaves: jnp.stack(leaves), *run.populations)
     padding = max(SIZES) - size  # one capacity: compiled once
+    gains, reach = zip(*(exact.gains_and_reach(tree, p, mixture) for p in range(2)), strict=True)
     return Jobs(
         player=jnp.arange(2, dtype=jnp.int32),
         initial=run.policy_network.init_many(jax.random.split(jax.random.key(1000 + seed), 2)),
         populations=jax.tree.map(lambda leaf: leaf[:, : max(SIZES)], populations),
         opponents=np.stack([np.pad(weights[1 - p], (0, padding)) for p in range(2)]),
-        reach=np.stack([exact.opponent_reach(tree, p, mixture) for p in range(2)]),
+        gains=gains,
+        reach=reach,
         mixture=mixture,
     ), exact.returns(tree, mixture)
 
@@ -83,8 +85,7 @@ def measure(name: str, settings: dict, game: str, seeds: int, folder: Path) -> p
             jax.block_until_ready(results.params)
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             for p in range(2):
-                gains = exact.sequence_returns(tree, p, jobs.reach[p])
-                best = exact.best_response_to(tree.players[p], gains).value
+                best = exact.best_response_to(tree.players[p], jobs.gains[p]).value
                 share = (np.fmax.accumulate(results.curve[p]) - current[p]) / (best - current[p])
                 if best - current[p] < 1e-3 * tree.max_return:
                     share[:] = np.nan

@@ -1,4 +1,5 @@
-"""Nash equilibrium of a two-player zero-sum meta-game by linear programming, through nashpy.
+"""Nash equilibrium of a two-player meta-game, through nashpy: by linear programming where it is
+zero-sum, else by the methods of `bimatrix`.
 
 nashpy's `support_enumeration` is never used: in floating point it misses the equilibrium of about
 one random 3 x 3 zero-sum game in eight.
@@ -13,6 +14,8 @@ import nashpy
 import numpy as np
 import scipy.optimize
 
+from psro.meta_solvers.bimatrix import CUTS, bimatrix, distribution, polished
+from psro.meta_solvers.payoffs import checked
 from psro.meta_solvers.regret import MetaSolverError, regrets
 
 TOLERANCE = 1e-9
@@ -29,27 +32,28 @@ def nash(payoffs: np.ndarray) -> list[np.ndarray]:
     """An equilibrium of payoffs `[2, K_0, K_1]`, its regrets at most `TOLERANCE` (or, failing that,
     `FALLBACK_TOLERANCE`).
 
-    The linear program's solver stops within its own tolerance (1e-7); where that is not enough, the
-    indifference systems on the supports that it found are solved, then the program is refined.
+    Constant-sum: the linear program's solver stops within its own tolerance (1e-7); where that is
+    not enough, the indifference systems on the supports that it found are solved, then the program
+    is refined.
+
+    General-sum: of the equilibria that Lemke and Howson's paths lead to, the one with the largest
+    sum of payoffs, then of entropies. Where no path leads to one, vertex enumeration is tried, and
+    if that fails too, the strategies of least regret among all that were tried and those that
+    simple dynamics end in are returned. They are no equilibrium, and their `regrets` tell.
 
     Raises:
-        MetaSolverError: not two players, not constant-sum, or no strategy passed the certificate.
+        MetaSolverError: not two players, a wrong shape, or a constant-sum game of which no strategy
+            passed the certificate.
     """
+    payoffs = checked(payoffs, "nash")
     if len(payoffs) != 2:
         raise MetaSolverError(
-            f"meta-solver nash is for two players, this game has {len(payoffs)}; use uniform"
+            f"meta-solver nash is for two players, this game has {len(payoffs)}; use mgcce, which "
+            "is for any number of players, or uniform"
         )
-    if not np.isfinite(payoffs).all() or not payoffs.size:
-        raise MetaSolverError(
-            "meta-solver nash needs payoffs that are finite, of one policy or more"
-        )
-    total = payoffs.sum(axis=0)
     scale = max(1.0, float(np.abs(payoffs).max()))
-    if np.ptp(total) > 1e-9 * scale:
-        raise MetaSolverError(
-            "meta-solver nash is for zero-sum games, here the players' payoffs add up to anything "
-            f"from {total.min():.6g} to {total.max():.6g}; use uniform"
-        )
+    if np.ptp(payoffs.sum(axis=0)) > TOLERANCE * scale:
+        return bimatrix(payoffs, tolerance=TOLERANCE * scale)
     row = (payoffs[0] - payoffs[1]) / 2  # zero-sum, and the same equilibria
     tolerance = TOLERANCE * scale
     best, best_regret = None, np.inf
@@ -75,15 +79,15 @@ def _candidates(row: np.ndarray) -> Iterator[list[np.ndarray]]:
     for solve in (_nashpy, _refined):
         for solution in solve(row):
             yield solution
-            for cut in (1e-12, 1e-9, 1e-7, 1e-5):
-                yield _polish(row, solution, cut)
+            for cut in CUTS:
+                yield polished(np.stack([row, -row]), solution, cut)
 
 
 def _nashpy(row: np.ndarray) -> Iterator[list[np.ndarray]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            yield [_distribution(each) for each in nashpy.Game(row).linear_program()]
+            yield [distribution(each) for each in nashpy.Game(row).linear_program()]
     except (ValueError, TypeError):  # what comes of a program that scipy could not solve
         return
 
@@ -126,32 +130,9 @@ def _refined(row: np.ndarray) -> Iterator[list[np.ndarray]]:
             return
         point = point + result.x / primal_scale
         dual = dual + result.eqlin.marginals / dual_scale
-        yield [_distribution(point[:num_rows]), _distribution(-dual[:-1])]
+        yield [distribution(point[:num_rows]), distribution(-dual[:-1])]
         violation = max(np.abs(target - matrix @ point).max(), -point[bounded].min())
         reduced = cost - matrix.T @ dual
         wrong = max(-reduced[bounded].min(), abs(reduced[num_rows]))
         primal_scale = min(1 / max(violation, 1e-14), 1e4 * primal_scale)
         dual_scale = min(1 / max(wrong, 1e-14), 1e4 * dual_scale)
-
-
-def _polish(row: np.ndarray, solution: list[np.ndarray], cut: float) -> list[np.ndarray]:
-    """Strategies on the supports above `cut` that make the other's support indifferent."""
-    rows, columns = (np.flatnonzero(each > cut) for each in solution)
-    block = row[np.ix_(rows, columns)]
-    polished = []
-    for matrix, support, size in (
-        (block.T, rows, row.shape[0]),  # x: all columns of the support pay the same
-        (block, columns, row.shape[1]),
-    ):
-        value = np.full((len(matrix), 1), -1.0)
-        system = np.vstack([np.hstack([matrix, value]), np.append(np.ones(matrix.shape[1]), 0.0)])
-        weights, *_ = np.linalg.lstsq(system, np.append(np.zeros(len(matrix)), 1.0), rcond=None)
-        strategy = np.zeros(size)
-        strategy[support] = weights[:-1]
-        polished.append(_distribution(strategy))
-    return polished
-
-
-def _distribution(weights: np.ndarray) -> np.ndarray:
-    positive = np.maximum(weights, 0.0)
-    return positive / max(positive.sum(), 1e-300)

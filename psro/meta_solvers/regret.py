@@ -1,4 +1,8 @@
-"""The certificate of a meta-strategy: what each player could gain by deviating."""
+"""Certificates of a meta-strategy: what each player could gain by deviating.
+
+A product is one distribution `[K_p]` per player, played independently; a joint is one distribution
+`[K_0, ..., K_{P-1}]` over profiles, from which all players' policies are drawn together.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,25 @@ class MetaSolverError(ValueError):
     """A solver cannot solve this meta-game; one sentence says why."""
 
 
+def pure_payoffs(payoffs: np.ndarray, strategies: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """What each of a player's policies earns against the others' strategies, `[K_p]` a player.
+
+    Args:
+        payoffs: `[P, K_0, ..., K_{P-1}]`.
+        strategies: one distribution `[K_p]` per player; they are played independently.
+    """
+    earned = []
+    for p in range(len(strategies)):
+        table = payoffs[p]
+        for strategy in reversed(strategies[p + 1 :]):  # the last axis first
+            table = table @ strategy
+        for strategy in strategies[:p]:  # then the first one
+            shape = table.shape[1:]
+            table = (strategy @ table.reshape(len(strategy), -1)).reshape(shape)
+        earned.append(table)
+    return earned
+
+
 def regrets(payoffs: np.ndarray, strategies: Sequence[np.ndarray]) -> np.ndarray:
     """Each player's best gain from a pure deviation, `[P]`, in units of payoff.
 
@@ -18,11 +41,62 @@ def regrets(payoffs: np.ndarray, strategies: Sequence[np.ndarray]) -> np.ndarray
         payoffs: `[P, K_0, ..., K_{P-1}]`.
         strategies: one distribution `[K_p]` per player; they are played independently.
     """
-    gains = np.empty(len(strategies))
-    for p in range(len(strategies)):
-        table = payoffs[p]
-        for q in reversed(range(len(strategies))):
-            if q != p:
-                table = np.tensordot(table, strategies[q], axes=(q, 0))
-        gains[p] = table.max() - table @ strategies[p]
+    earned = pure_payoffs(payoffs, strategies)
+    return np.array([e.max() - e @ s for e, s in zip(earned, strategies, strict=True)])
+
+
+def joint_of(strategies: Sequence[np.ndarray]) -> np.ndarray:
+    """The joint `[K_0, ..., K_{P-1}]` of strategies `[K_p]` that are played independently."""
+    joint = np.ones(())
+    for strategy in strategies:
+        joint = np.multiply.outer(joint, strategy)
+    return joint
+
+
+def marginals(joint: np.ndarray) -> list[np.ndarray]:
+    """Each player's own distribution `[K_p]` under a joint `[K_0, ..., K_{P-1}]`."""
+    players = range(joint.ndim)
+    return [joint.sum(axis=tuple(q for q in players if q != p)) for p in players]
+
+
+def cce_gains(payoffs: np.ndarray, joint: np.ndarray) -> np.ndarray:
+    """Each player's best gain by one policy that it fixes before the draw, `[P]`.
+
+    None is above 0 in a coarse correlated equilibrium (Moulin and Vial 1978). The gain may be
+    negative: then the player loses by whatever it fixes.
+
+    Args:
+        payoffs: `[P, K_0, ..., K_{P-1}]`.
+        joint: a distribution over profiles, `[K_0, ..., K_{P-1}]`.
+    """
+    gains = np.empty(joint.ndim)
+    for p in range(joint.ndim):
+        table = np.moveaxis(payoffs[p], p, 0).reshape(joint.shape[p], -1)
+        others = joint.sum(axis=p).ravel()
+        gains[p] = (table @ others).max() - (payoffs[p] * joint).sum()
+    return gains
+
+
+def ce_gains(payoffs: np.ndarray, joint: np.ndarray) -> list[np.ndarray]:
+    """What each player gains by its best swap of each recommended policy, `[K_p]` a player.
+
+    An entry is the gain given that the policy was drawn, times the probability that it is; it is at
+    least 0, and all are 0 in a correlated equilibrium (Aumann 1974). A player's sum is its gain by
+    its best swap of all policies at once.
+
+    Args:
+        payoffs: `[P, K_0, ..., K_{P-1}]`.
+        joint: a distribution over profiles, `[K_0, ..., K_{P-1}]`.
+    """
+    return [swaps.max(axis=1) for swaps in swap_gains(payoffs, joint)]
+
+
+def swap_gains(payoffs: np.ndarray, joint: np.ndarray) -> list[np.ndarray]:
+    """What each player gains by playing k' where k is recommended, `[K_p, K_p]` (k, k')."""
+    gains = []
+    for p in range(joint.ndim):
+        table = np.moveaxis(payoffs[p], p, 0).reshape(joint.shape[p], -1)
+        others = np.moveaxis(joint, p, 0).reshape(joint.shape[p], -1)
+        earned = others @ table.T  # [k, k']
+        gains.append(earned - np.diagonal(earned)[:, None])
     return gains

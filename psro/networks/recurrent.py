@@ -15,7 +15,10 @@ CELLS: dict[str, Callable[..., RNNCellBase]] = {
     "lstm": nnx.OptimizedLSTMCell,
     "gru": nnx.GRUCell,
 }
-"""Memory cells by name, called as `cell(in_features, hidden_features, rngs=rngs)`."""
+"""Memory cells by name, called as `cell(in_features, hidden_features, dtype=dtype, rngs=rngs)`."""
+
+DTYPES = ("float32", "bfloat16")
+"""What a network may be computed in; its parameters and carries are float32 in any case."""
 
 
 class RecurrentNetwork(nnx.Module):
@@ -31,18 +34,27 @@ class RecurrentNetwork(nnx.Module):
         num_actions: int,
         hidden_size: int,
         cell: str,
+        dtype: str = "float32",
         rngs: nnx.Rngs,
     ):
         if cell not in CELLS:
             raise ValueError(f"unknown cell {cell!r}; known: {', '.join(CELLS)}")
+        if dtype not in DTYPES:
+            raise ValueError(f"unknown dtype {dtype!r}; known: {', '.join(DTYPES)}")
         self.num_actions = num_actions
         self.hidden_size = hidden_size
-        self.encoder = nnx.Linear(observation_size + num_actions, hidden_size, rngs=rngs)
-        self.cell = CELLS[cell](hidden_size, hidden_size, rngs=rngs)
-        self.policy_head = nnx.Linear(
-            hidden_size, num_actions, kernel_init=nnx.initializers.normal(0.01), rngs=rngs
+        self.encoder = nnx.Linear(
+            observation_size + num_actions, hidden_size, dtype=dtype, rngs=rngs
         )
-        self.value_head = nnx.Linear(hidden_size, 1, rngs=rngs)
+        self.cell = CELLS[cell](hidden_size, hidden_size, dtype=dtype, rngs=rngs)
+        self.policy_head = nnx.Linear(
+            hidden_size,
+            num_actions,
+            kernel_init=nnx.initializers.normal(0.01),
+            dtype=dtype,
+            rngs=rngs,
+        )
+        self.value_head = nnx.Linear(hidden_size, 1, dtype=dtype, rngs=rngs)
 
     def initial_carry(self, batch_shape: tuple[int, ...]) -> Carry:
         """The carry at the start of an episode: zeros, leaves `[*batch_shape, H]`."""
@@ -60,5 +72,6 @@ class RecurrentNetwork(nnx.Module):
         return memory, carry
 
     def heads(self, memory: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Logits `[..., A]` (illegal actions not yet masked) and value `[...]`."""
-        return self.policy_head(memory), self.value_head(memory)[..., 0]
+        """Logits `[..., A]` (illegal actions not yet masked) and value `[...]`, float32."""
+        logits, value = self.policy_head(memory), self.value_head(memory)[..., 0]
+        return logits.astype(jnp.float32), value.astype(jnp.float32)

@@ -15,8 +15,8 @@ from psro.policy import Params
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Jobs:
-    """J best responses that do not depend on each other. K is the populations' capacity, T the
-    number of terminals.
+    """J best responses that do not depend on each other. K is the populations' capacity, S_p and
+    I_p are the numbers of player p's sequences and info states.
 
     Attributes:
         player: the seat that learns, int32 `[J]`.
@@ -24,9 +24,11 @@ class Jobs:
         populations: every player's policies, leaves `[P, K, ...]`; what is unused has no weight.
         opponents: probability of every opponent profile, float `[J, K, ..., K]` with P - 1 axes
             of opponents, axis q for the one at seat (player + 1 + q) mod P.
-        reach: probability that chance and the opponents, drawn from `opponents`, play their parts
-            of the way to each terminal, float64 `[J, T]`; None in a game that is no tree. With it
-            a policy's value is exact.
+        gains: what the learner's sequences earn against opponents drawn from `opponents`
+            (`exact.gains`), a float64 `[S_p]` for each job; None in a game that is no tree. With
+            them a policy's value is exact: their product with its realization plan.
+        reach: probability that chance and those opponents lead to each of the learner's info states
+            (`exact.info_state_reach`), a float64 `[I_p]` for each job; None where `gains` is.
         mixture: every player's realization plan `[S_p]` of its meta-strategy, where opponents draw
             their policies independently of each other; else None.
     """
@@ -35,7 +37,8 @@ class Jobs:
     initial: Params
     populations: Params
     opponents: np.ndarray
-    reach: np.ndarray | None = None
+    gains: Sequence[np.ndarray] | None = None
+    reach: Sequence[np.ndarray] | None = None
     mixture: Sequence[np.ndarray] | None = None
 
 

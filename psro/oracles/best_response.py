@@ -26,8 +26,7 @@ class BestResponse:
 
     def __call__(self, key: jax.Array, jobs: Jobs) -> Results:
         params, values = [], []
-        for player, reach in zip(np.asarray(jobs.player), jobs.reach, strict=True):
-            gain = exact.sequence_returns(self._tree, player, reach)
+        for player, gain in zip(np.asarray(jobs.player), jobs.gains, strict=True):
             best = exact.best_response_to(self._tree.players[player], gain)
             params.append(self._policy.from_plan(self._tree, player, best.plan))
             values.append(best.value)

@@ -189,26 +189,25 @@ class Sampled(abc.ABC):
                 ),
             )
         )
-        self._train = OverJobs(self._train_one, shared=(3,), env_devices=config.env_devices)
+        self._train = OverJobs(self._train_one, shared=(0, 3), env_devices=config.env_devices)
 
     @property
     def temperature(self) -> float:
         return self._config.temperature
 
     def __call__(self, key: jax.Array, jobs: Jobs) -> Results:
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jobs.player)  # [J]
         # Summed on the host in float64, so that spare capacity cannot change a rounding.
         flat = np.asarray(jobs.opponents, np.float64).reshape(len(jobs.player), -1)
         cumulative = np.cumsum(flat, axis=1)
         cumulative = (cumulative / cumulative[:, -1:]).astype(np.float32)
         training = self._train(
-            len(keys),
-            keys,
+            len(jobs.player),
+            key,
             jobs.player,
             jobs.initial,
             jobs.populations,
             cumulative,
-            None if jobs.reach is None else yardstick(self._tree, self._levels, jobs),
+            None if jobs.gains is None else yardstick(self._tree, self._levels, jobs),
             self._mixture(jobs) if self._config.tabulated else None,
         )
         decisions, episodes = training.learner
@@ -246,6 +245,7 @@ class Sampled(abc.ABC):
     ) -> Training:
         """One job, start to end."""
         config = self._config
+        key = jax.random.fold_in(key, player)
         learner = Learner(
             student=self._start(initial),
             actors=self._rollout.empty(),

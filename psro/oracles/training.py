@@ -129,20 +129,18 @@ class Yardstick:
 
 
 def yardstick(tree: GameTree, levels: Sequence[Level], jobs: Jobs) -> Yardstick:
-    """Of every job, from the tree's `levels` and the jobs' `reach`; computed in float64."""
+    """Of every job, from the tree's `levels` and the jobs' `gains` and `reach`, in float64."""
     players = np.asarray(jobs.player)
     returns, reaches, offset, best = [], [], [], []
-    for p, reach in zip(players, jobs.reach, strict=True):
+    for p, gain, reach in zip(players, jobs.gains, jobs.reach, strict=True):
         mine = tree.players[p]
-        gain = exact.sequence_returns(tree, p, reach)
         returns.append(by_level(tree, p, gain))
         offset.append(gain[0])
         best.append(exact.best_response_to(mine, gain).value)
-        below = exact.info_state_reach(tree, p, reach)  # [I]
         reaches.append(
             [
                 each.max(axis=1)
-                for each in by_level(tree, p, np.concatenate([[0.0], below[mine.info_state[1:]]]))
+                for each in by_level(tree, p, np.concatenate([[0.0], reach[mine.info_state[1:]]]))
             ]
         )
     return Yardstick(

@@ -1,0 +1,14 @@
+"""Self-play: every player meets the others' newest policies (as in PSRO's framing of it, Lanctot et
+al. 2017, arXiv:1711.00832, section 3)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from psro.meta_solvers.last_k import last_k
+from psro.meta_solvers.payoffs import checked
+
+
+def last(payoffs: np.ndarray) -> list[np.ndarray]:
+    """All weight on each player's newest policy, from payoffs `[P, K_0, ..., K_{P-1}]`."""
+    return last_k(checked(payoffs, "last"), k=1)

@@ -1,0 +1,20 @@
+"""Self-play against a window of recent policies."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from psro.meta_solvers.payoffs import checked
+
+
+def last_k(payoffs: np.ndarray, *, k: int = 5) -> list[np.ndarray]:
+    """The uniform distribution over each player's newest `k` policies, or all if there are fewer.
+
+    Args:
+        payoffs: `[P, K_0, ..., K_{P-1}]`.
+        k: width of the window.
+    """
+    payoffs = checked(payoffs, "last_k")
+    return [
+        np.where(np.arange(size) >= size - k, 1 / min(k, size), 0.0) for size in payoffs.shape[1:]
+    ]

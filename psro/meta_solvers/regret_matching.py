@@ -1,0 +1,40 @@
+"""Regret matching (Hart and Mas-Colell 2000) on expected payoffs.
+
+nashpy's `regret_minimization` subtracts a probability from a payoff and returns a pure strategy, so
+it is not used.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from psro.meta_solvers.payoffs import checked, unit
+from psro.meta_solvers.regret import pure_payoffs
+
+
+def regret_matching(payoffs: np.ndarray, *, iterations: int = 5_000) -> list[np.ndarray]:
+    """Each player's average strategy `[K_p]` over all rounds.
+
+    A player's average regret after T rounds is at most sqrt(K_p / T) of its payoff span. So in
+    two-player zero-sum games the averages tend to an equilibrium; elsewhere only the joint average
+    tends to a coarse correlated one, of which these are the marginals.
+
+    Args:
+        payoffs: `[P, K_0, ..., K_{P-1}]`.
+        iterations: rounds (T).
+    """
+    payoffs = unit(checked(payoffs, "regret_matching"))
+    strategies = [np.full(size, 1.0 / size) for size in payoffs.shape[1:]]
+    regret = [np.zeros(size) for size in payoffs.shape[1:]]
+    totals = [np.zeros(size) for size in payoffs.shape[1:]]
+    for _ in range(iterations):
+        earned = pure_payoffs(payoffs, strategies)
+        for p, strategy in enumerate(strategies):
+            totals[p] += strategy
+            regret[p] += earned[p] - earned[p] @ strategy
+            positive = np.maximum(regret[p], 0.0)
+            total = positive.sum()
+            strategies[p] = (
+                positive / total if total > 0 else np.full(len(strategy), 1 / len(strategy))
+            )
+    return [total / total.sum() for total in totals]

@@ -1,0 +1,40 @@
+"""Regularized replicator dynamics: replicator dynamics that stop short of an equilibrium.
+
+Wang and Wellman 2023, "Regularization for Strategy Exploration in Empirical Game-Theoretic
+Analysis", arXiv:2302.04928: best responses to an exact equilibrium of the meta-game overfit it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from psro.meta_solvers.payoffs import checked, unit
+from psro.meta_solvers.regret import regrets
+from psro.meta_solvers.replicator import STEP, trajectory
+
+
+def regularized_replicator(
+    payoffs: np.ndarray, *, threshold: float = 0.05, time: float = 1_000.0
+) -> list[np.ndarray]:
+    """The first strategies of the dynamics from which no player gains more than `threshold`.
+
+    Where the dynamics circle, their time average gets there first, and counts as well. If neither
+    does before `time`, whichever came closest is returned; its regret tells.
+
+    Args:
+        payoffs: `[P, K_0, ..., K_{P-1}]`.
+        threshold: largest regret, as a share of the player's payoff span (the paper's lambda).
+        time: until when, in `replicator`'s units.
+    """
+    payoffs = unit(checked(payoffs, "regularized_replicator"))
+    closest = [np.full(size, 1.0 / size) for size in payoffs.shape[1:]]
+    least = regrets(payoffs, closest).max()
+    totals = [np.zeros(size) for size in payoffs.shape[1:]]
+    for number, (current, average) in enumerate(trajectory(payoffs)):
+        if least <= threshold or number * STEP >= time:
+            return closest
+        totals = [total + each for total, each in zip(totals, average, strict=True)]
+        for strategies in (current, [total / total.sum() for total in totals]):
+            regret = regrets(payoffs, strategies).max()
+            if regret < least:
+                closest, least = strategies, regret
