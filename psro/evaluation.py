@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from games.tree import GameTree
-from psro import correlated, diversity, exact, ratings, sequence_form
+from psro import diversity, exact, joint_gaps, ratings, sequence_form
 from psro.meta_solvers import MetaSolverError
 
 MAX_SEQUENCES = 10_000
@@ -25,8 +25,8 @@ class Evaluation:
     Attributes:
         mixture: value and NashConv of the meta-strategy, when players draw independently: of a
             joint one, the product of its marginals.
-        cce_gap: of the joint meta-strategy, `correlated.CoarseCorrelatedGap.gap`.
-        ce_gap: of the joint meta-strategy, `correlated.CorrelatedGap.gap`. When players draw
+        cce_gap: of the joint meta-strategy, `joint_gaps.CoarseCorrelatedGap.gap`.
+        ce_gap: of the joint meta-strategy, `joint_gaps.CorrelatedGap.gap`. When players draw
             independently, both gaps are the NashConv.
         policies: the same of pure profiles: the k-th is every player's policy k.
         worst_case: in a two-player zero-sum game, what each player's policy k gets against a best
@@ -77,8 +77,8 @@ def evaluate(
     )
     cce_gap = ce_gap = mixture.nash_conv
     if joint is not None:
-        cce_gap = correlated.coarse_correlated_gap(tree, plans, payoffs, joint).gap
-        ce_gap = correlated.correlated_gap(tree, plans, payoffs, joint).gap
+        cce_gap = joint_gaps.coarse_correlated_gap(tree, plans, payoffs, joint).gap
+        ce_gap = joint_gaps.correlated_gap(tree, plans, payoffs, joint).gap
     policies = tuple(exact.exploitability(tree, profile) for profile in zip(*plans, strict=False))
 
     zero_sum = tree.num_players == 2 and tree.is_constant_sum

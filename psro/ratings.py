@@ -91,11 +91,18 @@ def nash_average(payoffs: np.ndarray) -> NashAverage:
     """Nash averaging of payoffs `[2, K_0, K_1]`: copies of a policy change no rating.
 
     Raises:
-        RatingError: not two players, or no equilibrium of maximum entropy was found.
-        MetaSolverError: not zero-sum (constant-sum).
+        RatingError: not two players, not zero-sum (constant-sum), or no equilibrium of maximum
+            entropy was found.
+        MetaSolverError: no equilibrium was found.
     """
     if len(payoffs) != 2:
         raise RatingError(f"Nash averaging is for two players, this game has {len(payoffs)}")
+    total = payoffs.sum(axis=0)
+    if np.ptp(total) > 1e-9 * max(1.0, float(np.abs(payoffs).max())):
+        raise RatingError(
+            "Nash averaging is for zero-sum games, here the players' payoffs add up to anything "
+            f"from {total.min():.6g} to {total.max():.6g}"
+        )
     own = (payoffs[0], payoffs[1].T)  # own policies are the rows
     strategies = tuple(
         max_entropy_weights(table, float((start @ table).min()) - SLACK * np.ptp(table) / 2)

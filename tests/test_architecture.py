@@ -17,7 +17,7 @@ ORDER = [
     ["games.openspiel", "games.tree_game"],
     ["games"],
     ["psro.exact", "psro.levels", "psro.networks"],
-    ["psro.cfr", "psro.correlated", "psro.diversity", "psro.sequence_form"],
+    ["psro.cfr", "psro.diversity", "psro.joint_gaps", "psro.sequence_form"],
     ["psro.policy"],
     ["psro.rollout"],
     ["psro.oracles"],
@@ -127,7 +127,7 @@ def test_games_know_nothing_of_learning(module):
     assert not inside(imports(module), "psro", "flax", "optax")
 
 
-EXACT = ["exact", "cfr", "correlated", "diversity", "sequence_form", "ratings", "evaluation"]
+EXACT = ["exact", "cfr", "diversity", "joint_gaps", "sequence_form", "ratings", "evaluation"]
 
 
 @pytest.mark.parametrize(

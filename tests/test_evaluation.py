@@ -9,7 +9,7 @@ import pytest
 from probes import random_populations
 
 import games
-from psro import correlated, evaluation, exact, ratings
+from psro import evaluation, exact, joint_gaps, ratings
 from psro.evaluation import Evaluation, evaluate
 from psro.sequence_form import SequenceFormError
 
@@ -64,8 +64,8 @@ def test_a_joint_meta_strategy_has_gaps_of_its_own():
     payoffs, joint = exact.payoffs(tree, plans), np.eye(3) / 3
     marginals = [joint.sum(axis=1), joint.sum(axis=0)]
     found = evaluate(tree, plans, payoffs, marginals, joint=joint)
-    assert found.cce_gap == correlated.coarse_correlated_gap(tree, plans, payoffs, joint).gap
-    assert found.ce_gap == correlated.correlated_gap(tree, plans, payoffs, joint).gap
+    assert found.cce_gap == joint_gaps.coarse_correlated_gap(tree, plans, payoffs, joint).gap
+    assert found.ce_gap == joint_gaps.correlated_gap(tree, plans, payoffs, joint).gap
     assert found.ce_gap > found.cce_gap
     alone = evaluate(tree, plans, payoffs, marginals)
     assert alone.cce_gap == alone.ce_gap == alone.mixture.nash_conv == found.mixture.nash_conv

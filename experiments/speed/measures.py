@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 
 import games
-from psro import correlated, exact, sequence_form
+from psro import exact, joint_gaps, sequence_form
 from psro.cfr import cfr_plus
 
 GAMES = ("kuhn_poker", "leduc_poker", "liars_dice(numdice=1)")
@@ -87,11 +87,11 @@ def main() -> None:
                 return f"exploitability {found.exploitability:.6f}"
 
             def coarse(tree=tree, plans=plans, payoffs=payoffs, joint=joint) -> str:
-                gap = correlated.coarse_correlated_gap(tree, plans, payoffs, joint).gap
+                gap = joint_gaps.coarse_correlated_gap(tree, plans, payoffs, joint).gap
                 return f"gap {gap:.6f}"
 
             def fine(tree=tree, plans=plans, payoffs=payoffs, joint=joint) -> str:
-                return f"gap {correlated.correlated_gap(tree, plans, payoffs, joint).gap:.6f}"
+                return f"gap {joint_gaps.correlated_gap(tree, plans, payoffs, joint).gap:.6f}"
 
             timed(f"population of {arguments.policies}, {kind}", population)
             timed("  CCE gap of a random joint", coarse)

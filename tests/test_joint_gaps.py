@@ -11,8 +11,9 @@ from probes import random_populations
 
 import games
 from games.tree import GameTree
-from psro import correlated, exact
-from psro.correlated import JointError
+from psro import exact, joint_gaps
+from psro.joint_gaps import JointError
+from psro.meta_solvers import joint_of
 
 load = cache(games.load)
 
@@ -64,7 +65,7 @@ def test_the_others_reach_is_a_sum_over_their_profiles(name, counts):
             for q, k in zip(others, profile, strict=True):
                 share = share * plans[q][k][tree.sequence[:, q]]
             expected += share
-        reach = correlated.joint_opponent_reach(tree, p, plans, weights)
+        reach = joint_gaps.joint_opponent_reach(tree, p, plans, weights)
         np.testing.assert_allclose(reach, expected, atol=1e-14)
 
 
@@ -74,17 +75,17 @@ def test_gaps_of_a_product_are_the_nash_conv(name, counts):
     tree, plans = load(name), random_populations(load(name), counts, seed=2)
     payoffs, generator = exact.payoffs(tree, plans), np.random.default_rng(0)
     strategies = [generator.dirichlet(np.ones(count)) for count in counts]
-    joint = correlated.product(strategies)
+    joint = joint_of(strategies)
     expected = exact.exploitability(
         tree, [exact.mix(*each) for each in zip(plans, strategies, strict=True)]
     )
-    coarse = correlated.coarse_correlated_gap(tree, plans, payoffs, joint)
+    coarse = joint_gaps.coarse_correlated_gap(tree, plans, payoffs, joint)
     assert joint.shape == counts
     assert coarse.gap == pytest.approx(expected.nash_conv, abs=1e-12)
     np.testing.assert_allclose(coarse.value, expected.value, atol=1e-12)
     np.testing.assert_allclose(coarse.best_response_value, expected.best_response_value, atol=1e-12)
     # The best response is the same whatever is recommended, so the parts add up to the same.
-    fine = correlated.correlated_gap(tree, plans, payoffs, joint)
+    fine = joint_gaps.correlated_gap(tree, plans, payoffs, joint)
     assert fine.gap == pytest.approx(expected.nash_conv, abs=1e-12)
     np.testing.assert_allclose(fine.gains, coarse.gains, atol=1e-12)
 
@@ -97,8 +98,8 @@ def test_gaps_are_those_of_the_normal_form(name, seed):
     pure = [pure_plans(tree, p) for p in range(tree.num_players)]
     plans = random_populations(tree, (3,) * tree.num_players, seed)
     joint, payoffs = random_joint((3,) * tree.num_players, seed), exact.payoffs(tree, plans)
-    coarse = correlated.coarse_correlated_gap(tree, plans, payoffs, joint)
-    fine = correlated.correlated_gap(tree, plans, payoffs, joint)
+    coarse = joint_gaps.coarse_correlated_gap(tree, plans, payoffs, joint)
+    fine = joint_gaps.correlated_gap(tree, plans, payoffs, joint)
     value = np.array([(joint * table).sum() for table in payoffs])
     np.testing.assert_allclose(coarse.value, value, atol=1e-12)
     for p in range(tree.num_players):
@@ -121,8 +122,8 @@ def test_a_coordinated_coin_is_a_correlated_equilibrium_of_battle_of_the_sexes()
     tree = load("matrix_bos")
     plans, payoffs = pure_populations(tree)
     joint = np.eye(2) / 2
-    assert correlated.correlated_gap(tree, plans, payoffs, joint).gap == 0
-    coarse = correlated.coarse_correlated_gap(tree, plans, payoffs, joint)
+    assert joint_gaps.correlated_gap(tree, plans, payoffs, joint).gap == 0
+    coarse = joint_gaps.coarse_correlated_gap(tree, plans, payoffs, joint)
     assert coarse.gap == 0
     assert (coarse.best_response_value < coarse.value - 0.1).all()  # refusing costs
     np.testing.assert_allclose(coarse.value, payoffs[:, [0, 1], [0, 1]].mean(axis=1))
@@ -134,8 +135,8 @@ def test_a_coarse_equilibrium_need_not_be_a_correlated_one():
     tree = load("matrix_rps")
     plans, payoffs = pure_populations(tree)
     joint = np.eye(3) / 3
-    fine = correlated.correlated_gap(tree, plans, payoffs, joint)
-    assert correlated.coarse_correlated_gap(tree, plans, payoffs, joint).gap == 0
+    fine = joint_gaps.correlated_gap(tree, plans, payoffs, joint)
+    assert joint_gaps.coarse_correlated_gap(tree, plans, payoffs, joint).gap == 0
     assert fine.gap == pytest.approx(2)
     for gains in fine.recommendation_gains:
         np.testing.assert_allclose(gains, 1 / 3)
@@ -145,11 +146,11 @@ def test_what_a_best_response_is_trained_against():
     """The reach given a recommendation gives its gain back, divided by its probability."""
     tree = load("kuhn_poker(players=3)")
     plans, joint = random_populations(tree, (3, 2, 3), seed=5), random_joint((3, 2, 3), seed=5)
-    fine = correlated.correlated_gap(tree, plans, exact.payoffs(tree, plans), joint)
+    fine = joint_gaps.correlated_gap(tree, plans, exact.payoffs(tree, plans), joint)
     for p, k in enumerate(fine.recommendation):
         assert fine.recommendation_gains[p][k] == fine.recommendation_gains[p].max()
         told = np.take(joint, k, axis=p).sum()
-        reach = correlated.recommended_reach(tree, p, plans, joint, k)
+        reach = joint_gaps.recommended_reach(tree, p, plans, joint, k)
         returns = exact.sequence_returns(tree, p, reach)
         gain = exact.best_response_to(tree.players[p], returns).value - plans[p][k] @ returns
         assert gain * told == pytest.approx(fine.recommendation_gains[p][k], abs=1e-12)
@@ -160,11 +161,11 @@ def test_policies_never_recommended_have_no_gain_and_no_reach():
     plans = random_populations(tree, (3, 3), seed=0)
     joint = np.zeros((3, 3))
     joint[1, 2] = 1
-    fine = correlated.correlated_gap(tree, plans, exact.payoffs(tree, plans), joint)
+    fine = joint_gaps.correlated_gap(tree, plans, exact.payoffs(tree, plans), joint)
     assert fine.recommendation == [1, 2]
     assert fine.recommendation_gains[0][[0, 2]].tolist() == [0, 0]
     with pytest.raises(JointError, match="never told"):
-        correlated.recommended_reach(tree, 0, plans, joint, 0)
+        joint_gaps.recommended_reach(tree, 0, plans, joint, 0)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +173,7 @@ def test_policies_never_recommended_have_no_gain_and_no_reach():
     [np.full((2, 3), 1 / 6), np.full((3, 3), 1.0), np.eye(3) - 2 / 9, np.full((3, 3), np.nan)],
     ids=["shape", "sum", "negative", "nan"],
 )
-@pytest.mark.parametrize("gap", [correlated.coarse_correlated_gap, correlated.correlated_gap])
+@pytest.mark.parametrize("gap", [joint_gaps.coarse_correlated_gap, joint_gaps.correlated_gap])
 def test_no_distribution_is_refused(gap, joint):
     tree = load("kuhn_poker")
     plans = random_populations(tree, (3, 3), seed=0)
