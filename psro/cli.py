@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
 import signal
 import sys
@@ -14,23 +13,19 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import jax
-import numpy as np
-import rich.box
 import rich.console
 import rich.live
 import rich.progress
-import rich.table
 import tyro
 
 import games as games_package
-from psro import exact, experiment, plots
+from psro import evaluation, experiment, plots, report
 from psro.experiment import Experiment, ExperimentError, RunConfig
 from psro.loop import Record, TrainingDiverged
 from psro.meta_solvers import MetaSolverError
 from psro.oracles import CONFIGS
 from psro.oracles.devices import CPU_DEVICES
 
-_SHOWN = 12  # policies a player in a payoff table
 _NAMES = {"nash": "exploitability", "cce": "CCE gap", "ce": "CE gap"}
 """What the distance of a record is called, by its concept."""
 
@@ -91,23 +86,30 @@ def resume(folder: tyro.conf.Positional[str], iterations: int | None = None) -> 
     _train(opened)
 
 
-def evaluate(folder: tyro.conf.Positional[str], json: bool = False) -> None:
+def evaluate(
+    folder: tyro.conf.Positional[str], json: bool = False, equilibrium: bool = False
+) -> None:
     """Measure a saved population, exactly.
 
     Args:
         folder: An experiment folder.
         json: Print one JSON object instead of tables.
+        equilibrium: Solve the whole game and the population's least exploitable mixture by linear
+            programs, however large they are; small games are solved unasked.
     """
     opened = experiment.load(folder)
-    measured = opened.measure()
-    policies = [
-        exact.exploitability(opened.tree, [plans[k] for plans in opened.plans])
-        for k in range(len(opened.records))
-    ]
+    measured = evaluation.evaluate(
+        opened.tree,
+        opened.plans,
+        opened.payoffs,
+        opened.meta_strategy,
+        joint=opened.joint,
+        programs=equilibrium,
+    )
     if json:
-        _print_json(opened, measured, policies)
+        report.print_json(opened, measured)
     else:
-        _print_tables(opened, measured, policies)
+        report.print_tables(opened, measured, report.console())
 
 
 def plot(
@@ -151,7 +153,9 @@ def games(
         observation: information_state or observation, as in `psro run`.
         max_histories: Refuse to enumerate a game with more histories.
     """
-    table = _table("game", "players", "histories", "terminals", "info states", "actions", "inputs")
+    table = report.table(
+        "game", "players", "histories", "terminals", "info states", "actions", "inputs"
+    )
     notes = []
     for name in names or games_package.GAMES:
         tree = games_package.load(name, observation=observation, max_histories=max_histories)
@@ -166,7 +170,7 @@ def games(
             str(tree.observation_size),
         )
         notes += tree.notes()
-    console = _console()
+    console = report.console()
     console.print(table)
     for note in notes:
         console.print(f"note: {note}", highlight=False, markup=False)
@@ -321,7 +325,7 @@ def _noting_interrupts() -> Iterator[list[int]]:
 @contextlib.contextmanager
 def _display(opened: Experiment) -> Iterator[Any]:
     """A live table with a progress bar on a terminal, plain lines elsewhere."""
-    console = _console()
+    console = report.console()
     config, folder, distance = opened.config, opened.folder, _NAMES[opened.concept]
     _say(
         f"{config.game}: {opened.tree.num_histories:,} histories, "
@@ -351,7 +355,7 @@ def _display(opened: Experiment) -> Iterator[Any]:
     records = list(opened.records)
 
     def view() -> rich.console.Group:
-        table = _table("iteration", distance, "gap", "support", "seconds")
+        table = report.table("iteration", distance, "gap", "support", "seconds")
         for record in records[-max(4, console.height - 10) :]:
             table.add_row(*_cells(record))
         return rich.console.Group(table, progress)
@@ -381,96 +385,6 @@ def _cells(record: Record) -> tuple[str, str, str, str, str]:
         " / ".join(map(str, record.support_size)),
         f"{sum(record.seconds.values()):.2f}",
     )
-
-
-def _print_json(
-    opened: Experiment, measured: exact.Exploitability, policies: list[exact.Exploitability]
-) -> None:
-    print(
-        json.dumps(
-            {
-                "game": opened.config.game,
-                "iteration": opened.records[-1].iteration,
-                "exploitability": measured.exploitability,
-                "nash_conv": measured.nash_conv,
-                "value": measured.value.tolist(),
-                "best_response_value": measured.best_response_value.tolist(),
-                "meta_strategy": [each.tolist() for each in opened.meta_strategy],
-                "policy_exploitability": [each.exploitability for each in policies],
-                "payoffs": opened.payoffs.tolist(),
-            }
-        )
-    )
-
-
-def _print_tables(
-    opened: Experiment, measured: exact.Exploitability, policies: list[exact.Exploitability]
-) -> None:
-    console = _console()
-    num_players, last = opened.tree.num_players, opened.records[-1]
-    console.print(f"[bold]{opened.config.game}[/bold]  iteration {last.iteration}", highlight=False)
-    table = _table("", "exploitability", "NashConv", *(f"value {p}" for p in range(num_players)))
-    table.add_row(
-        "mixture",
-        f"{measured.exploitability:.6f}",
-        f"{measured.nash_conv:.6f}",
-        *(f"{value:+.6f}" for value in measured.value),
-    )
-    console.print(table)
-
-    zero_sum = num_players == 2 and opened.tree.is_constant_sum
-    table = _table(
-        "policy",
-        "exploitability",
-        *(f"weight {p}" for p in range(num_players)),
-        *(f"worst case {p}" for p in range(num_players) if zero_sum),
-    )
-    total = measured.value.sum()
-    for k, own in enumerate(policies):
-        weights = (_weight(strategy[k]) for strategy in opened.meta_strategy)
-        worst = (total - own.best_response_value[1 - p] for p in range(2) if zero_sum)
-        table.add_row(
-            str(k), f"{own.exploitability:.6f}", *weights, *(f"{value:+.6f}" for value in worst)
-        )
-    console.print("\nPolicies: the exploitability of all players' using number k", end="")
-    console.print(", and what each gets at worst by it" if zero_sum else "")
-    console.print(table)
-
-    shown = range(len(policies))
-    if len(policies) > _SHOWN:
-        weight = sum(opened.meta_strategy)
-        shown = sorted(np.argsort(-weight, kind="stable")[:_SHOWN].tolist())
-    if num_players == 2:
-        which = "" if len(shown) == len(policies) else f" (the {_SHOWN} of most weight)"
-        console.print(f"\nPayoffs of player 0 (rows) against player 1 (columns){which}")
-        table = _table("", *map(str, shown))
-        for k in shown:
-            table.add_row(str(k), *(f"{opened.payoffs[0, k, other]:+.4f}" for other in shown))
-        console.print(table)
-    else:
-        console.print(f"\nPayoffs: {opened.payoffs.shape}, in full with --json")
-
-
-def _weight(weight: float) -> str:
-    return f"{weight:.4f}" if weight > 1e-6 else "[dim]·[/dim]"
-
-
-def _table(*columns: str) -> rich.table.Table:
-    table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left")
-    return table
-
-
-class _Console(rich.console.Console):
-    def on_broken_pipe(self) -> None:
-        raise BrokenPipeError  # for `main`; rich's own exit code would be 1
-
-
-def _console() -> rich.console.Console:
-    """As wide as it needs to be when piped: a table cut at 80 columns is of no use in a file."""
-    piped = not sys.stdout.isatty()
-    return _Console(width=200 if piped else None, soft_wrap=piped)
 
 
 def _say(text: str) -> None:

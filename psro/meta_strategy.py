@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from games.tree import GameTree
-from psro import correlated, exact
+from psro import exact, joint_gaps
 from psro.meta_game import MetaGame
 from psro.meta_solvers.regret import cce_gains, ce_gains, joint_of, marginals, regrets
 
@@ -77,9 +77,9 @@ class Gaps:
         value: every player's expected return, `[P]`.
         best_response_value: what each gets at most while the others follow it, `[P]`.
         nash_conv: of the marginals, drawn from independently (`exact.Exploitability`).
-        cce_gap: of the joint (`correlated.CoarseCorrelatedGap`); None where players draw
+        cce_gap: of the joint (`joint_gaps.CoarseCorrelatedGap`); None where players draw
             independently: it would be `nash_conv`.
-        ce_gap: of the joint (`correlated.CorrelatedGap`), where it was asked for.
+        ce_gap: of the joint (`joint_gaps.CorrelatedGap`), where it was asked for.
     """
 
     value: np.ndarray
@@ -105,13 +105,13 @@ def gaps(meta_game: MetaGame, strategy: MetaStrategy, concept: str) -> Gaps:
             best_response_value=independent.best_response_value,
             nash_conv=independent.nash_conv,
         )
-    coarse = correlated.coarse_correlated_gap(tree, plans, payoffs, strategy.joint)
+    coarse = joint_gaps.coarse_correlated_gap(tree, plans, payoffs, strategy.joint)
     return Gaps(
         value=coarse.value,
         best_response_value=coarse.best_response_value,
         nash_conv=independent.nash_conv,
         cce_gap=coarse.gap,
-        ce_gap=correlated.correlated_gap(tree, plans, payoffs, strategy.joint).gap
+        ce_gap=joint_gaps.correlated_gap(tree, plans, payoffs, strategy.joint).gap
         if concept == "ce"
         else None,
     )
@@ -151,7 +151,7 @@ def target(meta_game: MetaGame, strategy: MetaStrategy, concept: str, capacity: 
     if joint is None:
         mixture = meta_game.mixture(strategy.marginals)
     elif concept == "ce":
-        told = correlated.correlated_gap(tree, plans, payoffs, joint).recommendation
+        told = joint_gaps.correlated_gap(tree, plans, payoffs, joint).recommendation
         given = [np.take(joint, k, axis=p) for p, k in enumerate(told)]
         others = [each / each.sum() for each in given]
     if joint is not None and tree.num_players == 2:
@@ -186,7 +186,7 @@ def _gains_and_reach(
 ) -> tuple[np.ndarray, np.ndarray]:
     if mixture is not None:
         return exact.gains_and_reach(tree, player, mixture)
-    reach = correlated.joint_opponent_reach(tree, player, plans, weights)
+    reach = joint_gaps.joint_opponent_reach(tree, player, plans, weights)
     return exact.sequence_returns(tree, player, reach), exact.info_state_reach(tree, player, reach)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from games.game import State
 from games.tree import GameTree, PlayerTree
+from psro import exact
 from psro.policy import Policy
 
 
@@ -224,6 +225,19 @@ def random_behaviours(tree: GameTree, seed: int) -> list[np.ndarray]:
         total = np.add.reduceat(weight, player.first_sequence[:-1])
         behaviours.append(np.append(1.0, weight[1:] / total[player.info_state[1:]]))
     return behaviours
+
+
+def random_populations(tree: GameTree, counts, seed: int) -> list[np.ndarray]:
+    """Realization plans of `counts[p]` random policies of each player, `[K_p, S_p]`."""
+    return [
+        np.stack(
+            [
+                exact.realization_plan(player, random_behaviours(tree, 100 * seed + k)[p])
+                for k in range(count)
+            ]
+        )
+        for p, (player, count) in enumerate(zip(tree.players, counts, strict=True))
+    ]
 
 
 def policy_for(game, *, cell="lstm", hidden_size=16, dtype="float32") -> Policy:

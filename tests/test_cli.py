@@ -1,5 +1,6 @@
 """The command `psro`: in this process where possible, as a process where it is about processes."""
 
+import io
 import json
 import os
 import random
@@ -14,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import rich.console
 
 import games
 import psro
-from psro import cli, experiment
+from psro import cli, evaluation, experiment, report
 from psro.oracles import Results
 
 COMMAND = str(Path(sys.executable).with_name("psro"))
@@ -196,6 +198,12 @@ def test_eval_prints_one_json_object(capsys, seeds):
     assert printed["payoffs"] == loaded.payoffs.tolist()
     # The mixture of iteration 0 was its only policy.
     assert printed["policy_exploitability"][0] == pytest.approx(loaded.records[0].exploitability)
+    assert printed["cce_gap"] == printed["ce_gap"] == measured.nash_conv  # independent draws
+    assert printed["game_value"] == pytest.approx([-1 / 18, 1 / 18])
+    assert printed["population_exploitability"] <= measured.exploitability + 1e-9
+    for name in ["least_exploitable", "policy_worst_case", "rating", "nash_average"]:
+        assert [len(each) for each in printed[name]] == [6, 6]
+    assert printed["omitted"] == [] and len(printed["expected_cardinality"]) == 2
 
 
 def test_eval_prints_tables(capsys, seeds):
@@ -204,6 +212,33 @@ def test_eval_prints_tables(capsys, seeds):
     assert (code, err) == (0, "")
     assert f"{loaded.exploitability():.6f}" in out
     assert all(f"{payoff:+.4f}" in out for payoff in loaded.payoffs[0].flat)
+    for shown in ["least exploitable", "-0.055556", "rating 0", "Nash average 1", "of 6 policies"]:
+        assert shown in out
+    assert "note:" not in out
+
+
+def test_eval_solves_large_games_when_asked(capsys, seeds, monkeypatch):
+    monkeypatch.setattr(evaluation, "MAX_SEQUENCES", 25)  # Kuhn poker has 26
+    _, out, _ = psro_main(capsys, "eval", seeds[0])
+    assert "least exploitable" not in out and "--equilibrium" in out
+    _, out, _ = psro_main(capsys, "eval", seeds[0], "--json")
+    printed = json.loads(out)
+    assert printed["game_value"] is printed["population_exploitability"] is None
+    assert "--equilibrium" in printed["omitted"][0]
+    _, out, _ = psro_main(capsys, "eval", seeds[0], "--equilibrium")
+    assert "least exploitable" in out and "note:" not in out
+
+
+def test_eval_fits_a_terminal(seeds):
+    """At 80 columns numbers stay whole: only headers are wrapped."""
+    loaded = psro.load(seeds[0])
+    measured = evaluation.evaluate(loaded.tree, loaded.plans, loaded.payoffs, loaded.meta_strategy)
+    out = rich.console.Console(width=80, record=True, file=io.StringIO())
+    report.print_tables(loaded, measured, out)
+    lines = out.export_text().splitlines()
+    assert max(map(len, lines)) <= 80 and not any("…" in line for line in lines)
+    for number in (*measured.worst_case.flat, *measured.mixture.value):
+        assert any(f"{number:+.6f}" in line for line in lines)
 
 
 def test_eval_of_many_policies_prints_those_of_most_weight(capsys, uninterrupted):
@@ -220,6 +255,10 @@ def test_eval_of_three_players(capsys, tmp_path, untrained):
     code, out, err = psro_main(capsys, "eval", tmp_path / "run")
     assert (code, err) == (0, "")
     assert game in out and "(3, 2, 2, 2)" in out
+    assert "note: no population exploitability" in out and "rating 2" in out
+    assert psro_main(capsys, "eval", tmp_path / "run", "--json")[0] == 0
+    refused = assert_refused(psro_main(capsys, "eval", tmp_path / "run", "--equilibrium"))
+    assert "two-player zero-sum" in refused
 
 
 @pytest.mark.parametrize("axis", ["iterations", "decisions", "seconds"])

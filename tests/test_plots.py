@@ -129,7 +129,7 @@ def test_games_are_told_apart_by_their_names(make):
     folders = [make("a", [0.5]), make("b", [0.4], game="leduc_poker", cell="gru")]
     figure = exploitability_figure(folders)
     assert labels(figure) == ["kuhn_poker, cell lstm", "leduc_poker, cell gru"]
-    assert figure.axes[0].get_title(loc="left") == "Exploitability"
+    assert figure.axes[0].get_title(loc="left") == "Gap to the equilibrium"
 
 
 def test_a_setting_that_only_one_config_names_differs(make):

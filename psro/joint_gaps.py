@@ -25,14 +25,6 @@ class JointError(ValueError):
     """A joint meta-strategy that does not fit its populations; one sentence says why."""
 
 
-def product(meta_strategies: Sequence[np.ndarray]) -> np.ndarray:
-    """The joint `[K_0, ..., K_{P-1}]` of players who draw independently, each from `[K_p]`."""
-    joint = np.ones(())
-    for strategy in meta_strategies:
-        joint = np.multiply.outer(joint, strategy)
-    return joint
-
-
 def joint_opponent_reach(
     tree: GameTree, player: int, plans: Sequence[np.ndarray], weights: np.ndarray
 ) -> np.ndarray:
