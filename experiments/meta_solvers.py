@@ -10,6 +10,7 @@ the kind that the solver's concept forbids, or from the marginals where it has n
 """
 
 import argparse
+import functools
 import time
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from psro.meta_solvers import META_SOLVERS, cce_gains, ce_gains, joint_of, regrets
 
 SHAPES = ((10, 10), (60, 60), (12, 12, 12))
+PROGRAMS = (("mgcce", (10, 10)), ("mgcce", (40, 40)), ("mgce", (10, 10)), ("mgce", (20, 20)))
 
 
 def timed(function, *arguments):
@@ -45,10 +47,8 @@ def every_solver() -> None:
                 payoffs[1] = payoffs[0].T
             found, wall, cpu = timed(solver, payoffs)
             size = " x ".join(map(str, shape))
-            print(
-                f"| {name} | {size} | {wall:.3f} | {cpu:.3f} | {gain(solver, payoffs, found):.1e} |",
-                flush=True,
-            )
+            worst = gain(solver, payoffs, found)
+            print(f"| {name} | {size} | {wall:.3f} | {cpu:.3f} | {worst:.1e} |", flush=True)
 
 
 def alpha_rank_beside_openspiel() -> None:
@@ -72,6 +72,10 @@ def convex_solvers() -> None:
 
     from psro.meta_solvers import correlated
     from psro.meta_solvers.regret import fixed_gains, swap_gains
+
+    def by_ours(name, payoffs, rows):
+        """The same program, of which it builds what it needs."""
+        return META_SOLVERS[name](payoffs)
 
     def by_cvxpy(rows):
         density = cvxpy.Variable(rows.shape[1], nonneg=True)
@@ -120,18 +124,17 @@ def convex_solvers() -> None:
         uniform = joint_of([np.full(size, 1 / size) for size in shape])
         rows = rows_of(payoffs, [np.ones(g.shape, bool) for g in gains_of(payoffs, uniform)])
         size = " x ".join(map(str, shape))
-        for package, solve in {name: lambda _: META_SOLVERS[name](payoffs), **packages}.items():
+        solvers = {name: functools.partial(by_ours, name, payoffs), **packages}
+        for package, solve in solvers.items():
             density, _, cpu = timed(solve, rows)
+            line = f"| {name}, {size} | {package} | {cpu:.3f} |"
             if density is None:
-                print(f"| {name}, {size} | {package} | {cpu:.3f} | failed | |", flush=True)
+                print(line, "failed | |", flush=True)
                 continue
             joint = np.maximum(density, 0).reshape(shape)
             joint = joint / joint.sum()
             worst = max(float(each.max()) for each in gains_of(payoffs, joint))
-            print(
-                f"| {name}, {size} | {package} | {cpu:.3f} | {worst:.1e} | {(joint**2).sum():.9f} |",
-                flush=True,
-            )
+            print(line, f"{worst:.1e} | {(joint**2).sum():.9f} |", flush=True)
 
 
 if __name__ == "__main__":
