@@ -110,12 +110,7 @@ def convex_solvers() -> None:
         "qpsolvers: PIQP": by_qpsolvers("piqp"),
     }
     print("\n| program | by | CPU s | gain | sum of squares |\n|---|---|---|---|---|")
-    for name, shape in (
-        ("mgcce", (10, 10)),
-        ("mgcce", (40, 40)),
-        ("mgce", (10, 10)),
-        ("mgce", (20, 20)),
-    ):
+    for name, shape in PROGRAMS:
         payoffs = correlated.unit(np.random.default_rng(0).uniform(size=(2, *shape)))
         gains_of, rows_of = {
             "mgcce": (fixed_gains, correlated._fixed),
