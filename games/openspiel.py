@@ -27,7 +27,9 @@ MAX_HISTORIES = 20_000_000
 """By default; at most 250 bytes each while enumerating, 5 GB in all, and about a minute."""
 
 _PROBE_AFTER = 1_000  # histories seen before the size of the rest is first estimated
-_PROBING = 0.1  # of the histories seen, as many steps are spent on probes: a twentieth of the time
+_PROBING = 0.03  # nodes made by probes per history seen: a few hundredths of the time,
+_PROBING_DOUBTED = 0.3  # and where they say that the game is too large
+_PEAK_BYTES, _PEAK_BYTES_INFO_STATE = 100, 220  # while enumerating, per history and info state
 _OBSERVED_AT_ONCE = 1 << 20  # observation entries that are held as float32 before they are packed
 
 
@@ -203,7 +205,7 @@ class _InfoStates:
         self.index[key] = number
         if name is not None:
             self.names.append(name)
-        self._observation.extend(observation)
+        self._observation.fromlist(observation)
         if len(self._observation) >= _OBSERVED_AT_ONCE:
             self._pack_observation()
         self.legal.append(self._legal_sets.setdefault(tuple(legal), list(legal)))
@@ -211,25 +213,11 @@ class _InfoStates:
         before = self.owner[parent]
         self.depth.append(0 if before < 0 else self.depth[before] + 1)
         self.first_sequence.append(len(self.owner))
-        self.owner.extend([number] * len(legal))
+        self.owner.fromlist([number] * len(legal))
         return number
 
     def name(self, number: int) -> str:
         return self.names[number] if self.names else list(self.index)[number]
-
-    @property
-    def num_bytes(self) -> int:
-        """About what it holds, of which names and index are guessed from the first name."""
-        if not self.index:
-            return 0
-        arrays = (self.parent, self.depth, self.first_sequence, self.owner)
-        key = sys.getsizeof(next(iter(self.index))) + 100 + bool(self.names) * 100
-        return (
-            sum(map(_num_bytes, arrays))
-            + _num_bytes(self._observation)
-            + sum(each.nbytes for each in self._observations)
-            + key * len(self.index)
-        )
 
     def _pack_observation(self) -> None:
         """As int8 where that loses nothing."""
@@ -315,10 +303,8 @@ def _enumerate(
     )
     players = [_InfoStates() for _ in range(num_players)]
     # Of every terminal and decision: the slot that it comes from and chance's reach.
-    of_terminals = terminal_slot, terminal_reach, returns, sequence = _arrays("iddi")
-    of_decisions = decision_slot, decision_reach, decision_player, decision_info_state = _arrays(
-        "idbi"
-    )
+    terminal_slot, terminal_reach, returns, sequence = _arrays("iddi")
+    decision_slot, decision_reach, decision_player, decision_info_state = _arrays("idbi")
     by_string = identity == "string"
     num_slots, num_histories, max_length = 1, 0, 0
     probes = Probes(game, max_histories)
@@ -334,23 +320,26 @@ def _enumerate(
         num_histories += 1
         if num_histories == check:
             spent = time.perf_counter() - started
-            probes.walk(int(_PROBING * num_histories))
+            probes.probe()
+            share = _PROBING if probes.mean <= max_histories else _PROBING_DOUBTED
+            while probes.steps < share * num_histories and not probes.hopeless:
+                probes.probe()
             started = time.perf_counter() - spent  # the probes' own time does not count
             if num_histories > max_histories or probes.hopeless:
-                held = sum(map(_num_bytes, (*of_terminals, *of_decisions)))
-                held += sum(each.num_bytes for each in players)
+                seen = sum(len(each.index) for each in players) / num_histories
+                num_bytes = _PEAK_BYTES + seen * (_PEAK_BYTES_INFO_STATE + math.prod(shape))
                 raise GameError(
                     f"{name!r} is too large to enumerate: {num_histories:,} histories were seen, "
-                    f"{probes.sentence(spent / num_histories, 2 * held / num_histories)}, and the "
-                    f"limit is {max_histories:,} (--max-histories)"
+                    f"{probes.sentence(spent / num_histories, num_bytes)}, and the limit is "
+                    f"{max_histories:,} (--max-histories)"
                 )
             check = min(2 * check, max_histories + 1)
         mover = child.current_player()
         if mover == terminal:
             terminal_slot.append(slot)
             terminal_reach.append(reach)
-            returns.extend(child.returns())
-            sequence.extend(at)
+            returns.fromlist(child.returns())
+            sequence.fromlist(at)
         else:
             path.append((state, actions, player, parent, first, first_slot, here, length))
             state, player, here = child, mover, reach
@@ -408,7 +397,7 @@ def _enumerate(
     seats = np.asarray(decision_player).astype(np.int32)
     info_states = np.asarray(decision_info_state).copy()
     sequences = np.asarray(sequence).reshape(-1, num_players).copy()
-    del of_terminals, of_decisions, decision_player, decision_info_state, sequence
+    del decision_player, decision_info_state, sequence
     finished = []
     for seat in range(num_players):
         tree, new_info_state, new_sequence = players.pop(0).finish(
@@ -455,10 +444,6 @@ def _enumerate(
 
 def _arrays(types: str) -> list[array]:
     return [array(each) for each in types]
-
-
-def _num_bytes(held: array) -> int:
-    return len(held) * held.itemsize
 
 
 class TreePolicy(policy.Policy):
