@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import importlib.metadata
 import math
 import os
 import re
@@ -17,6 +18,7 @@ import numpy as np
 import pyspiel
 from open_spiel.python import policy
 
+from games import cache as tree_cache
 from games.probes import Probes
 from games.tree import GameTree, PlayerTree, Texts
 
@@ -79,9 +81,13 @@ def load_openspiel(name: str) -> pyspiel.Game:
 
 
 def compile_tree(
-    name: str, *, observation: str | None = None, max_histories: int = MAX_HISTORIES
+    name: str,
+    *,
+    observation: str | None = None,
+    max_histories: int = MAX_HISTORIES,
+    cache: str | os.PathLike | None = None,
 ) -> GameTree:
-    """Enumerates an OpenSpiel game into a `GameTree`.
+    """Enumerates an OpenSpiel game into a `GameTree`, or takes it from a cache on disk.
 
     Info states are told apart by OpenSpiel's information state string; where that breaks perfect
     recall, by its tensor; in a game that has neither, by the player's action-observation history.
@@ -91,12 +97,47 @@ def compile_tree(
         name: an OpenSpiel game string, parameters included: `"leduc_poker(players=3)"`.
         observation: the policy's input, one of `OBSERVATIONS`; None takes the first provided.
         max_histories: refuse a game with more histories (chance nodes and terminals included).
+        cache: folder of compiled trees, made where there is none; `""` for no cache, None for what
+            the environment variable `PSRO_TREE_CACHE` names, if it does. What was written by
+            another version of OpenSpiel or is damaged is not used, what is read from a file or
+            made in Python outside OpenSpiel is not kept.
 
     Raises:
         GameError: the game is unknown, too large, of imperfect recall, or provides no such tensor.
     """
     game = load_openspiel(name)
     observation, observe = _observation(name, game, observation)
+    folder = tree_cache.folder(cache) if _stays_the_same(game) else None
+    key = {
+        "game": name,
+        "observation": observation,
+        "open_spiel": importlib.metadata.version("open_spiel"),
+    }
+    tree = tree_cache.read(folder, key) if folder else None
+    if tree is not None and tree.num_histories <= max_histories:
+        return tree
+    started = time.perf_counter()
+    tree = _by_any_identity(name, game, observation, observe, max_histories)
+    if folder and time.perf_counter() - started >= tree_cache.LEAST_SECONDS:
+        tree_cache.write(folder, key, tree)
+    return tree
+
+
+def _stays_the_same(game: pyspiel.Game) -> bool:
+    """Whether its string and OpenSpiel's version say what game it is."""
+    made_here = type(game).__module__.split(".")[0] not in ("pyspiel", "open_spiel")
+    parameters = [each for each in game.get_parameters().values() if isinstance(each, str)]
+    return not made_here and not any(each and os.path.exists(each) for each in parameters)
+
+
+def _by_any_identity(
+    name: str,
+    game: pyspiel.Game,
+    observation: str,
+    observe: Callable[[Any, int], list[float]],
+    max_histories: int,
+) -> GameTree:
+    """The tree by the first identity that keeps perfect recall."""
     identities = _identities(game)
     if len(identities) > 1:
         identities.pop("history", None)
