@@ -144,14 +144,22 @@ class PlayerTree:
     def indistinct(self) -> int:
         """How many info states a policy that sees (observation, own previous action) at each own
         decision cannot tell from another one, whatever it remembers."""
-        class_of: dict[tuple[int, int, bytes], int] = {}
-        classes = np.empty(self.num_info_states, np.int64)
-        previous, before = self.previous_action, self.parent_info_state
-        for i in range(self.num_info_states):
-            parent_class = -1 if before[i] < 0 else int(classes[before[i]])
-            key = (parent_class, int(previous[i]), self.observation[i].tobytes())
-            classes[i] = class_of.setdefault(key, len(class_of))
-        return self.num_info_states - len(class_of)
+        classes = np.zeros(self.num_info_states, np.int64)
+        previous, before, distinct = self.previous_action, self.parent_info_state, 0
+        for first, last in zip(self.level_start[:-1], self.level_start[1:], strict=True):
+            above = np.where(before[first:last] < 0, -1, classes[before[first:last]])
+            seen = np.column_stack(
+                [
+                    np.stack([above, previous[first:last]], axis=1).view(np.uint8),
+                    np.ascontiguousarray(self.observation[first:last]).view(np.uint8),
+                ]
+            )
+            # As one opaque item a row, rows sort by their bytes. (An observation of -0.0 and one
+            # of 0.0 would differ, if there were any.)
+            rows = seen.view(np.dtype((np.void, seen.shape[1])))[:, 0]
+            kinds, classes[first:last] = np.unique(rows, return_inverse=True)
+            distinct += len(kinds)
+        return self.num_info_states - distinct
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
