@@ -1,10 +1,11 @@
 """How large a game is, from random probes of its tree, long before all of it has been seen.
 
 A probe goes down level by level and keeps, of all the nodes that it meets which look alike (the
-same player to move, as many actions), one at random to stand for them: Chen 1992, "Heuristic
-sampling: a method for predicting the performance of tree searching programs". Its estimate of the
-number of histories has no bias whatever looks alike, and little variance where alike is alike. (One
-that follows a single path, Knuth 1975, sees a fifth to a half of Liar's Dice, nearly always.)
+same player to move, as many actions, as many moves of chance before), one at random to stand for
+them: Chen 1992, "Heuristic sampling: a method for predicting the performance of tree searching
+programs". Its estimate of the number of histories has no bias whatever looks alike, and little
+variance where alike is alike. (One that follows a single path, Knuth 1975, sees a fifth to a half
+of Liar's Dice, nearly always.)
 """
 
 from __future__ import annotations
@@ -36,17 +37,18 @@ class Probes:
     def probe(self) -> None:
         """One more."""
         root = self._game.new_initial_state()
-        nodes, level = 1.0, {} if root.is_terminal() else {None: (1.0, root)}
+        nodes, level = 1.0, {} if root.is_terminal() else {(0,): (1.0, root)}
         while level and nodes <= _FAR * self._limit:
-            below: dict[Any, tuple[float, Any]] = {}
-            for weight, state in level.values():
+            below: dict[tuple[int, ...], tuple[float, Any]] = {}
+            for (chances, *_), (weight, state) in level.items():
                 actions = _actions(state)
+                chances += state.is_chance_node()
                 nodes += weight * len(actions)
                 self.steps += len(actions)
                 for action in actions:
                     child = state.child(action)
                     if not child.is_terminal():
-                        kind = (child.current_player(), len(child.legal_actions()))
+                        kind = (chances, child.current_player(), len(child.legal_actions()))
                         total = weight + below.get(kind, (0.0, None))[0]
                         chosen = self._generator.random() * total < weight
                         below[kind] = (total, child if chosen else below[kind][1])
