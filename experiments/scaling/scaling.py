@@ -21,11 +21,10 @@ over games of 10,000 histories and more; 1 is linear) and scaling.png beside thi
 from __future__ import annotations
 
 import argparse
-import json
+import multiprocessing
 import resource
-import subprocess
-import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -195,27 +194,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--most-histories", type=int, default=20_000_000)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
-    parser.add_argument("--one", help="measure this game and print its row as JSON")
     arguments = parser.parse_args()
-    if arguments.one:
-        print(json.dumps(measure(arguments.one)))
-        return
-    rows = []
-    for family, members in FAMILIES.items():
-        for size, name in members:
-            if size > arguments.most_histories:
-                continue
-            done = subprocess.run(
-                [sys.executable, __file__, "--one", name],
-                check=True,
-                capture_output=True,
-                text=True,
-            )
-            rows.append({"family": family, **json.loads(done.stdout)})
-            print(rows[-1], file=sys.stderr, flush=True)
-    table = pd.DataFrame(rows)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    table.to_csv(arguments.out / "scaling.csv", index=False)
+    rows = []
+    # A process a game, forked after importing and before JAX has started a thread.
+    warnings.filterwarnings("ignore", "os.fork", RuntimeWarning)
+    with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
+        for family, members in FAMILIES.items():
+            for size, name in members:
+                if size <= arguments.most_histories:
+                    rows.append({"family": family, **pool.apply(measure, (name,))})
+                    pd.DataFrame(rows).to_csv(arguments.out / "scaling.csv", index=False)
+    table = pd.DataFrame(rows)
     (arguments.out / "scaling.md").write_text(markdown(table))
     figure(table).savefig(arguments.out / "scaling.png")
     print(markdown(table))
