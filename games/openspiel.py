@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import importlib.metadata
 import math
 import os
-import random
 import re
 import sys
+import time
 from array import array
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pyspiel
 from open_spiel.python import policy
 
-from games.tree import GameTree, PlayerTree
+from games import cache as tree_cache
+from games.probes import Probes
+from games.tree import GameTree, PlayerTree, Texts
 
 OBSERVATIONS = ("information_state", "observation")
 """The tensors a policy can be given; the first that a game provides is the default."""
 
-MAX_HISTORIES = 5_000_000
+MAX_HISTORIES = 20_000_000
+"""By default; at most 250 bytes each while enumerating, 5 GB in all, and about a minute."""
 
-_PROBE_AFTER = 1_000  # histories seen before the size of the rest is estimated
-_NUM_PROBES = 64
+_PROBE_AFTER = 1_000  # histories seen before the size of the rest is first estimated
+_PROBING = 0.03  # nodes made by probes per history seen: a few hundredths of the time,
+_PROBING_DOUBTED = 0.3  # and where they say that the game is too large
+_PEAK_BYTES, _PEAK_BYTES_INFO_STATE = 100, 220  # while enumerating, per history and info state
+_OBSERVED_AT_ONCE = 1 << 20  # observation entries that are held as float32 before they are packed
 
 
 class GameError(ValueError):
@@ -74,9 +81,13 @@ def load_openspiel(name: str) -> pyspiel.Game:
 
 
 def compile_tree(
-    name: str, *, observation: str | None = None, max_histories: int = MAX_HISTORIES
+    name: str,
+    *,
+    observation: str | None = None,
+    max_histories: int = MAX_HISTORIES,
+    cache: str | os.PathLike | None = None,
 ) -> GameTree:
-    """Enumerates an OpenSpiel game into a `GameTree`.
+    """Enumerates an OpenSpiel game into a `GameTree`, or takes it from a cache on disk.
 
     Info states are told apart by OpenSpiel's information state string; where that breaks perfect
     recall, by its tensor; in a game that has neither, by the player's action-observation history.
@@ -86,12 +97,47 @@ def compile_tree(
         name: an OpenSpiel game string, parameters included: `"leduc_poker(players=3)"`.
         observation: the policy's input, one of `OBSERVATIONS`; None takes the first provided.
         max_histories: refuse a game with more histories (chance nodes and terminals included).
+        cache: folder of compiled trees, made where there is none; `""` for no cache, None for what
+            the environment variable `PSRO_TREE_CACHE` names, if it does. What was written by
+            another version of OpenSpiel or is damaged is not used, what is read from a file or
+            made in Python outside OpenSpiel is not kept.
 
     Raises:
         GameError: the game is unknown, too large, of imperfect recall, or provides no such tensor.
     """
     game = load_openspiel(name)
     observation, observe = _observation(name, game, observation)
+    folder = tree_cache.folder(cache) if _stays_the_same(game) else None
+    key = {
+        "game": name,
+        "observation": observation,
+        "open_spiel": importlib.metadata.version("open_spiel"),
+    }
+    tree = tree_cache.read(folder, key) if folder else None
+    if tree is not None and tree.num_histories <= max_histories:
+        return tree
+    started = time.perf_counter()
+    tree = _by_any_identity(name, game, observation, observe, max_histories)
+    if folder and time.perf_counter() - started >= tree_cache.LEAST_SECONDS:
+        tree_cache.write(folder, key, tree)
+    return tree
+
+
+def _stays_the_same(game: pyspiel.Game) -> bool:
+    """Whether its string and OpenSpiel's version say what game it is."""
+    made_here = type(game).__module__.split(".")[0] not in ("pyspiel", "open_spiel")
+    parameters = [each for each in game.get_parameters().values() if isinstance(each, str)]
+    return not made_here and not any(each and os.path.exists(each) for each in parameters)
+
+
+def _by_any_identity(
+    name: str,
+    game: pyspiel.Game,
+    observation: str,
+    observe: Callable[[Any, int], list[float]],
+    max_histories: int,
+) -> GameTree:
+    """The tree by the first identity that keeps perfect recall."""
     identities = _identities(game)
     if len(identities) > 1:
         identities.pop("history", None)
@@ -161,7 +207,7 @@ def _identities(game: pyspiel.Game) -> dict[str, Callable[[Any, int, int], objec
         identities["string"] = lambda state, player, parent: state.information_state_string(player)
     if kind.provides_information_state_tensor:
         identities["tensor"] = lambda state, player, parent: array(
-            "d", state.information_state_tensor(player)
+            "f", state.information_state_tensor(player)
         ).tobytes()
     if kind.provides_observation_string:
         identities["history"] = lambda state, player, parent: (
@@ -171,7 +217,7 @@ def _identities(game: pyspiel.Game) -> dict[str, Callable[[Any, int, int], objec
     elif kind.provides_observation_tensor:
         identities["history"] = lambda state, player, parent: (
             parent,
-            tuple(state.observation_tensor(player)),
+            array("f", state.observation_tensor(player)).tobytes(),
         )
     return identities
 
@@ -180,62 +226,99 @@ class _InfoStates:
     """One player's info states in the order in which they are met; a parent is met before."""
 
     def __init__(self):
-        self.index: dict[object, int] = {}
+        self.index: dict[Hashable, int] = {}
         self.names: list[str] = []
-        self.observation = array("f")
-        self.legal: list[list[int]] = []
         self.parent = array("i")
         self.depth = array("i")
         self.first_sequence = array("i")
         self.owner = array("i", [-1])  # the info state of each sequence
+        self.legal: list[list[int]] = []  # equal ones are one list
+        self._legal_sets: dict[tuple[int, ...], list[int]] = {}
+        self._observation = array("f")
+        self._observations: list[np.ndarray] = []  # what `_observation` held before
 
-    def add(self, key: object, name: str, observation: list[float], legal: list[int], parent: int):
-        number = len(self.names)
+    def add(
+        self, key: Hashable, name: str | None, observation: list[float], legal: list[int],
+        parent: int,
+    ) -> int:  # fmt: skip
+        """The number of a new info state; `name` is None where it is the key."""
+        number = len(self.parent)
         self.index[key] = number
-        self.names.append(name)
-        self.observation.extend(observation)
-        self.legal.append(legal)
+        if name is not None:
+            self.names.append(name)
+        self._observation.fromlist(observation)
+        if len(self._observation) >= _OBSERVED_AT_ONCE:
+            self._pack_observation()
+        self.legal.append(self._legal_sets.setdefault(tuple(legal), list(legal)))
         self.parent.append(parent)
         before = self.owner[parent]
         self.depth.append(0 if before < 0 else self.depth[before] + 1)
         self.first_sequence.append(len(self.owner))
-        self.owner.extend([number] * len(legal))
+        self.owner.fromlist([number] * len(legal))
         return number
+
+    def name(self, number: int) -> str:
+        return self.names[number] if self.names else list(self.index)[number]
+
+    def _pack_observation(self) -> None:
+        """As int8 where that loses nothing."""
+        seen = np.asarray(self._observation)
+        if not seen.size or (np.abs(seen).max() <= 127 and (seen == np.rint(seen)).all()):
+            seen = seen.astype(np.int8)
+        self._observations.append(seen)
+        self._observation = array("f")
 
     def finish(
         self, num_actions: int, size: int, identity: str
     ) -> tuple[PlayerTree, np.ndarray, np.ndarray]:
-        """The `PlayerTree`, and the new number of each info state and of each sequence."""
+        """The `PlayerTree`, and the new number of each info state and of each sequence; to be
+        called once, because the index is let go."""
+        keys = list(self.index)
+        self.index.clear()
         depth = np.asarray(self.depth)
-        order = np.argsort(depth, kind="stable")
+        order = np.argsort(depth, kind="stable").astype(np.int32)
         new_info_state = np.empty(len(order), np.int32)
         new_info_state[order] = np.arange(len(order), dtype=np.int32)
-        counts = np.array([len(self.legal[i]) for i in order], np.int32)
+        legal_sets = np.zeros((len(self._legal_sets), num_actions), bool)
+        kinds = {}
+        for kind, actions in enumerate(self._legal_sets.values()):
+            kinds[id(actions)] = kind
+            legal_sets[kind, actions] = True
+        kind = np.fromiter((kinds[id(each)] for each in self.legal), np.int32, len(order))[order]
+        legal = legal_sets[kind]
+        counts = legal_sets.sum(axis=1, dtype=np.int32)[kind]
         first = np.concatenate([[1], 1 + np.cumsum(counts)]).astype(np.int32)
         old_first = np.asarray(self.first_sequence)[order]
         new_sequence = np.zeros(len(self.owner), np.int32)
         offsets = np.arange(first[-1] - 1, dtype=np.int32) - np.repeat(first[:-1] - 1, counts)
         new_sequence[np.repeat(old_first, counts) + offsets] = np.arange(1, first[-1])
-        info_state = np.repeat(np.arange(len(order), dtype=np.int32), counts)
-        action = np.array([a for i in order for a in self.legal[i]], np.int32)
-        legal = np.zeros((len(order), num_actions), bool)
-        legal[info_state, action] = True
+        info_state, action = (each.astype(np.int32) for each in np.nonzero(legal))
         levels = int(depth.max()) + 1 if len(depth) else 0
-        names, keys = tuple(self.names[i] for i in order), list(self.index)
-        if identity == "history":
-            keys = [(int(new_sequence[parent]), seen) for parent, seen in keys]
-        tree = PlayerTree(
-            observation=np.asarray(self.observation).reshape(len(order), size)[order],
-            legal=legal,
-            parent=new_sequence[np.asarray(self.parent)[order]],
-            first_sequence=first,
-            info_state=np.concatenate([[-1], info_state]).astype(np.int32),
-            action=np.concatenate([[-1], action]).astype(np.int32),
-            level_start=np.searchsorted(depth[order], np.arange(levels + 1)).astype(np.int32),
-            names=names,
-            keys=names if identity == "string" else tuple(keys[i] for i in order),
+        parent = new_sequence[np.asarray(self.parent)[order]]
+        names = Texts.of(map((self.names or keys).__getitem__, order), str)
+        if identity == "string":
+            keys = names
+        elif identity == "tensor":
+            keys = Texts.of(map(keys.__getitem__, order), bytes)
+        else:
+            keys = tuple((int(parent[new]), keys[old][1]) for new, old in enumerate(order))
+        self._pack_observation()
+        observation = np.concatenate(self._observations).reshape(len(order), size)
+        return (
+            PlayerTree(
+                observation=observation[order],
+                legal=legal,
+                parent=parent,
+                first_sequence=first,
+                info_state=np.concatenate([[-1], info_state]).astype(np.int32),
+                action=np.concatenate([[-1], action]).astype(np.int32),
+                level_start=np.searchsorted(depth[order], np.arange(levels + 1)).astype(np.int32),
+                names=names,
+                keys=keys,
+            ),
+            new_info_state,
+            new_sequence,
         )
-        return tree, new_info_state, new_sequence
 
 
 def _enumerate(
@@ -244,7 +327,7 @@ def _enumerate(
     observation: str,
     observe: Callable[[Any, int], list[float]],
     identity: str,
-    identify: Callable[[Any, int, int], object],
+    identify: Callable[[Any, int, int], Hashable],
     max_histories: int,
 ) -> GameTree:
     """Depth first over all histories; see `compile_tree`."""
@@ -262,137 +345,146 @@ def _enumerate(
     players = [_InfoStates() for _ in range(num_players)]
     # Of every terminal and decision: the slot that it comes from and chance's reach.
     terminal_slot, terminal_reach, returns, sequence = _arrays("iddi")
-    decision_slot, decision_reach, decision_player, decision_info_state, first_slot = _arrays(
-        "idbii"
-    )
-    num_slots, num_histories = 1, 0
+    decision_slot, decision_reach, decision_player, decision_info_state = _arrays("idbi")
+    by_string = identity == "string"
+    num_slots, num_histories, max_length = 1, 0, 0
+    probes = Probes(game, max_histories)
+    started, check = time.perf_counter(), min(_PROBE_AFTER, max_histories + 1)
 
-    # What is left to see: a state and the action to take there (a child is made when its turn
-    # comes, because states of long games are large), then the child's slot, reach and sequences.
-    stack = [(None, 0, 0, 1.0, (0,) * num_players)]
-    pop, push = stack.pop, stack.append
-    while stack:
-        state, action, slot, reach, sequences = pop()
-        state = state.child(action) if state is not None else game.new_initial_state()
+    at = [0] * num_players  # every player's last sequence on the way to where we are
+    # That node: what is left to play there, the player to move, its sequence before and the first
+    # of its own, the first slot, chance's reach and the number of decisions; above it, `path`.
+    state, actions, player, parent, first, first_slot, here, length = None, [], -1, 0, 0, 0, 1.0, 0
+    path: list[tuple] = []
+    child, slot, reach = game.new_initial_state(), 0, 1.0
+    while True:
         num_histories += 1
-        if num_histories == _PROBE_AFTER:
-            _refuse_hopeless(name, game, num_histories, max_histories)
-        if num_histories > max_histories:
-            raise GameError(
-                f"{name!r} is too large to enumerate: {num_histories:,} histories were seen and "
-                f"the limit is {max_histories:,} (--max-histories)"
-            )
-        player = state.current_player()
-        if player == terminal:
+        if num_histories == check:
+            spent = time.perf_counter() - started
+            probes.probe()
+            share = _PROBING if probes.mean <= max_histories else _PROBING_DOUBTED
+            while probes.steps < share * num_histories and not probes.hopeless:
+                probes.probe()
+            started = time.perf_counter() - spent  # the probes' own time does not count
+            if num_histories > max_histories or probes.hopeless:
+                seen = sum(len(each.index) for each in players) / num_histories
+                num_bytes = _PEAK_BYTES + seen * (_PEAK_BYTES_INFO_STATE + math.prod(shape))
+                raise GameError(
+                    f"{name!r} is too large to enumerate: {num_histories:,} histories were seen, "
+                    f"{probes.sentence(spent / num_histories, num_bytes)}, and the limit is "
+                    f"{max_histories:,} (--max-histories)"
+                )
+            check = min(2 * check, max_histories + 1)
+        mover = child.current_player()
+        if mover == terminal:
             terminal_slot.append(slot)
             terminal_reach.append(reach)
-            returns.extend(state.returns())
-            sequence.extend(sequences)
-        elif player == chance:
-            for action, share in state.chance_outcomes():
-                if share > 0:
-                    push((state, action, slot, reach * share, sequences))
-        elif player >= 0:
-            mine = players[player]
-            key = identify(state, player, sequences[player])
-            legal = state.legal_actions()
-            number = mine.index.get(key)
-            if number is None:
-                label = key if identity == "string" else describe(state, player)
-                number = mine.add(key, label, observe(state, player), legal, sequences[player])
-            elif mine.parent[number] != sequences[player]:
-                raise _ImperfectRecall(mine.names[number], "has more than one parent sequence")
-            elif mine.legal[number] != legal:
-                raise _ImperfectRecall(mine.names[number], "has differing legal actions")
-            decision_slot.append(slot)
-            decision_reach.append(reach)
-            decision_player.append(player)
-            decision_info_state.append(number)
-            first_slot.append(num_slots)
-            child_sequences = list(sequences)
-            child_sequences[player] = mine.first_sequence[number]
-            for action in legal:
-                push((state, action, num_slots, reach, tuple(child_sequences)))
-                num_slots += 1
-                child_sequences[player] += 1
+            returns.fromlist(child.returns())
+            sequence.fromlist(at)
         else:
-            raise GameError(f"{name!r} has a node of kind {player}, which no tree can hold")
+            path.append((state, actions, player, parent, first, first_slot, here, length))
+            state, player, here = child, mover, reach
+            if player >= 0:
+                mine, parent, actions = players[player], at[player], state.legal_actions()
+                if by_string:
+                    key = state.information_state_string(player)
+                else:
+                    key = identify(state, player, parent)
+                number = mine.index.get(key)
+                if number is None:
+                    label = None if by_string else describe(state, player)
+                    number = mine.add(key, label, observe(state, player), actions, parent)
+                elif mine.parent[number] != parent:
+                    raise _ImperfectRecall(mine.name(number), "has more than one parent sequence")
+                elif mine.legal[number] != actions:
+                    raise _ImperfectRecall(mine.name(number), "has differing legal actions")
+                decision_slot.append(slot)
+                decision_reach.append(here)
+                decision_player.append(player)
+                decision_info_state.append(number)
+                first, first_slot = mine.first_sequence[number], num_slots
+                num_slots += len(actions)
+                length += 1
+                if length > max_length:
+                    max_length = length
+            elif player == chance:
+                actions = [outcome for outcome in state.chance_outcomes() if outcome[1] > 0]
+                first_slot = slot
+            else:
+                raise GameError(f"{name!r} has a node of kind {player}, which no tree can hold")
 
-    finished = [
-        mine.finish(game.num_distinct_actions(), math.prod(shape), identity) for mine in players
-    ]
+        while not actions:  # every child was seen: back to the node above
+            if player >= 0:
+                at[player] = parent
+            if not path:
+                break
+            state, actions, player, parent, first, first_slot, here, length = path.pop()
+        if not actions:
+            break
+        if player >= 0:
+            action = actions.pop()
+            rank = len(actions)
+            at[player] = first + rank
+            slot, reach = first_slot + rank, here
+        else:
+            action, share = actions.pop()
+            slot, reach = first_slot, here * share
+        if actions:
+            child = state.child(action)
+        else:
+            child = state  # nobody needs the state itself any more
+            child.apply_action(action)
+
     seats = np.asarray(decision_player).astype(np.int32)
     info_states = np.asarray(decision_info_state).copy()
     sequences = np.asarray(sequence).reshape(-1, num_players).copy()
-    for seat, (_, new_info_state, new_sequence) in enumerate(finished):
+    del decision_player, decision_info_state, sequence
+    finished = []
+    for seat in range(num_players):
+        tree, new_info_state, new_sequence = players.pop(0).finish(
+            game.num_distinct_actions(), math.prod(shape), identity
+        )
         info_states[seats == seat] = new_info_state[info_states[seats == seat]]
         sequences[:, seat] = new_sequence[sequences[:, seat]]
+        finished.append(tree)
+    num_children = np.zeros(len(seats), np.int32)
+    for seat, tree in enumerate(finished):
+        num_children[seats == seat] = np.diff(tree.first_sequence)[info_states[seats == seat]]
+    first_slot = (1 + np.cumsum(num_children) - num_children).astype(np.int32)
     # Decisions and terminals, decisions first, are the outcomes of the slots they come from.
     slots = np.concatenate([np.asarray(decision_slot), np.asarray(terminal_slot)])
     reach = np.concatenate([np.asarray(decision_reach), np.asarray(terminal_reach)])
-    num_children = np.diff(np.append(np.asarray(first_slot), num_slots))
-    owner = np.concatenate([[-1], np.repeat(np.arange(len(seats)), num_children)])  # of each slot
-    parent = owner[slots]
-    order = np.argsort(slots, kind="stable")
+    del decision_slot, terminal_slot, decision_reach
+    owner = np.repeat(np.arange(len(seats), dtype=np.int32), num_children)  # of slot s + 1
+    share = reach.copy()
+    later = np.flatnonzero(slots)  # slot 0 has no owner
+    share[later] /= reach[owner[slots[later] - 1]]
+    del reach, owner, later
+    order = np.argsort(slots, kind="stable").astype(np.int32)
+    first_outcome = np.zeros(num_slots + 1, np.int32)
+    np.cumsum(np.bincount(slots, minlength=num_slots), out=first_outcome[1:])
     return GameTree(
         name=name,
         observation_kind=observation,
         identity=identity,
         num_actions=game.num_distinct_actions(),
         num_histories=num_histories,
-        max_length=_longest(parent[: len(seats)]),
-        players=tuple(tree for tree, _, _ in finished),
+        max_length=max_length,
+        players=tuple(finished),
         chance=np.asarray(terminal_reach).copy(),
         returns=np.asarray(returns).reshape(-1, num_players).copy(),
         sequence=sequences,
         decision_player=seats,
         decision_info_state=info_states,
-        first_slot=np.asarray(first_slot).copy(),
-        first_outcome=np.searchsorted(slots[order], np.arange(num_slots + 1)).astype(np.int32),
-        outcome_node=order.astype(np.int32),
-        outcome_probability=(reach / np.where(parent < 0, 1.0, reach[parent]))[order],
+        first_slot=first_slot,
+        first_outcome=first_outcome,
+        outcome_node=order,
+        outcome_probability=share[order],
     )
 
 
 def _arrays(types: str) -> list[array]:
     return [array(each) for each in types]
-
-
-def _longest(parent: np.ndarray) -> int:
-    """The most decisions on one path, from each decision's parent decision (-1 for none)."""
-    length, deepest = 0, np.arange(len(parent))
-    while len(deepest):
-        length += 1
-        deepest = np.unique(parent[deepest])
-        deepest = deepest[deepest >= 0]
-    return length
-
-
-def _refuse_hopeless(name: str, game: pyspiel.Game, seen: int, max_histories: int) -> None:
-    """Refuses a game that random probes put far beyond the limit (Knuth 1975, "Estimating the
-    efficiency of backtrack programs"): a uniform walk that meets branching b_1, b_2, ... estimates
-    1 + b_1 + b_1 b_2 + ... nodes without bias. By Markov's inequality a probe exceeds ten times the
-    true number with probability at most 1/10, so when half of them exceed ten times the limit, the
-    number exceeds the limit. A probe stops where it is far enough beyond.
-    """
-    generator = random.Random(0)
-    enough = math.log(max_histories) + math.log(1000)
-    probes = []
-    for _ in range(_NUM_PROBES):
-        state, log_nodes = game.new_initial_state(), 0.0
-        while log_nodes < enough and not state.is_terminal():
-            actions = state.legal_actions()
-            log_nodes += math.log(len(actions))
-            state.apply_action(generator.choice(actions))
-        probes.append(log_nodes)
-    median = sorted(probes)[_NUM_PROBES // 2]
-    if median > math.log(max_histories) + math.log(10):
-        more = "more than " if median >= enough else "about "
-        raise GameError(
-            f"{name!r} is too large to enumerate: {seen:,} histories were seen, random probes "
-            f"estimate {more}{math.exp(min(median, enough)):.0e} in all, and the limit is "
-            f"{max_histories:,} (--max-histories)"
-        )
 
 
 class TreePolicy(policy.Policy):

@@ -9,9 +9,76 @@ info states form a tree, and everything exact is a few vector operations over it
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TypeVar
 
 import numpy as np
+
+Text = TypeVar("Text", str, bytes)
+
+
+class Texts(Sequence[Text]):
+    """Many strings, or byte strings, end to end: what a tuple holds, without its 60 bytes for
+    each. Equal to another one of the same content.
+
+    Attributes:
+        content: the strings in UTF-8, or the bytes, uint8.
+        start: item i is `content[start[i]:start[i + 1]]`, int64 `[N + 1]`.
+        kind: `str` or `bytes`.
+    """
+
+    _AT_ONCE = 1 << 16  # items that exist as Python objects at a time, when all are gone through
+
+    def __init__(self, content: np.ndarray, start: np.ndarray, kind: type[Text]):
+        self.content, self.start, self.kind = content, start, kind
+
+    @classmethod
+    def of(cls, items: Iterable[Text], kind: type[Text]) -> Texts[Text]:
+        """Holds `items`, all of one kind."""
+        items, content, sizes = iter(items), bytearray(), [np.zeros(1, np.int64)]
+        while some := list(islice(items, cls._AT_ONCE)):
+            if kind is str:
+                some = [each.encode("utf-8", "surrogatepass") for each in some]
+            sizes.append(np.fromiter(map(len, some), np.int64, len(some)))
+            content += b"".join(some)
+        return cls(np.frombuffer(content, np.uint8), np.concatenate(sizes).cumsum(), kind)
+
+    @property
+    def nbytes(self) -> int:
+        return self.content.nbytes + self.start.nbytes
+
+    def __len__(self) -> int:
+        return len(self.start) - 1
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return tuple(self[i] for i in range(*index.indices(len(self))))
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"item {index} of {len(self)}")
+        index %= len(self)
+        return self._item(self.content[self.start[index] : self.start[index + 1]].tobytes())
+
+    def __iter__(self) -> Iterator[Text]:
+        for first in range(0, len(self), self._AT_ONCE):
+            start = self.start[first : first + self._AT_ONCE + 1]
+            some = self.content[start[0] : start[-1]].tobytes()
+            start = (start - start[0]).tolist()
+            for i in range(len(start) - 1):
+                yield self._item(some[start[i] : start[i + 1]])
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Texts)
+            and self.kind is other.kind
+            and np.array_equal(self.start, other.start)
+            and np.array_equal(self.content, other.content)
+        )
+
+    __hash__ = None
+
+    def _item(self, raw: bytes) -> Text:
+        return raw.decode("utf-8", "surrogatepass") if self.kind is str else raw
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -23,7 +90,8 @@ class PlayerTree:
     order of its legal actions: whole levels are slices.
 
     Attributes:
-        observation: the network's input at each info state, float32 `[I, O]`.
+        observation: the network's input at each info state, `[I, O]`; int8 where all of it is
+            small whole numbers, else float32.
         legal: legal actions, bool `[I, A]`.
         parent: the sequence that leads to each info state, int32 `[I]`; 0 at level 0.
         first_sequence: info state i has sequences `first_sequence[i]:first_sequence[i + 1]`,
@@ -42,8 +110,8 @@ class PlayerTree:
     info_state: np.ndarray
     action: np.ndarray
     level_start: np.ndarray
-    names: tuple[str, ...]
-    keys: tuple[Hashable, ...]
+    names: Sequence[str]
+    keys: Sequence[Hashable]
 
     @property
     def num_info_states(self) -> int:
@@ -76,14 +144,22 @@ class PlayerTree:
     def indistinct(self) -> int:
         """How many info states a policy that sees (observation, own previous action) at each own
         decision cannot tell from another one, whatever it remembers."""
-        class_of: dict[tuple[int, int, bytes], int] = {}
-        classes = np.empty(self.num_info_states, np.int64)
-        previous, before = self.previous_action, self.parent_info_state
-        for i in range(self.num_info_states):
-            parent_class = -1 if before[i] < 0 else int(classes[before[i]])
-            key = (parent_class, int(previous[i]), self.observation[i].tobytes())
-            classes[i] = class_of.setdefault(key, len(class_of))
-        return self.num_info_states - len(class_of)
+        classes = np.zeros(self.num_info_states, np.int64)
+        previous, before, distinct = self.previous_action, self.parent_info_state, 0
+        for first, last in zip(self.level_start[:-1], self.level_start[1:], strict=True):
+            above = np.where(before[first:last] < 0, -1, classes[before[first:last]])
+            seen = np.column_stack(
+                [
+                    np.stack([above, previous[first:last]], axis=1).view(np.uint8),
+                    np.ascontiguousarray(self.observation[first:last]).view(np.uint8),
+                ]
+            )
+            # As one opaque item a row, rows sort by their bytes. (An observation of -0.0 and one
+            # of 0.0 would differ, if there were any.)
+            rows = seen.view(np.dtype((np.void, seen.shape[1])))[:, 0]
+            kinds, classes[first:last] = np.unique(rows, return_inverse=True)
+            distinct += len(kinds)
+        return self.num_info_states - distinct
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -43,7 +43,7 @@ class TreeGame:
         )
         observation = np.concatenate(
             [player.observation for player in tree.players]
-            + [np.zeros((1, tree.observation_size), np.float32)]
+            + [np.zeros((1, tree.observation_size), np.int8)]
         )
         start, count = tree.first_outcome[:-1], np.diff(tree.first_outcome)
         threshold, alias = _alias_table(tree.outcome_probability, start, count)
@@ -72,7 +72,7 @@ class TreeGame:
         return self._state(jnp.where(follows, node, state.node))
 
     def observation(self, state: TreeState) -> jax.Array:
-        return jnp.asarray(self._observation)[state.info_state]
+        return jnp.asarray(self._observation)[state.info_state].astype(jnp.float32)
 
     def _outcome(self, start: jax.Array | int, count: jax.Array | int, key: jax.Array):
         """A node drawn from a slot's outcomes, int32 `[]`."""
@@ -124,14 +124,23 @@ def _alias_table(
     scaled = probability * np.repeat(count, count)
     threshold, alias = np.ones(len(probability), np.float32), np.arange(len(probability))
     slot_of = np.repeat(np.arange(len(count)), count)
-    for slot in np.unique(slot_of[np.abs(scaled - 1) > 1e-12]):  # the rest are uniform
-        column = range(start[slot], start[slot] + count[slot])
-        small = [i for i in column if scaled[i] < 1]
-        large = [i for i in column if scaled[i] >= 1]
-        while small and large:
-            low, high = small.pop(), large[-1]
+    uneven = np.unique(slot_of[np.abs(scaled - 1) > 1e-12])  # the rest are uniform
+    for size in np.unique(count[uneven]):  # slots of one size in step with each other
+        slots = uneven[count[uneven] == size]
+        columns = start[slots][:, None] + np.arange(size)  # [slots, size]
+        is_small = scaled[columns] < 1
+        # Each slot's stacks of outcomes below and above the average, and their heights.
+        small = np.take_along_axis(columns, np.argsort(~is_small, axis=1, kind="stable"), axis=1)
+        large = np.take_along_axis(columns, np.argsort(is_small, axis=1, kind="stable"), axis=1)
+        num_small = is_small.sum(axis=1)
+        num_large = size - num_small
+        while len(both := np.flatnonzero((num_small > 0) & (num_large > 0))):
+            num_small[both] -= 1
+            low, high = small[both, num_small[both]], large[both, num_large[both] - 1]
             threshold[low], alias[low] = scaled[low], high
             scaled[high] -= 1 - scaled[low]
-            if scaled[high] < 1:
-                small.append(large.pop())
+            fell, high = both[scaled[high] < 1], high[scaled[high] < 1]
+            small[fell, num_small[fell]] = high
+            num_small[fell] += 1
+            num_large[fell] -= 1
     return threshold, alias

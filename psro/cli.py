@@ -19,6 +19,7 @@ import rich.progress
 import tyro
 
 import games as games_package
+from games import cache
 from psro import evaluation, experiment, plots, report
 from psro.experiment import Experiment, ExperimentError, RunConfig
 from psro.loop import Record, TrainingDiverged
@@ -181,7 +182,7 @@ def games(
 def main(arguments: list[str] | None = None) -> None:
     """The command `psro`."""
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-    _use_compilation_cache()
+    _use_caches()
     _use_all_cores()
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
@@ -399,10 +400,12 @@ def _close_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _use_compilation_cache() -> None:
-    """Compiled code is kept between runs, in the user's cache folder."""
+def _use_caches() -> None:
+    """Compiled code and compiled trees are kept between runs, in the user's cache folder. (As a
+    library nothing is kept, unless `PSRO_TREE_CACHE` or an argument says where.)"""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    os.environ.setdefault(cache.FOLDER_VARIABLE, str(Path(base) / "psro" / "trees"))
     if jax.config.jax_compilation_cache_dir is None:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         jax.config.update("jax_compilation_cache_dir", str(Path(base) / "psro" / "jax"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 

@@ -13,8 +13,12 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import sparse
 
 from games.tree import GameTree, PlayerTree
+
+_PRODUCT_SIZE = 1 << 22
+"""Numbers, of 8 bytes, in an intermediate product of `payoffs`; a few tens of MB."""
 
 
 def uniform_behaviour(player: PlayerTree) -> np.ndarray:
@@ -58,23 +62,35 @@ def returns(tree: GameTree, plans: Sequence[np.ndarray]) -> np.ndarray:
 def payoffs(tree: GameTree, plans: Sequence[np.ndarray]) -> np.ndarray:
     """Expected returns of every profile, `[P, K_0, ..., K_{P-1}]`, of plans `[K_q, S_q]`.
 
-    Profiles of all players but one are visited in turn; the one with the most plans is contracted
-    at once: its opponents' reach is added up by its sequences, then multiplied by its plans.
+    The two players with the most plans are contracted at once, profiles of all others visited in
+    turn. So a table of two players takes `T min(K_0, K_1) + S K_0 K_1` products: the terminals are
+    gone through once for each plan of the player with fewer, a new one against 200 others too.
     """
     counts = [len(each) for each in plans]
     table = np.empty((tree.num_players, *counts))
     if 0 in counts:
         return table
-    last = int(np.argmax(counts))
-    others = [q for q in range(tree.num_players) if q != last]
+    *others, few, many = sorted(range(tree.num_players), key=counts.__getitem__)
+    others.sort()
+    blocks = np.moveaxis(table, (1 + few, 1 + many), (-2, -1))
+    opposed = tree.num_players == 2 and np.array_equal(tree.returns[:, 0], -tree.returns[:, 1])
     for profile in np.ndindex(*(counts[q] for q in others)):
         reach = tree.chance.copy()
         for q, k in zip(others, profile, strict=True):
             reach *= plans[q][k][tree.sequence[:, q]]
-        index = list(profile)
-        index.insert(last, slice(None))
         for p in range(tree.num_players):
-            table[(p, *index)] = plans[last] @ _by_sequence(tree, last, reach * tree.returns[:, p])
+            if p and opposed:
+                blocks[p] = -blocks[0]
+                continue
+            weight = sparse.csr_array(
+                (reach * tree.returns[:, p], (tree.sequence[:, many], tree.sequence[:, few])),
+                shape=(plans[many].shape[1], plans[few].shape[1]),
+            )
+            at_once = max(1, _PRODUCT_SIZE // plans[many].shape[1])
+            for first in range(0, counts[few], at_once):
+                some = slice(first, first + at_once)
+                returns = weight @ np.ascontiguousarray(plans[few][some].T)  # [S_many, some]
+                blocks[(p, *profile, some)] = (plans[many] @ returns).T
     return table
 
 

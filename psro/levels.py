@@ -23,7 +23,7 @@ class Level:
     """One level; leaves `[P, W, ...]`, or `[W, ...]` of one player.
 
     Attributes:
-        observation: the network's input, float32 `[W, O]`.
+        observation: the network's input, `[W, O]`; int8 where the tree's is.
         legal: bool `[W, A]`.
         last_action: the player's own action before, int32 `[W]`; -1 at level 0.
         parent: row of the own info state before, in the level above, int32 `[W]`; 0 at level 0.

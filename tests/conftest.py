@@ -9,3 +9,4 @@ os.environ.setdefault(
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
 os.environ.setdefault("MPLBACKEND", "agg")
+os.environ["PSRO_TREE_CACHE"] = ""  # tests keep nothing in the user's folder

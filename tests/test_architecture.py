@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 ORDER = [
     ["games.tree"],
-    ["games.game"],
+    ["games.game", "games.probes", "games.cache"],
     ["games.openspiel", "games.tree_game"],
     ["games"],
     ["psro.exact", "psro.levels", "psro.networks"],

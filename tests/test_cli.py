@@ -618,3 +618,15 @@ def test_a_bad_file_of_settings(capsys, tmp_path, content):
     if content is not None:
         path.write_text(content)
     assert str(path) in assert_refused(psro_main(capsys, "run", "--config", path))
+
+
+def test_commands_keep_trees_in_the_user_s_cache_folder_unless_told_otherwise(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PSRO_TREE_CACHE", "")  # off
+    cli._use_caches()
+    assert os.environ["PSRO_TREE_CACHE"] == ""
+    monkeypatch.delenv("PSRO_TREE_CACHE")
+    cli._use_caches()
+    assert os.environ["PSRO_TREE_CACHE"] == str(tmp_path / "psro" / "trees")

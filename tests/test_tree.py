@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import defaultdict
 from functools import cache
 from pathlib import Path
@@ -362,12 +363,16 @@ def test_a_game_over_the_limit_is_refused_with_both_numbers():
 
 
 @pytest.mark.timeout(60)
-def test_a_hopeless_game_is_refused_by_probes(monkeypatch):
-    """Long before the limit: five million histories of chess would take minutes."""
-    monkeypatch.setattr(openspiel, "_PROBE_AFTER", 2_000)  # 50,000 of chess take 2 s
-    message = refusal("chess", observation="observation")
-    assert "2,000 histories were seen" in message
+@pytest.mark.parametrize(
+    "name, observation", [("chess", "observation"), ("liars_dice(numdice=1,dice_sides=9)", None)]
+)
+def test_a_hopeless_game_is_refused_by_probes(name, observation):
+    """Long before the limit: twenty million histories of chess would take an hour."""
+    message = refusal(name, observation=observation)
+    seen = int(re.search("([0-9,]+) histories were seen", message)[1].replace(",", ""))
+    assert seen <= 1_000_000
     assert f"{games.MAX_HISTORIES:,}" in message
+    assert "random probes estimate" in message and "GiB" in message
 
 
 FORGETFUL = """EFG 2 R "Ann forgets what she did" { "Ann" "Bob" }

@@ -1,0 +1,212 @@
+"""Compiled trees on disk, so that a large game is enumerated once.
+
+A file is one tree: a safetensors file whose metadata names what it holds and its SHA-256. It is
+written beside its place and renamed into it, so that a half-written one is never read; whatever is
+wrong with a file or a folder, the game is enumerated again and nobody is told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from games.tree import GameTree, PlayerTree, Texts
+
+FOLDER_VARIABLE = "PSRO_TREE_CACHE"
+"""Environment variable that names the folder where none is given; unset or empty: no cache."""
+
+LEAST_SECONDS = 0.5
+"""A game that is enumerated in less is not kept."""
+
+MOST_BYTES = 4 << 30
+"""Of all files in a folder; the least recently used ones go when there are more."""
+
+_FORMAT_VERSION = 1
+_TEXTS = ("names", "keys")
+_PLAYER_ARRAYS = (
+    "observation", "legal", "parent", "first_sequence", "info_state", "action", "level_start",
+)  # fmt: skip
+_ARRAYS = (
+    "chance", "returns", "sequence", "decision_player", "decision_info_state", "first_slot",
+    "first_outcome", "outcome_node", "outcome_probability",
+)  # fmt: skip
+_NUMBERS = (
+    "name", "observation_kind", "identity", "num_actions", "num_histories", "max_length",
+)  # fmt: skip
+
+
+def folder(given: str | os.PathLike | None) -> Path | None:
+    """Where trees are kept: `given`, or what the environment says; None for nowhere."""
+    where = os.environ.get(FOLDER_VARIABLE) if given is None else os.fspath(given)
+    return Path(where) if where else None
+
+
+def path(where: Path, key: Mapping[str, str]) -> Path:
+    """The file of what `key` describes: game string, OpenSpiel's version, observation."""
+    return where / f"{_digest(json.dumps(_full(key), sort_keys=True))[:32]}.safetensors"
+
+
+def read(where: Path, key: Mapping[str, str]) -> GameTree | None:
+    """The tree, or None when it is not there or not whole."""
+    file = path(where, key)
+    try:
+        with safetensors.safe_open(file, framework="numpy") as opened:
+            about = json.loads(opened.metadata()["tree"])
+            arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        if about["key"] != _full(key) or about["sha256"] != _checksum(about, arrays):
+            return None
+        tree = _tree(about, arrays)
+        if not _is_sound(tree):
+            return None
+        os.utime(file)  # used just now
+        return tree
+    except (OSError, ValueError, KeyError, TypeError, IndexError, safetensors.SafetensorError):
+        return None
+
+
+def write(where: Path, key: Mapping[str, str], tree: GameTree) -> None:
+    """Keeps the tree, if the disk will have it."""
+    arrays, about = _arrays(tree), {name: getattr(tree, name) for name in _NUMBERS}
+    about["players"] = tree.num_players
+    about["key"] = _full(key)
+    about["sha256"] = _checksum(about, arrays)
+    size = sum(each.nbytes for each in arrays.values())
+    if size > MOST_BYTES:
+        return
+    with contextlib.suppress(OSError, safetensors.SafetensorError):
+        where.mkdir(parents=True, exist_ok=True)
+        _make_room(where, size)
+        handle, temporary = tempfile.mkstemp(dir=where, suffix=".part")
+        os.close(handle)
+        try:
+            safetensors.numpy.save_file(arrays, temporary, {"tree": json.dumps(about)})
+            with open(temporary, "rb+") as written:
+                os.fsync(written.fileno())
+            os.replace(temporary, path(where, key))
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def _full(key: Mapping[str, str]) -> dict[str, str | int]:
+    return {**key, "format": _FORMAT_VERSION}
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _checksum(about: Mapping, arrays: Mapping[str, np.ndarray]) -> str:
+    """Of everything but itself."""
+    described = {name: value for name, value in about.items() if name != "sha256"}
+    digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
+        digest.update(np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8))
+    return digest.hexdigest()
+
+
+def _make_room(where: Path, size: int) -> None:
+    files = [(file.stat(), file) for file in where.glob("*.safetensors")]
+    total = size + sum(about.st_size for about, _ in files)
+    for about, file in sorted(files, key=lambda each: each[0].st_mtime):
+        if total <= MOST_BYTES:
+            return
+        file.unlink(missing_ok=True)
+        total -= about.st_size
+
+
+def _arrays(tree: GameTree) -> dict[str, np.ndarray]:
+    arrays = {name: getattr(tree, name) for name in _ARRAYS}
+    for seat, player in enumerate(tree.players):
+        for name in _PLAYER_ARRAYS:
+            arrays[f"{seat}/{name}"] = getattr(player, name)
+        texts = {"names": player.names}
+        if tree.identity == "tensor":
+            texts["keys"] = player.keys
+        elif tree.identity == "history":
+            seen = [what for _, what in player.keys]  # the parent before it is known
+            texts["keys"] = Texts.of(seen, type(seen[0]) if seen else str)
+        for name, each in texts.items():
+            arrays[f"{seat}/{name}/{each.kind.__name__}"] = each.content
+            arrays[f"{seat}/{name}/start"] = each.start
+    return arrays
+
+
+def _tree(about: Mapping, arrays: Mapping[str, np.ndarray]) -> GameTree:
+    players = []
+    for seat in range(about["players"]):
+        texts = {
+            name: Texts(
+                arrays[f"{seat}/{name}/{kind.__name__}"], arrays[f"{seat}/{name}/start"], kind
+            )
+            for name in _TEXTS
+            for kind in (str, bytes)
+            if f"{seat}/{name}/{kind.__name__}" in arrays
+        }
+        mine = {name: arrays[f"{seat}/{name}"] for name in _PLAYER_ARRAYS}
+        keys = texts.get("keys", texts["names"])
+        if about["identity"] == "history":
+            keys = tuple(zip(mine["parent"].tolist(), keys, strict=True))
+        players.append(PlayerTree(**mine, names=texts["names"], keys=keys))
+    return GameTree(
+        **{name: about[name] for name in _NUMBERS},
+        **{name: arrays[name] for name in _ARRAYS},
+        players=tuple(players),
+    )
+
+
+def _is_sound(tree: GameTree) -> bool:
+    """Whether shapes fit together and indices stay within what they point into."""
+    num_slots, seats = len(tree.first_outcome) - 1, tree.num_players
+    nodes = tree.num_decisions + tree.num_terminals
+    sound = [
+        tree.returns.shape == tree.sequence.shape == (tree.num_terminals, seats),
+        len(tree.decision_info_state) == len(tree.first_slot) == tree.num_decisions,
+        len(tree.outcome_node) == len(tree.outcome_probability) == nodes,
+        _within(tree.decision_player, seats),
+        _within(tree.first_slot, num_slots),
+        _within(tree.outcome_node, nodes),
+        _starts(tree.first_outcome, 0, nodes),
+    ]
+    for seat, mine in enumerate(tree.players):
+        count, sequences = mine.num_info_states, mine.num_sequences
+        decided = tree.decision_info_state[tree.decision_player == seat]
+        sound += [
+            _within(tree.sequence[:, seat], sequences),
+            _within(decided, count),
+            mine.legal.shape == (count, tree.num_actions),
+            mine.observation.shape == (count, tree.observation_size),
+            len(mine.names) == len(mine.keys) == count,
+            _within(mine.parent, sequences),
+            len(mine.first_sequence) == count + 1,
+            _starts(mine.first_sequence, 1, sequences),
+            len(mine.info_state) == sequences,
+            _within(mine.info_state + 1, count + 1),
+            _within(mine.action + 1, tree.num_actions + 1),
+            _starts(mine.level_start, 0, count),
+            _starts(mine.names.start, 0, len(mine.names.content)),
+        ]
+    return all(sound)
+
+
+def _within(index: np.ndarray, stop: int) -> bool:
+    return not index.size or bool(index.min() >= 0 and index.max() < stop)
+
+
+def _starts(start: np.ndarray, first: int, last: int) -> bool:
+    """Whether these are the starts of pieces that lie end to end."""
+    return (
+        len(start) > 0
+        and int(start[0]) == first
+        and int(start[-1]) == last
+        and bool((np.diff(start) >= 0).all())
+    )
