@@ -17,7 +17,9 @@ import numpy as np
 import pyspiel
 from open_spiel.python import policy
 
-from games.tree import GameTree, PlayerTree
+from games import files
+from games.normal_form import NormalForm
+from games.tree import GameError, GameTree, PlayerTree
 
 OBSERVATIONS = ("information_state", "observation")
 """The tensors a policy can be given; the first that a game provides is the default."""
@@ -26,10 +28,6 @@ MAX_HISTORIES = 5_000_000
 
 _PROBE_AFTER = 1_000  # histories seen before the size of the rest is estimated
 _NUM_PROBES = 64
-
-
-class GameError(ValueError):
-    """A game that cannot be loaded; one sentence says why."""
 
 
 class _ImperfectRecall(Exception):
@@ -42,11 +40,14 @@ class _ImperfectRecall(Exception):
 
 
 def load_openspiel(name: str) -> pyspiel.Game:
-    """OpenSpiel's game for `name`; simultaneous moves become turns that hide what was chosen.
+    """OpenSpiel's game for `name`, or for what the file `name` holds; simultaneous moves become
+    turns that hide what was chosen.
 
     Raises `GameError` when OpenSpiel has no such game, refuses its parameters, or when it is not
     a finite game of several players in a form that can be enumerated.
     """
+    if files.is_file(name):
+        return _from_file(name)
     short_name = re.split(r"[(\s]", name, maxsplit=1)[0]
     known = pyspiel.registered_names()
     if short_name not in known:
@@ -71,6 +72,46 @@ def load_openspiel(name: str) -> pyspiel.Game:
     if kind.dynamics == pyspiel.GameType.Dynamics.SIMULTANEOUS:
         game = pyspiel.convert_to_turn_based(game)
     return game
+
+
+def _from_file(name: str) -> pyspiel.Game:
+    if files.is_extensive(name):
+        text = files.read_efg(name)
+        try:
+            with _silent_stderr():
+                return pyspiel.load_efg_game(text)
+        except Exception as error:
+            raise GameError(f"OpenSpiel cannot load {name!r}: {_sentence(error)}") from None
+    game = NormalForm(files.read_payoffs(name), name=name, max_histories=MAX_HISTORIES)
+    game.check_size()
+    payoffs = [game.payoffs_of(player) for player in range(game.num_players)]
+    return pyspiel.convert_to_turn_based(pyspiel.create_tensor_game(payoffs))
+
+
+def load(
+    name: str, *, observation: str | None = None, max_histories: int = MAX_HISTORIES
+) -> GameTree:
+    """A game by its name: an OpenSpiel game string, or a file (`games.files` tells which).
+
+    A file of payoffs becomes a `NormalForm`, whose terminals stay implicit, and which is therefore
+    not refused for its size here; everything else is enumerated, see `compile_tree`.
+
+    Args:
+        name: `"leduc_poker(players=3)"`, `"poker.efg"`, `"matrix.csv"`.
+        observation: the policy's input, one of `OBSERVATIONS`; None takes the first provided.
+        max_histories: refuse to enumerate a game with more histories.
+
+    Raises:
+        GameError: the game is unknown, too large, of imperfect recall, or provides no such tensor,
+            or the file is not what its ending says.
+    """
+    if files.is_file(name) and not files.is_extensive(name):
+        if observation not in (None, *OBSERVATIONS):
+            raise GameError(
+                f"unknown observation {observation!r}; known: {', '.join(OBSERVATIONS)}"
+            )
+        return NormalForm(files.read_payoffs(name), name=name, max_histories=max_histories)
+    return compile_tree(name, observation=observation, max_histories=max_histories)
 
 
 def compile_tree(

@@ -14,6 +14,10 @@ from collections.abc import Hashable
 import numpy as np
 
 
+class GameError(ValueError):
+    """A game that cannot be loaded; one sentence says why."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class PlayerTree:
     """One player's info states, sorted by own-decision depth, and its sequences.

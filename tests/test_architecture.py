@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 ORDER = [
     ["games.tree"],
+    ["games.gambit", "games.normal_form"],
+    ["games.files"],
     ["games.game"],
     ["games.openspiel", "games.tree_game"],
     ["games"],
