@@ -69,9 +69,10 @@ class NormalForm(GameTree):
 
     @functools.cached_property
     def max_return(self) -> float:
+        # The other side of a zero-sum matrix has the same absolute returns.
+        players = range(1 if len(self.payoffs) == 1 else self.num_players)
         return max(
-            max(float(each.max()), -float(each.min()))
-            for each in map(self.payoffs_of, range(self.num_players))
+            max(float(each.max()), -float(each.min())) for each in map(self.payoffs_of, players)
         )
 
     @functools.cached_property
