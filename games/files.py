@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import zipfile
 from collections.abc import Iterator
@@ -85,15 +86,14 @@ def _nfg(name: str) -> np.ndarray:
 
 def _csv(name: str) -> np.ndarray:
     with open(name, encoding="utf-8-sig", errors="replace") as file:
-        first = next((line for line in file if line.strip()), None)
+        lines = (line for line in file if line.strip())
+        first = next(lines, None)
         if first is None:
             raise GameError("it is empty")
-        columns = first.count(",") + 1
-        file.seek(0)
+        most = MAX_PAYOFFS // (first.count(",") + 1) + 1
+        rows = itertools.islice(itertools.chain([first], lines), most)
         try:
-            matrix = np.loadtxt(
-                file, delimiter=",", ndmin=2, max_rows=MAX_PAYOFFS // columns + 1, comments=None
-            )
+            matrix = np.loadtxt(rows, delimiter=",", ndmin=2, comments=None)
         except ValueError as error:
             raise GameError(_sentence(error)) from None
     _check_size(matrix.shape)

@@ -89,11 +89,11 @@ def openspiel_efg(text: str) -> str:
     nodes: list[tuple[str, int, int, str]] = []  # kind, player, information set, what follows
     stack = [_Node(payoffs=outcomes[0], missing=1)]
     while not tokens.done:
+        kind = tokens.next()
         while stack and not stack[-1].missing:
             stack.pop()
         if not stack:
             raise GameError(f"{tokens.where}: a node after the game's last one")
-        kind = tokens.next()
         if kind not in ("c", "p", "t"):
             raise GameError(f"{tokens.where}: {kind!r} where a node (c, p or t) should begin")
         tokens.string()

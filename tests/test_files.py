@@ -222,7 +222,7 @@ def test_what_openspiel_reads_itself_stays_the_same_game(text):
 def test_kuhn_poker_from_a_file_is_kuhn_poker(tmp_path):
     tree = games.load(str(write(tmp_path / "kuhn.efg", pyspiel.get_kuhn_poker_efg_data())))
     plain = games.load("kuhn_poker")
-    assert tree.num_histories == plain.num_histories + 3  # it deals card by card
+    assert tree.num_histories == plain.num_histories
     assert [p.num_info_states for p in tree.players] == [6, 6]
     uniform, plain_uniform = (
         exact.exploitability(
@@ -239,11 +239,11 @@ def test_payoffs_at_decisions_and_outcomes_used_again():
 
     Sun (2/3): Ann enters and pays the umbrella (-1, 1/2, 0), Bob fights, Cy makes war
     (-2, -2.5, 10). Rain (1/3): she stays out, 0.
-    Sun: Ann stays out, the umbrella again as an ending. Rain: she enters; Bob's set costs war, and
-    his last action leads to Cy, whose last ends in nothing.
+    Sun: Ann stays out, the umbrella a second time at the end. Rain: she enters, which is war, and
+    after Bob's last action and Cy's there is nothing more.
     """
     tree = games.load(str(HERE / "entry.efg"))
-    assert tree.num_actions == 3 and tree.num_terminals == 10
+    assert tree.num_actions == 3 and tree.num_terminals == 12
     assert [p.num_info_states for p in tree.players] == [2, 1, 1]
     firsts, lasts = [], []
     for player in tree.players:
@@ -257,7 +257,7 @@ def test_payoffs_at_decisions_and_outcomes_used_again():
     )
     umbrella, war = np.array([-1, 0.5, 0]), np.array([-2, -2.5, 10])
     np.testing.assert_allclose(
-        exact.returns(tree, lasts), 2 / 3 * umbrella + 1 / 3 * war, atol=1e-12
+        exact.returns(tree, lasts), 2 / 3 * 2 * umbrella + 1 / 3 * war, atol=1e-12
     )
 
 

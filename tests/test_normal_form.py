@@ -6,6 +6,7 @@ import dataclasses
 import tracemalloc
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from test_exact import random_plans, random_profile, to_plans
@@ -98,15 +99,16 @@ def test_a_meta_game_of_pure_strategies_is_the_game():
 def test_it_can_be_played(shape):
     game = random_game(shape)
     playing = TreeGame(game)
+    step, key = jax.jit(playing.step), jax.random.key(0)
     for profile in np.ndindex(shape[1:]):
-        state = playing.init(jax.random.key(0))
+        state = playing.init(key)
         for seat, action in enumerate(profile):
             assert int(state.player) == seat and not bool(state.terminal)
             np.testing.assert_array_equal(state.legal, np.arange(max(shape[1:])) < shape[1 + seat])
             np.testing.assert_array_equal(
                 playing.observation(state), game.players[seat].observation[0]
             )
-            state = playing.step(state, action, jax.random.key(0))
+            state = step(state, jnp.int32(action), key)
         assert bool(state.terminal)
         np.testing.assert_allclose(
             state.returns, [game.payoffs_of(p)[profile] for p in range(len(shape) - 1)], rtol=1e-6
