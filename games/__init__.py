@@ -1,9 +1,9 @@
 """Games as arrays: `games.load("leduc_poker")` enumerates any OpenSpiel game into a `GameTree`."""
 
 from games.game import Game, State
-from games.openspiel import MAX_HISTORIES, OBSERVATIONS, GameError, TreePolicy
-from games.openspiel import compile_tree as load
-from games.tree import GameTree, PlayerTree
+from games.normal_form import NormalForm
+from games.openspiel import MAX_HISTORIES, OBSERVATIONS, TreePolicy, load
+from games.tree import GameError, GameTree, PlayerTree
 
 GAMES = {
     "kuhn_poker": "three cards, one bet; the smallest poker with bluffing",
@@ -25,6 +25,7 @@ __all__ = [
     "Game",
     "GameError",
     "GameTree",
+    "NormalForm",
     "PlayerTree",
     "State",
     "TreePolicy",

@@ -19,8 +19,10 @@ import pyspiel
 from open_spiel.python import policy
 
 from games import cache as tree_cache
+from games import files
+from games.normal_form import NormalForm
 from games.probes import Probes
-from games.tree import GameTree, PlayerTree, Texts
+from games.tree import GameError, GameTree, PlayerTree, Texts
 
 OBSERVATIONS = ("information_state", "observation")
 """The tensors a policy can be given; the first that a game provides is the default."""
@@ -35,10 +37,6 @@ _PEAK_BYTES, _PEAK_BYTES_INFO_STATE = 100, 220  # while enumerating, per history
 _OBSERVED_AT_ONCE = 1 << 20  # observation entries that are held as float32 before they are packed
 
 
-class GameError(ValueError):
-    """A game that cannot be loaded; one sentence says why."""
-
-
 class _ImperfectRecall(Exception):
     """Two histories of one info state differ in their player's parent sequence or legal actions."""
 
@@ -49,11 +47,14 @@ class _ImperfectRecall(Exception):
 
 
 def load_openspiel(name: str) -> pyspiel.Game:
-    """OpenSpiel's game for `name`; simultaneous moves become turns that hide what was chosen.
+    """OpenSpiel's game for `name`, or for what the file `name` holds; simultaneous moves become
+    turns that hide what was chosen.
 
     Raises `GameError` when OpenSpiel has no such game, refuses its parameters, or when it is not
     a finite game of several players in a form that can be enumerated.
     """
+    if files.is_file(name):
+        return _from_file(name)
     short_name = re.split(r"[(\s]", name, maxsplit=1)[0]
     known = pyspiel.registered_names()
     if short_name not in known:
@@ -78,6 +79,51 @@ def load_openspiel(name: str) -> pyspiel.Game:
     if kind.dynamics == pyspiel.GameType.Dynamics.SIMULTANEOUS:
         game = pyspiel.convert_to_turn_based(game)
     return game
+
+
+def _from_file(name: str) -> pyspiel.Game:
+    if files.is_extensive(name):
+        text = files.read_efg(name)
+        try:
+            with _silent_stderr():
+                return pyspiel.load_efg_game(text)
+        except Exception as error:
+            raise GameError(f"OpenSpiel cannot load {name!r}: {_sentence(error)}") from None
+    game = NormalForm(files.read_payoffs(name), name=name, max_histories=MAX_HISTORIES)
+    game.check_size()
+    payoffs = [game.payoffs_of(player) for player in range(game.num_players)]
+    return pyspiel.convert_to_turn_based(pyspiel.create_tensor_game(payoffs))
+
+
+def load(
+    name: str,
+    *,
+    observation: str | None = None,
+    max_histories: int = MAX_HISTORIES,
+    cache: str | os.PathLike | None = None,
+) -> GameTree:
+    """A game by its name: an OpenSpiel game string, or a file (`games.files` tells which).
+
+    A file of payoffs becomes a `NormalForm`, whose terminals stay implicit, and which is therefore
+    not refused for its size here; everything else is enumerated, see `compile_tree`.
+
+    Args:
+        name: `"leduc_poker(players=3)"`, `"poker.efg"`, `"matrix.csv"`.
+        observation: the policy's input, one of `OBSERVATIONS`; None takes the first provided.
+        max_histories: refuse to enumerate a game with more histories.
+        cache: folder of compiled trees, as in `compile_tree`.
+
+    Raises:
+        GameError: the game is unknown, too large, of imperfect recall, or provides no such tensor,
+            or the file is not what its ending says.
+    """
+    if files.is_file(name) and not files.is_extensive(name):
+        if observation not in (None, *OBSERVATIONS):
+            raise GameError(
+                f"unknown observation {observation!r}; known: {', '.join(OBSERVATIONS)}"
+            )
+        return NormalForm(files.read_payoffs(name), name=name, max_histories=max_histories)
+    return compile_tree(name, observation=observation, max_histories=max_histories, cache=cache)
 
 
 def compile_tree(
@@ -107,7 +153,8 @@ def compile_tree(
     """
     game = load_openspiel(name)
     observation, observe = _observation(name, game, observation)
-    folder = tree_cache.folder(cache) if _stays_the_same(game) else None
+    lasting = not files.is_file(name) and _stays_the_same(game)
+    folder = tree_cache.folder(cache) if lasting else None
     key = {
         "game": name,
         "observation": observation,

@@ -81,6 +81,10 @@ class Texts(Sequence[Text]):
         return raw.decode("utf-8", "surrogatepass") if self.kind is str else raw
 
 
+class GameError(ValueError):
+    """A game that cannot be loaded; one sentence says why."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class PlayerTree:
     """One player's info states, sorted by own-decision depth, and its sequences.

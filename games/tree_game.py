@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -21,9 +22,59 @@ class TreeState(State):
     info_state: jax.Array
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class _Tables:
+    """What is looked up at a node, decision d as d and terminal z as D + z; terminals share one
+    blank info state, the last. Of a slot, and of its N outcomes, the alias table."""
+
+    info_state: np.ndarray  # [D + T]
+    player: np.ndarray  # [D + T]
+    returns: np.ndarray  # [T, P]
+    legal: np.ndarray  # [I + 1, A]
+    observation: np.ndarray  # [I + 1, O]
+    first_slot: np.ndarray  # [D + T]
+    start: np.ndarray  # [slots]
+    count: np.ndarray  # [slots]
+    threshold: np.ndarray  # [N]
+    node: np.ndarray  # [N]
+    alias_node: np.ndarray  # [N]
+    uniform_chance: bool
+
+    @classmethod
+    def of(cls, tree: GameTree) -> _Tables:
+        sizes = [player.num_info_states for player in tree.players]
+        first = np.cumsum([0, *sizes])
+        blank = np.full(tree.num_terminals, first[-1])
+        nowhere = np.zeros(tree.num_terminals, np.int32)
+        start, count = tree.first_outcome[:-1], np.diff(tree.first_outcome)
+        threshold, alias = _alias_table(tree.outcome_probability, start, count)
+        return cls(
+            info_state=np.concatenate(
+                [first[tree.decision_player] + tree.decision_info_state, blank]
+            ).astype(np.int32),
+            player=np.concatenate([tree.decision_player, nowhere]),
+            returns=tree.returns.astype(np.float32),
+            legal=np.concatenate(
+                [player.legal for player in tree.players] + [np.zeros((1, tree.num_actions), bool)]
+            ),
+            observation=np.concatenate(
+                [player.observation for player in tree.players]
+                + [np.zeros((1, tree.observation_size), np.int8)]
+            ),
+            first_slot=np.concatenate([tree.first_slot, nowhere]),
+            start=start.astype(np.int32),
+            count=count.astype(np.int32),
+            threshold=threshold,
+            node=tree.outcome_node,
+            alias_node=tree.outcome_node[alias],
+            uniform_chance=bool((threshold == 1).all()),
+        )
+
+
 class TreeGame:
     """Plays a `GameTree`. Chance is drawn by Walker's alias method (1977): one uniform number and
-    the same few look-ups whatever the number of outcomes."""
+    the same few look-ups whatever the number of outcomes. The tables are made when they are first
+    played on: who only wants the tree need not have them."""
 
     def __init__(self, tree: GameTree):
         self.tree = tree
@@ -32,65 +83,47 @@ class TreeGame:
         self.observation_size = tree.observation_size
         self.max_length = tree.max_length
         self.max_return = tree.max_return
-        # tree node -> tables of D + T rows; terminals share one blank info state, the last
-        sizes = [player.num_info_states for player in tree.players]
-        first = np.cumsum([0, *sizes])
-        decisions, terminals = tree.num_decisions, tree.num_terminals
-        blank = np.full(terminals, first[-1])
-        info_state = np.concatenate([first[tree.decision_player] + tree.decision_info_state, blank])
-        legal = np.concatenate(
-            [player.legal for player in tree.players] + [np.zeros((1, tree.num_actions), bool)]
-        )
-        observation = np.concatenate(
-            [player.observation for player in tree.players]
-            + [np.zeros((1, tree.observation_size), np.int8)]
-        )
-        start, count = tree.first_outcome[:-1], np.diff(tree.first_outcome)
-        threshold, alias = _alias_table(tree.outcome_probability, start, count)
 
-        self._num_decisions = decisions
-        self._info_state = info_state.astype(np.int32)  # [D + T]
-        self._player = np.concatenate([tree.decision_player, np.zeros(terminals, np.int32)])
-        self._returns = tree.returns.astype(np.float32)  # [T, P]
-        self._legal = legal  # [I + 1, A]
-        self._observation = observation  # [I + 1, O]
-        self._first_slot = np.concatenate([tree.first_slot, np.zeros(terminals, np.int32)])
-        self._start, self._count = start.astype(np.int32), count.astype(np.int32)  # [slots]
-        self._threshold, self._node = threshold, tree.outcome_node  # [N]
-        self._alias_node = tree.outcome_node[alias]  # [N]
-        self._uniform_chance = bool((threshold == 1).all())
+    @functools.cached_property
+    def _tables(self) -> _Tables:
+        return _Tables.of(self.tree)
 
     def init(self, key: jax.Array) -> TreeState:
-        return self._state(self._outcome(int(self._start[0]), int(self._count[0]), key))
+        tables = self._tables
+        return self._state(self._outcome(int(tables.start[0]), int(tables.count[0]), key))
 
     def step(self, state: TreeState, action: jax.Array, key: jax.Array) -> TreeState:
+        tables = self._tables
         actions = jnp.arange(self.num_actions)
         rank = (state.legal & (actions < action)).sum(dtype=jnp.int32)
         follows = (state.legal & (actions == action)).any()  # never in a terminal state
-        slot = jnp.where(follows, jnp.asarray(self._first_slot)[state.node] + rank, 0)
-        node = self._outcome(jnp.asarray(self._start)[slot], jnp.asarray(self._count)[slot], key)
+        slot = jnp.where(follows, jnp.asarray(tables.first_slot)[state.node] + rank, 0)
+        node = self._outcome(jnp.asarray(tables.start)[slot], jnp.asarray(tables.count)[slot], key)
         return self._state(jnp.where(follows, node, state.node))
 
     def observation(self, state: TreeState) -> jax.Array:
-        return jnp.asarray(self._observation)[state.info_state].astype(jnp.float32)
+        return jnp.asarray(self._tables.observation)[state.info_state].astype(jnp.float32)
 
     def _outcome(self, start: jax.Array | int, count: jax.Array | int, key: jax.Array):
         """A node drawn from a slot's outcomes, int32 `[]`."""
+        tables = self._tables
         place = jax.random.uniform(key) * count
         column = jnp.minimum(place.astype(jnp.int32), count - 1)
-        node = jnp.asarray(self._node)[start + column]
-        if self._uniform_chance:
+        node = jnp.asarray(tables.node)[start + column]
+        if tables.uniform_chance:
             return node
-        keep = place - column < jnp.asarray(self._threshold)[start + column]
-        return jnp.where(keep, node, jnp.asarray(self._alias_node)[start + column])
+        keep = place - column < jnp.asarray(tables.threshold)[start + column]
+        return jnp.where(keep, node, jnp.asarray(tables.alias_node)[start + column])
 
     def _state(self, node: jax.Array) -> TreeState:
-        terminal = node >= self._num_decisions
-        info_state = jnp.asarray(self._info_state)[node]
-        returns = jnp.asarray(self._returns)[jnp.maximum(node - self._num_decisions, 0)]
+        tables = self._tables
+        num_decisions = len(tables.player) - len(tables.returns)
+        terminal = node >= num_decisions
+        info_state = jnp.asarray(tables.info_state)[node]
+        returns = jnp.asarray(tables.returns)[jnp.maximum(node - num_decisions, 0)]
         return TreeState(
-            player=jnp.asarray(self._player)[node],
-            legal=jnp.asarray(self._legal)[info_state],
+            player=jnp.asarray(tables.player)[node],
+            legal=jnp.asarray(tables.legal)[info_state],
             terminal=terminal,
             returns=jnp.where(terminal, returns, 0.0),
             node=node,

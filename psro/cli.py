@@ -150,7 +150,7 @@ def games(
     """List games with their sizes: those named, or some to start with.
 
     Args:
-        names: OpenSpiel game strings; any that can be enumerated will do.
+        names: OpenSpiel game strings, any that can be enumerated, or game files.
         observation: information_state or observation, as in `psro run`.
         max_histories: Refuse to enumerate a game with more histories.
     """
@@ -176,7 +176,8 @@ def games(
     for note in notes:
         console.print(f"note: {note}", highlight=False, markup=False)
     if not names:
-        console.print("Any OpenSpiel game string works: psro games 'leduc_poker(players=3)'")
+        console.print("Any OpenSpiel game string works: psro games 'leduc_poker(players=3)',")
+        console.print("and files of games: .efg and .nfg of Gambit, payoffs in .csv, .npy or .npz")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import sparse
 
+from games.normal_form import NormalForm
 from games.tree import GameTree, PlayerTree
 
 _PRODUCT_SIZE = 1 << 22
@@ -53,6 +54,8 @@ def mix(plans: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 def returns(tree: GameTree, plans: Sequence[np.ndarray]) -> np.ndarray:
     """Every player's expected return `[P]` when player q follows `plans[q]`, each `[S_q]`."""
+    if isinstance(tree, NormalForm):
+        return tree.expected([plan[None, 1:] for plan in plans]).ravel()
     reach = tree.chance.copy()
     for q, plan in enumerate(plans):
         reach *= plan[tree.sequence[:, q]]
@@ -66,6 +69,8 @@ def payoffs(tree: GameTree, plans: Sequence[np.ndarray]) -> np.ndarray:
     turn. So a table of two players takes `T min(K_0, K_1) + S K_0 K_1` products: the terminals are
     gone through once for each plan of the player with fewer, a new one against 200 others too.
     """
+    if isinstance(tree, NormalForm):
+        return tree.expected([each[:, 1:] for each in plans])
     counts = [len(each) for each in plans]
     table = np.empty((tree.num_players, *counts))
     if 0 in counts:
@@ -129,6 +134,9 @@ def info_state_reach(tree: GameTree, player: int, reach: np.ndarray) -> np.ndarr
 def gains(tree: GameTree, player: int, plans: Sequence[np.ndarray]) -> np.ndarray:
     """What a player's sequences earn against the other players' `plans`, `[S]`: `sequence_returns`
     against their reach. Its own plan is ignored."""
+    if isinstance(tree, NormalForm):
+        others = [None if q == player else plan[None, 1:] for q, plan in enumerate(plans)]
+        return np.concatenate([[0.0], tree.expected(others)[player].ravel()])
     return sequence_returns(tree, player, opponent_reach(tree, player, plans))
 
 
@@ -137,6 +145,8 @@ def gains_and_reach(
 ) -> tuple[np.ndarray, np.ndarray]:
     """All that a learner needs to know of the other players' `plans`: its `gains [S]` and its
     `info_state_reach [I]`, from one pass over the terminals."""
+    if isinstance(tree, NormalForm):
+        return gains(tree, player, plans), np.ones(1)  # everybody always comes to choose
     reach = opponent_reach(tree, player, plans)
     return sequence_returns(tree, player, reach), info_state_reach(tree, player, reach)
 

@@ -7,6 +7,8 @@ A folder holds
     payoffs.safetensors       payoffs, meta-strategy and records: the commit
     metrics.csv               the records again, for people; written from the commit
     exploitability.png        the curve, written when a run ends
+    game.csv                  a copy of the game, where it came from a file, with that one's ending;
+                              its SHA-256 is in config.json
 
 `payoffs.safetensors` is replaced in one rename after the iteration's policies are on disk, so the
 folder is always that of a finished iteration, whenever the process or the machine stops. A policy
@@ -18,6 +20,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import difflib
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -37,7 +40,7 @@ import safetensors
 import safetensors.numpy
 
 import games
-from games import GameTree, TreePolicy
+from games import GameTree, TreePolicy, files
 from games.tree_game import TreeGame
 from psro import exact
 from psro.initial import INITS
@@ -53,6 +56,7 @@ from psro.oracles import (
     DistillConfig,
     DQNConfig,
     FullWidthConfig,
+    Oracle,
     PPOConfig,
     ReinforceConfig,
 )
@@ -76,7 +80,8 @@ class RunConfig:
     """Everything that a run's result depends on."""
 
     game: str = "kuhn_poker"
-    """OpenSpiel game string, parameters included: "leduc_poker(players=3)"."""
+    """OpenSpiel game string, parameters included: "leduc_poker(players=3)"; or a file: Gambit's
+    .efg and .nfg, or payoffs as .csv (zero-sum), .npy and .npz."""
     iterations: int = 12
     """PSRO iterations; each adds one policy a player to the untrained ones."""
     seed: int = 0
@@ -177,8 +182,11 @@ class Experiment:
     def __init__(self, folder: Path, config: RunConfig):
         self.folder = folder
         self.config = config
+        copy = _game_file(folder, config)
         self.tree = games.load(
-            config.game, observation=config.observation, max_histories=config.max_histories
+            str(copy) if copy and copy.exists() else config.game,
+            observation=config.observation,
+            max_histories=config.max_histories,
         )
         _check_solvable(config, self.tree)
         self.policy_network: Policy | TablePolicy = (
@@ -276,9 +284,7 @@ class Experiment:
         if self.ended:
             return
         seats = np.arange(num_players)
-        oracle = ORACLES[config.oracle](
-            TreeGame(self.tree), policy, getattr(config, config.oracle, None)
-        )
+        oracle = self._oracle
 
         @jax.jit
         def fresh(key: jax.Array) -> Params:
@@ -310,6 +316,14 @@ class Experiment:
             yield iteration.record
             if self.ended:
                 return
+
+    @functools.cached_property
+    def _oracle(self) -> Oracle:
+        return ORACLES[self.config.oracle](
+            TreeGame(self.tree),
+            self.policy_network,
+            getattr(self.config, self.config.oracle, None),
+        )
 
     def _finished(self) -> Iteration:
         if self._last is None:
@@ -408,16 +422,20 @@ def create(config: RunConfig, out: str | os.PathLike | None = None) -> Experimen
             f"{folder} exists already; choose another --out, or `psro resume {folder}`"
         )
     experiment = Experiment(folder, config)
+    _ = experiment._oracle  # which may refuse the game
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     with _writing(folder):
         try:
             aside.mkdir(parents=True)
+            if copy := _game_file(aside, config):
+                shutil.copyfile(config.game, copy)
+                _sync(copy)
             _write_config(aside, config)
             aside.rename(folder)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
-        _sync_directory(folder.parent)
+        _sync(folder.parent)
     return experiment
 
 
@@ -532,7 +550,26 @@ def _check_solvable(config: RunConfig, tree: GameTree) -> None:
         )
 
 
+def _game_file(folder: Path, config: RunConfig) -> Path | None:
+    """Where a folder keeps its copy of a game that came from a file."""
+    if not files.is_file(config.game):
+        return None
+    return folder / f"game{Path(config.game).suffix.lower()}"
+
+
+def _check_game_file(folder: Path, config: RunConfig, digest: str | None) -> None:
+    copy = _game_file(folder, config)
+    if copy is None:
+        return
+    if not copy.is_file():
+        raise ExperimentError(f"{copy} is missing: it is the game of this run, {config.game}")
+    if files.digest(copy) != digest:
+        raise ExperimentError(f"{copy} is damaged: it is not the game that this run began with")
+
+
 def _default_folder(game: str) -> Path:
+    if files.is_file(game):
+        game = Path(game).name
     name = re.sub(r"[^A-Za-z0-9_.=]+", "-", game).strip("-")[:80]
     stamp = datetime.datetime.now().strftime("%Y%m%dT%H%M%S")
     folder = Path("experiments") / f"{name}-{stamp}"
@@ -567,6 +604,7 @@ def _open(folder: str | os.PathLike) -> Experiment:
         run_config = RunConfig.from_json(fields["run"])
     except (ValueError, KeyError, TypeError) as error:
         raise ExperimentError(f"{config} is damaged: {_sentence(error)}") from None
+    _check_game_file(folder, run_config, fields.get("game_sha256"))
     try:
         experiment = Experiment(folder, run_config)
     except ValueError as error:
@@ -615,6 +653,8 @@ def _write_config(folder: Path, config: RunConfig) -> None:
         "run": dataclasses.asdict(config),
         "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
     }
+    if copy := _game_file(folder, config):
+        fields["game_sha256"] = files.digest(copy)
     _write(folder / "config.json", json.dumps(fields, indent=2) + "\n")
 
 
@@ -707,12 +747,12 @@ def _write(path: Path, content: bytes | str) -> None:
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
-    _sync_directory(path.parent)
+    _sync(path.parent)
 
 
-def _sync_directory(folder: Path) -> None:
-    """Makes renames in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    """Makes a file's contents, or renames in a folder, durable."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 ORDER = [
     ["games.tree"],
-    ["games.game", "games.probes", "games.cache"],
+    ["games.cache", "games.game", "games.gambit", "games.normal_form", "games.probes"],
+    ["games.files"],
     ["games.openspiel", "games.tree_game"],
     ["games"],
     ["psro.exact", "psro.levels", "psro.networks"],

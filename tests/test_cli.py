@@ -280,6 +280,15 @@ def test_games_lists_sizes(capsys):
     assert all(str(n) in out for n in (tree.num_histories, tree.num_terminals)) and "6 + 6" in out
 
 
+def test_games_lists_files(capsys, tmp_path):
+    np.save(tmp_path / "large.npy", np.zeros((2000, 3000)))
+    entry = Path(__file__).parent / "entry.efg"
+    code, out, err = psro_main(capsys, "games", entry, tmp_path / "large.npy")
+    assert (code, err) == (0, "")
+    assert "entry.efg" in out and "2 + 1 + 1" in out
+    assert "large.npy" in out and "6,000,000" in out  # which nobody has enumerated
+
+
 @pytest.mark.parametrize("subcommand", ["", "run", "resume", "eval", "plot", "games"])
 def test_help(capsys, subcommand):
     code, out, err = psro_main(capsys, *subcommand.split(), "--help")
@@ -329,6 +338,8 @@ def test_a_run_whose_reader_has_seen_enough(tmp_path):
         (["--game", ""], "game"),
         (["--game", "kuhn_poker(cards=7)"], "kuhn_poker"),
         (["--game", "kuhn_poker(players=99)"], "kuhn_poker"),
+        (["--game", "missing.csv"], "there is no file"),
+        (["--game", str(Path(__file__).parent / "three.nfg")], "uniform"),
         (["--game", "kuhn_poker("], "kuhn_poker"),
         (["--game", "mfg_crowd_modelling"], "mean-field"),
         (["--game", "leduc_poker", "--max-histories", "10"], "10"),
@@ -389,6 +400,7 @@ def test_run_refuses(capsys, tmp_path, monkeypatch, arguments, says):
         ["resume", "file"],
         ["resume", "empty"],
         ["games", "kuhn_pokr"],
+        ["games", "missing.efg"],
         ["games", "leduc_poker", "--max-histories", "10"],
         ["games", "kuhn_poker", "--observation", "pixels"],
         ["run", "--out", "empty"],

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections import defaultdict
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pyspiel
 import pytest
+from open_spiel.python.algorithms import best_response, expected_game_score
 
 import games
+from games import openspiel
 from games.tree import GameTree, PlayerTree
 from psro import exact
 
@@ -27,6 +31,38 @@ SMALL = [
 LARGE = [
     "tiny_bridge_2p",
     pytest.param("liars_dice(numdice=1)", marks=pytest.mark.slow),  # C++ takes 5 s and more
+]
+
+HERE = Path(__file__).parent
+WIDER = [
+    "kuhn_poker(players=3)",
+    "kuhn_poker(players=4)",
+    pytest.param("leduc_poker(players=3,suit_isomorphism=True)", marks=pytest.mark.slow),
+    "goofspiel(players=3,num_cards=3,imp_info=True,points_order=descending)",
+    "sheriff(max_bribe=2,max_items=2,num_rounds=2)",
+    pytest.param("sheriff", marks=pytest.mark.slow),
+    "bargaining(max_num_instances=4,max_turns=2)",
+    pytest.param("bargaining(max_turns=1)", marks=pytest.mark.slow),
+    "first_sealed_auction(max_value=4)",
+    "first_sealed_auction(players=3,max_value=3)",
+    pytest.param("first_sealed_auction", marks=pytest.mark.slow),
+    "tiny_hanabi",
+    "trade_comm(num_items=2)",
+    "lewis_signaling",
+    "matching_pennies_3p",
+    "matrix_shapleys_game",
+    "oshi_zumo(coins=3,size=1,horizon=4)",
+    "battleship(board_width=2,board_height=2,ship_sizes=[1],ship_values=[1],num_shots=2,"
+    "allow_repeated_shots=False)",
+    "blotto(coins=5,fields=3)",
+    "blotto(coins=3,fields=2,players=3)",
+    "nim(pile_sizes=1;2)",
+    "normal_form_extensive_game(game=kuhn_poker())",
+    "repeated_game(stage_game=matrix_pd(),num_repetitions=2)",
+    "repeated_game(stage_game=matching_pennies_3p(),num_repetitions=2)",
+    f"{HERE / 'lopsided.efg'}",
+    f"{HERE / 'entry.efg'}",
+    f"{HERE / 'three.nfg'}",
 ]
 
 load = cache(games.load)
@@ -128,6 +164,63 @@ def test_best_response_values_are_openspiel_s(name):
         assert ours[player] == pytest.approx(
             reference.value_from_state(game.new_initial_state()), abs=1e-9
         )
+
+
+@pytest.mark.parametrize("name", WIDER)
+@pytest.mark.parametrize("seed", [None, 11])
+def test_every_player_s_returns_and_best_response_are_openspiel_s(name, seed):
+    """Three and four players, common interests, auctions, bargaining, signalling, files: general
+    payoffs, uniform play and random."""
+    tree, game = load(name), openspiel.load_openspiel(name)
+    behaviours = (
+        [exact.uniform_behaviour(player) for player in tree.players]
+        if seed is None
+        else random_profile(tree, seed)
+    )
+    ours = exact.exploitability(tree, to_plans(tree, behaviours))
+    root = game.new_initial_state()
+    if tree.identity == "string":
+        theirs = openspiel_policy(tree, behaviours)
+        values = pyspiel.expected_returns(root, pyspiel.TabularPolicy(theirs), -1, True)
+        best = [
+            pyspiel.TabularBestResponse(game, player, theirs).value_from_state(root)
+            for player in range(tree.num_players)
+        ]
+    else:  # their C++ goes by strings that these games do not have
+        policy = openspiel.TreePolicy(tree, dict(enumerate(behaviours)))
+        values = expected_game_score.policy_value(root, [policy] * tree.num_players)
+        best = [
+            BestResponseByHistory(game, player, policy).value(root)
+            for player in range(tree.num_players)
+        ]
+    np.testing.assert_allclose(ours.value, values, atol=1e-9)
+    np.testing.assert_allclose(ours.best_response_value, best, atol=1e-9)
+
+
+class BestResponseByHistory(best_response.BestResponsePolicy):
+    """OpenSpiel's Python best response, in a game that has no information states: told apart by
+    all that the player has seen and done."""
+
+    def _info_state(self, state) -> tuple:
+        seen, before = [], self._root_state.clone()
+        for action in state.history():
+            if before.current_player() == self._player_id:
+                seen.append((before.observation_string(self._player_id), action))
+            before.apply_action(action)
+        return (*seen, state.observation_string(self._player_id))
+
+    def info_sets(self, state) -> dict:
+        found = defaultdict(list)
+        for node, reach in self.decision_nodes(state):
+            found[self._info_state(node)].append((node, reach))
+        return found
+
+    def value(self, state) -> float:
+        if state.is_terminal():
+            return state.player_return(self._player_id)
+        if state.current_player() == self._player_id:
+            return self.q_value(state, self.best_response_action(self._info_state(state)))
+        return sum(p * self.q_value(state, action) for action, p in self.transitions(state))
 
 
 @pytest.mark.parametrize(

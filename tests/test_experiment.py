@@ -20,9 +20,11 @@ from open_spiel.python.algorithms import exploitability
 
 import games
 import psro
+from games import openspiel
 from psro import experiment
 from psro.experiment import ExperimentError, RunConfig
 from psro.loop import why_ended
+from psro.meta_solvers import META_SOLVERS
 from psro.oracles import PPO, PPOConfig, Results
 
 # Small, and yet (where this was written) the meta-strategies of the last iterations are mixed.
@@ -205,6 +207,74 @@ def test_a_folder_holds_no_more_than_its_docstring_says(trained):
     assert set(contents(trained.folder)) == {
         "config.json", "metrics.csv", "payoffs.safetensors", "policies", *POLICIES
     }  # fmt: skip
+
+
+# Games from files
+
+
+@pytest.fixture
+def game_of_skill(tmp_path):
+    """A matrix of 100 strategies of different strength, with cycles among the equally strong
+    (Czarnecki et al. 2020, "Real world games look like spinning tops", section 3)."""
+    generator = np.random.default_rng(0)
+    skill, luck = generator.normal(size=100), generator.normal(size=(100, 100))
+    path = tmp_path / "skill.csv"
+    payoffs = skill[:, None] - skill + (luck - luck.T) / 2
+    path.write_text("\n".join(",".join(map(repr, row)) for row in payoffs.tolist()))
+    return RunConfig(game=str(path), oracle="best_response", iterations=40, max_histories=10)
+
+
+def test_double_oracle_solves_a_matrix_without_its_terminals(tmp_path, game_of_skill):
+    run = psro.run(game_of_skill, tmp_path / "run")
+    assert run.ended == "converged" and 2 < len(run.records) < 30
+    value = run.records[-1].value[0]
+    payoffs = np.loadtxt(game_of_skill.game, delimiter=",")
+    row, column = META_SOLVERS["nash"](np.stack([payoffs, -payoffs]))  # of the whole matrix
+    assert value == pytest.approx(row @ payoffs @ column, abs=1e-6)
+
+
+def test_a_folder_needs_its_game_s_file_no_more(tmp_path, game_of_skill):
+    short = dataclasses.replace(game_of_skill, iterations=4)
+    whole = psro.run(short, tmp_path / "whole")
+    train_until(2, tmp_path / "stopped", short)
+    Path(short.game).write_text("another game")
+    resumed = psro.resume(tmp_path / "stopped")
+    assert outcome(tmp_path / "stopped") == outcome(tmp_path / "whole")
+    np.testing.assert_array_equal(resumed.payoffs, whole.payoffs)
+    assert resumed.config.game == short.game
+    longer = psro.resume(tmp_path / "stopped", iterations=6)  # which writes the config again
+    assert len(psro.load(longer.folder).records) == 7
+
+
+def test_a_folder_without_its_game_is_refused(tmp_path, game_of_skill):
+    folder = psro.run(dataclasses.replace(game_of_skill, iterations=1), tmp_path / "run").folder
+    copy = folder / "game.csv"
+    whole = copy.read_text()
+    copy.write_text(whole.replace("1", "2", 1))
+    assert "not the game that this run began with" in refused(lambda: psro.load(folder))
+    copy.unlink()
+    assert "game.csv is missing" in refused(lambda: experiment.reopen(folder))
+    copy.write_text(whole)
+    assert psro.load(folder).tree.num_actions == 100
+
+
+def test_a_general_sum_tree_from_a_file_with_three_players(tmp_path):
+    game = str(Path(__file__).parent / "entry.efg")
+    config = RunConfig(game=game, oracle="best_response", meta_solver="uniform", iterations=3)
+    run = psro.run(config, tmp_path / "run")
+    loaded = psro.load(run.folder)
+    np.testing.assert_array_equal(loaded.payoffs, run.payoffs)
+    assert set(contents(run.folder)) >= {"game.efg"}
+    played = exploitability.nash_conv(openspiel.load_openspiel(game), loaded.policy())
+    assert played == pytest.approx(loaded.measure().nash_conv, abs=1e-9)
+
+
+@pytest.mark.parametrize("oracle", ["ppo", "dqn"])
+def test_a_matrix_too_large_to_be_played_leaves_no_folder(tmp_path, game_of_skill, oracle):
+    config = dataclasses.replace(game_of_skill, oracle=oracle)
+    with pytest.raises(games.GameError, match="10,101 histories"):
+        experiment.create(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 # The mixture as an OpenSpiel policy

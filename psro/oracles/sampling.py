@@ -177,6 +177,7 @@ class Sampled(abc.ABC):
             sequence_length=self._sequence_length,
             act=act,
         )
+        jax.eval_shape(self._rollout.empty)  # a game too large to be played through says so now
         # Flat: one vector to update instead of a dozen small arrays, less to compile and to run.
         self._optimizer = optax.flatten(
             optax.chain(

@@ -1,0 +1,295 @@
+"""Games from files: what each kind of file means, and a sentence for each that means nothing."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pyspiel
+import pytest
+from open_spiel.python.algorithms import expected_game_score
+from test_exact import random_profile, to_plans
+
+import games
+from games import GameError, NormalForm, TreePolicy, gambit, openspiel
+from psro import exact
+
+HERE = Path(__file__).parent
+RPS = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]], float)
+
+
+def refusal(path: Path) -> str:
+    """The sentence that the file is refused with; it names the file and is on one line."""
+    with pytest.raises(GameError) as error:
+        games.load(str(path))
+    message = str(error.value)
+    assert path.name in message and "\n" not in message and len(message) < 400
+    return message
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def test_a_csv_file_holds_the_row_player_s_payoffs(tmp_path):
+    text = "\ufeff0, -1, 1\n1,0,-1\r\n\n-1.0,1e0,0\n"  # as a spreadsheet writes it
+    game = games.load(str(write(tmp_path / "rps.CSV", text)))
+    np.testing.assert_array_equal(game.payoffs_of(0), RPS)
+    np.testing.assert_array_equal(game.payoffs_of(1), -RPS)
+    assert game.num_players == 2 and game.is_constant_sum
+
+
+@pytest.mark.parametrize("kind", ["float32", "int8", "bool", ">f8"])
+def test_numpy_files_hold_one_player_s_payoffs_or_everybody_s(tmp_path, kind):
+    generator = np.random.default_rng(0)
+    row, column = generator.integers(0, 2, (2, 3, 4)).astype(kind)
+    three = generator.integers(0, 2, (3, 2, 3, 4)).astype(kind)
+    np.save(tmp_path / "row.npy", np.asfortranarray(row))
+    np.save(tmp_path / "both.npy", np.stack([row, column]))
+    np.savez(tmp_path / "row.npz", row=row)
+    np.savez_compressed(tmp_path / "both.npz", column=column, row=row)
+    np.savez(tmp_path / "three.npz", payoffs=three)
+    for name, payoffs in (
+        ("row.npy", row[None]),
+        ("row.npz", row[None]),
+        ("both.npy", np.stack([row, column])),
+        ("both.npz", np.stack([row, column])),
+        ("three.npz", three),
+    ):
+        game = games.load(str(tmp_path / name))
+        assert isinstance(game, NormalForm) and game.payoffs.dtype == np.float64
+        np.testing.assert_array_equal(game.payoffs, payoffs.astype(float))
+
+
+BAD_TEXTS = {
+    "empty.csv": ("", "empty"),
+    "blank.csv": ("\n \n", "empty"),
+    "ragged.csv": ("1,2\n3\n", "columns"),
+    "words.csv": ("a,b\n1,2\n", "could not convert"),
+    "gap.csv": ("1,,2\n1,2,3\n", "could not convert"),
+    "nan.csv": ("1,nan\n1,2\n", r"payoff at \(0, 1\) is nan"),
+    "inf.csv": ("1,1\n1,1e999\n", r"payoff at \(1, 1\) is inf"),
+    "binary.csv": (b"\x00\xff\xfe\x01", "could not convert"),
+    "empty.npy": ("", "no array"),
+    "text.npy": ("1,2\n", "no array"),
+    "empty.npz": ("", "no archive"),
+    "text.npz": ("1,2\n", "no archive"),
+    "empty.nfg": ("", "NFG 1"),
+    "efg.nfg": ('EFG 2 R "" { "a" "b" }', "NFG 1"),
+    "short.nfg": ('NFG 1 R "" { "a" "b" } { 2 2 } 1 2 3', "3 payoffs, and there should be 8"),
+    "long.nfg": ('NFG 1 R "" { "a" "b" } { 1 1 } 1 2 3', "3 payoffs, and there should be 2"),
+    "huge.nfg": ('NFG 1 R "" { "a" "b" } { 99999999 99999999 } 1 2 3', "should be"),
+    "players.nfg": ('NFG 1 R "" { "a" "b" } { 2 2 2 } 1 2 3', "2 players and 3"),
+    "zero.nfg": ('NFG 1 R "" { "a" "b" } { 0 2 }', "0 strategies"),
+    "words.nfg": ('NFG 1 R "" { "a" "b" } { 1 1 } x y', "line 1: 'x' is not a finite number"),
+    "ratio.nfg": ('NFG 1 R "" { "a" "b" } { 1 1 } 1/0 1', "'1/0' is not a finite number"),
+    "outcome.nfg": ('NFG 1 R "" { "a" "b" } { 1 1 } { { "" 1 1 } } 2', "not one of the 1"),
+    "empty.efg": ("", "EFG 2"),
+    "cut.efg": ('EFG 2 R "" { "a" "b" }\np "" 1 1 "" { "l" "r" } 0\n', "middle"),
+    "one.efg": ('EFG 2 R "" { "a" }\nt "" 0', "1 player"),
+    "more.efg": ('EFG 2 R "" { "a" "b" }\nt "" 0\nt "" 0', "line 3: a node after"),
+    "node.efg": ('EFG 2 R "" { "a" "b" }\nq "" 0', "line 2: 'q'"),
+    "seat.efg": ('EFG 2 R "" { "a" "b" }\np "" 3 1 "" { "l" } 0\nt "" 0', "player 3 of 2"),
+    "set.efg": ('EFG 2 R "" { "a" "b" }\np "" 1 1 0\nt "" 0', "has no actions"),
+    "paid.efg": ('EFG 2 R "" { "a" "b" }\nt "" 1 "" { 1 }', "1 payoffs for 2"),
+    "unpaid.efg": ('EFG 2 R "" { "a" "b" }\nt "" 1', "outcome 1 has no payoffs"),
+    "quote.efg": ('EFG 2 R "" { "a" "b }\nt "" 0', "in quotes"),
+    "chance.efg": (
+        'EFG 2 R "" { "a" "b" }\nc "" 1 "" { "x" 1/2 "y" 1/3 } 0\nt "" 0\nt "" 0',
+        "sum to 0.83",
+    ),
+    "other.efg": (
+        'EFG 2 R "" { "a" "b" }\np "" 1 1 "" { "l" "r" } 0\nt "" 0\np "" 1 1 "" { "l" } 0\nt "" 0',
+        "line 4: information set 1 had other actions",
+    ),
+    "forgetful.efg": (
+        'EFG 2 R "" { "a" "b" }\np "" 1 1 "" { "l" "r" } 0\n'
+        'p "" 1 2 "" { "l" "r" } 0\nt "" 0\nt "" 0\np "" 1 2 "" { "l" "r" } 0\nt "" 0\nt "" 0',
+        "imperfect recall",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD_TEXTS)
+def test_a_bad_file_is_refused_in_a_sentence(tmp_path, name):
+    content, complaint = BAD_TEXTS[name]
+    message = refusal(write(tmp_path / name, content))
+    assert re.search(complaint, message), message
+
+
+def test_what_is_no_file_is_refused_in_a_sentence(tmp_path):
+    for ending in (".csv", ".npy", ".npz", ".nfg", ".efg"):
+        assert "there is no file" in refusal(tmp_path / f"missing{ending}")
+        folder = tmp_path / f"folder{ending}"
+        folder.mkdir()
+        assert "cannot read" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    "array, complaint",
+    [
+        (np.zeros(3), "shape"),
+        (np.float64(1), "shape"),
+        (np.zeros((3, 2, 2)), "shape"),
+        (np.zeros((2, 0)), "empty"),
+        (np.array([[1, np.nan]]), "not a number"),
+        (np.array([["a", "b"]]), "not numbers"),
+        (np.zeros((2, 2), complex), "not numbers"),
+        (np.array([[1, None]], object), "not numbers"),
+    ],
+)
+def test_an_array_that_is_no_game_is_refused_in_a_sentence(tmp_path, array, complaint):
+    np.save(tmp_path / "a.npy", array, allow_pickle=array.dtype == object)
+    assert complaint in refusal(tmp_path / "a.npy")
+    content = (tmp_path / "a.npy").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("payoffs.npy", content)
+    assert complaint in refusal(tmp_path / "a.npz")
+
+
+def test_arrays_must_have_the_names_that_say_whose_they_are(tmp_path):
+    np.savez(tmp_path / "a.npz", RPS)
+    assert "'arr_0'" in refusal(tmp_path / "a.npz")
+    np.savez(tmp_path / "b.npz", row=RPS, column=RPS[:2])
+    assert "(3, 3) and column (2, 3)" in refusal(tmp_path / "b.npz")
+    np.savez(tmp_path / "c.npz", column=RPS)
+    assert "'column'" in refusal(tmp_path / "c.npz")
+    np.savez(tmp_path / "d.npz", row=RPS[0])
+    assert "must be [rows, columns]" in refusal(tmp_path / "d.npz")
+
+
+@pytest.mark.parametrize("shape", [(10**9, 10**9), (7000, 7000), (2**62, 4)])
+def test_a_header_that_promises_too_much_is_not_believed(tmp_path, shape):
+    """Nothing of that size is set aside, compressed or not."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "<f8", "fortran_order": False, "shape": shape}
+    )
+    content = header.getvalue() + bytes(1000)
+    message = refusal(write(tmp_path / "a.npy", content))
+    assert "cut off" in message or "more than" in message
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("row.npy", content)
+    message = refusal(tmp_path / "a.npz")
+    assert "cut off" in message or "more than" in message
+
+
+def test_a_cut_off_array_is_refused(tmp_path):
+    np.save(tmp_path / "a.npy", RPS)
+    content = (tmp_path / "a.npy").read_bytes()
+    assert "cut off" in refusal(write(tmp_path / "a.npy", content[:-8]))
+    np.savez(tmp_path / "a.npz", row=RPS)
+    content = (tmp_path / "a.npz").read_bytes()
+    assert "no archive" in refusal(write(tmp_path / "a.npz", content[:-40]))
+    middle = content.index(RPS.tobytes()) + 20  # a flipped bit, which the archive's CRC tells
+    spoilt = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+    assert "no archive" in refusal(write(tmp_path / "a.npz", spoilt))
+
+
+def plainly(game: pyspiel.Game) -> tuple:
+    """Every history of a game by the actions' places among the legal ones."""
+
+    def visit(state) -> tuple:
+        if state.is_terminal():
+            return tuple(state.returns())
+        children = tuple(visit(state.child(action)) for action in state.legal_actions())
+        if state.is_chance_node():
+            return tuple(p for _, p in state.chance_outcomes()), children
+        return state.information_state_string(state.current_player()), children
+
+    return visit(game.new_initial_state())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pyspiel.get_kuhn_poker_efg_data(),
+        pyspiel.get_sample_efg_data(),
+        (HERE / "lopsided.efg").read_text(),
+    ],
+    ids=["kuhn", "sample", "lopsided"],
+)
+def test_what_openspiel_reads_itself_stays_the_same_game(text):
+    assert plainly(pyspiel.load_efg_game(gambit.openspiel_efg(text))) == plainly(
+        pyspiel.load_efg_game(text)
+    )
+
+
+def test_kuhn_poker_from_a_file_is_kuhn_poker(tmp_path):
+    tree = games.load(str(write(tmp_path / "kuhn.efg", pyspiel.get_kuhn_poker_efg_data())))
+    plain = games.load("kuhn_poker")
+    assert tree.num_histories == plain.num_histories
+    assert [p.num_info_states for p in tree.players] == [6, 6]
+    uniform, plain_uniform = (
+        exact.exploitability(
+            each, to_plans(each, [exact.uniform_behaviour(player) for player in each.players])
+        )
+        for each in (tree, plain)
+    )
+    assert uniform.nash_conv == pytest.approx(plain_uniform.nash_conv, abs=1e-12)
+    np.testing.assert_allclose(uniform.value, plain_uniform.value, atol=1e-12)
+
+
+def test_payoffs_at_decisions_and_outcomes_used_again():
+    """By hand: `entry.efg`, with everybody at its first action, then at its last one.
+
+    Sun (2/3): Ann enters and pays the umbrella (-1, 1/2, 0), Bob fights, Cy makes war
+    (-2, -2.5, 10). Rain (1/3): she stays out, 0.
+    Sun: Ann stays out, the umbrella a second time at the end. Rain: she enters, which is war, and
+    after Bob's last action and Cy's there is nothing more.
+    """
+    tree = games.load(str(HERE / "entry.efg"))
+    assert tree.num_actions == 3 and tree.num_terminals == 12
+    assert [p.num_info_states for p in tree.players] == [2, 1, 1]
+    firsts, lasts = [], []
+    for player in tree.players:
+        first, last = np.zeros((2, player.num_sequences))
+        first[player.first_sequence[:-1]] = last[player.first_sequence[1:] - 1] = 1
+        first[0] = last[0] = 1
+        firsts.append(first)
+        lasts.append(last)
+    np.testing.assert_allclose(
+        exact.returns(tree, firsts), 2 / 3 * np.array([-3, -2, 10]), atol=1e-12
+    )
+    umbrella, war = np.array([-1, 0.5, 0]), np.array([-2, -2.5, 10])
+    np.testing.assert_allclose(
+        exact.returns(tree, lasts), 2 / 3 * 2 * umbrella + 1 / 3 * war, atol=1e-12
+    )
+
+
+def test_strategies_of_the_first_player_run_fastest_in_a_strategic_form():
+    outcome = np.array([[0, 0, 0], [3, 2, 1], [-1, 0.5, 0.25], [-4, -4, -4]])
+    game = games.load(str(HERE / "three.nfg"))
+    for (a, b, c), number in {
+        (0, 0, 0): 1, (1, 0, 0): 2, (0, 1, 0): 0, (1, 1, 0): 3, (0, 2, 0): 2, (1, 2, 0): 1,
+        (0, 0, 1): 2, (1, 0, 1): 2, (0, 1, 1): 1, (1, 1, 1): 1, (0, 2, 1): 0, (1, 2, 1): 3,
+    }.items():  # fmt: skip
+        np.testing.assert_array_equal(game.payoffs[:, a, b, c], outcome[number])
+
+
+@pytest.mark.parametrize("name", ["matrix_pd", "matrix_shapleys_game", "matching_pennies_3p"])
+def test_a_strategic_form_that_openspiel_wrote_is_its_game(tmp_path, name):
+    path = tmp_path / "exported.nfg"
+    path.write_text(pyspiel.game_to_nfg_string(pyspiel.load_game(name)))
+    ours, theirs = games.load(str(path)), games.load(name)
+    by_sequence = np.lexsort(theirs.sequence.T[::-1])
+    np.testing.assert_allclose(ours.returns, theirs.returns[by_sequence], atol=1e-9)
+    read = games.load(f"nfg_game(filename={path})")
+    by_sequence = np.lexsort(read.sequence.T[::-1])
+    np.testing.assert_allclose(ours.returns, read.returns[by_sequence], atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["entry.efg", "three.nfg"])
+def test_policies_of_file_games_speak_to_openspiel(name):
+    path = str(HERE / name)
+    tree = games.load(path)
+    behaviours = random_profile(tree, 3)
+    policy = TreePolicy(tree, dict(enumerate(behaviours)))
+    values = expected_game_score.policy_value(
+        openspiel.load_openspiel(path).new_initial_state(), [policy] * tree.num_players
+    )
+    np.testing.assert_allclose(exact.returns(tree, to_plans(tree, behaviours)), values, atol=1e-12)
