@@ -8,7 +8,7 @@ payoffs by differences of ratings, and `explained` says how much of the payoffs 
 explains at all; the rest is cyclic.
 
 Policies of one seat meet policies of the other, never their own seat's: the form "agents against
-tasks" (section 4.2 there), each seat's policies being the other's tasks.
+tasks", each seat's policies being the other's tasks.
 """
 
 from __future__ import annotations
