@@ -10,7 +10,7 @@ SAME = 1e-9
 
 def expected_cardinality(features: np.ndarray) -> float:
     """The expected size of a set drawn by the determinantal point process of kernel `L = M M'`:
-    `tr(I - (L + I)^-1)`, for M `[K, N]` (Perez-Nieves et al. 2021, arXiv:2103.07927, eq. 9).
+    `tr(I - (L + I)^-1)`, for M `[K, N]` (Perez-Nieves et al. 2021, arXiv:2103.07927).
 
     It is the sum of `s / (1 + s)` over the eigenvalues s of L: below the rank of M, and near it
     where they are large.

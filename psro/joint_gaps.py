@@ -1,6 +1,6 @@
 """How far a joint meta-strategy is from a correlated equilibrium of the whole game (Marris et al.
 2021, "Multi-agent training beyond zero-sum with correlated equilibrium meta-solvers",
-arXiv:2106.09435, section 3): any number of players, any payoffs, exact best responses.
+arXiv:2106.09435): any number of players, any payoffs, exact best responses.
 
 A mediator draws a profile of policies from `joint [K_0, ..., K_{P-1}]` for the episode. In a
 *coarse* correlated equilibrium (CCE) nobody gains by refusing before it is told anything; in a

@@ -2,13 +2,13 @@
 "Re-evaluating evaluation", arXiv:1806.02643).
 
 Elo's model is `win probability = sigmoid(r_i - r_j)`; the ratings that fit a full round robin best
-are row means of the logits (proposition 1 there). Payoffs of games are no probabilities, so here
+are row means of the logits. Payoffs of games are no probabilities, so here
 the payoffs themselves take the place of the logits: the ratings are the least-squares fit of
 payoffs by differences of ratings, and `explained` says how much of the payoffs a linear order
 explains at all; the rest is cyclic.
 
 Policies of one seat meet policies of the other, never their own seat's: the form "agents against
-tasks" (section 4.2 there), each seat's policies being the other's tasks.
+tasks", each seat's policies being the other's tasks.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A player's plans are `{x >= 0 : E x = e}`: one row of E for the empty sequence, 
 state, whose sequences add up to its parent's. The best-response value to a plan is itself a linear
 program; its dual bounds the opponent from above, which turns "the least that the opponent can get"
 into a program of linear size (Koller, Megiddo and von Stengel 1996, "Efficient computation of
-equilibria for extensive two-person games", section 3).
+equilibria for extensive two-person games").
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def equilibrium(tree: GameTree) -> Equilibrium:
 
     Player 0 maximises the value q_0 of the root of its opponent's best response, over its plans x
     and the values q of the opponent's info states: `E x = e`, `F' q <= A' x` (Koller, Megiddo and
-    von Stengel 1996, eq. 9). The opponent's plan is the program's dual solution.
+    von Stengel 1996). The opponent's plan is the program's dual solution.
 
     Raises:
         SequenceFormError: another kind of game, or the program was not solved within `TOLERANCE`.
@@ -134,7 +134,7 @@ def population_exploitability(
     A player chooses weights w, its opponent any plan of the game: minimise the value q_0 of the
     opponent's best response, `F' q >= (what its sequences earn against w)`; one linear program a
     player. It is at most the exploitability of any meta-strategy, and no larger for a population
-    that has grown (Yao et al. 2023, arXiv:2306.16884, definition 3.1).
+    that has grown (Yao et al. 2023, arXiv:2306.16884).
 
     Raises:
         SequenceFormError: another kind of game, no policies, or a program was not solved within
