@@ -40,10 +40,10 @@ from psro.meta_solvers.regularized_replicator import regularized_replicator
 from psro.meta_solvers.replicator import replicator
 from psro.meta_solvers.uniform import uniform
 
-MetaStrategy = list[np.ndarray] | np.ndarray
+Solution = list[np.ndarray] | np.ndarray
 """A product: one distribution `[K_p]` per player; or a joint: `[K_0, ..., K_{P-1}]`."""
 
-MetaSolver = Callable[[np.ndarray], MetaStrategy]
+MetaSolver = Callable[[np.ndarray], Solution]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ class Solver:
     num_players: int | None = None
     symmetric: bool = False
 
-    def __call__(self, payoffs: np.ndarray) -> MetaStrategy:
+    def __call__(self, payoffs: np.ndarray) -> Solution:
         return self.function(payoffs)
 
 
@@ -90,15 +90,11 @@ META_SOLVERS: dict[str, Solver] = {
     "mece": Solver(function=mece, concept="ce", joint=True),
 }
 
-TWO_PLAYER_ZERO_SUM = frozenset({"nash"})
-"""The solvers that the command line allows for two-player zero-sum games only."""
-
 __all__ = [
     "META_SOLVERS",
-    "TWO_PLAYER_ZERO_SUM",
     "MetaSolver",
     "MetaSolverError",
-    "MetaStrategy",
+    "Solution",
     "Solver",
     "cce_gains",
     "ce_gains",
