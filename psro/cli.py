@@ -23,12 +23,14 @@ from games import cache
 from psro import evaluation, experiment, plots, report
 from psro.experiment import Experiment, ExperimentError, RunConfig
 from psro.loop import Record, TrainingDiverged
-from psro.meta_solvers import MetaSolverError
+from psro.meta_solvers import META_SOLVERS, MetaSolverError
 from psro.oracles import CONFIGS
 from psro.oracles.devices import CPU_DEVICES
 
 _NAMES = {"nash": "exploitability", "cce": "CCE gap", "ce": "CE gap"}
 """What the distance of a record is called, by its concept."""
+_REGRET = 1e-5
+"""A meta-strategy's regret that is worth a word, as a share of the game's largest return."""
 
 
 class UsageError(ValueError):
@@ -284,6 +286,9 @@ def _train(opened: Experiment) -> None:
     if last.concept != "nash":
         _say(f"  ({last.meaning})")
     _say(f"ended: {_why(opened)}")
+    worst = max(record.meta_regret for record in opened.records)
+    if META_SOLVERS[opened.config.meta_solver].concept and worst > _REGRET * opened.tree.max_return:
+        _say(f"note: the meta-solver missed its equilibrium by up to {worst:.3g} (meta_regret)")
     _say(f"saved in {opened.folder}; look at it with")
     _say(f"  psro eval {opened.folder}")
     _say(f"  psro plot {opened.folder}")
