@@ -123,8 +123,7 @@ def coarse_correlated_gap(
     _check(plans, joint)
     best = np.empty(tree.num_players)
     for p, mine in enumerate(tree.players):
-        reach = joint_opponent_reach(tree, p, plans, joint.sum(axis=p))
-        best[p] = exact.best_response_to(mine, exact.sequence_returns(tree, p, reach)).value
+        best[p] = exact.best_response_to(mine, _returns(tree, p, plans, joint.sum(axis=p))).value
     return CoarseCorrelatedGap(value=_value(payoffs, joint), best_response_value=best)
 
 
@@ -138,27 +137,21 @@ def correlated_gap(
     for p, mine in enumerate(tree.players):
         gain = np.zeros(len(plans[p]))
         for k in np.flatnonzero(_recommended(joint, p)):
-            reach = joint_opponent_reach(tree, p, plans, np.take(joint, k, axis=p))
-            returns = exact.sequence_returns(tree, p, reach)
+            returns = _returns(tree, p, plans, np.take(joint, k, axis=p))
             obeying = float(plans[p][k] @ returns)
             gain[k] = max(0.0, exact.best_response_to(mine, returns).value - obeying)
         gains.append(gain)
     return CorrelatedGap(value=_value(payoffs, joint), recommendation_gains=tuple(gains))
 
 
-def recommended_reach(
-    tree: GameTree, player: int, plans: Sequence[np.ndarray], joint: np.ndarray, k: int
+def _returns(
+    tree: GameTree, player: int, plans: Sequence[np.ndarray], weights: np.ndarray
 ) -> np.ndarray:
-    """Chance's and the others' share of the way to each terminal, `[T]`, given that the player was
-    told to play policy k: what a CE best response trains against.
-
-    Raises:
-        JointError: policy k is never recommended.
-    """
-    probability = _recommended(joint, player)[k]
-    if not probability > 0:
-        raise JointError(f"player {player} is never told to play policy {k}")
-    return joint_opponent_reach(tree, player, plans, np.take(joint, k, axis=player) / probability)
+    """What the player's sequences earn, `[S]`, against the others' profiles drawn by `weights`."""
+    if tree.num_players == 2:  # one mixed plan, in games of any form
+        return exact.gains(tree, player, [weights @ plans[1 - player]] * 2)
+    reach = joint_opponent_reach(tree, player, plans, weights)
+    return exact.sequence_returns(tree, player, reach)
 
 
 def _recommended(joint: np.ndarray, player: int) -> np.ndarray:

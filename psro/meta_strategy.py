@@ -151,7 +151,13 @@ def target(meta_game: MetaGame, strategy: MetaStrategy, concept: str, capacity: 
     if joint is None:
         mixture = meta_game.mixture(strategy.marginals)
     elif concept == "ce":
-        told = joint_gaps.correlated_gap(tree, plans, payoffs, joint).recommendation
+        found = joint_gaps.correlated_gap(tree, plans, payoffs, joint)
+        told = [  # the likeliest, where nobody gains: what has no weight is never told
+            k if gains[k] > 0 else int(np.argmax(weights))
+            for k, gains, weights in zip(
+                found.recommendation, found.recommendation_gains, strategy.marginals, strict=True
+            )
+        ]
         given = [np.take(joint, k, axis=p) for p, k in enumerate(told)]
         others = [each / each.sum() for each in given]
     if joint is not None and tree.num_players == 2:

@@ -85,6 +85,18 @@ def test_what_a_best_response_has_to_beat(name):
         assert gain == pytest.approx(found.recommendation_gains[p].max(), abs=1e-12)
 
 
+def test_a_correlated_equilibrium_leaves_nothing_to_beat():
+    """Battle of the sexes by a coin, in which policy 0 is never told."""
+    meta_game = MetaGame.empty(games.load("matrix_bos"))
+    for action in (0, 0, 1):
+        pure = np.array([1.0, 1 - action, action])
+        meta_game = meta_game.add([pure, pure])
+    joint = np.diag([0.0, 0.5, 0.5])
+    against = target(meta_game, MetaStrategy.of(joint), "ce", CAPACITY)
+    np.testing.assert_allclose(against.best_response_value, against.value, atol=1e-12)
+    assert np.isfinite(against.opponents).all()
+
+
 @pytest.mark.parametrize("name", GAMES)
 def test_independence_is_a_special_case_of_correlation(name):
     meta_game = meta_game_of(name)
