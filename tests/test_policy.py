@@ -120,7 +120,7 @@ def test_rollout_training_pass_and_table_agree(name, cell):
                 np.testing.assert_allclose(ratio, 1.0, atol=1e-5)
                 np.testing.assert_allclose(value, seen.value[part], atol=1e-5)
             # table: information state tensors are unique to an info state
-            row = {each.tobytes(): i for i, each in enumerate(player.observation)}
+            row = {each.tobytes(): i for i, each in enumerate(np.float32(player.observation))}
             observation = np.asarray(seen.observation).reshape(-1, tree.observation_size)
             info_state = np.array([row[each.tobytes()] for each in observation])
             action = np.asarray(seen.action).ravel()
