@@ -100,13 +100,14 @@ class RunConfig:
     meta_solver: str = "nash"
     """What the opponents are drawn from: nash (two players), uniform, last, last_k,
     fictitious_play, regret_matching, replicator, projected_replicator, regularized_replicator, qre,
-    alpha_rank, alpha_rank_single (two players, with --symmetric), or correlated equilibria of the largest Gini impurity, welfare or entropy: mgcce,
-    mwcce, mecce (coarse), mgce, mwce, mece."""
+    alpha_rank, alpha_rank_single (two players, symmetric), or correlated equilibria of the largest
+    Gini impurity, welfare or entropy: mgcce, mwcce, mecce (coarse), mgce, mwce, mece."""
     evaluation_solver: str | None = None
     """What is measured and saved as the result: another meta-solver; by default the same."""
     symmetric: bool = False
-    """All seats share one population and one strategy over it, and each iteration trains one best
-    response instead of one a player; for games in which every seat is like every other."""
+    """All seats share one population and one strategy over it, as if seats were drawn at random,
+    and each iteration trains one best response instead of one a player; for games in which every
+    seat is like every other."""
     observation: str | None = None
     """The policies' input: information_state or observation; by default the first that the game
     provides, in this order."""

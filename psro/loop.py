@@ -119,8 +119,8 @@ def psro(
         meta_game: an empty one of the game.
         capacity: the populations' first capacity.
         symmetric: all seats share one population and one strategy over it, and player 0 alone
-            trains; of a `games.symmetry.symmetric_view`. It has the one seat that stands for all:
-            against opponents with a strategy in common, every seat's best response is the same.
+            trains; `meta_game` is of a `games.symmetric_view`. Every seat's best response is the
+            same there, so sitting at 0 is, in expectation, drawing a seat.
         last: the iteration to go on from.
 
     Raises:
