@@ -90,8 +90,9 @@ class MetaStrategy:
                 vary, a Nash equilibrium may give every player a policy of its own.
         """
         if self.joint is not None:
-            seatings = map(self.joint.transpose, itertools.permutations(range(self.joint.ndim)))
-            return MetaStrategy.of(_alike(_average(list(seatings)), 0))
+            seatings = itertools.permutations(range(self.joint.ndim))
+            average = _average([self.joint.transpose(seats) for seats in seatings])
+            return MetaStrategy.of(_alike(average, 0))
         limit = regrets(payoffs, self.marginals).max() + _SHARED_TOLERANCE * np.ptp(payoffs)
         for strategy in (self.marginals[0], np.mean(self.marginals, axis=0)):
             everybody = (strategy,) * len(self.marginals)
