@@ -3,6 +3,7 @@
 from games.game import Game, State
 from games.normal_form import NormalForm
 from games.openspiel import MAX_HISTORIES, OBSERVATIONS, TreePolicy, load
+from games.symmetry import SymmetryError, symmetric_view
 from games.tree import GameError, GameTree, PlayerTree
 
 GAMES = {
@@ -28,6 +29,8 @@ __all__ = [
     "NormalForm",
     "PlayerTree",
     "State",
+    "SymmetryError",
     "TreePolicy",
     "load",
+    "symmetric_view",
 ]

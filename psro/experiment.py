@@ -3,7 +3,8 @@
 A folder holds
 
     config.json               the `RunConfig`, the format version, the versions of the packages
-    policies/0000.safetensors every player's policy of iteration 0, leaves `[P, ...]`; and so on
+    policies/0000.safetensors every player's policy of iteration 0, leaves `[P, ...]`, or one that
+                              all seats share, `[1, ...]`; and so on
     payoffs.safetensors       payoffs, meta-strategy and records: the commit
     metrics.csv               the records again, for people; written from the commit
     exploitability.png        the curve, written when a run ends
@@ -99,10 +100,14 @@ class RunConfig:
     meta_solver: str = "nash"
     """What the opponents are drawn from: nash (two players), uniform, last, last_k,
     fictitious_play, regret_matching, replicator, projected_replicator, regularized_replicator, qre,
-    alpha_rank, or correlated equilibria of the largest Gini impurity, welfare or entropy: mgcce,
-    mwcce, mecce (coarse), mgce, mwce, mece."""
+    alpha_rank, alpha_rank_single (two players, symmetric), or correlated equilibria of the largest
+    Gini impurity, welfare or entropy: mgcce, mwcce, mecce (coarse), mgce, mwce, mece."""
     evaluation_solver: str | None = None
     """What is measured and saved as the result: another meta-solver; by default the same."""
+    symmetric: bool = False
+    """All seats share one population and one strategy over it, as if seats were drawn at random,
+    and each iteration trains one best response instead of one a player; for games in which every
+    seat is like every other."""
     observation: str | None = None
     """The policies' input: information_state or observation; by default the first that the game
     provides, in this order."""
@@ -188,6 +193,8 @@ class Experiment:
             observation=config.observation,
             max_histories=config.max_histories,
         )
+        if config.symmetric:
+            self.tree = games.symmetric_view(self.tree)
         _check_solvable(config, self.tree)
         self.policy_network: Policy | TablePolicy = (
             TablePolicy(self.tree)
@@ -204,6 +211,10 @@ class Experiment:
         self._tabulate = Tabulator(self.policy_network, self.tree)
         self._last: Iteration | None = None
         self._digests: list[str] = []
+
+    @property
+    def _num_populations(self) -> int:
+        return 1 if self.config.symmetric else self.tree.num_players
 
     @property
     def ended(self) -> str | None:
@@ -233,7 +244,8 @@ class Experiment:
 
     @property
     def payoffs(self) -> np.ndarray:
-        """Expected returns of every profile of policies, float64 `[P, K_0, ..., K_{P-1}]`."""
+        """Expected returns of every profile of policies, float64 `[P, K_0, ..., K_{P-1}]`; averaged
+        over seatings in a symmetric run."""
         return self._finished().meta_game.payoffs
 
     @property
@@ -309,6 +321,7 @@ class Experiment:
             evaluation=_solve(config.evaluation_solver or config.meta_solver),
             meta_game=MetaGame.empty(self.tree),
             capacity=1 << config.iterations.bit_length(),  # at least iterations + 1
+            symmetric=config.symmetric,
             last=self._last,
         )
         for iteration in iterations:
@@ -332,12 +345,12 @@ class Experiment:
 
     def _commit(self, iteration: Iteration) -> None:
         """Puts an iteration on disk; see the module's docstring for the order."""
-        policies = self.folder / "policies"
+        folder, policies = self.folder / "policies", iteration.policies
         with _writing(self.folder):
-            policies.mkdir(exist_ok=True)
+            folder.mkdir(exist_ok=True)
             digest = _write_tensors(
-                policies / _policy_file(iteration.record.iteration),
-                _flatten(iteration.policies),
+                folder / _policy_file(iteration.record.iteration),
+                _flatten(jax.tree.map(lambda leaf: leaf[: self._num_populations], policies)),
                 {},
             )
             records = [*self.records, iteration.record]
@@ -380,9 +393,10 @@ class Experiment:
             raise ExperimentError(f"{path} is damaged: payoffs {payoffs.shape} for {size} policies")
         expected = jax.eval_shape(
             lambda: self.policy_network.init_many(
-                jax.random.split(jax.random.key(0), self.tree.num_players)
+                jax.random.split(jax.random.key(0), self._num_populations)
             )
         )
+        seats = np.arange(self.tree.num_players) % self._num_populations  # whose each seat's is
         for number, digest in enumerate(self._digests):
             policies = _read_policies(self.folder / "policies" / _policy_file(number), digest)
             if jax.tree.map(jnp.shape, policies) != jax.tree.map(lambda leaf: leaf.shape, expected):
@@ -390,6 +404,7 @@ class Experiment:
                     f"{self.folder / 'policies' / _policy_file(number)} does not hold the network "
                     "that config.json describes"
                 )
+            policies = jax.tree.map(lambda leaf: leaf[seats], policies)
             # The same calls as in training, so that every rounding is the same.
             known = payoffs[(slice(None),) + (slice(0, number + 1),) * self.tree.num_players]
             meta_game = meta_game.add(self._tabulate(policies), payoffs=known)
@@ -541,6 +556,10 @@ def _check_solvable(config: RunConfig, tree: GameTree) -> None:
             raise ValueError(
                 f"{option} {name} is for {solver.num_players} players and {config.game} is for "
                 f"{tree.num_players}; use --{option} mgcce, or another that is for any number"
+            )
+        if solver.symmetric and not config.symmetric:
+            raise ValueError(
+                f"{option} {name} is for games whose players share one population; add --symmetric"
             )
     tabulated = getattr(getattr(config, config.oracle, None), "tabulated", False)
     if tabulated and tree.num_players > 2 and META_SOLVERS[config.meta_solver].joint:

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from psro import exact
 from psro.meta_game import MetaGame
-from psro.meta_strategy import MEANINGS, MetaStrategy, gaps, target
+from psro.meta_strategy import MEANINGS, MetaStrategy, gaps, over_seats, target
 from psro.oracles import Jobs, Oracle
 from psro.policy import Params
 from psro.population import Population
@@ -37,7 +38,8 @@ class Record:
     exact best response gets more; all are None in iteration 0, which trains nothing. `meta_regret`
     is the most that a player could gain by switching to another policy of its population: the
     training solver's certificate. `support_size` counts weights above 1e-6, `decisions` and
-    `episodes` are this iteration's, and `seconds` is wall time by part.
+    `episodes` are this iteration's (where seats share a population player 0's, who alone trains),
+    and `seconds` is wall time by part.
     """
 
     iteration: int
@@ -96,6 +98,7 @@ def psro(
     evaluation: Solve,
     meta_game: MetaGame,
     capacity: int,
+    symmetric: bool = False,
     last: Iteration | None = None,
 ) -> Iterator[Iteration]:
     """Yields iteration 0 (untrained policies) to `iterations`, or those after `last`.
@@ -115,6 +118,9 @@ def psro(
         evaluation: from payoffs to the one that is measured; `training` where that is the same.
         meta_game: an empty one of the game.
         capacity: the populations' first capacity.
+        symmetric: all seats share one population and one strategy over it, and player 0 alone
+            trains; `meta_game` is of a `games.symmetric_view`. Every seat's best response is the
+            same there, so sitting at 0 is, in expectation, drawing a seat.
         last: the iteration to go on from.
 
     Raises:
@@ -122,9 +128,19 @@ def psro(
         MetaSolverError: the meta-solver cannot solve this meta-game.
     """
     tree, num_players = meta_game.tree, meta_game.tree.num_players
+    learners = 1 if symmetric else num_players
+
+    def learners_of(params: Params) -> Params:
+        return jax.tree.map(lambda leaf: leaf[:1], params) if symmetric else params
+
+    def for_all_seats(params: Params) -> Params:
+        if not symmetric:
+            return params
+        return jax.tree.map(lambda leaf: jnp.repeat(leaf[:1], num_players, axis=0), params)
+
     for number in range(0 if last is None else last.record.iteration + 1, iterations + 1):
         timer = _Timer()
-        policies = fresh(jax.random.fold_in(jax.random.fold_in(key, number), 0))
+        policies = for_all_seats(fresh(jax.random.fold_in(jax.random.fold_in(key, number), 0)))
         results = achieved = improvement = gap = None
         if last is None:
             population = Population.empty(policies, capacity)
@@ -132,16 +148,16 @@ def psro(
             population, meta_game = last.population, last.meta_game
             against = target(meta_game, last.meta_strategy, training.concept, population.capacity)
             jobs = Jobs(
-                player=np.arange(num_players, dtype=np.int32),
-                initial=initial(policies, population, last.meta_strategy.marginals),
+                player=np.arange(learners, dtype=np.int32),
+                initial=learners_of(initial(policies, population, last.meta_strategy.marginals)),
                 populations=population.params,
-                opponents=against.opponents,
-                gains=against.gains,
-                reach=against.reach,
+                opponents=against.opponents[:learners],
+                gains=against.gains[:learners],
+                reach=against.reach[:learners],
                 mixture=against.mixture,
             )
             results = oracle(jax.random.fold_in(jax.random.fold_in(key, number), 1), jobs)
-            policies = jax.block_until_ready(results.params)
+            policies = for_all_seats(jax.block_until_ready(results.params))
             if results.diverged.any():
                 raise TrainingDiverged(
                     f"the best response of player {int(np.argmax(results.diverged))} diverged in "
@@ -163,15 +179,19 @@ def psro(
             gap = against.best_response_value - achieved
         timer.lap("exact")
         population, meta_game = population.add(policies), meta_game.add(behaviours)
+        if symmetric:
+            meta_game = dataclasses.replace(meta_game, payoffs=over_seats(meta_game.payoffs))
         timer.lap("payoffs")
-        meta_strategy = MetaStrategy.of(training.solver(meta_game.payoffs))
-        measured = meta_strategy
-        if evaluation != training:
-            measured = MetaStrategy.of(evaluation.solver(meta_game.payoffs))
+
+        def solved(by: Solve, payoffs: np.ndarray = meta_game.payoffs) -> MetaStrategy:
+            strategy = MetaStrategy.of(by.solver(payoffs))
+            return strategy.shared(payoffs) if symmetric else strategy
+
+        meta_strategy = solved(training)
+        measured = meta_strategy if evaluation == training else solved(evaluation)
         timer.lap("meta_solver")
         found = gaps(meta_game, measured, evaluation.concept)
         timer.lap("exact")
-        nothing = np.zeros(num_players, int)
         last = Iteration(
             record=Record(
                 iteration=number,
@@ -188,8 +208,8 @@ def psro(
                 gap=None if gap is None else tuple(gap.tolist()),
                 meta_regret=meta_strategy.regret(meta_game.payoffs, training.concept),
                 support_size=measured.support_size,
-                decisions=tuple((results.decisions if results else nothing).tolist()),
-                episodes=tuple((results.episodes if results else nothing).tolist()),
+                decisions=_counts(results.decisions if results else [], num_players),
+                episodes=_counts(results.episodes if results else [], num_players),
                 seconds=timer.seconds,
             ),
             policies=policies,
@@ -199,6 +219,13 @@ def psro(
             evaluation=measured,
         )
         yield last
+
+
+def _counts(of_jobs: Sequence[int], num_players: int) -> tuple[int, ...]:
+    """One number a player, 0 for those who did not train."""
+    counts = np.zeros(num_players, int)
+    counts[: len(of_jobs)] = of_jobs
+    return tuple(counts.tolist())
 
 
 class _Timer:

@@ -8,6 +8,7 @@ distribution over profiles, from which a mediator draws; Marris et al. 2021, arX
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,7 +16,14 @@ import numpy as np
 from games.tree import GameTree
 from psro import exact, joint_gaps
 from psro.meta_game import MetaGame
-from psro.meta_solvers.regret import cce_gains, ce_gains, joint_of, marginals, regrets
+from psro.meta_solvers.regret import (
+    MetaSolverError,
+    cce_gains,
+    ce_gains,
+    joint_of,
+    marginals,
+    regrets,
+)
 
 MEANINGS = {
     "nash": "nash_conv: what players gain by best responses to the others' mixtures, added up; "
@@ -67,6 +75,65 @@ class MetaStrategy:
         if concept == "ce":
             return max(float(each.sum()) for each in ce_gains(payoffs, self.joint))
         return float(cce_gains(payoffs, self.joint).max())
+
+    def shared(self, payoffs: np.ndarray) -> MetaStrategy:
+        """The same for every seat, and no worse by its regrets: for a symmetric game whose
+        `payoffs [P, K, ..., K]` are what `over_seats` returns.
+
+        A joint is averaged over seatings: CEs stay CEs, and CCEs CCEs, as both are convex sets.
+        Of independent strategies everybody gets player 0's, or else their average, which in a
+        zero-sum game of two players is as good: a best response to it gets no more than best
+        responses to the two get on average.
+
+        Raises:
+            MetaSolverError: neither is as good as what the solver found; in games with sums that
+                vary, a Nash equilibrium may give every player a policy of its own.
+        """
+        if self.joint is not None:
+            seatings = itertools.permutations(range(self.joint.ndim))
+            average = _average([self.joint.transpose(seats) for seats in seatings])
+            return MetaStrategy.of(_alike(average, 0))
+        limit = regrets(payoffs, self.marginals).max() + _SHARED_TOLERANCE * np.ptp(payoffs)
+        for strategy in (self.marginals[0], np.mean(self.marginals, axis=0)):
+            everybody = (strategy,) * len(self.marginals)
+            regret = regrets(payoffs, everybody).max()
+            if regret <= limit:
+                return MetaStrategy(marginals=everybody)
+        raise MetaSolverError(
+            "the meta-solver gives the seats of this symmetric game different strategies, and "
+            f"their average is none (a player would gain {regret:.3g}); use a correlated one, "
+            "such as mgcce, or leave out --symmetric"
+        )
+
+
+_SHARED_TOLERANCE = 1e-9
+"""What a player may gain more when all seats share a strategy, relative to the payoffs' spread."""
+
+
+def over_seats(payoffs: np.ndarray) -> np.ndarray:
+    """What policies of one population earn, averaged over all ways to seat them: payoffs
+    `[P, K, ..., K]` to as many, in which player p's are player 0's with the two's seats exchanged.
+    Exactly so, and where it is so already nothing changes."""
+    seatings = [
+        np.moveaxis(table, p, 0).transpose(0, *others)
+        for p, table in enumerate(payoffs)
+        for others in itertools.permutations(range(1, len(payoffs)))
+    ]
+    own = _alike(_average(seatings), 1)
+    return np.stack([np.moveaxis(own, 0, p) for p in range(len(payoffs))])
+
+
+def _average(tables: Sequence[np.ndarray]) -> np.ndarray:
+    """Exactly `tables[0]` where all are the same."""
+    first, *rest = tables
+    return first + sum(table - first for table in rest) / len(tables)
+
+
+def _alike(table: np.ndarray, first: int) -> np.ndarray:
+    """A table that differs by rounding when axes from `first` on change places, so that it does
+    not differ."""
+    indices = np.indices(table.shape)
+    return table[(*indices[:first], *np.sort(indices[first:], axis=0))]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ ORDER = [
     ["games.tree"],
     ["games.cache", "games.game", "games.gambit", "games.normal_form", "games.probes"],
     ["games.files"],
-    ["games.openspiel", "games.tree_game"],
+    ["games.openspiel", "games.symmetry", "games.tree_game"],
     ["games"],
     ["psro.exact", "psro.levels", "psro.networks"],
     ["psro.cfr", "psro.diversity", "psro.joint_gaps", "psro.sequence_form"],

@@ -1,0 +1,257 @@
+"""Symmetric games: is it all the same who sits where, and which of a player's info states are which
+of another's.
+
+A game counts as symmetric when every player's info states can be numbered as player 0's are, with
+the same legal actions and the same way up, so that when all players move one seat on, and take
+their policies along, everybody earns what it earned. Every seat is like every other then. (That two
+players may change seats while the rest stay is more than that, and too much where policies tell
+opponents apart: "who won the last card" names one.) Actions keep their numbers, because a network's
+outputs have them: a game that is symmetric only after its actions are renamed is refused.
+
+Info states are matched by colour refinement (Weisfeiler and Leman 1968) of the players' sequences
+over the terminals, and ties by what is observed. It may miss a numbering, but never errs: what it
+finds is checked, terminal by terminal.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from games.normal_form import NormalForm
+from games.tree import GameError, GameTree, PlayerTree, Texts
+
+TOLERANCE = 1e-9
+"""What returns, times the probability of chance, may differ by, relative to the largest return (at
+least 1)."""
+
+
+class SymmetryError(GameError):
+    """A game that is not symmetric, as far as could be found; one sentence says why."""
+
+
+def symmetric_view(tree: GameTree) -> GameTree:
+    """The same game, every player's info states and sequences in the order of player 0's and with
+    its observations: one plan, table or network is a policy of every player.
+
+    Only names and keys are a player's own.
+
+    Raises:
+        SymmetryError: no numbering was found in which moving on by a seat leaves the game as it is.
+    """
+    if isinstance(tree, NormalForm):
+        return _symmetric_normal_form(tree)
+    first, *others = tree.players
+    for p, player in enumerate(others, 1):
+        if not np.array_equal(player.level_start, first.level_start):
+            raise SymmetryError(
+                f"{tree.name} is not symmetric: at its own decisions, in turn, player {p} has "
+                f"{_counts(player)} info states, and player 0 has {_counts(first)}"
+            )
+    sequence, weights = _merged(tree)
+    colours = _colours(tree, sequence, weights)
+    info_states = [_matched(tree, p, colours) for p in range(tree.num_players)]
+    sequences = [
+        _renumbered(first, player, number)
+        for player, number in zip(tree.players, info_states, strict=True)
+    ]
+    _check(
+        tree, np.stack([new[sequence[:, p]] for p, new in enumerate(sequences)], axis=1), weights
+    )
+    decision_info_state = np.empty_like(tree.decision_info_state)
+    for p, number in enumerate(info_states):
+        mine = tree.decision_player == p
+        decision_info_state[mine] = number[tree.decision_info_state[mine]]
+    return dataclasses.replace(
+        tree,
+        players=tuple(
+            dataclasses.replace(
+                first,
+                names=_reordered(player.names, number),
+                keys=_reordered(player.keys, number),
+            )
+            for player, number in zip(tree.players, info_states, strict=True)
+        ),
+        sequence=np.stack([new[tree.sequence[:, p]] for p, new in enumerate(sequences)], axis=1),
+        decision_info_state=decision_info_state,
+    )
+
+
+def _symmetric_normal_form(tree: NormalForm) -> NormalForm:
+    """Everybody has one info state, so nothing has to be found, and no terminal is laid out."""
+    counts = tree.payoffs.shape[1:]
+    if len(set(counts)) > 1:
+        raise SymmetryError(
+            f"{tree.name} is not symmetric: its players have {' and '.join(map(str, counts))} "
+            "actions"
+        )
+    tolerance = TOLERANCE * max(1.0, tree.max_return)
+    seats = np.arange(tree.num_players)
+    for p in seats[1:]:
+        # As player p sees it: its own action first, then those of the seats after it.
+        mine = tree.payoffs_of(p).transpose(np.roll(seats, -p))
+        if np.abs(mine - tree.payoffs_of(0)).max() > tolerance:
+            raise _seats_differ(tree)
+    view = copy.copy(tree)
+    first = tree.players[0]
+    vars(view).update(
+        players=tuple(
+            dataclasses.replace(first, names=player.names, keys=player.keys)
+            for player in tree.players
+        )
+    )
+    return view
+
+
+def _counts(player: PlayerTree) -> str:
+    return ", ".join(map(str, np.diff(player.level_start)))
+
+
+def _seats_differ(tree: GameTree) -> SymmetryError:
+    return SymmetryError(
+        f"{tree.name} is not symmetric: when all players move one seat on, and take their policies "
+        "along, they earn something else"
+    )
+
+
+def _merged(tree: GameTree) -> tuple[np.ndarray, np.ndarray]:
+    """The tuples of last sequences `[M, P]`, each once, that end at terminals, and what their
+    terminals weigh together: chance, and chance times every player's return, `[M, 1 + P]`. Expected
+    returns depend on nothing else."""
+    order = np.lexsort(tree.sequence.T)
+    sequence = tree.sequence[order]
+    new = np.flatnonzero(np.append(True, (sequence[1:] != sequence[:-1]).any(axis=1)))
+    weights = np.column_stack([tree.chance, tree.chance[:, None] * tree.returns])
+    return sequence[new], np.add.reduceat(weights[order], new)
+
+
+def _check(tree: GameTree, sequence: np.ndarray, weights: np.ndarray) -> None:
+    """Raises where, with sequences numbered as player 0's, moving on by a seat leads to another
+    game: `_merged`'s rows must be the same ones."""
+    moved = np.roll(sequence, 1, axis=1)
+    moved_weights = np.column_stack([weights[:, 0], np.roll(weights[:, 1:], 1, axis=1)])
+    here, there = np.lexsort(sequence.T), np.lexsort(moved.T)
+    apart = np.abs(weights[here] - moved_weights[there]).max()
+    if not np.array_equal(sequence[here], moved[there]) or (
+        apart > TOLERANCE * max(1.0, tree.max_return)
+    ):
+        raise _seats_differ(tree)
+
+
+def _matched(tree: GameTree, player: int, colours: Sequence[np.ndarray]) -> np.ndarray:
+    """The info state of player 0 that stands for each of a player's, int64 `[I]`."""
+    first, mine = tree.players[0], tree.players[player]
+    order_there, order = (
+        # Seats are told by entries that are the same within a player: they order nothing here.
+        np.lexsort([*each.observation.T[::-1], colours[p]])
+        for p, each in ((0, first), (player, mine))
+    )
+    number = np.empty(len(order), np.int64)
+    number[order] = order_there
+    if not (
+        np.array_equal(colours[player][order], colours[0][order_there])
+        and np.array_equal(mine.legal, first.legal[number])
+        and np.array_equal(
+            _renumbered(first, mine, number)[mine.parent],
+            first.parent[number],
+        )
+    ):
+        raise SymmetryError(
+            f"{tree.name} is not symmetric, or not in a way that could be found: player {player} "
+            "meets other choices, or earns otherwise by them, than player 0"
+        )
+    return number
+
+
+def _renumbered(first: PlayerTree, player: PlayerTree, number: np.ndarray) -> np.ndarray:
+    """The sequence of player 0 that stands for each of a player's, int32 `[S]`; the k-th action of
+    an info state for the k-th."""
+    owner = player.info_state[1:]
+    rank = np.arange(1, player.num_sequences) - player.first_sequence[owner]
+    return np.append(0, first.first_sequence[number[owner]] + rank).astype(np.int32)
+
+
+def _colours(tree: GameTree, sequence: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
+    """A number for each info state of each player, uint64 `[I]`, that moving on by a seat keeps
+    where it leaves the game as it is: info states with different ones do not correspond.
+
+    An info state's colour is made of its legal actions, the way up, and what ends below: chance,
+    returns, and the colours of the others' sequences, in the order in which they sit after the
+    player. Colours are refined until no more can be told apart.
+    """
+    players = tree.players
+    scale = TOLERANCE * max(1.0, tree.max_return)
+    # Rounding may part what is equal, at worst: then no numbering is found.
+    weights = np.round(weights / scale).astype(np.int64)
+    ends = [_mix(weights[:, 0], weights[:, 1 + p]) for p in range(tree.num_players)]
+    states = [
+        _mix(np.repeat(np.arange(each.num_levels), np.diff(each.level_start)), *each.legal.T)
+        for each in players
+    ]
+    kinds = 0
+    while True:
+        found = len(np.unique(np.concatenate(states)))
+        if found == kinds:
+            return states
+        kinds = found
+        sequences = [
+            np.append(np.uint64(0), _mix(own[each.info_state[1:]], each.action[1:]))
+            for each, own in zip(players, states, strict=True)
+        ]
+        seats = [
+            _mix(end, own[sequence[:, p]])
+            for p, (end, own) in enumerate(zip(ends, sequences, strict=True))
+        ]
+        states = [
+            _refined(
+                each,
+                states[p],
+                _added(sequence[:, p], _mix(*seats[p:], *seats[:p]), each.num_sequences),
+            )
+            for p, each in enumerate(players)
+        ]
+
+
+def _refined(player: PlayerTree, states: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Colours of info states `[I]` from their old ones and what ends at each sequence, `[S]`."""
+    rows = list(zip(player.level_start[:-1], player.level_start[1:], strict=True))
+    below, new = below.copy(), states.copy()
+    for first, last in reversed(rows):
+        slots = slice(player.first_sequence[first], player.first_sequence[last])
+        mine = _mix(player.action[slots], below[slots])
+        total = _added(player.info_state[slots] - first, mine, last - first)
+        new[first:last] = _mix(new[first:last], total)
+        below += _added(player.parent[first:last], _mix(new[first:last]), len(below))
+    for first, last in rows[1:]:  # from above: level by level, what led here
+        above = new[player.parent_info_state[first:last]]
+        new[first:last] = _mix(new[first:last], above, player.previous_action[first:last])
+    return new
+
+
+def _added(at: np.ndarray, colours: np.ndarray, size: int) -> np.ndarray:
+    """Colours added up by index: the colour of a collection without an order, uint64 `[size]`."""
+    total = np.zeros(size, np.uint64)
+    np.add.at(total, at, colours)
+    return total
+
+
+def _mix(*columns: np.ndarray) -> np.ndarray:
+    """A colour for each row of columns of integers, by SplitMix64 (Steele et al. 2014)."""
+    mixed = np.zeros(len(columns[0]), np.uint64)
+    for column in columns:
+        mixed = (mixed ^ column.astype(np.int64, copy=False).view(np.uint64)) + np.uint64(
+            0x9E3779B97F4A7C15
+        )
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        mixed ^= mixed >> np.uint64(31)
+    return mixed
+
+
+def _reordered(items: Sequence, number: np.ndarray) -> Sequence:
+    """Items, in the order of the info states of player 0 that stand for them."""
+    some = (items[i] for i in np.argsort(number))
+    return Texts.of(some, items.kind) if isinstance(items, Texts) else tuple(some)
