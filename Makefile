@@ -17,7 +17,7 @@ demo: install
 	$(BIN)/psro run --game kuhn_poker
 
 test: install
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m 'not slow'
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m 'not slow'
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow

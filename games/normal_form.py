@@ -163,7 +163,7 @@ class NormalForm(GameTree):
 
 def _player(seat: int, counts: tuple[int, ...]) -> PlayerTree:
     num_players, num_actions = len(counts), counts[seat]
-    observation = np.zeros((1, 2 * num_players + 1), np.float32)
+    observation = np.zeros((1, 2 * num_players + 1), np.int8)
     observation[0, [seat, num_players + seat]] = 1
     name = f"Current player: {seat}\nObserving player: {seat}. Non-terminal"
     return PlayerTree(

@@ -525,7 +525,6 @@ def test_what_exists_is_left_alone(tmp_path, kind):
         {"game": "kuhn_poker(players=99)"},
         {"game": "mfg_crowd_modelling"},
         {"game": "kuhn_poker(players=3)"},  # nash is for two
-        {"game": "tiny_bridge_2p"},  # nash is for zero-sum games
         {"max_histories": 10},
         {"observation": "pixels"},
     ],
@@ -749,7 +748,23 @@ def test_a_config_whose_run_is_none(copy, run):
     assert str(copy) in refused(lambda: psro.load(copy))
 
 
-@pytest.mark.parametrize("version", [2, 99, "1", None, 1.5, [1]])
+def test_folders_of_format_1_are_read(trained, copy):
+    """They knew independent players only, and their records no gap but NashConv."""
+    path = copy / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 1}))
+    tensors, info = experiment._read_tensors(copy / "payoffs.safetensors")
+    info = {name: info[name] for name in ("records", "policies")}
+    for record in info["records"]:
+        for name in ("concept", "meaning", "cce_gap", "ce_gap"):
+            del record[name]
+    tensors = {name: each for name, each in tensors.items() if "evaluation" not in name}
+    experiment._write_tensors(copy / "payoffs.safetensors", tensors, info)
+    again = psro.load(copy)
+    assert again.records == trained.records and again.joint is None
+    assert again.exploitability() == trained.exploitability()
+
+
+@pytest.mark.parametrize("version", [3, 99, "1", None, 1.5, [1]])
 def test_a_format_of_another_version(copy, version):
     path = copy / "config.json"
     fields = json.loads(path.read_text())

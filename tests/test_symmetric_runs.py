@@ -195,6 +195,7 @@ def assert_resumes(whole, folder):
         assert dataclasses.replace(ours, seconds={}) == dataclasses.replace(theirs, seconds={})
 
 
+@pytest.mark.slow
 def test_ppo_trains_one_seat_and_resumes_bit_for_bit(tmp_path):
     config = RunConfig(
         game="goofspiel(imp_info=True,num_cards=3,points_order=descending)",
