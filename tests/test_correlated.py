@@ -140,3 +140,17 @@ def test_a_product_gains_what_its_regrets_say():
     np.testing.assert_allclose(cce_gains(payoffs, joint), regrets(payoffs, strategies), atol=1e-12)
     for mine, expected in zip(marginals(joint), strategies, strict=True):
         np.testing.assert_allclose(mine, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", JOINT)
+@pytest.mark.parametrize("seed", range(3))
+def test_nearly_equal_policies_of_a_common_payoff_game(name, seed):
+    """The last policies of a converging run: nearly all of the equilibria's polytope is flat."""
+    solver, rng = META_SOLVERS[name], np.random.default_rng(seed)
+    table = 8 - 1e-5 * rng.exponential(size=(5, 5)) * rng.choice([1, 10], size=(5, 1))
+    table[0] -= rng.uniform(2, 5, size=5)
+    table[:, 0] -= rng.uniform(2, 3, size=5)
+    payoffs = np.stack([table, table])
+    gains_of = ce_gains if solver.concept == "ce" else cce_gains
+    gain = max(float(np.max(each)) for each in gains_of(payoffs, solver(payoffs)))
+    assert gain <= 1e-6 * np.ptp(table)

@@ -11,7 +11,7 @@ whatever N is, and payoffs are within [0, 1].
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import clarabel
 import numpy as np
@@ -29,6 +29,11 @@ _TOLERANCE = 1e-10
 
 _VIOLATED = 1e-10
 """A deviation that gains more than this share of the payoff span enters the program."""
+
+_REPAIRED = 1e-7
+"""A gain, as a share of the payoff span, that an interior-point solution may leave; above it the
+nearest joint that leaves none is taken. It happens where nearly equal policies leave the set of
+equilibria without an interior."""
 
 _WORST = 0.7
 """Of one player, or one recommendation to it, the deviations that gain at least this share of the
@@ -89,7 +94,10 @@ def _equilibrium(
                 new = (gains > _VIOLATED) & (gains >= _WORST * worst) & ~had
                 had |= new
                 entered |= bool(new.any())
-    gain = max(float(gains.max()) for gains in gains_of(scaled, joint))
+    gain = _largest(gains_of(scaled, joint))
+    if gain > _REPAIRED:
+        joint = _nearest(joint, rows_of(scaled, chosen))
+        gain = _largest(gains_of(scaled, joint))
     if gain > CERTIFICATE:
         raise MetaSolverError(
             f"no equilibrium of the {' x '.join(map(str, joint.shape))} meta-game passed its "
@@ -97,6 +105,10 @@ def _equilibrium(
             f"{CERTIFICATE:.3g}"
         )
     return joint
+
+
+def _largest(gains: Sequence[np.ndarray]) -> float:
+    return max(float(each.max()) for each in gains)
 
 
 def _fixed(payoffs: np.ndarray, chosen: list[np.ndarray]) -> sparse.csr_array:
@@ -140,12 +152,45 @@ def _maximise(payoffs: np.ndarray, objective: str, gains: sparse.csr_array) -> n
 
 
 def _welfare(welfare: np.ndarray, gains: sparse.csr_array) -> np.ndarray:
+    cost = (welfare.min() - welfare) / max(np.ptp(welfare), 1e-300)
+    return _vertex(cost, gains, np.zeros(gains.shape[0]), len(welfare))
+
+
+def _nearest(joint: np.ndarray, gains: sparse.csr_array) -> np.ndarray:
+    """Of the joints of which no row of `gains` is above 0, the one at the least sum of absolute
+    differences from `joint`: a linear program in the N densities and N bounds of differences."""
+    num_profiles = joint.size
+    density = joint.ravel() * num_profiles
+    each = sparse.eye_array(num_profiles)
+    nothing = sparse.csr_array(gains.shape)
+    found = _vertex(
+        np.append(np.zeros(num_profiles), np.ones(num_profiles)),
+        sparse.vstack(
+            [
+                sparse.hstack([gains, nothing]),
+                sparse.hstack([each, -each]),
+                sparse.hstack([-each, -each]),
+            ]
+        ),
+        np.concatenate([np.zeros(gains.shape[0]), density, -density]),
+        num_profiles,
+    )
+    positive = np.maximum(found[:num_profiles], 0.0)
+    return (positive / positive.sum()).reshape(joint.shape)
+
+
+def _vertex(
+    cost: np.ndarray, at_most: sparse.csr_array, right: np.ndarray, num_profiles: int
+) -> np.ndarray:
+    """The v of least `cost v` for which `at_most v <= right`, v is at least 0, and its first N
+    entries, densities, add up to N."""
+    total = np.where(np.arange(len(cost)) < num_profiles, 1.0, 0.0)[None]
     result = scipy.optimize.linprog(
-        (welfare.min() - welfare) / max(np.ptp(welfare), 1e-300),
-        A_ub=gains,
-        b_ub=np.zeros(gains.shape[0]),
-        A_eq=np.ones((1, len(welfare))),
-        b_eq=[len(welfare)],
+        cost,
+        A_ub=at_most,
+        b_ub=right,
+        A_eq=total,
+        b_eq=[num_profiles],
         method="highs-ds",
         options={
             "primal_feasibility_tolerance": _TOLERANCE,
