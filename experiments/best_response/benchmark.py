@@ -129,10 +129,13 @@ def draw(table: pd.DataFrame, path: Path) -> None:
             ):
                 if what == "decisions" and not rows["decisions"].any():
                     continue
-                median = rows.groupby("evaluation")[["share", what]].median().iloc[1:]
+                runs = rows.pivot_table(
+                    index="evaluation", columns=["size", "seed", "player"], values="share"
+                )
+                median = runs.ffill().median(axis=1)  # what has ended stays where it is
                 axis.plot(
-                    median[what],
-                    np.maximum(1 - median["share"], 1e-4),
+                    rows.groupby("evaluation")[what].median().iloc[1:],
+                    np.maximum(1 - median.iloc[1:], 1e-4),
                     marker=".",
                     label=f"{oracle} {setting}".strip(),
                 )
