@@ -130,15 +130,16 @@ def payoffs_figure(folder: str | os.PathLike) -> matplotlib.figure.Figure:
         figsize=(1.2 + 3.6 * columns, 0.8 + 3.2 * rows), dpi=160, layout="constrained"
     )
     grid = figure.subplots(rows, columns, squeeze=False)
-    limit = max(float(np.abs(payoffs).max()), 1e-12)
-    for axes, (p, q) in zip(grid.ravel(), pairs, strict=True):
+    tables = []
+    for p, q in pairs:
         table = payoffs[p]
         for other in reversed(range(num_players)):
             if other not in (p, q):
                 table = np.tensordot(table, strategies[other], axes=(other, 0))
-        image = axes.imshow(
-            table if p < q else table.T, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto"
-        )
+        tables.append(table if p < q else table.T)
+    limit = max(1e-12, *(float(np.abs(table).max()) for table in tables))
+    for axes, (p, q), table in zip(grid.ravel(), pairs, tables, strict=True):
+        image = axes.imshow(table, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
         axes.set(ylabel=f"policy of player {p}", xlabel=f"policy of player {q}")
         axes.set_title(f"payoff of player {p}", loc="left", fontsize=10)
         for axis in (axes.xaxis, axes.yaxis):

@@ -89,8 +89,10 @@ def _print_mixtures(out: rich.console.Console, measured: Evaluation) -> None:
     if equilibrium:
         distance = mixture.value[0] - equilibrium.value[0]
         out.print(
-            f"The mixture's value is {abs(distance):.6f} {'above' if distance > 0 else 'below'} "
-            "the game's for player 0",
+            "The mixture's value is the game's"
+            if abs(distance) < 5e-7
+            else f"The mixture's value is {abs(distance):.6f} "
+            f"{'above' if distance > 0 else 'below'} the game's for player 0",
             highlight=False,
         )
 

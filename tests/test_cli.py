@@ -270,6 +270,14 @@ def test_plot_writes_a_picture(capsys, seeds, tmp_path, axis, ending, start):
     assert path.read_bytes().startswith(start) and path.stat().st_size > 5000
 
 
+def test_plot_draws_payoffs_of_one_folder(capsys, seeds, tmp_path):
+    path = tmp_path / "payoffs.png"
+    code, out, err = psro_main(capsys, "plot", seeds[0], "--payoffs", "--out", path)
+    assert (code, out, err) == (0, f"{path}\n", "")
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert "one folder" in assert_refused(psro_main(capsys, "plot", *seeds, "--payoffs"))
+
+
 def test_games_lists_sizes(capsys):
     code, out, err = psro_main(capsys, "games")
     assert (code, err) == (0, "")

@@ -1,4 +1,4 @@
-"""Figures from experiment folders. The folders are synthetic: plots reads two files and no more."""
+"""Figures from experiment folders. The folders are synthetic: plots reads files and no more."""
 
 import json
 import math
@@ -6,8 +6,16 @@ import math
 import matplotlib.collections
 import numpy as np
 import pytest
+import safetensors.numpy
 
-from psro.plots import AXES, FLOOR, PlotError, exploitability_figure, save_figure
+from psro.plots import (
+    AXES,
+    FLOOR,
+    PlotError,
+    exploitability_figure,
+    payoffs_figure,
+    save_figure,
+)
 
 CONFIG = {"game": "kuhn_poker", "seed": 0, "cell": "lstm", "ppo": {"learning_rate": 0.01}}
 
@@ -266,3 +274,71 @@ def assert_refused(folder, **options):
         exploitability_figure([folder], **options)
     assert str(folder) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("concept", "gaps"), [("nash", ["exploitability"]), ("cce", ["cce_gap"]), ("ce", None)]
+)
+def test_a_curve_for_each_gap_of_the_concept(make, concept, gaps):
+    folder = make("run", [0.5, 0.25])
+    columns = {"exploitability": [0.5, 0.25], "cce_gap": [0.4, 0.2], "ce_gap": [0.8, 0.1]}
+    rows = ["iteration,concept," + ",".join(columns)]
+    rows += [
+        f"{k},{concept}," + ",".join(str(each[k]) for each in columns.values()) for k in range(2)
+    ]
+    (folder / "metrics.csv").write_text("\n".join(rows) + "\n")
+    figure = exploitability_figure([folder])
+    drawn = gaps or ["cce_gap", "ce_gap"]
+    values = [y for _, y, _ in lines(figure)]
+    np.testing.assert_allclose(values, [columns[name] for name in drawn])
+    if concept == "ce":
+        assert labels(figure) == ["kuhn_poker, CCE gap", "kuhn_poker, CE gap"]
+
+
+def write_payoffs(folder, payoffs, **strategies):
+    tensors = {"payoffs": payoffs, **{k.replace("_at_", "/"): v for k, v in strategies.items()}}
+    safetensors.numpy.save_file(tensors, folder / "payoffs.safetensors")
+
+
+def images(figure):
+    return [
+        (axes.get_title(loc="left"), np.asarray(axes.images[0].get_array()))
+        for axes in figure.axes
+        if axes.images
+    ]
+
+
+def test_payoffs_of_two_players(make):
+    """One table where it says it all, two where it does not."""
+    folder, rng = make("run", [0.5]), np.random.default_rng(0)
+    table, uniform = rng.normal(size=(3, 4)), {"meta_strategy_at_0": np.full(3, 1 / 3)}
+    uniform["meta_strategy_at_1"] = np.full(4, 1 / 4)
+    write_payoffs(folder, np.stack([table, -table]), **uniform)
+    ((title, image),) = images(payoffs_figure(folder))
+    assert title == "payoff of player 0"
+    np.testing.assert_array_equal(image, table)
+    write_payoffs(folder, np.stack([table, 2 * table]), **uniform)
+    (_, first), (title, second) = images(payoffs_figure(folder))
+    assert title == "payoff of player 1"
+    np.testing.assert_array_equal(first, table)
+    np.testing.assert_array_equal(second, 2 * table.T)
+
+
+def test_payoffs_of_three_players_are_small_multiples(make):
+    """Who is not in a panel draws from its own marginal of the joint that was measured."""
+    folder, rng = make("run", [0.5]), np.random.default_rng(1)
+    payoffs, joint = rng.normal(size=(3, 2, 3, 4)), rng.dirichlet(np.ones(24)).reshape(2, 3, 4)
+    write_payoffs(folder, payoffs, evaluation_at_joint=joint, meta_strategy_at_0=np.ones(2))
+    panels = images(payoffs_figure(folder))
+    assert len(panels) == 6
+    expected = np.einsum("abc,b->ac", payoffs[2], joint.sum(axis=(0, 2))).T  # 2 against 0
+    np.testing.assert_allclose(panels[4][1], expected)
+
+
+def test_payoffs_that_cannot_be_drawn(make):
+    folder = make("run", [0.5])
+    with pytest.raises(PlotError, match="no finished iteration"):
+        payoffs_figure(folder)
+    (folder / "payoffs.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(PlotError, match="damaged"):
+        payoffs_figure(folder)
