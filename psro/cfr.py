@@ -30,7 +30,7 @@ def cfr_plus(tree: GameTree) -> Iterator[list[np.ndarray]]:
         iteration += 1
         for p, player in enumerate(tree.players):
             total[p] += iteration * current[p]
-            returns = exact.sequence_returns(tree, p, exact.opponent_reach(tree, p, current))
+            returns = exact.gains(tree, p, current)
             strategy = _strategy(player, regret[p])
             regret[p] = np.maximum(regret[p] + _advantages(player, strategy, returns), 0.0)
             current[p] = exact.realization_plan(player, _strategy(player, regret[p]))

@@ -356,7 +356,8 @@ class Experiment:
             records = [*self.records, iteration.record]
             tensors = {"payoffs": iteration.meta_game.payoffs}
             tensors |= _strategy_tensors("meta_strategy", iteration.meta_strategy)
-            tensors |= _strategy_tensors("evaluation", iteration.evaluation)
+            if self.config.evaluation_solver:
+                tensors |= _strategy_tensors("evaluation", iteration.evaluation)
             _write_tensors(
                 self.folder / "payoffs.safetensors",
                 tensors,

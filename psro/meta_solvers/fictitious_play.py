@@ -10,6 +10,7 @@ import numpy as np
 
 from psro.meta_solvers.payoffs import checked, unit
 from psro.meta_solvers.regret import pure_payoffs
+from psro.meta_solvers.uniform import uniform
 
 _TIE = 1e-12
 """Policies that earn this much less than the best, as a share of the payoff span, tie with it."""
@@ -26,7 +27,7 @@ def fictitious_play(payoffs: np.ndarray, *, iterations: int = 3_000) -> list[np.
         iterations: rounds of simultaneous best responses; the first ones answer uniform play.
     """
     payoffs = unit(checked(payoffs, "fictitious_play"))
-    averages = [np.full(size, 1.0 / size) for size in payoffs.shape[1:]]
+    averages = uniform(payoffs)
     for played in range(iterations):
         earned = pure_payoffs(payoffs, averages)
         for p, each in enumerate(earned):

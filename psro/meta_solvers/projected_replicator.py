@@ -9,6 +9,7 @@ import numpy as np
 
 from psro.meta_solvers.payoffs import checked, unit
 from psro.meta_solvers.regret import MetaSolverError, pure_payoffs
+from psro.meta_solvers.uniform import uniform
 
 
 def projected_replicator(
@@ -29,7 +30,7 @@ def projected_replicator(
     payoffs = unit(checked(payoffs, "projected_replicator"))
     if not 0 <= gamma <= 1:
         raise MetaSolverError(f"gamma = {gamma} of projected_replicator must be within [0, 1]")
-    strategies = [np.full(size, 1.0 / size) for size in payoffs.shape[1:]]
+    strategies = uniform(payoffs)
     totals = [each.copy() for each in strategies]
     for _ in range(iterations):
         earned = pure_payoffs(payoffs, strategies)

@@ -10,6 +10,7 @@ import numpy as np
 
 from psro.meta_solvers.payoffs import checked, unit
 from psro.meta_solvers.regret import pure_payoffs
+from psro.meta_solvers.uniform import uniform
 
 
 def regret_matching(payoffs: np.ndarray, *, iterations: int = 3_000) -> list[np.ndarray]:
@@ -24,7 +25,7 @@ def regret_matching(payoffs: np.ndarray, *, iterations: int = 3_000) -> list[np.
         iterations: rounds (T).
     """
     payoffs = unit(checked(payoffs, "regret_matching"))
-    strategies = [np.full(size, 1.0 / size) for size in payoffs.shape[1:]]
+    strategies = uniform(payoffs)
     regret = [np.zeros(size) for size in payoffs.shape[1:]]
     totals = [np.zeros(size) for size in payoffs.shape[1:]]
     for _ in range(iterations):

@@ -11,6 +11,7 @@ import numpy as np
 from psro.meta_solvers.payoffs import checked, unit
 from psro.meta_solvers.regret import regrets
 from psro.meta_solvers.replicator import STEP, trajectory
+from psro.meta_solvers.uniform import uniform
 
 
 def regularized_replicator(
@@ -27,7 +28,7 @@ def regularized_replicator(
         time: until when, in `replicator`'s units.
     """
     payoffs = unit(checked(payoffs, "regularized_replicator"))
-    closest = [np.full(size, 1.0 / size) for size in payoffs.shape[1:]]
+    closest = uniform(payoffs)
     least = regrets(payoffs, closest).max()
     totals = [np.zeros(size) for size in payoffs.shape[1:]]
     for number, (current, average) in enumerate(trajectory(payoffs)):
