@@ -19,13 +19,15 @@ def nearest(points: np.ndarray, target: np.ndarray) -> np.ndarray:
         DiversityError: it did not come to an end.
     """
     apart = points - target
+    if apart.shape[1] > len(points):  # lengths are kept, and much less is left to work on
+        apart = np.linalg.qr(apart.T, mode="r").T
     size = np.abs(apart).max()
     if size == 0:
         return np.full(len(points), 1 / len(points))
     system = np.vstack([apart.T / size, np.ones(len(points))])
     try:
         weights, _ = scipy.optimize.nnls(
-            system, np.append(np.zeros(len(target)), 1.0), maxiter=100 * len(points)
+            system, np.append(np.zeros(apart.shape[1]), 1.0), maxiter=100 * len(points)
         )
     except RuntimeError as error:
         raise DiversityError(
