@@ -235,8 +235,7 @@ def test_the_behavioural_divergence_bounds_that_of_jensen_and_shannon():
             kept = one > 0
             capacitory += one[kept] @ np.log(2 * one[kept] / (one + other)[kept])
         triangular = 2 * mixed.sum() * function(plan)[0]
-        # For masses that differ, C is what is added to (the difference's square over the sum)
-        assert capacitory <= np.log(2) * triangular + 1e-9 + abs(visited.sum() - mixed.sum())
+        assert capacitory <= np.log(2) * triangular + 1e-9
         assert capacitory >= triangular / 2 - 1e-9
 
 
@@ -250,7 +249,7 @@ def test_a_behaviour_that_shares_nothing_is_at_distance_one():
     )
 
 
-@pytest.mark.parametrize("shape", [(1, 3), (4, 2), (3, 30), (30, 3), (20, 20)])
+@pytest.mark.parametrize("shape", [(1, 3), (4, 2), (3, 30), (30, 3), (20, 20), (5, 5000)])
 @pytest.mark.parametrize("scale", [1e-6, 1, 1e6])
 def test_the_nearest_point_of_a_hull(shape, scale):
     """Its optimality condition: no member is nearer in the direction of the target."""
@@ -260,7 +259,7 @@ def test_the_nearest_point_of_a_hull(shape, scale):
     assert weights.min() >= 0 and weights.sum() == pytest.approx(1)
     away = target - weights @ points
     gap = ((points - weights @ points) @ away).max()
-    assert gap <= 1e-9 * scale**2
+    assert gap <= 1e-9 * scale**2 * max(1, shape[1] / 100)
 
 
 def test_the_distance_is_what_another_solver_finds():
