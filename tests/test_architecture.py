@@ -18,7 +18,13 @@ ORDER = [
     ["games.openspiel", "games.symmetry", "games.tree_game"],
     ["games"],
     ["psro.exact", "psro.levels", "psro.networks"],
-    ["psro.cfr", "psro.diversity", "psro.joint_gaps", "psro.sequence_form"],
+    [
+        "psro.cfr",
+        "psro.diversity",
+        "psro.diversity_terms",
+        "psro.joint_gaps",
+        "psro.sequence_form",
+    ],
     ["psro.policy"],
     ["psro.rollout"],
     ["psro.oracles"],
@@ -136,7 +142,10 @@ EXACT = ["exact", "cfr", "diversity", "joint_gaps", "sequence_form", "ratings", 
 
 @pytest.mark.parametrize(
     "module",
-    [*(f"psro.{name}" for name in EXACT), *(m for m in MODULES if "psro.meta_solvers" in m)],
+    [
+        *(f"psro.{name}" for name in EXACT),
+        *(m for m in MODULES if "psro.meta_solvers" in m or "psro.diversity_terms" in m),
+    ],
 )
 def test_exact_numbers_are_numpy_s(module):
     assert not inside(imports(module), "jax", "jaxlib", "flax", "optax")
