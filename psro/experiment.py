@@ -45,14 +45,17 @@ import games
 from games import GameTree, TreePolicy, files
 from games.tree_game import TreeGame
 from psro import exact
+from psro.diversity_terms import TERMS
 from psro.expansions import EXPANSIONS
 from psro.imitation import imitate_by_network, imitate_by_table
 from psro.initial import INITS
-from psro.loop import Iteration, Record, Solve, TrainingDiverged, psro, why_ended
+from psro.loop import Iteration, Record, Solve, psro, why_ended
 from psro.meta_game import MetaGame
 from psro.meta_solvers import META_SOLVERS
+from psro.meta_solvers.regret_minimisers import REGRET_MINIMISERS
 from psro.meta_strategy import MEANINGS, Gaps, MetaStrategy, gaps
 from psro.networks import CELLS, DTYPES
+from psro.objective import diverse
 from psro.oracles import (
     CONFIGS,
     ORACLES,
@@ -67,7 +70,7 @@ from psro.oracles import (
 from psro.oracles.base import check_types
 from psro.policy import Params, Policy, TablePolicy, Tabulator
 from psro.population import Population
-from psro.trainer import Trainer
+from psro.trainer import Trainer, TrainingDiverged
 from psro.tree_solvers import TREE_SOLVERS
 
 FORMAT_VERSION = 3
@@ -126,14 +129,22 @@ class RunConfig:
     max_histories: int = games.MAX_HISTORIES
     """Refuse to enumerate a game with more histories."""
     expansion: str = "best_response"
-    """What an iteration adds: best_response (PSRO), rectified (PSRO_rN), pipeline (P2SRO), hierarchy
-    (DCH), candidates (Global PSRO), anytime (APSRO) or stochastic (SP-PSRO)."""
+    """What an iteration adds: best_response (PSRO), rectified (PSRO_rN), pipeline (P2SRO),
+    hierarchy (DCH), candidates (Global PSRO), anytime (APSRO) or stochastic (SP-PSRO)."""
     levels: int = 4
     """Best responses a player that are trained side by side, by the expansions rectified, pipeline,
     hierarchy and candidates."""
     rounds: int = 10
     """Parts into which the expansions anytime and stochastic cut training; opponents move between
     them."""
+    regret_minimiser: str = "regret_matching_plus"
+    """How they move: regret_matching_plus, or hedge (multiplicative weights)."""
+    diversity: str | None = None
+    """What best responses are rewarded for besides their returns, for being different from their
+    population: expected_cardinality (DPP-PSRO), behavioural, response, both as bd_rd (BD&RD), or
+    policy_hull (PSD-PSRO); for oracles that know the tree. By default nothing."""
+    diversity_weight: float = 0.1
+    """How much that counts: a term of 1 is worth this share of the game's largest return."""
     init: str = "scratch"
     """What a best response starts from: scratch, previous (the last best response) or fusion (the
     average of the player's parameters under its meta-strategy)."""
@@ -167,6 +178,8 @@ class RunConfig:
             ("meta-solver", self.meta_solver, SOLVERS),
             ("evaluation solver", self.evaluation_solver or self.meta_solver, SOLVERS),
             ("expansion", self.expansion, EXPANSIONS),
+            ("regret minimiser", self.regret_minimiser, REGRET_MINIMISERS),
+            ("diversity", self.diversity or next(iter(TERMS)), TERMS),
             ("init", self.init, INITS),
         ):
             if name not in known:
@@ -181,6 +194,7 @@ class RunConfig:
             ("max_histories", 1),
             ("patience", 1),
             ("tolerance", 0),
+            ("diversity_weight", 0),
         ):
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} = {getattr(self, name)} must be at least {least}")
@@ -329,6 +343,7 @@ class Experiment:
             expansion=EXPANSIONS[config.expansion],
             levels=config.levels,
             rounds=config.rounds,
+            minimise=REGRET_MINIMISERS[config.regret_minimiser],
             meta_game=MetaGame.empty(self.tree),
             capacity=self._capacity,
             last=self._last,
@@ -356,7 +371,9 @@ class Experiment:
             return policy.init_many(jax.vmap(jax.random.fold_in, (None, 0))(key, seats))
 
         def further(finished: Params) -> Params:
-            return finished if tabular else policy.with_temperature(finished, 1 / oracle.temperature)
+            return (
+                finished if tabular else policy.with_temperature(finished, 1 / oracle.temperature)
+            )
 
         def initial(params: Params, population: Population, meta_strategy) -> Params:
             return INITS[config.init](params, population, meta_strategy, further)
@@ -369,6 +386,11 @@ class Experiment:
             oracle=oracle,
             tabulate=self._tabulate,
             concept=_solve(config.meta_solver).concept,
+            objective=None
+            if config.diversity is None
+            else functools.partial(
+                diverse, TERMS[config.diversity], config.diversity_weight * tree.max_return
+            ),
             symmetric=config.symmetric,
         )
 
@@ -376,7 +398,9 @@ class Experiment:
     def _capacity(self) -> int:
         """Room for all policies that a run of so many iterations comes to, a power of two, so that
         a few iterations more are no other shape."""
-        most = EXPANSIONS[self.config.expansion].capacity(self.config.iterations, self.config.levels)
+        most = EXPANSIONS[self.config.expansion].capacity(
+            self.config.iterations, self.config.levels
+        )
         return 1 << (most - 1).bit_length()
 
     def _finished(self) -> Iteration:
@@ -448,9 +472,8 @@ class Experiment:
         for number, digest in enumerate(self._digests):
             file = self.folder / "policies" / _policy_file(number)
             stacks, slots = _read_policies(file, digest, number)
-            if jax.tree.map(jnp.shape, stacks) != jax.tree.map(
-                lambda leaf, count=len(slots): (leaf.shape[0], count, *leaf.shape[1:]), expected
-            ):
+            shapes = jax.tree.map(lambda leaf: (leaf.shape[0], *leaf.shape[2:]), stacks)
+            if shapes != jax.tree.map(lambda leaf: leaf.shape, expected):
                 raise ExperimentError(
                     f"{file} does not hold the network that config.json describes"
                 )
@@ -649,7 +672,12 @@ def _check_solvable(config: RunConfig, tree: GameTree) -> None:
             f"expansion {config.expansion} needs a population of each player's own; leave out "
             "--symmetric"
         )
-    tabulated = getattr(getattr(config, config.oracle, None), "tabulated", False)
+    tabulated = getattr(getattr(config, config.oracle, None), "tabulated", None)
+    if config.diversity and tabulated is False:
+        raise ValueError(
+            f"diversity {config.diversity} rewards what is played at info states, which oracle "
+            f"{config.oracle} knows only with --{config.oracle}.tabulated"
+        )
     if tabulated and tree.num_players > 2 and SOLVERS[config.meta_solver].joint:
         raise ValueError(
             f"{config.oracle}.tabulated needs opponents that draw independently, and those of "

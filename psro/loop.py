@@ -10,10 +10,11 @@ import numpy as np
 
 from psro.expansions import Expansion, Situation
 from psro.meta_game import MetaGame
+from psro.meta_solvers.regret_minimisers import Update
 from psro.meta_strategy import MEANINGS, MetaStrategy, gaps
 from psro.policy import Params
 from psro.population import Population
-from psro.trainer import Timer, Trainer, TrainingDiverged
+from psro.trainer import Timer, Trainer
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,6 +94,7 @@ def psro(
     expansion: Expansion,
     levels: int,
     rounds: int,
+    minimise: Update,
     meta_game: MetaGame,
     capacity: int,
     last: Iteration | None = None,
@@ -111,6 +113,7 @@ def psro(
         expansion: what an iteration adds to the populations.
         levels: `Situation.levels` for it.
         rounds: `Situation.rounds` for it.
+        minimise: `Situation.minimise` for it.
         meta_game: an empty one of the game.
         capacity: the populations' first capacity.
         last: the iteration to go on from.
@@ -137,6 +140,7 @@ def psro(
                 solve=lambda meta_game: solved(training, meta_game),
                 levels=levels,
                 rounds=rounds,
+                minimise=minimise,
                 rng=np.random.default_rng(np.asarray(jax.random.key_data(oracle))),
             )
             state = trainer.expand(

@@ -44,9 +44,9 @@ class MetaGame:
         behaviours: Sequence[Sequence[np.ndarray]],
         payoffs: np.ndarray | None = None,
     ) -> MetaGame:
-        """With policies given by their behaviours, one `[S_p]` a player for each of `slots`: instead
-        of those that have these numbers, or as the next ones. A known table of the resulting
-        meta-game, from a file, may be passed instead of being computed again."""
+        """With policies given by their behaviours, one `[S_p]` a player for each of `slots`:
+        instead of those that have these numbers, or as the next ones. A known table of the
+        resulting meta-game, from a file, may be passed instead of being computed again."""
         size = max(self.size, *(slot + 1 for slot in slots))
         if not set(range(self.size, size)) <= set(slots):
             raise IndexError(f"slots {list(slots)} leave a gap after {self.size} policies")

@@ -197,9 +197,7 @@ class Trainer:
             if levels:
                 outcome = _outcome(meta_game, targets[0], behaviours[levels[0].slot])
                 timer.lap("exact")
-            meta_game = self._over_seats(
-                meta_game.put(list(behaviours), list(behaviours.values()))
-            )
+            meta_game = self._over_seats(meta_game.put(list(behaviours), list(behaviours.values())))
             for slot in behaviours:
                 population = population.put(slot, new[slot])
             policies |= new
@@ -232,7 +230,7 @@ class Trainer:
         targets: Sequence[Target],
         bonuses: Sequence[Sequence[np.ndarray] | None],
     ) -> Results:
-        """All levels in one call; leaves and counts of the results are `[levels, learners, ...]`."""
+        """All levels in one call; what results has `[levels, learners, ...]`."""
         learners = 1 if self.symmetric else len(targets[0].value)
         jobs = Jobs(
             player=np.tile(np.arange(learners, dtype=np.int32), len(targets)),

@@ -32,7 +32,7 @@ ORDER = [
     ["psro.meta_game"],
     ["psro.meta_strategy"],
     ["psro.tree_solvers"],
-    ["psro.expansions", "psro.imitation", "psro.initial"],
+    ["psro.expansions", "psro.imitation", "psro.initial", "psro.objective"],
     ["psro.trainer"],
     ["psro.loop"],
     ["psro.ratings"],
@@ -44,7 +44,7 @@ ORDER = [
 """Each may import only what stands before it."""
 
 RANK = {unit: rank for rank, units in enumerate(ORDER) for unit in units}
-ASIDE = {"psro.meta_solvers": "psro.ratings", "psro.plots": "psro.cli"}
+ASIDE = {"psro.meta_solvers": "psro.tree_solvers", "psro.plots": "psro.cli"}
 """Modules that import nothing of ours, and the first that may import them."""
 
 CERTIFICATE = "psro.meta_solvers.regret."

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 import numpy as np
 
 from psro.meta_game import MetaGame
+from psro.meta_solvers.regret_minimisers import Update
 from psro.meta_strategy import MetaStrategy
 
 
@@ -22,6 +23,7 @@ class Situation:
         solve: the training meta-solver.
         levels: how many best responses a player are trained side by side.
         rounds: into how many parts training is cut, between which opponents may move.
+        minimise: how opponents move between rounds, one of `REGRET_MINIMISERS`.
         rng: this iteration's own random numbers.
     """
 
@@ -31,6 +33,7 @@ class Situation:
     solve: Callable[[MetaGame], MetaStrategy]
     levels: int
     rounds: int
+    minimise: Update
     rng: np.random.Generator
 
 

@@ -44,4 +44,3 @@ def candidates(now: Situation) -> Steps:
         return found.measured.exploitability
 
     return Expanded(keep=[min(slots, key=exploitability)])
-

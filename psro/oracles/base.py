@@ -25,8 +25,8 @@ class Jobs:
         opponents: probability of every opponent profile, float `[J, K, ..., K]` with P - 1 axes
             of opponents, axis q for the one at seat (player + 1 + q) mod P.
         gains: what the learner's sequences earn against opponents drawn from `opponents`
-            (`exact.gains`), a float64 `[S_p]` for each job, `bonus` included; None in a game that
-            is no tree. With them a policy's value is exact: their product with its realization plan.
+            (`exact.gains`), with `bonus`, a float64 `[S_p]` for each job; None in a game that is no
+            tree. With them a policy's value is exact: their product with its realization plan.
         reach: probability that chance and those opponents lead to each of the learner's info states
             (`exact.info_state_reach`), a float64 `[I_p]` for each job; None where `gains` is.
         mixture: for each job every player's realization plan `[S_p]` of its meta-strategy, where

@@ -10,7 +10,6 @@ from psro import exact
 from psro.oracles.base import Jobs, Results
 from psro.policy import TablePolicy, stack
 
-
 _TIE = 1e-9
 """By how much returns of sequences may differ to be broken as a tie, as a share of the largest."""
 
