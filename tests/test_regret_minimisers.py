@@ -98,7 +98,7 @@ def test_hedge_s_weights_by_hand():
 @pytest.mark.parametrize("player", [0, 1])
 def test_against_best_responses_the_average_is_nearly_the_least_exploitable(name, game, player):
     """What the opponent's best response gets, less the linear program's least, is at most the
-    average regret, and that is within its bound. Forty times the rounds leave less than a quarter."""
+    average regret, and that is within its bound. Forty times the rounds leave a quarter at most."""
     tree, opponent = load(game), 1 - player
     plans = random_populations(tree, (6, 6), seed=2)
     least = population_exploitability(tree, plans).measured.best_response_value[opponent]
