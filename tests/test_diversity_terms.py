@@ -375,20 +375,36 @@ def test_a_tremble_is_a_probability(tremble):
 # From a term to gains
 
 
-@pytest.mark.parametrize("term", TERMS)
-@pytest.mark.parametrize("player", [0, 1])
-@pytest.mark.parametrize("pure", [False, True])
-def test_no_pure_policy_is_much_better(term, player, pure):
-    """Of all of Kuhn poker; and the plain best response is none."""
-    for seed, weight in itertools.product(range(3), (0.1, 1.0, 10.0)):
+def shortfalls(term: str, seeds: int, starts: int) -> np.ndarray:
+    """By how much `maximise` misses the maximum over all pure policies of Kuhn poker, as shares of
+    what they span; it never falls below the plain best response."""
+    missed = []
+    for pure, player, seed, weight in itertools.product(
+        (False, True), (0, 1), range(seeds), (0.1, 1.0, 10.0)
+    ):
         context = context_of("kuhn_poker", player, seed=seed, pure=pure)
         function, gains, mine = TERMS[term](context), context.row_gains[0], context.player
         values = {tuple(plan): gains @ plan + weight * function(plan)[0] for plan in all_pure(mine)}
-        tilted = maximise(mine, gains, function, weight, steps=10)
+        tilted = maximise(mine, gains, function, weight, steps=10, starts=starts)
         found = values[tuple(exact.best_response_to(mine, tilted).plan)]
         assert found >= values[tuple(exact.best_response_to(mine, gains).plan)] - 1e-12
         best, worst = max(values.values()), min(values.values())
-        assert found >= best - 0.1 * (best - worst)
+        missed.append((best - found) / (best - worst))
+    return np.array(missed)
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_no_pure_policy_is_much_better(term):
+    missed = shortfalls(term, seeds=2, starts=32)
+    assert missed.max() <= 0.1 and (missed <= 1e-9).mean() >= 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("term", TERMS)
+def test_the_best_pure_policy_is_nearly_always_found(term):
+    """And often not from one start."""
+    assert (shortfalls(term, seeds=6, starts=32) <= 1e-9).mean() >= 0.95
+    assert (shortfalls(term, seeds=6, starts=1) <= 1e-9).mean() <= 0.8
 
 
 @pytest.mark.parametrize("term", TERMS)
