@@ -407,6 +407,17 @@ def test_the_best_pure_policy_is_nearly_always_found(term):
     assert (shortfalls(term, seeds=6, starts=1) <= 1e-9).mean() <= 0.8
 
 
+@pytest.mark.parametrize("term", DISTANCES)
+def test_the_gains_are_the_tangent_at_their_own_best_response(term):
+    """What was found for a convex term is where climbing ends."""
+    for seed in range(3):
+        context = context_of("leduc_poker", seed=seed, pure=True)
+        function, gains = TERMS[term](context), context.row_gains[0]
+        tilted = maximise(context.player, gains, function, 1.0, steps=20)
+        found = exact.best_response_to(context.player, tilted).plan
+        np.testing.assert_allclose(tilted, gains + function(found)[1], atol=1e-12)
+
+
 @pytest.mark.parametrize("term", TERMS)
 def test_a_weight_of_nothing_changes_nothing(term):
     context = context_of("leduc_poker")

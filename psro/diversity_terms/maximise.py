@@ -59,6 +59,10 @@ def maximise(
         value, slope = objective(plan)
         for _ in range(steps):
             corner = exact.best_response_to(player, slope).plan
+            if np.array_equal(corner, plan):
+                if value >= best:  # the tangent at the plan itself suits a learner best
+                    found = slope
+                break
             after, slope_after = objective(corner)
             if after > best:
                 best, found = after, slope
