@@ -24,6 +24,7 @@ DISTANCES = ["behavioural", *HULLS, "bd_rd"]  # convex, and zero somewhere
 ROCK_PAPER_SCISSORS = np.array([[1.0, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, 1]])
 
 
+@cache
 def context_of(name: str, player: int = 0, *, counts=None, seed: int = 0, pure=False) -> Context:
     """Random populations and meta-strategies."""
     tree = load(name)
@@ -181,43 +182,65 @@ def test_wrong_contexts_are_refused():
 # Each
 
 
+def rows_of(context, plans, length=None) -> np.ndarray:
+    """Payoff rows in units of `length`, of the rows' root mean square length if that is None."""
+    rows = np.atleast_2d(plans) @ context.row_gains.T
+    return rows / (length or np.sqrt(np.square(rows).sum() / len(rows)))
+
+
 def test_cardinality_is_the_difference():
     context = context_of("leduc_poker", counts=(4, 3))
     function = TERMS["expected_cardinality"](context)
-    rows = context.row(context.plans)
+    length = np.sqrt(np.square(rows_of(context, context.plans, 1.0)).sum(axis=1).mean())
+    rows = rows_of(context, context.plans)
     for plan in new_plans(context, 4):
-        grown = cardinality(np.vstack([rows, context.row(plan)]))
+        grown = cardinality(np.vstack([rows, rows_of(context, plan, length)]))
         assert function(plan)[0] == pytest.approx(grown - cardinality(rows), abs=1e-12)
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_a_copy_adds_less_than_the_member_had(seed):
+@pytest.mark.parametrize("name", ["kuhn_poker", "leduc_poker", "matrix_rps"])
+@pytest.mark.parametrize("pure", [False, True])
+def test_a_copy_adds_less_than_the_member_had(name, pure):
     """By `1 / (1 + 2 b)`, and no more than 3 - 2 sqrt(2)."""
-    context = context_of("matrix_rps", counts=(3, 3), seed=seed, pure=True)
-    context = dataclasses.replace(context, row_gains=(10.0 ** (seed - 2)) * context.row_gains)
+    context = context_of(name, counts=(3, 4), seed=3, pure=pure)
+    # All rows of one length, so that leaving one out changes no unit
+    lengths = np.sqrt(np.square(rows_of(context, context.plans)).sum(axis=1))
+    context = dataclasses.replace(context, plans=context.plans / lengths[:, None])
     for k in range(3):
         others = np.delete(context.plans, k, axis=0)
         without = dataclasses.replace(context, plans=others, weights=np.full(2, 0.5))
         first = TERMS["expected_cardinality"](without)(context.plans[k])[0]
         copy = TERMS["expected_cardinality"](context)(context.plans[k])[0]
-        rows, row = without.row(others), context.row(context.plans[k])
-        b = row @ np.linalg.inv(np.eye(3) + rows.T @ rows) @ row
+        rows, (row,) = rows_of(context, others), rows_of(context, context.plans[k])
+        b = row @ np.linalg.inv(np.eye(4) + rows.T @ rows) @ row
         assert copy == pytest.approx(first / (1 + 2 * b), abs=1e-12)
         assert 0 < copy <= 3 - 2 * np.sqrt(2) + 1e-12
 
 
 def test_an_orthogonal_row_adds_most():
-    """Rock beats scissors, and is met by rows of the same length in all directions."""
+    """Of rows of one length, on the way to the member's, each adds less; and the copy least."""
     context = context_of("matrix_rps")
     context = dataclasses.replace(
         context, plans=ROCK_PAPER_SCISSORS[:1], weights=np.ones(1), row_gains=np.eye(4)[1:]
     )
     function = TERMS["expected_cardinality"](context)
-    orthogonal = function(ROCK_PAPER_SCISSORS[1])[0]
-    assert orthogonal == pytest.approx(1 / 2)  # r^2 / (1 + r^2)
-    for angle in np.linspace(0.1, np.pi / 2, 10):
-        tilted = np.cos(angle) * ROCK_PAPER_SCISSORS[1] + np.sin(angle) * ROCK_PAPER_SCISSORS[0]
-        assert function(tilted)[0] < orthogonal
+    angles = np.linspace(0, np.pi / 2, 10)[:, None]
+    paths = np.cos(angles) * ROCK_PAPER_SCISSORS[1] + np.sin(angles) * ROCK_PAPER_SCISSORS[0]
+    added = [function(plan)[0] for plan in paths]
+    assert added[0] == pytest.approx(1 / 2) and added[-1] == pytest.approx(1 / 6)
+    assert (np.diff(added) < 0).all()
+    longer = dataclasses.replace(context, row_gains=7 * context.row_gains)  # another unit
+    assert TERMS["expected_cardinality"](longer)(paths[5])[0] == pytest.approx(added[5])
+
+
+def test_where_nobody_earns_anything_the_first_row_that_does_adds_its_length():
+    context = context_of("matrix_rps")
+    uniform = np.array([[1.0, 1 / 3, 1 / 3, 1 / 3]])
+    context = dataclasses.replace(context, plans=uniform, weights=np.ones(1))
+    function = TERMS["expected_cardinality"](context)
+    row = context.row_gains @ ROCK_PAPER_SCISSORS[0]
+    assert function(uniform[0])[0] == pytest.approx(0, abs=1e-12)
+    assert function(ROCK_PAPER_SCISSORS[0])[0] == pytest.approx(row @ row / (1 + row @ row))
 
 
 def test_the_behavioural_divergence_bounds_that_of_jensen_and_shannon():
@@ -247,6 +270,22 @@ def test_a_behaviour_that_shares_nothing_is_at_distance_one():
     assert function(ROCK_PAPER_SCISSORS[:2].mean(axis=0))[0] == pytest.approx(
         (0.5**2 / 1.5 + 0.5**2 / 0.5) / 2
     )
+
+
+@pytest.mark.parametrize("copies", [2, 5])
+def test_copies_in_the_population_change_no_distance(copies):
+    """Active sets are degenerate then; and what is nearest in the hull stays so."""
+    context = context_of("leduc_poker", pure=True, counts=(4, 4))
+    again = dataclasses.replace(
+        context,
+        plans=np.repeat(context.plans, copies, axis=0),
+        weights=np.repeat(context.weights / copies, copies),
+    )
+    for term in DISTANCES:
+        for plan in new_plans(context, 3):
+            one, other = (TERMS[term](each)(plan) for each in (context, again))
+            assert one[0] == pytest.approx(other[0], abs=1e-9)
+            np.testing.assert_allclose(one[1], other[1], atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(1, 3), (4, 2), (3, 30), (30, 3), (20, 20), (5, 5000)])
@@ -336,20 +375,47 @@ def test_a_tremble_is_a_probability(tremble):
 # From a term to gains
 
 
-@pytest.mark.parametrize("term", TERMS)
-@pytest.mark.parametrize("player", [0, 1])
-@pytest.mark.parametrize("pure", [False, True])
-def test_no_pure_policy_is_much_better(term, player, pure):
-    """Of all of Kuhn poker; and the plain best response is none."""
-    for seed, weight in itertools.product(range(3), (0.1, 1.0, 10.0)):
+def shortfalls(term: str, seeds: int, starts: int) -> np.ndarray:
+    """By how much `maximise` misses the maximum over all pure policies of Kuhn poker, as shares of
+    what they span; it never falls below the plain best response."""
+    missed = []
+    for pure, player, seed, weight in itertools.product(
+        (False, True), (0, 1), range(seeds), (0.1, 1.0, 10.0)
+    ):
         context = context_of("kuhn_poker", player, seed=seed, pure=pure)
         function, gains, mine = TERMS[term](context), context.row_gains[0], context.player
         values = {tuple(plan): gains @ plan + weight * function(plan)[0] for plan in all_pure(mine)}
-        tilted = maximise(mine, gains, function, weight, steps=10)
+        tilted = maximise(mine, gains, function, weight, steps=10, starts=starts)
         found = values[tuple(exact.best_response_to(mine, tilted).plan)]
         assert found >= values[tuple(exact.best_response_to(mine, gains).plan)] - 1e-12
         best, worst = max(values.values()), min(values.values())
-        assert found >= best - 0.1 * (best - worst)
+        missed.append((best - found) / (best - worst))
+    return np.array(missed)
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_no_pure_policy_is_much_better(term):
+    missed = shortfalls(term, seeds=2, starts=32)
+    assert missed.max() <= 0.1 and (missed <= 1e-9).mean() >= 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("term", TERMS)
+def test_the_best_pure_policy_is_nearly_always_found(term):
+    """And often not from one start."""
+    assert (shortfalls(term, seeds=6, starts=32) <= 1e-9).mean() >= 0.95
+    assert (shortfalls(term, seeds=6, starts=1) <= 1e-9).mean() <= 0.8
+
+
+@pytest.mark.parametrize("term", DISTANCES)
+def test_the_gains_are_the_tangent_at_their_own_best_response(term):
+    """What was found for a convex term is where climbing ends."""
+    for seed in range(3):
+        context = context_of("leduc_poker", seed=seed, pure=True)
+        function, gains = TERMS[term](context), context.row_gains[0]
+        tilted = maximise(context.player, gains, function, 1.0, steps=20)
+        found = exact.best_response_to(context.player, tilted).plan
+        np.testing.assert_allclose(tilted, gains + function(found)[1], atol=1e-12)
 
 
 @pytest.mark.parametrize("term", TERMS)

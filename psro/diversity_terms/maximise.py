@@ -38,8 +38,8 @@ def maximise(
         term: J.
         weight: of J, in units of payoff.
         steps: linearisations from each start, at most.
-        starts: how many. On Kuhn poker, of 72 objectives a term, 32 starts found the maximum over
-            all pure policies in 96 % and more, one start in 32 to 90 %.
+        starts: how many. Of 72 objectives a term on Kuhn poker, 32 starts found the maximum over
+            all pure policies for 96 % and more, one start for 32 to 79 %.
     """
     if steps < 1 or starts < 1:
         raise DiversityError(
@@ -59,6 +59,10 @@ def maximise(
         value, slope = objective(plan)
         for _ in range(steps):
             corner = exact.best_response_to(player, slope).plan
+            if np.array_equal(corner, plan):
+                if value >= best:  # the tangent at the plan itself suits a learner best
+                    found = slope
+                break
             after, slope_after = objective(corner)
             if after > best:
                 best, found = after, slope
