@@ -33,7 +33,7 @@ ORDER = [
     ["psro.ratings"],
     ["psro.evaluation"],
     ["psro.experiment"],
-    ["psro.report"],
+    ["psro.report", "psro.variants"],
     ["psro.cli"],
 ]
 """Each may import only what stands before it."""
