@@ -262,7 +262,7 @@ def test_a_wrong_name_is_told_the_right_one():
         RunConfig(expansion="anytim")
 
 
-@pytest.mark.parametrize("diversity", ["expected_cardinality", "policy_hull"])
+@pytest.mark.parametrize("diversity", ["behavioural", "policy_hull"])
 def test_a_diversity_term_is_what_best_responses_maximise(tmp_path, diversity):
     """With a weight that drowns returns, the first best response is worth more by the term, against
     the same population, and less by its return; which is what the record measures."""
