@@ -21,6 +21,7 @@ ORDER = [
     ["psro.cfr", "psro.diversity", "psro.joint_gaps", "psro.sequence_form"],
     ["psro.restricted_game"],
     ["psro.policy"],
+    ["psro.nxdo"],
     ["psro.rollout"],
     ["psro.oracles"],
     ["psro.population"],
