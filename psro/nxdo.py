@@ -1,5 +1,5 @@
 """The restricted game's strategy as recurrent networks, for XDO whose policies are networks (NXDO,
-McAleer et al. 2021, arXiv:2103.06426, section 5).
+McAleer et al. 2021, arXiv:2103.06426).
 
 The paper trains NFSP in the restricted game: reinforcement learning against an average network that
 imitates all that was played. On a tree what it imitates is known: here an average network of each
@@ -13,7 +13,6 @@ import dataclasses
 from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -33,12 +32,9 @@ class NXDOConfig:
     """Imitation of one restricted equilibrium by both players' networks."""
 
     steps: int = 2000
-    """Gradient steps at most, rounded up to whole rounds."""
+    """Gradient steps, rounded up to whole rounds."""
     steps_per_round: int = 100
     """Gradient steps between two exact evaluations."""
-    tolerance: float = 0.0
-    """Training ends when the networks' NashConv in the restricted game is no larger, in game
-    payoff."""
     learning_rate: float = 1e-2
     """Adam's step size at the start; falls to zero along a half cosine."""
     max_gradient_norm: float = 1.0
@@ -48,8 +44,6 @@ class NXDOConfig:
         for name in ("steps", "steps_per_round", "learning_rate", "max_gradient_norm"):
             if not getattr(self, name) > 0:
                 raise NXDOError(f"nxdo.{name} = {getattr(self, name)} must be above 0")
-        if not self.tolerance >= 0:
-            raise NXDOError(f"nxdo.tolerance = {self.tolerance} must be at least 0")
 
     @property
     def rounds(self) -> int:
@@ -61,15 +55,18 @@ class Imitation:
     """Networks that play a restricted game.
 
     Attributes:
-        params: of both players, leaves `[P, ...]`; the best that were seen.
+        params: of both players, leaves `[P, ...]`.
         plans: what they play with disallowed actions left out, in the whole game, `[S_p]` each.
         measured: of the same, in the restricted game.
+        leak: probability that the networks by themselves, with nothing left out, leave the
+            restricted game in an episode.
         curve: the restricted game's NashConv after each round, the first before training.
     """
 
     params: Params
     plans: list[np.ndarray]
     measured: exact.Exploitability
+    leak: float
     curve: list[float]
 
 
@@ -104,15 +101,15 @@ class Imitator:
         disallowed actions with probability zero, and measured with those left out.
         """
         targets = self._targets(solution)
-        params, opt_state = initial, self._optimizer.init(initial)
-        best, curve = None, []
+        params, opt_state, curve = initial, self._optimizer.init(initial), []
         for number in range(self._config.rounds + 1):
             if number:
                 params, opt_state = self._round(params, opt_state, targets)
+            behaviours = self._tabulate(params)
             plans = [
                 exact.realization_plan(player, keep_to(player, mask, behaviour))
                 for player, mask, behaviour in zip(
-                    self._tree.players, masks, self._tabulate(params), strict=True
+                    self._tree.players, masks, behaviours, strict=True
                 )
             ]
             inside = [
@@ -120,12 +117,17 @@ class Imitator:
             ]
             measured = exact.exploitability(solution.restricted.tree, inside)
             curve.append(measured.nash_conv)
-            if measured.nash_conv <= min(curve):
-                best = (params, plans, measured)
-            if measured.nash_conv <= self._config.tolerance:
-                break
-        params, plans, measured = best
-        return Imitation(params=params, plans=plans, measured=measured, curve=curve)
+        stays = solution.restricted.tree.chance.copy()
+        for p, kept in enumerate(solution.restricted.sequences):
+            plan = exact.realization_plan(self._tree.players[p], behaviours[p])
+            stays *= plan[kept][solution.restricted.tree.sequence[:, p]]
+        return Imitation(
+            params=params,
+            plans=plans,
+            measured=measured,
+            leak=float(1 - stays.sum()),
+            curve=curve,
+        )
 
     def _targets(self, solution: Solution) -> list[np.ndarray]:
         """How much each action counts, float32 `[P, W, A]` by level; all of a player's sum to 1."""
