@@ -12,8 +12,7 @@ states that no play of the restricted game does: a disallowed action of the oppo
 them. An equilibrium of the restricted game says nothing there, but an opponent that leaves the
 restricted game arrives there, and what it gains depends on what is played. A plan that is zero
 there would count what it gains as nothing. So `Restricted.lift` takes a fallback behaviour for
-them; by default every legal action alike (so do the authors' tabular experiments: CFR's average
-policy is uniform where it never was). Whatever the fallback, XDO ends in an equilibrium of the
+them, by default every legal action alike. Whatever the fallback, XDO ends in an equilibrium of the
 whole game: against lifted plans no plan of allowed actions earns more than in the restricted game,
 so a best response that gains must bring an action that was not allowed, and there are finitely
 many. How soon it ends does depend on it (`docs/design-notes.md`).
