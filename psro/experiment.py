@@ -130,7 +130,8 @@ class RunConfig:
     """Refuse to enumerate a game with more histories."""
     expansion: str = "best_response"
     """What an iteration adds: best_response (PSRO), rectified (PSRO_rN), pipeline (P2SRO),
-    hierarchy (DCH), candidates (Global PSRO), anytime (APSRO) or stochastic (SP-PSRO)."""
+    hierarchy (DCH), candidates (Global PSRO), anytime (APSRO), stochastic (SP-PSRO), or extensive
+    (XDO, and with networks NXDO)."""
     levels: int = 4
     """Best responses a player that are trained side by side, by the expansions rectified, pipeline,
     hierarchy and candidates."""
@@ -323,8 +324,7 @@ class Experiment:
         players = range(self.tree.num_players) if player is None else [player]
         if not all(0 <= p < self.tree.num_players for p in players):
             raise ValueError(f"player {player} of a game for {self.tree.num_players}")
-        last = self._finished()
-        mixture = last.evaluation.mixture(last.meta_game)
+        mixture = self._finished().meta_game.mixture(self.meta_strategy)
         return TreePolicy(
             self.tree, {p: exact.behaviour(self.tree.players[p], mixture[p]) for p in players}
         )
@@ -620,18 +620,13 @@ def _solve(name: str) -> Solve:
 def _strategy_tensors(name: str, strategy: MetaStrategy) -> dict[str, np.ndarray]:
     if strategy.joint is not None:
         return {f"{name}/joint": strategy.joint}
-    plans = {f"{name}/plan/{p}": each for p, each in enumerate(strategy.plans or ())}
-    return plans | {f"{name}/{p}": each for p, each in enumerate(strategy.marginals)}
+    return {f"{name}/{p}": each for p, each in enumerate(strategy.marginals)}
 
 
 def _read_strategy(tensors: Mapping[str, np.ndarray], name: str, num_players: int) -> MetaStrategy:
     if f"{name}/joint" in tensors:
         return MetaStrategy.of(tensors[f"{name}/joint"])
-    players = range(num_players)
-    plans = None
-    if f"{name}/plan/0" in tensors:
-        plans = tuple(tensors[f"{name}/plan/{p}"] for p in players)
-    return MetaStrategy(marginals=tuple(tensors[f"{name}/{p}"] for p in players), plans=plans)
+    return MetaStrategy.of([tensors[f"{name}/{p}"] for p in range(num_players)])
 
 
 def _check_solvable(config: RunConfig, tree: GameTree) -> None:

@@ -104,7 +104,7 @@ class Trainer:
 
     def begin(self, key: jax.Array, meta_game: MetaGame, capacity: int, timer: Timer) -> State:
         """Untrained policies, in an empty meta-game and populations of a capacity."""
-        policies = self._for_all_seats(self.fresh(key))
+        policies = self._for_all_seats(self.fresh(key), meta_game.tree.num_players)
         timer.lap("oracle")
         behaviours = self.tabulate(policies)
         timer.lap("tabulate")
@@ -146,10 +146,10 @@ class Trainer:
         Raises:
             TrainingDiverged: a best response met a number that is not finite.
         """
-        old, size = population, population.size
+        old, size, seats = population, population.size, meta_game.tree.num_players
         policies: dict[int, Params] = {}
         outcome = None
-        decisions, episodes = np.zeros((2, meta_game.tree.num_players), int)
+        decisions, episodes = np.zeros((2, seats), int)
         part, request = 0, next(steps)
 
         def start(slot: int) -> Params:
@@ -186,7 +186,7 @@ class Trainer:
                     )
                 for level, each in enumerate(levels):
                     new[each.slot] = self._for_all_seats(
-                        jax.tree.map(lambda leaf, level=level: leaf[level], results.params)
+                        jax.tree.map(lambda leaf, level=level: leaf[level], results.params), seats
                     )
                 decisions[: results.decisions.shape[1]] += results.decisions.sum(axis=0)
                 episodes[: results.episodes.shape[1]] += results.episodes.sum(axis=0)
@@ -272,12 +272,12 @@ class Trainer:
         return None if self.objective is None else self.objective(meta_game, against, target)
 
     def _fresh(self, key: jax.Array, level: int) -> Params:
-        return self._for_all_seats(self.fresh(jax.random.fold_in(key, level) if level else key))
+        return self.fresh(jax.random.fold_in(key, level) if level else key)
 
-    def _for_all_seats(self, params: Params) -> Params:
+    def _for_all_seats(self, params: Params, seats: int) -> Params:
         if not self.symmetric:
             return params
-        return jax.tree.map(lambda leaf: jnp.repeat(leaf[:1], len(leaf), axis=0), params)
+        return jax.tree.map(lambda leaf: jnp.repeat(leaf[:1], seats, axis=0), params)
 
     def _over_seats(self, meta_game: MetaGame) -> MetaGame:
         if not self.symmetric:

@@ -55,6 +55,7 @@ VARIANTS: Mapping[str, Variant] = types.MappingProxyType(
             init="previous",
         ),
         "sp_psro": _variant("McAleer et al. 2022, arXiv:2207.06541", expansion="stochastic"),
+        "xdo": _variant("McAleer et al. 2021, arXiv:2103.06426", expansion="extensive"),
         "dpp_psro": _variant(
             "Perez-Nieves et al. 2021, arXiv:2103.07927",
             diversity="expected_cardinality",

@@ -20,6 +20,7 @@ ORDER = [
     ["psro.exact", "psro.levels", "psro.networks"],
     ["psro.cfr", "psro.diversity", "psro.joint_gaps", "psro.sequence_form"],
     ["psro.diversity_terms"],
+    ["psro.restricted_game"],
     ["psro.policy"],
     ["psro.rollout"],
     ["psro.oracles"],
@@ -132,7 +133,8 @@ def test_games_know_nothing_of_learning(module):
     assert not inside(imports(module), "psro", "flax", "optax")
 
 
-EXACT = ["exact", "cfr", "diversity", "joint_gaps", "sequence_form", "ratings", "evaluation"]
+EXACT = ["exact", "cfr", "diversity", "joint_gaps", "sequence_form"]
+EXACT += ["ratings", "restricted_game", "evaluation"]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from psro.expansions.anytime import anytime
 from psro.expansions.base import Expanded, Expansion, Place, Situation, Steps, Train
 from psro.expansions.best_response import best_response
 from psro.expansions.candidates import candidates
+from psro.expansions.extensive import extensive
 from psro.expansions.hierarchy import hierarchy
 from psro.expansions.pipeline import pipeline
 from psro.expansions.rectified import rectified
@@ -50,6 +51,14 @@ EXPANSIONS: dict[str, Expansion] = {
         function=anytime,
         capacity=lambda iterations, levels: iterations + 1,
         uses=frozenset({"rounds"}),
+        num_players=2,
+        zero_sum=True,
+        symmetric=False,
+        meta_strategy=True,
+    ),
+    "extensive": Expansion(
+        function=extensive,
+        capacity=lambda iterations, levels: 2 * iterations + 1,
         num_players=2,
         zero_sum=True,
         symmetric=False,
