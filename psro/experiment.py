@@ -68,7 +68,7 @@ from psro.population import Population
 
 FORMAT_VERSION = 2
 """2: correlated meta-strategies, gaps by concept. Version 1 is read as well."""
-_COMMIT = "payoffs.safetensors"
+CONFIG, COMMIT = "config.json", "payoffs.safetensors"
 _PACKAGES = (
     "psro", "jax", "jaxlib", "flax", "optax", "flashbax", "open_spiel", "nashpy", "numpy", "scipy",
 )  # fmt: skip
@@ -361,7 +361,7 @@ class Experiment:
             if self.config.evaluation_solver:
                 tensors |= _strategy_tensors("evaluation", iteration.evaluation)
             _write_tensors(
-                self.folder / _COMMIT,
+                self.folder / COMMIT,
                 tensors,
                 {
                     "records": [dataclasses.asdict(record) for record in records],
@@ -383,7 +383,7 @@ class Experiment:
         self.records, self._digests, payoffs = commit.records, commit.digests, commit.payoffs
         if len(payoffs) != self.tree.num_players:
             raise ExperimentError(
-                f"{self.folder / _COMMIT} is damaged: payoffs for {len(payoffs)} players"
+                f"{self.folder / COMMIT} is damaged: payoffs for {len(payoffs)} players"
             )
         meta_game, population = MetaGame.empty(self.tree), None
         expected = jax.eval_shape(
@@ -430,7 +430,7 @@ class _Commit:
 
 def _read_commit(folder: Path, config: RunConfig) -> _Commit | None:
     """None where no iteration is finished."""
-    path = folder / _COMMIT
+    path = folder / COMMIT
     if not path.exists():
         return None
     tensors, info = _read_tensors(path)
@@ -697,7 +697,7 @@ def _open(folder: str | os.PathLike) -> Experiment:
 
 def _read_run(folder: Path) -> RunConfig:
     """The run of a folder, its copy of the game checked."""
-    config = folder / "config.json"
+    config = folder / CONFIG
     try:
         if not config.is_file():
             what = "has no config.json" if folder.is_dir() else "does not exist"
@@ -765,7 +765,7 @@ def _write_config(folder: Path, config: RunConfig) -> None:
     }
     if copy := _game_file(folder, config):
         fields["game_sha256"] = files.digest(copy)
-    _write(folder / "config.json", json.dumps(fields, indent=2) + "\n")
+    _write(folder / CONFIG, json.dumps(fields, indent=2) + "\n")
 
 
 def _record(fields: Mapping[str, Any]) -> Record:
@@ -830,7 +830,7 @@ def _read_info(path: Path, digest: str) -> dict[str, Any]:
     except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise ExperimentError(f"{path} is damaged: {_sentence(error)}") from None
     if sha256 != digest:
-        raise ExperimentError(f"{path} is damaged: it is not the file that {_COMMIT} names")
+        raise ExperimentError(f"{path} is damaged: it is not the file that {COMMIT} names")
     return info
 
 
