@@ -24,11 +24,13 @@ NEVER = 1e-9
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InfoState:
-    """Attributes:
-    name: OpenSpiel's string.
-    reached: probability that an episode comes here when everybody follows the mixture.
-    actions: OpenSpiel's names of the legal actions.
-    probabilities: how often the mixture plays each, float64 `[len(actions)]`.
+    """What a mixture does at one.
+
+    Attributes:
+        name: OpenSpiel's string.
+        reached: probability that an episode comes here when everybody follows the mixture.
+        actions: OpenSpiel's names of the legal actions.
+        probabilities: how often the mixture plays each, float64 `[len(actions)]`.
     """
 
     name: str
@@ -39,7 +41,7 @@ class InfoState:
 
 def behaviour(run: Snapshot) -> list[list[InfoState]] | None:
     """The mixture of each player (by its own marginal, where policies are drawn together) at each
-    of its info states; None where the game is too large to be read about, or nothing is trained.
+    of its info states, from the first decision on; None where the game is too large to be read about, or nothing is trained.
 
     Raises:
         ExperimentError: the folder is damaged.
@@ -61,6 +63,10 @@ def behaviour(run: Snapshot) -> list[list[InfoState]] | None:
         probabilities = exact.behaviour(player, mixture[p])
         by_others = exact.info_state_reach(tree, p, exact.opponent_reach(tree, p, mixture))
         reached = by_others * mixture[p][player.parent]
+        by_depth = sorted(
+            range(player.num_info_states),
+            key=lambda i, own=player: (np.searchsorted(own.level_start, i, "right"), own.names[i]),
+        )
         result.append(
             [
                 InfoState(
@@ -69,9 +75,8 @@ def behaviour(run: Snapshot) -> list[list[InfoState]] | None:
                     actions=names[p][first:end],
                     probabilities=probabilities[first:end],
                 )
-                for i, (first, end) in enumerate(
-                    zip(player.first_sequence[:-1], player.first_sequence[1:], strict=True)
-                )
+                for i in by_depth
+                for first, end in [player.first_sequence[i : i + 2]]
             ]
         )
     return result
@@ -91,12 +96,12 @@ def in_words(info_state: InfoState) -> str:
 
 
 def percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
 
 
 def tables(game: str, players: list[list[InfoState]]) -> list[dict]:
-    """One table a player, for a page: title, columns, rows, note. A cell is a text or, where it has
-    a bar, `{"text", "share", "range"}`."""
+    """One table a player, for a page: title, columns, rows, note. A cell is a text or a bar,
+    `{"share", "range"}`, whose `range` of two shares is marked, where there is one."""
     family = EQUILIBRIA.get(game)
     if family:
         return [_beside(family, p, own) for p, own in enumerate(players)]
@@ -104,8 +109,8 @@ def tables(game: str, players: list[list[InfoState]]) -> list[dict]:
         {
             "id": f"behaviour-{p}",
             "title": f"Player {p}",
-            "columns": ["info state", "reached", "what the mixture does"],
-            "rows": [[each.name, _bar(each.reached), in_words(each)] for each in own],
+            "columns": ["info state", "what the mixture does", "reached"],
+            "rows": [[each.name, in_words(each), percent(each.reached)] for each in own],
             "note": "",
         }
         for p, own in enumerate(players)
@@ -125,11 +130,10 @@ def _beside(family: Family, player: int, own: list[InfoState]) -> dict:
         rows.append(
             [
                 choice.situation,
-                _bar(info_state.reached),
                 f"{choice.does} {percent(frequencies[name])}"
                 if info_state.reached > NEVER
                 else "never comes here",
-                {"text": "", "share": frequencies[name], "range": ends},
+                {"share": frequencies[name], "range": ends},
                 f"{choice.formula} = {percent(choice.frequency(alpha))}"
                 if choice.slope
                 else percent(choice.constant),
@@ -146,11 +150,7 @@ def _beside(family: Family, player: int, own: list[InfoState]) -> dict:
     return {
         "id": f"behaviour-{player}",
         "title": f"Player {player}",
-        "columns": ["holding", "reached", "the mixture", "", "equilibrium"],
+        "columns": ["holding", "the mixture", "", "equilibrium"],
         "rows": rows,
         "note": note,
     }
-
-
-def _bar(share: float) -> dict:
-    return {"text": percent(share), "share": share, "range": None}

@@ -20,6 +20,9 @@ from psro.page import behaviour, figures
 NAMES = {"nash": "exploitability", "cce": "CCE gap", "ce": "CE gap"}
 """What the distance of a record is called, by its concept."""
 
+_MEASURES = {"nash": "NashConv", "cce": "The CCE gap", "ce": "The CE gap"}
+"""What a record's `meaning` explains."""
+
 Document = dict[str, Any]
 
 
@@ -168,11 +171,18 @@ def _short(number: int) -> str:
 
 
 def _gap_section(runs: Sequence[Snapshot]) -> dict[str, Any]:
-    meanings = dict.fromkeys(run.records[-1].meaning for run in runs)
+    meanings = []
+    for concept, meaning in dict.fromkeys(
+        (r.records[-1].concept, r.records[-1].meaning) for r in runs
+    ):
+        sentence = f"{_MEASURES[concept]} is {meaning.partition(': ')[2]}."
+        if concept == "nash":
+            sentence += " Exploitability is NashConv over the number of players."
+        meanings.append(sentence)
     return {
         "id": "gap",
         "title": "Distance to equilibrium",
-        "text": ". ".join(f"{each[0].upper()}{each[1:]}" for each in meanings) + ".",
+        "text": " ".join(meanings),
         "figures": [{"id": "gap", "title": "", "views": figures.gaps(runs)}],
         "tables": [],
     }
@@ -212,7 +222,7 @@ def _behaviour_section(run: Snapshot) -> list[dict[str, Any]]:
             "id": "behaviour",
             "title": "What the mixture does",
             "text": "At each info state, when a policy is drawn from the meta-strategy for each "
-            "episode; reached is how many of the episodes come there.",
+            "episode.",
             "figures": [],
             "tables": behaviour.tables(run.config.game, players),
         }
@@ -320,14 +330,14 @@ def _results(runs: Sequence[Snapshot], labels: Sequence[str]) -> dict[str, Any]:
 
 
 def _differences(runs: Sequence[Snapshot], labels: Sequence[str]) -> dict[str, Any]:
-    """Every setting of every run, one column where they agree."""
+    """The settings that the runs do not share, a column for each run; an oracle's are compared
+    among its own runs."""
     settings = [_settings(run.config) for run in runs]
     names = list(dict.fromkeys(name for each in settings for name in each))
     rows = []
     for name in names:
-        values = [_said(each.get(name)) for each in settings]
-        if len(set(values)) > 1:
-            rows.append([name, *values])
+        if len({_said(each[name]) for each in settings if name in each}) > 1:
+            rows.append([name, *(_said(each.get(name)) for each in settings)])
     return {
         "id": "differences",
         "title": "",

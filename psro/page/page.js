@@ -3,6 +3,7 @@
 "use strict";
 
 const POLL = 2000; // milliseconds between two looks at a run that goes on
+const LONG = 34; // characters of a table's cell that may be broken into lines
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const chosen = {}; // figure id -> name of the view that is shown
 let shown = null; // the document
@@ -61,7 +62,8 @@ function withTheme(layout) {
     hoverlabel: { bgcolor: colour("--surface"), bordercolor: colour("--line"),
       font: { color: colour("--text"), size: 12 }, align: "left" },
     margin: { l: 8, r: 8, t: 8, b: 8 },
-    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", xanchor: "left" },
+    legend: { orientation: "h", traceorder: "normal",
+      x: 0, y: 1.02, yanchor: "bottom", xanchor: "left" },
     xaxis: Object.assign({}, axis, layout.xaxis),
     yaxis: Object.assign({}, axis, layout.yaxis),
     height: narrow ? Math.min(layout.height, 300) : layout.height,
@@ -77,15 +79,18 @@ function withTheme(layout) {
   return themed;
 }
 
-function drawFigure(grid, figure) {
+function place(grid, figure) {
   const card = element(grid, `card-${figure.id}`, "div", "card");
   if (figure.title && !card.firstChild) add(card, "h3", figure.title);
   const names = Object.keys(figure.views);
   if (!(chosen[figure.id] in figure.views)) chosen[figure.id] = names[0];
-  const plot = element(card, `plot-${figure.id}`, "div", "plot");
+  element(card, `plot-${figure.id}`, "div", "plot");
+}
+
+function plot(figure) {
   const view = figure.views[chosen[figure.id]];
   // Copied, because plotly writes into what it is given.
-  Plotly.react(plot, structuredClone(view.data), withTheme(view.layout), {
+  Plotly.react(`plot-${figure.id}`, structuredClone(view.data), withTheme(view.layout), {
     displayModeBar: false, responsive: true, doubleClick: "reset",
   });
 }
@@ -110,6 +115,7 @@ function drawCell(row, cell) {
   const made = add(row, "td");
   if (typeof cell === "string") {
     made.textContent = cell;
+    if (cell.length > LONG) made.className = "long";
     return;
   }
   const bar = add(made, "span", undefined, "share");
@@ -119,7 +125,6 @@ function drawCell(row, cell) {
     mark.style.left = `calc(${100 * cell.range[0]}% - 1px)`;
     mark.style.width = `calc(${100 * (cell.range[1] - cell.range[0])}% + 2px)`;
   }
-  made.append(cell.text);
 }
 
 function drawTable(grid, table) {
@@ -163,7 +168,7 @@ function drawSection(page, section) {
   say(`text-${section.id}`, section.text);
   const grid = element(box, `grid-${section.id}`, "div", "grid");
   for (const figure of section.figures) {
-    drawFigure(grid, figure);
+    place(grid, figure);
     if (Object.keys(figure.views).length > 1) drawViews(head, figure);
   }
   for (const table of section.tables) drawTable(grid, table);
@@ -187,8 +192,10 @@ function draw(content) {
   for (const old of page.querySelectorAll("section")) if (!wanted.has(old.id)) old.remove();
   for (const section of content.sections) {
     drawSection(page, section);
-    page.appendChild(document.getElementById(`section-${section.id}`)); // in the order of the document
+    page.appendChild(document.getElementById(`section-${section.id}`)); // in this order
   }
+  // Now that every card has its width.
+  for (const section of content.sections) section.figures.forEach(plot);
 }
 
 function tell(state, text) {
