@@ -8,6 +8,7 @@ foreign `Origin`, bodies that are too long, and all that is no route. It serves 
 from __future__ import annotations
 
 import http.server
+import sys
 from collections.abc import Callable, Mapping
 
 Response = tuple[int, str, bytes]
@@ -71,7 +72,9 @@ class LoopbackServer(http.server.ThreadingHTTPServer):
         self.server_name, self.server_port = self.server_address[:2]
 
     def handle_error(self, request, client_address) -> None:
-        """A browser that goes away is no error."""
+        """Shows an error on the terminal; a browser that goes away is none."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -108,8 +111,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._send(413, f"a body may have {MAX_BODY} bytes")
         else:
             body = self.rfile.read(int(length))
-            if len(body) == int(length):
-                self._respond(*self.server.routes[self.command, self.path](body))
+            if len(body) < int(length):  # it went away
+                return
+            try:
+                response = self.server.routes[self.command, self.path](body)
+            except Exception:
+                self._send(500, "this failed; the terminal says more")
+                raise
+            self._respond(*response)
 
     def _send(self, status: int, sentence: str) -> None:
         self._respond(status, "text/plain; charset=utf-8", sentence.encode() + b"\n")

@@ -41,7 +41,8 @@ class InfoState:
 
 def behaviour(run: Snapshot) -> list[list[InfoState]] | None:
     """The mixture of each player (by its own marginal, where policies are drawn together) at each
-    of its info states, from the first decision on; None where the game is too large to be read about, or nothing is trained.
+    of its info states, from the first decision on; None where the game is too large to be read
+    about, or nothing is trained.
 
     Raises:
         ExperimentError: the folder is damaged.
