@@ -230,7 +230,7 @@ def test_kuhn_beside_its_equilibria(runs):
     tables = section(content_of(page.report([runs["kuhn"]])), "behaviour")["tables"]
     players = behaviour.behaviour(experiment.snapshot(runs["kuhn"]))
     for table, own, choices in zip(tables, players, EQUILIBRIA["kuhn_poker"].choices, strict=True):
-        bets = {each.name: each.probabilities[1] for each in own}
+        bets = {each.name: each.probabilities[1] * (each.reached > 1e-9) for each in own}
         assert len(table["rows"]) == 6
         for (name, choice), (situation, _, bar, equilibrium) in zip(
             choices.items(), table["rows"], strict=True

@@ -120,21 +120,19 @@ def tables(game: str, players: list[list[InfoState]]) -> list[dict]:
 
 def _beside(family: Family, player: int, own: list[InfoState]) -> dict:
     """What a player does beside the equilibria of its game."""
-    found = {each.name: each for each in own}
-    frequencies = {each.name: float(each.probabilities[1]) for each in own}
+    frequencies = {each.name: float(each.probabilities[1]) for each in own if each.reached > NEVER}
     alpha = family.nearest(frequencies, player)
     depends = any(each.slope for each in family.choices[player].values())
     rows = []
     for name, choice in family.choices[player].items():
-        info_state = found[name]
         ends = sorted((choice.frequency(0.0), choice.frequency(family.most)))
         rows.append(
             [
                 choice.situation,
                 f"{choice.does} {percent(frequencies[name])}"
-                if info_state.reached > NEVER
+                if name in frequencies
                 else "never comes here",
-                {"share": frequencies[name], "range": ends},
+                {"share": frequencies.get(name, 0.0), "range": ends},
                 f"{choice.formula} = {percent(choice.frequency(alpha))}"
                 if choice.slope
                 else percent(choice.constant),

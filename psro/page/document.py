@@ -122,9 +122,7 @@ def _facts(run: Snapshot) -> list[dict[str, str]]:
     last = run.records[-1]
     seconds = sum(sum(record.seconds.values()) for record in run.records)
     oracle = sum(record.seconds.get("oracle", 0.0) for record in run.records)
-    decisions = sum(sum(record.decisions) for record in run.records)
-    episodes = sum(sum(record.episodes) for record in run.records)
-    return [
+    facts = [
         {
             "label": NAMES[last.concept],
             "value": f"{last.distance:.4g}",
@@ -151,16 +149,14 @@ def _facts(run: Snapshot) -> list[dict[str, str]]:
         {
             "label": "time",
             "value": f"{seconds:.1f} s" if seconds < 600 else f"{seconds / 60:.1f} min",
-            "note": f"{oracle / max(seconds, 1e-9):.0%} of it best responses",
-        },
-        {
-            "label": "decisions",
-            "value": _short(decisions),
-            "note": f"of the learners, in {_short(episodes)} episodes"
-            if episodes
-            else "this oracle plays no episodes",
+            "note": f"{behaviour.percent(oracle / max(seconds, 1e-9))} of it best responses",
         },
     ]
+    if decisions := sum(sum(record.decisions) for record in run.records):
+        episodes = sum(sum(record.episodes) for record in run.records)
+        note = f"of the learners, in {_short(episodes)} episodes"
+        facts.append({"label": "decisions", "value": _short(decisions), "note": note})
+    return facts
 
 
 def _short(number: int) -> str:

@@ -55,8 +55,11 @@ def _along(records: Sequence[Record], x: str) -> list[float]:
 def gaps(runs: Sequence[Snapshot]) -> dict[str, Figure]:
     """The gap to the equilibrium that each run aims at, by what it is drawn against, logarithmic.
     Runs that differ only in their seed are one curve, the geometric mean, in a band from the least
-    to the greatest."""
-    return {x: _gaps(runs, x) for x in AXES}
+    to the greatest. Oracles that play no episodes make no decisions to draw it against."""
+    shown = [
+        x for x in AXES if all(_along(run.records, x)[-1] for run in runs) or x == "iterations"
+    ]
+    return {x: _gaps(runs, x) for x in shown}
 
 
 def _gaps(runs: Sequence[Snapshot], x: str) -> Figure:

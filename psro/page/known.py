@@ -53,10 +53,10 @@ class Family:
 
     def nearest(self, frequencies: Mapping[str, float], player: int) -> float:
         """The alpha whose equilibrium is, by least squares, the nearest to what the player does:
-        `frequencies` of the second action by info state."""
-        own = [(each, frequencies[name]) for name, each in self.choices[player].items()]
-        slope = np.array([each.slope for each, _ in own])
-        rest = np.array([frequency - each.constant for each, frequency in own])
+        `frequencies` of the second action at info states of its (those that it reaches)."""
+        choices = self.choices[player]
+        slope = np.array([choices[name].slope for name in frequencies])
+        rest = np.array([each - choices[name].constant for name, each in frequencies.items()])
         return float(np.clip(slope @ rest / max(slope @ slope, 1e-300), 0, self.most))
 
 
