@@ -188,7 +188,7 @@ def test_a_report_in_a_browser(finished, tmp_path, browser, width, scheme):
         "plot-time": [True, "scatter"],
     }
     text = browser.execute_script("return document.body.innerText")
-    assert "kuhn_poker" in text and "queen, passed, then a bet" in text
+    assert "kuhn_poker" in text and "queen, facing a bet" in text
     wide = "return document.documentElement.scrollWidth <= window.innerWidth"
     assert browser.execute_script(wide)
     luminance = """return getComputedStyle(document.body).backgroundColor

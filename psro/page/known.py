@@ -69,19 +69,19 @@ EQUILIBRIA: dict[str, Family] = {
                 "0": Choice(situation="jack, first to act", does="bets", constant=0, slope=1),
                 "1": Choice(situation="queen, first to act", does="bets", constant=0),
                 "2": Choice(situation="king, first to act", does="bets", constant=0, slope=3),
-                "0pb": Choice(situation="jack, passed, then a bet", does="calls", constant=0),
+                "0pb": Choice(situation="jack, facing a bet", does="calls", constant=0),
                 "1pb": Choice(
-                    situation="queen, passed, then a bet", does="calls", constant=1 / 3, slope=1
+                    situation="queen, facing a bet", does="calls", constant=1 / 3, slope=1
                 ),
-                "2pb": Choice(situation="king, passed, then a bet", does="calls", constant=1),
+                "2pb": Choice(situation="king, facing a bet", does="calls", constant=1),
             },
             {
                 "0p": Choice(situation="jack, after a pass", does="bets", constant=1 / 3),
                 "1p": Choice(situation="queen, after a pass", does="bets", constant=0),
                 "2p": Choice(situation="king, after a pass", does="bets", constant=1),
-                "0b": Choice(situation="jack, after a bet", does="calls", constant=0),
-                "1b": Choice(situation="queen, after a bet", does="calls", constant=1 / 3),
-                "2b": Choice(situation="king, after a bet", does="calls", constant=1),
+                "0b": Choice(situation="jack, facing a bet", does="calls", constant=0),
+                "1b": Choice(situation="queen, facing a bet", does="calls", constant=1 / 3),
+                "2b": Choice(situation="king, facing a bet", does="calls", constant=1),
             },
         ),
     ),
