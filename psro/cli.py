@@ -23,10 +23,11 @@ import games as games_package
 from games import cache
 from psro import evaluation, experiment, page, plots, report, watch
 from psro.experiment import Experiment, ExperimentError, RunConfig
-from psro.loop import Record, TrainingDiverged
-from psro.meta_solvers import META_SOLVERS, MetaSolverError
+from psro.loop import Record
+from psro.meta_solvers import MetaSolverError
 from psro.oracles import CONFIGS
 from psro.oracles.devices import CPU_DEVICES
+from psro.trainer import TrainingDiverged
 
 _NAMES = {"nash": "exploitability", "cce": "CCE gap", "ce": "CE gap"}
 """What the distance of a record is called, by its concept."""
@@ -310,7 +311,10 @@ def _train(opened: Experiment) -> None:
         _say(f"  ({last.meaning})")
     _say(f"ended: {_why(opened)}")
     worst = max(record.meta_regret for record in opened.records)
-    if META_SOLVERS[opened.config.meta_solver].concept and worst > _REGRET * opened.tree.max_return:
+    if (
+        experiment.SOLVERS[opened.config.meta_solver].concept
+        and worst > _REGRET * opened.tree.max_return
+    ):
         _say(f"note: the meta-solver missed its equilibrium by up to {worst:.3g} (meta_regret)")
     _say(f"saved in {opened.folder}; look at it with")
     _say(f"  psro eval {opened.folder}")

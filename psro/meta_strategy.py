@@ -44,10 +44,14 @@ class MetaStrategy:
         marginals: each player's distribution over its own policies, float64 `[K_p]`.
         joint: the distribution over profiles, float64 `[K_0, ..., K_{P-1}]`; None where players
             draw independently, so that it is the product of the marginals.
+        plans: what players do, as realization plans `[S_p]`, where they combine their policies in
+            another way than drawing one for the episode (XDO); the marginals then only say how the
+            populations would be weighted.
     """
 
     marginals: tuple[np.ndarray, ...]
     joint: np.ndarray | None = None
+    plans: tuple[np.ndarray, ...] | None = None
 
     @classmethod
     def of(cls, solution: Sequence[np.ndarray] | np.ndarray) -> MetaStrategy:
@@ -55,6 +59,22 @@ class MetaStrategy:
         if isinstance(solution, np.ndarray):
             return cls(marginals=tuple(marginals(solution)), joint=solution)
         return cls(marginals=tuple(solution))
+
+    def mixture(self, meta_game: MetaGame) -> list[np.ndarray]:
+        """What each player does when it draws its own policy, as a realization plan `[S_p]`."""
+        return list(self.plans) if self.plans else meta_game.mixture(self.marginals)
+
+    def padded(self, size: int) -> MetaStrategy:
+        """The same over populations of `size`, in which policies that are new have no weight."""
+
+        def pad(weights: np.ndarray) -> np.ndarray:
+            return np.pad(weights, [(0, size - length) for length in weights.shape])
+
+        return dataclasses.replace(
+            self,
+            marginals=tuple(pad(each) for each in self.marginals),
+            joint=None if self.joint is None else pad(self.joint),
+        )
 
     @property
     def support_size(self) -> tuple[int, ...]:
@@ -165,7 +185,7 @@ def gaps(meta_game: MetaGame, strategy: MetaStrategy, concept: str) -> Gaps:
     """The gaps that bear on `concept`, one of `MEANINGS`: the CE gap takes a best response for
     every recommendation, and is computed for `ce` only."""
     tree, plans, payoffs = meta_game.tree, meta_game.plans, meta_game.payoffs
-    independent = exact.exploitability(tree, meta_game.mixture(strategy.marginals))
+    independent = exact.exploitability(tree, strategy.mixture(meta_game))
     if strategy.joint is None:
         return Gaps(
             value=independent.value,
@@ -216,7 +236,7 @@ def target(meta_game: MetaGame, strategy: MetaStrategy, concept: str, capacity: 
     others = [strategy.others(p) for p in players]
     told, mixture = None, None
     if joint is None:
-        mixture = meta_game.mixture(strategy.marginals)
+        mixture = strategy.mixture(meta_game)
     elif concept == "ce":
         found = joint_gaps.correlated_gap(tree, plans, payoffs, joint)
         told = [  # the likeliest, where nobody gains: what has no weight is never told

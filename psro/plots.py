@@ -21,7 +21,7 @@ AXES = {
     "seconds": "wall seconds",
 }
 FORMATS = ("png", "svg")
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Of experiment folders; `psro.experiment` writes it."""
 FLOOR = 1e-9
 """A gap below this is drawn here: a logarithmic axis has no zero."""

@@ -73,7 +73,7 @@ def setting(tree, name, *, size=2, seed=0, **changes):
         opponents=np.full((players, *(size,) * (players - 1)), size ** (1 - players)),
         gains=gains,
         reach=reach,
-        mixture=plans,
+        mixture=[plans] * players,
     )
     return ORACLES[name](TreeGame(tree), policy, small(name, **changes)), jobs, tabulate
 

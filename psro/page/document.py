@@ -144,7 +144,7 @@ def _facts(run: Snapshot) -> list[dict[str, str]]:
         {
             "label": "support",
             "value": " / ".join(map(str, last.support_size)),
-            "note": f"of {len(run.records)} policies a player",
+            "note": f"of {last.size} policies a player",
         },
         {
             "label": "time",

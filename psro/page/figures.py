@@ -140,8 +140,8 @@ def _plain(text: str) -> str:
 
 def weights(run: Snapshot, player: int) -> Figure:
     """How much weight each of a player's policies (rows) has after each iteration (columns)."""
-    size = len(run.records)
-    table: list[list[float | None]] = [[None] * size for _ in range(size)]
+    rows, columns = run.records[-1].size, len(run.records)
+    table: list[list[float | None]] = [[None] * columns for _ in range(rows)]
     for iteration, strategies in enumerate(run.meta_strategies):
         for policy, weight in enumerate([] if strategies is None else strategies[player].tolist()):
             table[policy][iteration] = weight
