@@ -21,10 +21,11 @@ from psro.page.known import EQUILIBRIA
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Folders of three kinds of run, all with exact best responses."""
+    """Folders of several kinds of run, all with exact best responses."""
     root = tmp_path_factory.mktemp("runs")
     settings = {
         "kuhn": {"game": "kuhn_poker", "iterations": 6},
+        "several": {"game": "kuhn_poker", "iterations": 3, "expansion": "pipeline"},
         "three": {"game": "kuhn_poker(players=3)", "iterations": 3, "meta_solver": "mgce"},
         "symmetric": {
             "game": "goofspiel(imp_info=True,num_cards=3,points_order=descending)",
@@ -73,7 +74,7 @@ def view(content, name, figure=0, which=""):
     return section(content, name)["figures"][figure]["views"][which]
 
 
-@pytest.mark.parametrize("name", ["kuhn", "three", "symmetric", "uniform"])
+@pytest.mark.parametrize("name", ["kuhn", "several", "three", "symmetric", "uniform"])
 def test_numbers_are_the_folder_s(runs, name):
     opened = psro.load(runs[name])
     content = content_of(page.report([runs[name]]))
@@ -92,7 +93,7 @@ def test_numbers_are_the_folder_s(runs, name):
         weights = np.array(view(content, "meta-strategy", p)["data"][0]["z"], float)
         np.testing.assert_array_equal(weights[:, -1], opened.meta_strategy[p])
         np.testing.assert_allclose(np.nansum(weights, axis=0), 1, atol=1e-9)
-        later = np.arange(len(records))[:, None] > np.arange(len(records))
+        later = np.arange(len(weights))[:, None] >= [record.size for record in records]
         np.testing.assert_array_equal(np.isnan(weights), later)  # not trained yet
 
     responses = {curve["name"]: curve for curve in view(content, "best-responses")["data"]}
@@ -150,7 +151,8 @@ def test_a_folder_of_an_older_version_tells_the_last_meta_strategy(runs, tmp_pat
     digests = []
     for number in range(len(opened.records)):
         path = folder / "policies" / f"{number:04d}.safetensors"
-        digests.append(experiment._write_tensors(path, experiment._read_tensors(path)[0], {}))
+        tensors, info = experiment._read_tensors(path)
+        digests.append(experiment._write_tensors(path, tensors, {"slots": info["slots"]}))
     tensors, info = experiment._read_tensors(folder / experiment.COMMIT)
     info = {"records": info["records"], "policies": digests}
     experiment._write_tensors(folder / experiment.COMMIT, tensors, info)
