@@ -10,7 +10,6 @@ import numpy as np
 
 from psro.expansions import Expansion, Situation
 from psro.meta_game import MetaGame
-from psro.meta_solvers.regret_minimisers import Update
 from psro.meta_strategy import MEANINGS, MetaStrategy, gaps
 from psro.policy import Params
 from psro.population import Population
@@ -94,7 +93,7 @@ def psro(
     expansion: Expansion,
     levels: int,
     rounds: int,
-    minimise: Update,
+    minimise: Callable,
     meta_game: MetaGame,
     capacity: int,
     last: Iteration | None = None,

@@ -33,7 +33,7 @@ ORDER = [
     ["psro.ratings"],
     ["psro.evaluation"],
     ["psro.experiment"],
-    ["psro.report", "psro.page"],
+    ["psro.report", "psro.page", "psro.variants"],
     ["psro.watch"],
     ["psro.cli"],
 ]
