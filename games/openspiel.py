@@ -563,9 +563,12 @@ class TreePolicy(policy.Policy):
         if player not in self._behaviours:
             raise KeyError(f"this policy is of players {self.player_ids}, not of player {player}")
         mine = self._tree.players[player]
-        info_state = self._index[player][self._identify(state, player, self._parent(state, player))]
-        start, stop = mine.first_sequence[info_state : info_state + 2]
+        start, stop = mine.first_sequence[(at := self.info_state(state, player)) : at + 2]
         return {int(mine.action[s]): float(self._behaviours[player][s]) for s in range(start, stop)}
+
+    def info_state(self, state: pyspiel.State, player: int) -> int:
+        """Number of the player's info state at `state`, in the tree."""
+        return self._index[player][self._identify(state, player, self._parent(state, player))]
 
     def _parent(self, state: pyspiel.State, player: int) -> int:
         """The player's sequence on the way to `state`; only the `history` identity asks for it."""
@@ -579,3 +582,26 @@ class TreePolicy(policy.Policy):
                 parent = int(mine.first_sequence[info_state]) + rank
             before.apply_action(action)
         return parent
+
+
+def action_names(tree: GameTree) -> list[list[str]]:
+    """What OpenSpiel calls every action of every player, `[P][S_p]` ("" for the empty sequence):
+    of the first history seen in each info state. All histories are walked, so it is for games that
+    are small enough to read about."""
+    names = [[""] * player.num_sequences for player in tree.players]
+    policy = TreePolicy(tree, {p: np.ones(len(each)) for p, each in enumerate(names)})
+    waiting = [policy.game.new_initial_state()]
+    while waiting:
+        state = waiting.pop()
+        if state.is_terminal():
+            continue
+        legal = state.legal_actions()
+        if state.is_chance_node():
+            legal = [action for action, probability in state.chance_outcomes() if probability > 0]
+        else:
+            player = state.current_player()
+            mine, info_state = tree.players[player], policy.info_state(state, player)
+            for sequence, action in enumerate(legal, int(mine.first_sequence[info_state])):
+                names[player][sequence] = names[player][sequence] or state.action_to_string(action)
+        waiting += [state.child(action) for action in reversed(legal)]
+    return names

@@ -1,5 +1,5 @@
-"""`psro run | resume | eval | plot | games | variants`. Bad input ends with one sentence and exit
-code 2."""
+"""`psro run | resume | eval | plot | report | watch | games | variants`. Bad input ends with one
+sentence and exit code 2."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ import tyro
 
 import games as games_package
 from games import cache
-from psro import evaluation, experiment, plots, report
+from psro import evaluation, experiment, page, plots, report, watch
 from psro.experiment import Experiment, ExperimentError, RunConfig
 from psro.loop import Record
 from psro.meta_solvers import MetaSolverError
@@ -151,6 +151,26 @@ def plot(
         print(plots.save_figure(plots.payoffs_figure(folders[0]), out or "payoffs.png"))
 
 
+def write_page(folders: tyro.conf.Positional[tuple[str, ...]], out: str = "report.html") -> None:
+    """Write a run, or several beside each other, as one web page that needs no other file.
+
+    Args:
+        folders: Experiment folders.
+        out: The page to write.
+    """
+    print(page.write(page.report(folders), out))
+
+
+def watch_run(folder: tyro.conf.Positional[str], port: int = 0) -> None:
+    """Show a run's page while it goes on, to a browser on this machine.
+
+    Args:
+        folder: An experiment folder.
+        port: Of 127.0.0.1; 0 takes a free one.
+    """
+    watch.watch(folder, port=port)
+
+
 def games(
     names: tyro.conf.Positional[tuple[str, ...]] = (),
     observation: str | None = None,
@@ -224,6 +244,8 @@ def main(arguments: list[str] | None = None) -> None:
                 "resume": resume,
                 "eval": evaluate,
                 "plot": plot,
+                "report": write_page,
+                "watch": watch_run,
                 "games": games,
                 "variants": variants,
             },

@@ -5,7 +5,8 @@ A folder holds
     config.json               the `RunConfig`, the format version, the versions of the packages
     policies/0000.safetensors every player's N policies that iteration 0 made, leaves
                               `[P, N, ...]`, or of all seats that share them, `[1, N, ...]`, with
-                              their numbers in the populations; and so on
+                              their numbers in the populations, and the marginals of the
+                              meta-strategy that was measured after it; and so on
     payoffs.safetensors       payoffs, meta-strategy and records: the commit
     metrics.csv               the records again, for people; written from the commit
     exploitability.png        the curve, written when a run ends
@@ -76,6 +77,7 @@ from psro.tree_solvers import TREE_SOLVERS
 FORMAT_VERSION = 3
 """2: correlated meta-strategies, gaps by concept. 3: several policies an iteration, and policies
 that are trained further. Versions 1 and 2 are read as well."""
+CONFIG, COMMIT = "config.json", "payoffs.safetensors"
 _PACKAGES = (
     "psro", "jax", "jaxlib", "flax", "optax", "flashbax", "open_spiel", "nashpy", "numpy", "scipy",
 )  # fmt: skip
@@ -421,7 +423,10 @@ class Experiment:
                         *policies.values(),
                     )
                 ),
-                {"slots": list(policies)},
+                {
+                    "slots": list(policies),
+                    "meta_strategy": [each.tolist() for each in iteration.evaluation.marginals],
+                },
             )
             records = [*self.records, iteration.record]
             tensors = {"payoffs": iteration.meta_game.payoffs}
@@ -429,7 +434,7 @@ class Experiment:
             if self.config.evaluation_solver:
                 tensors |= _strategy_tensors("evaluation", iteration.evaluation)
             _write_tensors(
-                self.folder / "payoffs.safetensors",
+                self.folder / COMMIT,
                 tensors,
                 {
                     "records": [dataclasses.asdict(record) for record in records],
@@ -445,23 +450,14 @@ class Experiment:
 
     def _restore(self) -> None:
         """Reads the folder's commit and the policies that it names."""
-        path = self.folder / "payoffs.safetensors"
-        if not path.exists():
+        commit = _read_commit(self.folder, self.config)
+        if commit is None:
             return
-        tensors, info = _read_tensors(path)
-        try:
-            self.records = [_record(each) for each in info["records"]]
-            self._digests = list(info["policies"])
-            payoffs = tensors["payoffs"]
-            meta_strategy = _read_strategy(tensors, "meta_strategy", self.tree.num_players)
-            evaluation = meta_strategy
-            if self.config.evaluation_solver:
-                evaluation = _read_strategy(tensors, "evaluation", self.tree.num_players)
-        except (KeyError, TypeError) as error:
-            raise ExperimentError(f"{path} is damaged: {error} is missing or wrong") from None
-        num_players, size = self.tree.num_players, self.records[-1].size
-        if payoffs.shape != (num_players,) + (size,) * num_players:
-            raise ExperimentError(f"{path} is damaged: payoffs {payoffs.shape} for {size} policies")
+        path, num_players = self.folder / COMMIT, self.tree.num_players
+        self.records, self._digests, payoffs = commit.records, commit.digests, commit.payoffs
+        if len(payoffs) != num_players:
+            raise ExperimentError(f"{path} is damaged: payoffs for {len(payoffs)} players")
+        size = self.records[-1].size
         expected = jax.eval_shape(
             lambda: self.policy_network.init_many(
                 jax.random.split(jax.random.key(0), self._num_populations)
@@ -496,9 +492,98 @@ class Experiment:
             policies=latest,
             population=population,
             meta_game=meta_game,
-            meta_strategy=meta_strategy,
-            evaluation=evaluation,
+            meta_strategy=commit.meta_strategy,
+            evaluation=commit.evaluation,
         )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Commit:
+    """What `payoffs.safetensors` holds."""
+
+    records: list[Record]
+    digests: list[str]
+    payoffs: np.ndarray
+    meta_strategy: MetaStrategy
+    evaluation: MetaStrategy
+
+
+def _read_commit(folder: Path, config: RunConfig) -> _Commit | None:
+    """None where no iteration is finished."""
+    path = folder / COMMIT
+    if not path.exists():
+        return None
+    tensors, info = _read_tensors(path)
+    try:
+        records = [_record(each) for each in info["records"]]
+        digests, payoffs = list(info["policies"]), tensors["payoffs"]
+        meta_strategy = _read_strategy(tensors, "meta_strategy", len(payoffs))
+        evaluation = meta_strategy
+        if config.evaluation_solver:
+            evaluation = _read_strategy(tensors, "evaluation", len(payoffs))
+        size = records[-1].size
+    except (KeyError, TypeError) as error:
+        raise ExperimentError(f"{path} is damaged: {error} is missing or wrong") from None
+    if payoffs.shape != (len(payoffs),) + (size,) * len(payoffs):
+        raise ExperimentError(f"{path} is damaged: payoffs {payoffs.shape} for {size} policies")
+    return _Commit(
+        records=records,
+        digests=digests,
+        payoffs=payoffs,
+        meta_strategy=meta_strategy,
+        evaluation=evaluation,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """What the files of a run say, read without loading its game or its networks.
+
+    Attributes:
+        folder: where it is saved.
+        config: its `RunConfig`.
+        game: what `games.load` loads its game from: the folder's copy, where it came from a file.
+        records: one `Record` per finished iteration; none yet in a run that has just begun.
+        payoffs: of the K policies a player, float64 `[P, K, ..., K]`; None without records.
+        meta_strategies: after each iteration the measured meta-strategy's marginals, one `[K_p]` a
+            player; None for an iteration of a folder that an older version wrote, which kept the
+            last one only.
+    """
+
+    folder: Path
+    config: RunConfig
+    game: str
+    records: list[Record]
+    payoffs: np.ndarray | None
+    meta_strategies: list[list[np.ndarray] | None]
+
+
+def snapshot(folder: str | os.PathLike) -> Snapshot:
+    """The run in a folder as of its last finished iteration, also while another process goes on
+    with it; cheap, whatever its game.
+
+    Raises:
+        ExperimentError: it is no experiment, is damaged, or was written by a newer version.
+    """
+    folder = Path(folder)
+    config = _read_run(folder)
+    copy = _game_file(folder, config)
+    commit = _read_commit(folder, config)
+    strategies: list[list[np.ndarray] | None] = []
+    if commit is not None:
+        for number, digest in enumerate(commit.digests):
+            info = _read_info(folder / "policies" / _policy_file(number), digest)
+            known = info.get("meta_strategy")
+            strategies.append(None if known is None else [np.array(each) for each in known])
+        strategies[-1] = list(commit.evaluation.marginals)
+    return Snapshot(
+        folder=folder,
+        config=config,
+        game=str(copy) if copy and copy.exists() else config.game,
+        records=commit.records if commit else [],
+        payoffs=commit.payoffs if commit else None,
+        meta_strategies=strategies,
+    )
 
 
 def create(config: RunConfig, out: str | os.PathLike | None = None) -> Experiment:
@@ -717,7 +802,18 @@ def _default_folder(game: str) -> Path:
 
 def _open(folder: str | os.PathLike) -> Experiment:
     folder = Path(folder)
-    config = folder / "config.json"
+    run_config = _read_run(folder)
+    try:
+        experiment = Experiment(folder, run_config)
+    except ValueError as error:
+        raise ExperimentError(f"the run of {folder} cannot be loaded: {error}") from None
+    experiment._restore()
+    return experiment
+
+
+def _read_run(folder: Path) -> RunConfig:
+    """The run of a folder, its copy of the game checked."""
+    config = folder / CONFIG
     try:
         if not config.is_file():
             what = "has no config.json" if folder.is_dir() else "does not exist"
@@ -740,12 +836,7 @@ def _open(folder: str | os.PathLike) -> Experiment:
     except (ValueError, KeyError, TypeError) as error:
         raise ExperimentError(f"{config} is damaged: {_sentence(error)}") from None
     _check_game_file(folder, run_config, fields.get("game_sha256"))
-    try:
-        experiment = Experiment(folder, run_config)
-    except ValueError as error:
-        raise ExperimentError(f"the run of {folder} cannot be loaded: {error}") from None
-    experiment._restore()
-    return experiment
+    return run_config
 
 
 def read_config(path: str | os.PathLike) -> dict[str, Any]:
@@ -790,7 +881,7 @@ def _write_config(folder: Path, config: RunConfig) -> None:
     }
     if copy := _game_file(folder, config):
         fields["game_sha256"] = files.digest(copy)
-    _write(folder / "config.json", json.dumps(fields, indent=2) + "\n")
+    _write(folder / CONFIG, json.dumps(fields, indent=2) + "\n")
 
 
 def _record(fields: Mapping[str, Any]) -> Record:
@@ -846,6 +937,21 @@ def _write_tensors(path: Path, tensors: Mapping[str, np.ndarray], info: dict[str
     metadata = {"psro": json.dumps({**info, "format_version": FORMAT_VERSION, "sha256": digest})}
     _write(path, safetensors.numpy.save(tensors, metadata))
     return digest
+
+
+def _read_info(path: Path, digest: str) -> dict[str, Any]:
+    """The `info` of a tensor file, from its head alone: the tensors are not checked."""
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            info = json.loads((file.metadata() or {})["psro"])
+        sha256 = info["sha256"]
+    except FileNotFoundError:
+        raise ExperimentError(f"{path} is missing") from None
+    except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise ExperimentError(f"{path} is damaged: {_sentence(error)}") from None
+    if sha256 != digest:
+        raise ExperimentError(f"{path} is damaged: it is not the file that {COMMIT} names")
+    return info
 
 
 def _read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -923,6 +1029,7 @@ __all__ = [
     "Experiment",
     "ExperimentError",
     "RunConfig",
+    "Snapshot",
     "TrainingDiverged",
     "create",
     "load",
@@ -931,4 +1038,5 @@ __all__ = [
     "reopen",
     "resume",
     "run",
+    "snapshot",
 ]

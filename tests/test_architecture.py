@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 ORDER = [
-    ["games.tree"],
+    ["games.tree", "psro.loopback"],
     ["games.cache", "games.game", "games.gambit", "games.normal_form", "games.probes"],
     ["games.files"],
     ["games.openspiel", "games.symmetry", "games.tree_game"],
@@ -34,13 +34,14 @@ ORDER = [
     ["psro.ratings"],
     ["psro.evaluation"],
     ["psro.experiment"],
-    ["psro.report", "psro.variants"],
+    ["psro.report", "psro.page", "psro.variants"],
+    ["psro.watch"],
     ["psro.cli"],
 ]
 """Each may import only what stands before it."""
 
 RANK = {unit: rank for rank, units in enumerate(ORDER) for unit in units}
-ASIDE = {"psro.meta_solvers": "psro.tree_solvers", "psro.plots": "psro.cli"}
+ASIDE = {"psro.meta_solvers": "psro.tree_solvers", "psro.plots": "psro.page"}
 """Modules that import nothing of ours, and the first that may import them."""
 
 CERTIFICATE = "psro.meta_solvers.regret."
