@@ -336,7 +336,7 @@ def xdo(tree, iterations, fallback=None):
         ("leduc_poker", 60),
         ("goofspiel(imp_info=True,num_cards=3,points_order=descending)", 30),
         ("goofspiel(imp_info=True,num_cards=4,points_order=descending)", 160),
-        pytest.param("liars_dice(numdice=1)", 400, marks=pytest.mark.slow),  # 45 s
+        pytest.param("liars_dice(numdice=1)", 400, marks=pytest.mark.slow),  # minutes
     ],
 )
 @pytest.mark.parametrize("fallback", [None, 0])
