@@ -23,7 +23,7 @@ from games import cache
 from psro import evaluation, experiment, plots, report
 from psro.experiment import Experiment, ExperimentError, RunConfig
 from psro.loop import Record, TrainingDiverged
-from psro.meta_solvers import META_SOLVERS, MetaSolverError
+from psro.meta_solvers import MetaSolverError, meta_solver
 from psro.oracles import CONFIGS
 from psro.oracles.devices import CPU_DEVICES
 
@@ -287,7 +287,7 @@ def _train(opened: Experiment) -> None:
         _say(f"  ({last.meaning})")
     _say(f"ended: {_why(opened)}")
     worst = max(record.meta_regret for record in opened.records)
-    if META_SOLVERS[opened.config.meta_solver].concept and worst > _REGRET * opened.tree.max_return:
+    if meta_solver(opened.config.meta_solver).concept and worst > _REGRET * opened.tree.max_return:
         _say(f"note: the meta-solver missed its equilibrium by up to {worst:.3g} (meta_regret)")
     _say(f"saved in {opened.folder}; look at it with")
     _say(f"  psro eval {opened.folder}")

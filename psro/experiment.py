@@ -47,7 +47,7 @@ from psro import exact
 from psro.initial import INITS
 from psro.loop import Iteration, Record, Solve, TrainingDiverged, psro, why_ended
 from psro.meta_game import MetaGame
-from psro.meta_solvers import META_SOLVERS
+from psro.meta_solvers import meta_solver
 from psro.meta_strategy import MEANINGS, Gaps, MetaStrategy, gaps
 from psro.networks import CELLS, DTYPES
 from psro.oracles import (
@@ -101,7 +101,8 @@ class RunConfig:
     """What the opponents are drawn from: nash (two players), uniform, last, last_k,
     fictitious_play, regret_matching, replicator, projected_replicator, regularized_replicator, qre,
     alpha_rank, alpha_rank_single (two players, symmetric), or correlated equilibria of the largest
-    Gini impurity, welfare or entropy: mgcce, mwcce, mecce (coarse), mgce, mwce, mece."""
+    Gini impurity, welfare or entropy: mgcce, mwcce, mecce (coarse), mgce, mwce, mece. Its settings
+    stand in brackets: "projected_replicator(gamma=0.05)"."""
     evaluation_solver: str | None = None
     """What is measured and saved as the result: another meta-solver; by default the same."""
     symmetric: bool = False
@@ -143,14 +144,17 @@ class RunConfig:
             ("oracle", self.oracle, ORACLES),
             ("cell", self.cell, CELLS),
             ("dtype", self.dtype, DTYPES),
-            ("meta-solver", self.meta_solver, META_SOLVERS),
-            ("evaluation solver", self.evaluation_solver or self.meta_solver, META_SOLVERS),
             ("init", self.init, INITS),
         ):
             if name not in known:
                 near = difflib.get_close_matches(str(name), known, n=1)
                 hint = f"did you mean {near[0]}? " if near else ""
                 raise ValueError(f"unknown {what} {name!r}; {hint}known: {', '.join(known)}")
+        for name in ("meta_solver", "evaluation_solver"):
+            solver = getattr(self, name)
+            if not isinstance(solver, str) and (solver, name) != (None, "evaluation_solver"):
+                raise TypeError(f"{name} = {solver!r} must be a string")
+            meta_solver(solver or self.meta_solver)
         for name, least in (
             ("iterations", 1),
             ("hidden_size", 1),
@@ -310,6 +314,7 @@ class Experiment:
                 lambda finished: policy.with_temperature(finished, 1 / oracle.temperature),
             )
 
+        training = _solve(config.meta_solver)
         iterations = psro(
             key=jax.random.key(config.seed),
             iterations=config.iterations,
@@ -317,8 +322,8 @@ class Experiment:
             initial=initial,
             oracle=oracle,
             tabulate=self._tabulate,
-            training=_solve(config.meta_solver),
-            evaluation=_solve(config.evaluation_solver or config.meta_solver),
+            training=training,
+            evaluation=_solve(config.evaluation_solver) if config.evaluation_solver else training,
             meta_game=MetaGame.empty(self.tree),
             capacity=1 << config.iterations.bit_length(),  # at least iterations + 1
             symmetric=config.symmetric,
@@ -526,9 +531,10 @@ def metrics_table(records: list[Record]) -> pd.DataFrame:
 
 
 def _solve(name: str) -> Solve:
-    """A meta-solver by name, and what its results are measured as: the equilibrium that it aims at,
-    else a coarse correlated one where they are joints and a Nash equilibrium where they are not."""
-    solver = META_SOLVERS[name]
+    """A meta-solver by its string, and what its results are measured as: the equilibrium that it
+    aims at, else a coarse correlated one where they are joints and a Nash equilibrium where they
+    are not."""
+    solver = meta_solver(name)
     return Solve(
         solver=solver.function, concept=solver.concept or ("cce" if solver.joint else "nash")
     )
@@ -552,7 +558,7 @@ def _check_solvable(config: RunConfig, tree: GameTree) -> None:
         ("meta-solver", config.meta_solver),
         ("evaluation-solver", config.evaluation_solver or config.meta_solver),
     ):
-        solver = META_SOLVERS[name]
+        solver = meta_solver(name)
         if solver.num_players not in (None, tree.num_players):
             raise ValueError(
                 f"{option} {name} is for {solver.num_players} players and {config.game} is for "
@@ -563,7 +569,7 @@ def _check_solvable(config: RunConfig, tree: GameTree) -> None:
                 f"{option} {name} is for games whose players share one population; add --symmetric"
             )
     tabulated = getattr(getattr(config, config.oracle, None), "tabulated", False)
-    if tabulated and tree.num_players > 2 and META_SOLVERS[config.meta_solver].joint:
+    if tabulated and tree.num_players > 2 and meta_solver(config.meta_solver).joint:
         raise ValueError(
             f"{config.oracle}.tabulated needs opponents that draw independently, and those of "
             f"meta-solver {config.meta_solver} are correlated"
