@@ -20,7 +20,7 @@ import tyro
 
 import games as games_package
 from games import cache
-from psro import evaluation, experiment, plots, report
+from psro import evaluation, exact_jax, experiment, plots, report
 from psro.experiment import Experiment, ExperimentError, RunConfig
 from psro.loop import Record, TrainingDiverged
 from psro.meta_solvers import MetaSolverError, meta_solver
@@ -90,7 +90,10 @@ def resume(folder: tyro.conf.Positional[str], iterations: int | None = None) -> 
 
 
 def evaluate(
-    folder: tyro.conf.Positional[str], json: bool = False, equilibrium: bool = False
+    folder: tyro.conf.Positional[str],
+    json: bool = False,
+    equilibrium: bool = False,
+    device: str | None = None,
 ) -> None:
     """Measure a saved population, exactly.
 
@@ -99,6 +102,7 @@ def evaluate(
         json: Print one JSON object instead of tables.
         equilibrium: Solve the whole game and the population's least exploitable mixture by linear
             programs, however large they are; small games are solved unasked.
+        device: Exploitability by JAX on a cpu, gpu or tpu, in float64, instead of by numpy.
     """
     opened = experiment.load(folder)
     measured = evaluation.evaluate(
@@ -108,6 +112,7 @@ def evaluate(
         opened.meta_strategy,
         joint=opened.joint,
         programs=equilibrium,
+        exploitability=device and exact_jax.DeviceTree(opened.tree, device).exploitability,
     )
     if json:
         report.print_json(opened, measured)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from psro import exact
+from psro.joint_gaps import CorrelatedGap
 from psro.meta_game import MetaGame
 from psro.meta_strategy import MEANINGS, MetaStrategy, gaps, over_seats, target
 from psro.oracles import Jobs, Oracle
@@ -68,7 +69,9 @@ class Record:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Iteration:
     """What the caller saves to go on from here; `policies` are this iteration's, `[P, ...]`.
-    Best responses train against `meta_strategy`; `evaluation` is what the record measures."""
+    Best responses train against `meta_strategy`; `evaluation` is what the record measures, and
+    `correlated` the gains by its recommendations, where the two are one; else they are computed
+    when they are needed."""
 
     record: Record
     policies: Params
@@ -76,6 +79,7 @@ class Iteration:
     meta_game: MetaGame
     meta_strategy: MetaStrategy
     evaluation: MetaStrategy
+    correlated: CorrelatedGap | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -146,7 +150,13 @@ def psro(
             population = Population.empty(policies, capacity)
         else:
             population, meta_game = last.population, last.meta_game
-            against = target(meta_game, last.meta_strategy, training.concept, population.capacity)
+            against = target(
+                meta_game,
+                last.meta_strategy,
+                training.concept,
+                population.capacity,
+                last.correlated,
+            )
             jobs = Jobs(
                 player=np.arange(learners, dtype=np.int32),
                 initial=learners_of(initial(policies, population, last.meta_strategy.marginals)),
@@ -217,6 +227,7 @@ def psro(
             meta_game=meta_game,
             meta_strategy=meta_strategy,
             evaluation=measured,
+            correlated=found.correlated if measured is meta_strategy else None,
         )
         yield last
 
