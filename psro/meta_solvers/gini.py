@@ -15,6 +15,9 @@ import scipy.sparse as sparse
 _MAX_STEPS = 60
 """Where it converges it takes 10 to 30; where there is no interior it may not converge at all."""
 
+_ALMOST = 100
+"""How many times the tolerance is good enough where rounding ends it, so near to the end."""
+
 _DENSE = 0.1
 """A matrix with more than this share of entries is multiplied as a dense one."""
 
@@ -23,8 +26,8 @@ def least_squares(gains: sparse.csr_array, *, tolerance: float) -> np.ndarray | 
     """The d `[N]` of least sum of squares that are at least 0, add up to N, and leave no row of
     `gains @ d` above 0; None where it is not found within `tolerance`, on numbers of order one."""
     num_rows, num_profiles = gains.shape
-    if gains.nnz > _DENSE * num_rows * num_profiles:
-        gains = gains.toarray()
+    scale = np.sqrt(num_profiles)  # rows of an average over profiles become vectors of order one
+    gains = scale * (gains.toarray() if gains.nnz > _DENSE * num_rows * num_profiles else gains)
     # Lagrangian |d|^2 / 2 + z (gains d + s) - w d - y (sum d - N), with s, z, w at least 0
     d, w = np.ones(num_profiles), np.ones(num_profiles)
     s, z, y = np.ones(num_rows), np.ones(num_rows), 0.0
@@ -32,8 +35,9 @@ def least_squares(gains: sparse.csr_array, *, tolerance: float) -> np.ndarray | 
         dual = d + gains.T @ z - y - w
         primal, total = gains @ d + s, d.sum() - num_profiles
         gap = (d @ w + s @ z) / (num_profiles + num_rows)
-        errors = (np.abs(dual).max(), np.abs(primal).max(initial=0), abs(total) / num_profiles, gap)
-        if max(errors) <= tolerance:
+        infeasible = np.abs(primal).max(initial=0) / scale
+        worst = max(np.abs(dual).max(), infeasible, abs(total) / num_profiles, gap)
+        if worst <= tolerance:
             return d
         # Newton: D = 1 / (1 + w / d) eliminates d, what is left is for z and y
         shrink = d / (d + w)
@@ -46,8 +50,8 @@ def least_squares(gains: sparse.csr_array, *, tolerance: float) -> np.ndarray | 
         system[np.arange(num_rows), np.arange(num_rows)] += s / z
         try:
             factor = scipy.linalg.cho_factor(system)
-        except scipy.linalg.LinAlgError:
-            return None
+        except scipy.linalg.LinAlgError:  # multipliers have grown beyond what numbers can hold
+            return d if worst <= _ALMOST * tolerance else None
 
         of_d, of_s = d * w, s * z  # what complementarity is off by
         for predicting in (True, False):
