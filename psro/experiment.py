@@ -61,6 +61,7 @@ from psro.oracles import (
     CONFIGS,
     ORACLES,
     A2CConfig,
+    ConditionalConfig,
     DistillConfig,
     DQNConfig,
     FullWidthConfig,
@@ -69,7 +70,7 @@ from psro.oracles import (
     ReinforceConfig,
 )
 from psro.oracles.base import check_types
-from psro.policy import Params, Policy, TablePolicy, Tabulator
+from psro.policy import ConditionalPolicy, Params, Policy, TablePolicy, Tabulator
 from psro.population import Population
 from psro.trainer import Trainer, TrainingDiverged
 from psro.tree_solvers import TREE_SOLVERS
@@ -115,8 +116,8 @@ class RunConfig:
     seed: int = 0
     """Seed of every random number."""
     oracle: str = "ppo"
-    """Best-response method: ppo, a2c, reinforce, dqn, full_width, distill, or best_response
-    (exact, as a table: double oracle)."""
+    """Best-response method: ppo, a2c, reinforce, dqn, full_width, distill, conditional (one network
+    for all policies: NeuPL), or best_response (exact, as a table: double oracle)."""
     cell: str = "lstm"
     """Memory cell of the policies: lstm or gru."""
     hidden_size: int = 32
@@ -181,6 +182,8 @@ class RunConfig:
     """Settings of the oracle full_width."""
     distill: DistillConfig = dataclasses.field(default_factory=DistillConfig)
     """Settings of the oracle distill."""
+    conditional: ConditionalConfig = dataclasses.field(default_factory=ConditionalConfig)
+    """Settings of the oracle conditional."""
 
     def __post_init__(self):
         if not isinstance(self.game, str):
@@ -252,21 +255,29 @@ class Experiment:
         if config.symmetric:
             self.tree = games.symmetric_view(self.tree)
         _check_solvable(config, self.tree)
-        self.policy_network: Policy | TablePolicy = (
-            TablePolicy(self.tree)
-            if ORACLES[config.oracle].tabular
-            else Policy(
-                observation_size=self.tree.observation_size,
-                num_actions=self.tree.num_actions,
-                hidden_size=config.hidden_size,
-                cell=config.cell,
-                dtype=config.dtype,
-            )
-        )
+        self.policy_network = self._network()
         self.records: list[Record] = []
         self._tabulate = Tabulator(self.policy_network, self.tree)
         self._last: Iteration | None = None
         self._digests: list[str] = []
+
+    def _network(self) -> Policy | TablePolicy:
+        config, oracle = self.config, ORACLES[self.config.oracle]
+        if oracle.tabular:
+            return TablePolicy(self.tree)
+        settings = {
+            "observation_size": self.tree.observation_size,
+            "num_actions": self.tree.num_actions,
+            "hidden_size": config.hidden_size,
+            "cell": config.cell,
+            "dtype": config.dtype,
+        }
+        if oracle.conditional:
+            seats = self.tree.num_players
+            return ConditionalPolicy(
+                condition_size=seats + self._capacity ** (seats - 1), **settings
+            )
+        return Policy(**settings)
 
     @property
     def _num_populations(self) -> int:
@@ -767,6 +778,11 @@ def _check_solvable(config: RunConfig, tree: GameTree) -> None:
         raise ValueError(
             f"expansion {config.expansion} needs a population of each player's own; leave out "
             "--symmetric"
+        )
+    if ORACLES[config.oracle].conditional and config.expansion != "hierarchy":
+        raise ValueError(
+            f"oracle {config.oracle} trains all policies further in every iteration; add "
+            "--expansion hierarchy"
         )
     tabulated = getattr(getattr(config, config.oracle, None), "tabulated", None)
     if config.diversity and tabulated is False:
