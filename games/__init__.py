@@ -2,7 +2,7 @@
 
 from games.game import Game, State
 from games.normal_form import NormalForm
-from games.openspiel import MAX_HISTORIES, OBSERVATIONS, TreePolicy, load
+from games.openspiel import MAX_HISTORIES, OBSERVATIONS, InfoStateIndex, TreePolicy, load
 from games.symmetry import SymmetryError, symmetric_view
 from games.tree import GameError, GameTree, PlayerTree
 
@@ -26,6 +26,7 @@ __all__ = [
     "Game",
     "GameError",
     "GameTree",
+    "InfoStateIndex",
     "NormalForm",
     "PlayerTree",
     "State",
