@@ -1,4 +1,4 @@
-"""`psro run | resume | eval | plot | games`. Bad input ends with one sentence and exit code 2."""
+"""`psro run | resume | eval | plot | games | play`. Bad input ends with one sentence and exit code 2."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import tyro
 
 import games as games_package
 from games import cache
-from psro import evaluation, experiment, plots, report
+from psro import evaluation, experiment, play, plots, report
 from psro.experiment import Experiment, ExperimentError, RunConfig
 from psro.loop import Record, TrainingDiverged
 from psro.meta_solvers import META_SOLVERS, MetaSolverError
@@ -196,6 +196,7 @@ def main(arguments: list[str] | None = None) -> None:
                 "eval": evaluate,
                 "plot": plot,
                 "games": games,
+                "play": play.play,
             },
             prog="psro",
             description="Train and measure game-theoretic populations of recurrent policies.",

@@ -16,7 +16,7 @@ ORDER = [
     ["games.cache", "games.game", "games.gambit", "games.normal_form", "games.probes"],
     ["games.files"],
     ["games.openspiel", "games.symmetry", "games.tree_game"],
-    ["games"],
+    ["games", "psro.cards", "psro.loopback"],
     ["psro.exact", "psro.levels", "psro.networks"],
     ["psro.cfr", "psro.diversity", "psro.joint_gaps", "psro.sequence_form"],
     ["psro.policy"],
@@ -30,7 +30,9 @@ ORDER = [
     ["psro.ratings"],
     ["psro.evaluation"],
     ["psro.experiment"],
-    ["psro.report"],
+    ["psro.report", "psro.match"],
+    ["psro.match_page"],
+    ["psro.play"],
     ["psro.cli"],
 ]
 """Each may import only what stands before it."""

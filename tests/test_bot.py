@@ -17,10 +17,9 @@ RUNS = {
     "kuhn": {"game": "kuhn_poker"},
     "three": {"game": "kuhn_poker(players=3)", "meta_solver": "mgcce", "cell": "gru"},
     "leduc": {"game": "leduc_poker"},
-    "table": {"game": "leduc_poker", "oracle": "best_response", "iterations": 6},
+    "table": {"game": "leduc_poker", "oracle": "best_response", "iterations": 4},
     "symmetric": {"game": GOOFSPIEL, "symmetric": True, "oracle": "best_response"},
-    "simultaneous": {"game": GOOFSPIEL},
-    "history": {"game": "pig(horizon=3)"},
+    "history": {"game": "pig(horizon=3)", "oracle": "best_response"},
 }
 
 
@@ -30,9 +29,9 @@ def trained(tmp_path_factory):
 
     def run(name):
         if name not in runs:
-            settings = {"oracle": "distill", "iterations": 3, "hidden_size": 8} | RUNS[name]
+            settings = {"oracle": "distill", "iterations": 2, "hidden_size": 8} | RUNS[name]
             config = psro.RunConfig(
-                **settings, tolerance=0.0, distill=DistillConfig(steps=40)
+                **settings, tolerance=0.0, distill=DistillConfig(steps=20)
             )
             runs[name] = psro.run(config, tmp_path_factory.mktemp("runs") / name)
         return runs[name]
@@ -114,7 +113,7 @@ def test_one_network_step_for_each_own_decision(trained, name):
     assert len(steps) == asked > 20
 
 
-@pytest.mark.parametrize("name", ["kuhn", "leduc", "three", "table", "simultaneous", "symmetric"])
+@pytest.mark.parametrize("name", ["kuhn", "leduc", "three", "table", "symmetric"])
 def test_openspiel_s_evaluation_finds_the_exact_value(trained, name):
     """The mean return over games within 4 standard errors; policies with equal weights, so that
     they are drawn anew for each game."""
@@ -128,7 +127,7 @@ def test_openspiel_s_evaluation_finds_the_exact_value(trained, name):
     bots = [bot_of(experiment, p, weights[p], seed=p) for p in seats]
     game = pyspiel.load_game(tree.name)  # for some, with simultaneous moves
     drawn, returns = [], []
-    for seed in range(1500):
+    for seed in range(800):
         returns.append(pyspiel.evaluate_bots(game.new_initial_state(), bots, seed))
         drawn.append([bot.drawn for bot in bots])
     error = np.std(returns, axis=0) / np.sqrt(len(returns))
@@ -162,21 +161,21 @@ def test_a_bot_that_joins_late_plays_the_mixture(trained):
         for _ in range(300):
             bot.restart_at(state)
             played.append([probability for _, probability in bot.get_policy(state)])
-        error = np.std(played, axis=0) / np.sqrt(len(played))
-        apart = np.abs(np.mean(played, axis=0) - behaviour[first:stop])
-        assert (apart <= 4 * error + 1e-5).all()
+        expected = behaviour[first:stop]
+        error = np.sqrt(expected * (1 - expected) / len(played))  # at most
+        assert (np.abs(np.mean(played, axis=0) - expected) <= 4 * error + 1e-5).all()
 
 
 def test_bots_are_repeatable_and_draw_by_weight(trained):
     experiment = trained("kuhn")
 
     def games_of(seed):
-        bots = [experiment.bot(p, seed + p) for p in range(2)]
+        bots = [bot_of(experiment, p, np.full(3, 1 / 3), seed + p) for p in range(2)]
         game = pyspiel.load_game("kuhn_poker")
         return [pyspiel.evaluate_bots(game.new_initial_state(), bots, s) for s in range(30)]
 
     assert games_of(0) == games_of(0) != games_of(5)
-    bot = bot_of(experiment, 0, np.eye(4)[2])
+    bot = bot_of(experiment, 0, np.eye(3)[2])
     for _ in range(5):
         bot.restart()
         assert bot.drawn == 2
