@@ -545,9 +545,7 @@ class InfoStateIndex:
         self.game = load_openspiel(tree.name)
         self._tree = tree
         self._identify = _identities(self.game)[tree.identity]
-        self._index = {
-            p: {key: i for i, key in enumerate(tree.players[p].keys)} for p in players
-        }
+        self._index = {p: {key: i for i, key in enumerate(tree.players[p].keys)} for p in players}
 
     def info_state(self, state: pyspiel.State, player: int) -> int:
         """The number of `player`'s info state; raises `KeyError` where the tree has no such one."""

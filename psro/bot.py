@@ -55,13 +55,15 @@ class PopulationBot(pyspiel.Bot):
         self._index = InfoStateIndex(tree, [player])
         self._plans = plans
         self._rng = np.random.default_rng(seed)
-        self._inputs = self._mine.observation
         if isinstance(policy, TablePolicy):
             first = sum(each.num_info_states for each in tree.players[:player])
             self._inputs = rows(tree)[first : first + self._mine.num_info_states]
-            policy, params = Lookup(), _end_to_end(params)
-        self._policy, self._params = policy, params
-        self._act = jax.jit(policy)
+            self._policy, self._params = Lookup(), _end_to_end(params)
+            self._act = self._policy  # a table is looked up without being compiled
+        else:
+            self._inputs = self._mine.observation
+            self._policy, self._params = policy, params
+            self._act = jax.jit(policy)  # once for all bots of the same `policy`
         self.restart()
 
     def restart(self) -> None:

@@ -19,7 +19,7 @@ MAX_BODY = 64 * 1024
 TIMEOUT = 30
 """Seconds that a connection may be silent."""
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """What browsers let the page load (Content-Security-Policy): its own files, nothing else."""
@@ -93,6 +93,7 @@ class _Request(BaseHTTPRequestHandler):
     server: Server
     timeout = TIMEOUT
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer is one write: in two, the second waits for the first's receipt
 
     def handle_any(self) -> None:
         try:

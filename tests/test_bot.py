@@ -30,9 +30,7 @@ def trained(tmp_path_factory):
     def run(name):
         if name not in runs:
             settings = {"oracle": "distill", "iterations": 2, "hidden_size": 8} | RUNS[name]
-            config = psro.RunConfig(
-                **settings, tolerance=0.0, distill=DistillConfig(steps=20)
-            )
+            config = psro.RunConfig(**settings, tolerance=0.0, distill=DistillConfig(steps=20))
             runs[name] = psro.run(config, tmp_path_factory.mktemp("runs") / name)
         return runs[name]
 
@@ -133,7 +131,9 @@ def test_openspiel_s_evaluation_finds_the_exact_value(trained, name):
     error = np.std(returns, axis=0) / np.sqrt(len(returns))
     assert (error > 0).all()
     assert (np.abs(np.mean(returns, axis=0) - value) < 4 * error).all()
-    counts = np.array([np.bincount([d[p] for d in drawn], minlength=len(weights[p])) for p in seats])
+    counts = np.array(
+        [np.bincount([d[p] for d in drawn], minlength=len(weights[p])) for p in seats]
+    )
     share = 1 / len(weights[0])
     assert (np.abs(counts / len(drawn) - share) < 4 * np.sqrt(share / len(drawn))).all()
 

@@ -4,7 +4,7 @@
 
 const at = (id) => document.getElementById(id);
 const signed = (x, digits) => (x >= 0 ? "+" : "−") + Math.abs(x).toFixed(digits);
-const points = (x) => signed(x, Number.isInteger(x) ? 0 : 2);
+const points = (x) => (x === 0 ? "0" : signed(x, Number.isInteger(x) ? 0 : 2));
 let shown = null; // what the server said last
 let waiting = false;
 
@@ -64,7 +64,7 @@ function seatAt(number, cards, moves, name, isNew) {
     said.append(bubble);
   });
   const hand = make("div", "cards", ...cards.map((card) => drawn(card, isNew)));
-  return make("div", "seat", make("div", "name", name), hand, said);
+  return make("div", "seat", make("div", "name", name, said), hand);
 }
 
 function showTable({ view, num_players }, before) {
@@ -74,7 +74,7 @@ function showTable({ view, num_players }, before) {
   at("table").classList.toggle("plain", !picture);
   at("text").hidden = Boolean(picture);
   at("text").textContent = picture ? "" : end ? end.state : view.text;
-  for (const id of ["others", "middle", "you"]) at(id).replaceChildren();
+  for (const id of ["others", "board", "you"]) at(id).replaceChildren();
   if (!picture) {
     at("others").append(...others.map((p) => make("div", "seat", make("div", "name", `player ${p}`))));
     at("you").append(make("div", "seat", make("div", "name", `you, player ${seat}`)));
@@ -86,10 +86,10 @@ function showTable({ view, num_players }, before) {
   }
   const old = before && before.view.hand === view.hand ? before.view.picture : null;
   const turned = (card, place) => drawn(card, card && !(old && old.board[place]));
-  if (picture.board.length) at("middle").append(make("div", "cards", ...picture.board.map(turned)));
-  if (picture.pot) {
+  if (picture.board.length) at("board").append(make("div", "cards", ...picture.board.map(turned)));
+  if (picture.pot && !end) {
     const chips = make("div", "chips", ...Array.from({ length: Math.min(picture.pot, 24) }, () => make("span")));
-    at("middle").append(make("div", "pot", make("b", "", String(picture.pot)), "in the pot", chips));
+    at("board").append(make("div", "pot", make("b", "", String(picture.pot)), "in the pot", chips));
   }
   at("you").append(seatAt(seat, picture.own, picture.moves, `you, player ${seat}`, !old));
 }
@@ -134,7 +134,7 @@ function showMatch({ view, par, score, history }) {
     ["hands", String(hands)],
     ["you, a hand", hands ? signed(score / hands, 3) : "–"],
     [`the population as player ${view.seat}`, signed(value, 3)],
-    ["a best response, the most possible", signed(best_response, 3)],
+    ["the best possible", signed(best_response, 3)],
   ];
   at("means").replaceChildren(...rows.flatMap(([what, number]) => [make("dt", "", what), make("dd", "", number)]));
   at("nothing").hidden = hands > 0;
