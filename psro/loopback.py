@@ -7,6 +7,7 @@ from its own page, where the browser says where from.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import sys
@@ -18,9 +19,11 @@ MAX_BODY = 64 * 1024
 """Bytes; a longer request is refused unread."""
 TIMEOUT = 30
 """Seconds that a connection may be silent."""
+_LINGER = 1
+"""Seconds that the rest of a refused request is waited for."""
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """What browsers let the page load (Content-Security-Policy): its own files, nothing else."""
 
@@ -90,18 +93,19 @@ class Server(ThreadingHTTPServer):
 
 
 class _Request(BaseHTTPRequestHandler):
+    """One request a connection: HTTP/1.0, so that nothing is answered once the server is closed."""
+
     server: Server
     timeout = TIMEOUT
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # an answer is one write: in two, the second waits for the first's receipt
+    wbufsize = -1  # an answer is one write
 
     def handle_any(self) -> None:
+        refused = False
         try:
             status, kind, body = self._answer()
-        except Refused as refused:
-            # What was sent and not read must not be taken for the next request.
-            self.close_connection = True
-            status, kind, body = text(str(refused), refused.status)
+        except Refused as error:
+            refused = True
+            status, kind, body = text(str(error), error.status)
         self.send_response_only(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
@@ -109,11 +113,21 @@ class _Request(BaseHTTPRequestHandler):
         self.send_header("Content-Security-Policy", POLICY)
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Referrer-Policy", "no-referrer")
-        if self.close_connection:
-            self.send_header("Connection", "close")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+        self.wfile.flush()
+        if refused:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Closing while a body is still arriving would take the answer away again."""
+        self.connection.shutdown(socket.SHUT_WR)
+        self.connection.settimeout(_LINGER)
+        with contextlib.suppress(OSError):
+            for _ in range(16):
+                if not self.connection.recv(MAX_BODY):
+                    return
 
     do_GET = do_POST = do_HEAD = do_PUT = do_DELETE = do_OPTIONS = do_PATCH = handle_any
 

@@ -101,7 +101,7 @@ def test_a_person_who_plays_as_the_population_makes_par(trained):
         returns, met = [], []
         for _ in range(1200):
             bot.restart()
-            _, last = play_hand(match, lambda view, bot=bot: bot.step(match._state))
+            _, last = play_hand(match, lambda _, m=match, b=bot: b.step(m._state))
             returns.append(last.end.returns[seat])
             met.append(last.end.met[0].policy)
             match.deal()
