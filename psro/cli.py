@@ -1,4 +1,4 @@
-"""`psro run | resume | eval | plot | games | play`. Bad input ends with a sentence and exit code 2."""
+"""`psro run | resume | eval | plot | games | play`. Bad input: one sentence and exit code 2."""
 
 from __future__ import annotations
 
