@@ -70,6 +70,12 @@ class PopulationBot(pyspiel.Bot):
         """A new game: draws a policy from the meta-strategy, and forgets everything."""
         self._draw(self.weights)
 
+    def restart_as(self, policy: int) -> None:
+        """A new game by the policy of that number, which somebody has drawn for several players."""
+        self.drawn = policy
+        self._mind = jax.tree.map(lambda leaf: leaf[policy], self._params)
+        self._at, self._carry, self._logits = -1, self._policy.initial_carry(), None
+
     def restart_at(self, state: pyspiel.State) -> None:
         """Goes on from `state`, as if the bot had played what this player has played so far.
 
@@ -109,9 +115,7 @@ class PopulationBot(pyspiel.Bot):
         return self.step_with_policy(state)[1]
 
     def _draw(self, weights: np.ndarray) -> None:
-        self.drawn = int(self._rng.choice(len(weights), p=weights))
-        self._mind = jax.tree.map(lambda leaf: leaf[self.drawn], self._params)
-        self._at, self._carry, self._logits = -1, self._policy.initial_carry(), None
+        self.restart_as(int(self._rng.choice(len(weights), p=weights)))
 
     def _remember(self, info_state: int) -> None:
         """Steps the network through the own decisions after the last one up to this one, -1 for

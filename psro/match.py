@@ -80,14 +80,15 @@ class View:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Par:
     """Expected returns in a seat against the population's meta-strategy, exact: of that seat's own
-    meta-strategy, and of a best response, which nobody beats in the long run."""
+    part in it, and of a best response, which nobody beats in the long run."""
 
     value: float
     best_response: float
 
 
 class Match:
-    """Hands against the others' meta-strategies, each of whom draws one policy a hand.
+    """Hands against the others, each of whom plays one policy, drawn from the meta-strategy for the
+    hand: from its own, or all together from the joint where that is correlated.
 
     Attributes:
         experiment: whose populations.
@@ -163,8 +164,14 @@ class Match:
 
     def _deal(self, seat: int) -> View:
         self._seat, self._state = seat, self._game.new_initial_state()
-        for bot in self._bots:
-            bot.restart()
+        joint = self.experiment.joint
+        if joint is None:
+            for bot in self._bots:
+                bot.restart()
+        else:  # the person is nobody of the profile, and does not hear of it
+            drawn = self._rng.choice(joint.size, p=joint.ravel())
+            for bot, policy in zip(self._bots, np.unravel_index(drawn, joint.shape), strict=True):
+                bot.restart_as(int(policy))
         return self._go_on()
 
     def _go_on(self) -> View:

@@ -139,8 +139,8 @@ def _show_end(match: Match, out: rich.console.Console) -> None:
     for met in end.met:
         _say(
             out,
-            f"Player {met.player} was policy {met.policy} of its population, which it plays in "
-            f"{met.weight:.1%} of its games.",
+            f"Player {met.player} was policy {met.policy} of its population, its weight "
+            f"{met.weight:.1%}.",
         )
     hands = len(match.history)
     _say(out, f"Score after {_count(hands, 'hand')}: {match.score:+g}")

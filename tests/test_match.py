@@ -113,6 +113,24 @@ def test_a_person_who_plays_as_the_population_makes_par(trained):
         assert (np.abs(share - weights) < 4 * np.sqrt(weights / len(met)) + 1e-9).all()
 
 
+def test_a_joint_meta_strategy_is_drawn_from_for_all_at_once(tmp_path):
+    """The others' profiles are as frequent as the joint says, within 4 standard errors."""
+    config = psro.RunConfig(
+        game="kuhn_poker(players=3)", oracle="best_response", iterations=4, meta_solver="mgcce"
+    )
+    experiment = psro.run(config, tmp_path / "run")
+    match, met = Match(experiment, 1, seed=1), np.zeros((5, 5))
+    for _ in range(1500):
+        end = play_hand(match, lambda view: view.actions[0].number)[1].end
+        met[end.met[0].policy, end.met[1].policy] += 1 / 1500
+        match.deal()
+    expected = experiment.joint.sum(axis=1)
+    independent = np.outer(expected.sum(axis=1), expected.sum(axis=0))
+    error = np.sqrt(expected * (1 - expected) / 1500) + 1e-9
+    assert (np.abs(met - expected) < 4 * error).all()
+    assert (np.abs(independent - expected) > 4 * error).any()  # it would have been noticed
+
+
 def test_a_seed_repeats_a_match_and_others_differ(trained):
     def hands(seed):
         match, choose = Match(trained("leduc_poker"), 1, seed), anything(0)

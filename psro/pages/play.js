@@ -115,7 +115,7 @@ function showPanel({ view, num_players }) {
   result.append(make("b", "", won > 0 ? `You win ${size}` : won < 0 ? `You lose ${size}` : "Nobody wins"));
   for (const { player, policy, weight } of view.end.met) {
     result.append(make("p", "", `Player ${player} was `, make("strong", "", `policy ${policy}`),
-      ` of its population, drawn in ${(100 * weight).toFixed(1)}% of its games.`));
+      ` of its population, its weight ${(100 * weight).toFixed(1)}%`));
   }
   const seat = make("select");
   seat.id = "seat";
