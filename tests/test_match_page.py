@@ -7,7 +7,10 @@ import importlib.util
 import json
 import re
 import shutil
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -18,6 +21,8 @@ import pytest
 import psro
 from psro import loopback, match_page
 from psro.match import Match
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -385,3 +390,23 @@ def test_a_game_without_pictures(trained, browser):
             ready(browser, match)
         assert texts(browser, "#text")[0].split() == match.view.end.state.split()
         assert f"policy {match.view.end.met[0].policy}" in texts(browser, "#result")[0]
+
+
+def test_the_command_serves_until_it_is_interrupted(trained):
+    """As a process: it prints where it is, answers there, and ends with exit code 0."""
+    command = [sys.executable, "-m", "psro.cli", "play", trained("kuhn_poker").folder, "--web"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    try:
+        port = int(re.search(r"http://127\.0\.0\.1:(\d+)/", process.stdout.readline())[1])
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        with contextlib.closing(connection):
+            connection.request("GET", "/api/view")
+            assert json.loads(connection.getresponse().read())["game"] == "kuhn_poker"
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=30) == ("", "")
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.communicate()

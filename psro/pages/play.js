@@ -139,11 +139,12 @@ function showMatch({ view, par, score, history }) {
   at("means").replaceChildren(...rows.flatMap(([what, number]) => [make("dt", "", what), make("dd", "", number)]));
   at("nothing").hidden = hands > 0;
   at("history").replaceChildren(...[...history].reverse().map(({ hand, seat, result, met }) => {
-    const cells = [hand, seat, points(result), met.map((each) => each.policy).join(", "),
-      met.map((each) => `${(100 * each.weight).toFixed(0)}%`).join(", ")];
-    const row = make("tr", "", ...cells.map((cell) => make("td", "", String(cell))));
-    row.children[2].className = result > 0 ? "win" : result < 0 ? "lose" : "";
-    row.children[3].textContent = `policy ${row.children[3].textContent}`;
+    const many = met.length > 1; // a line for each of several
+    const lines = (text) => met.map((each) => make("div", "", text(each)));
+    const row = make("tr", "", make("td", "", String(hand)), make("td", "", String(seat)),
+      make("td", result > 0 ? "win" : result < 0 ? "lose" : "", points(result)),
+      make("td", "", ...lines(({ player, policy }) => (many ? `${player}: ` : "") + `policy ${policy}`)),
+      make("td", "", ...lines(({ weight }) => `${(100 * weight).toFixed(0)}%`)));
     return row;
   }));
   showCurve(history, par);
