@@ -605,3 +605,26 @@ class TreePolicy(policy.Policy):
         info_state = self._index.info_state(state, player)
         start, stop = mine.first_sequence[info_state : info_state + 2]
         return {int(mine.action[s]): float(self._behaviours[player][s]) for s in range(start, stop)}
+
+
+def action_names(tree: GameTree) -> list[list[str]]:
+    """What OpenSpiel calls every action of every player, `[P][S_p]` ("" for the empty sequence):
+    of the first history seen in each info state. All histories are walked, so it is for games that
+    are small enough to read about."""
+    names = [[""] * player.num_sequences for player in tree.players]
+    index = InfoStateIndex(tree, range(tree.num_players))
+    waiting = [index.game.new_initial_state()]
+    while waiting:
+        state = waiting.pop()
+        if state.is_terminal():
+            continue
+        legal = state.legal_actions()
+        if state.is_chance_node():
+            legal = [action for action, probability in state.chance_outcomes() if probability > 0]
+        else:
+            player = state.current_player()
+            mine, info_state = tree.players[player], index.info_state(state, player)
+            for sequence, action in enumerate(legal, int(mine.first_sequence[info_state])):
+                names[player][sequence] = names[player][sequence] or state.action_to_string(action)
+        waiting += [state.child(action) for action in reversed(legal)]
+    return names

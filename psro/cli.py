@@ -1,14 +1,16 @@
-"""`psro run | resume | eval | plot | games | play`. Bad input: one sentence and exit code 2."""
+"""`psro run | resume | eval | plot | report | watch | play | games | variants`. Bad input ends with
+one sentence and exit code 2."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import difflib
 import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,12 +22,14 @@ import tyro
 
 import games as games_package
 from games import cache
-from psro import evaluation, experiment, play, plots, report
+from psro import evaluation, experiment, page, play, plots, report, watch
 from psro.experiment import Experiment, ExperimentError, RunConfig
-from psro.loop import Record, TrainingDiverged
-from psro.meta_solvers import META_SOLVERS, MetaSolverError
+from psro.loop import Record
+from psro.meta_solvers import MetaSolverError
 from psro.oracles import CONFIGS
 from psro.oracles.devices import CPU_DEVICES
+from psro.trainer import TrainingDiverged
+from psro.variants import VARIANTS
 
 _NAMES = {"nash": "exploitability", "cce": "CCE gap", "ce": "CE gap"}
 """What the distance of a record is called, by its concept."""
@@ -58,6 +62,7 @@ _RunOptions = dataclasses.make_dataclass(
 
 def run(
     options: Annotated[_RunOptions, tyro.conf.arg(name="")],
+    variant: str | None = None,
     config: str | None = None,
     out: str | None = None,
 ) -> None:
@@ -65,6 +70,8 @@ def run(
 
     Args:
         options: the run.
+        variant: A published member of the PSRO family, a name for settings; psro variants lists
+            them. Those of --config and of the command line win.
         config: TOML or JSON file with settings, such as a run's config.json; those on the command
             line win.
         out: Folder to make, which must not exist; experiments/<game>-<timestamp> by default.
@@ -144,6 +151,26 @@ def plot(
         print(plots.save_figure(plots.payoffs_figure(folders[0]), out or "payoffs.png"))
 
 
+def write_page(folders: tyro.conf.Positional[tuple[str, ...]], out: str = "report.html") -> None:
+    """Write a run, or several beside each other, as one web page that needs no other file.
+
+    Args:
+        folders: Experiment folders.
+        out: The page to write.
+    """
+    print(page.write(page.report(folders), out))
+
+
+def watch_run(folder: tyro.conf.Positional[str], port: int = 0) -> None:
+    """Show a run's page while it goes on, to a browser on this machine.
+
+    Args:
+        folder: An experiment folder.
+        port: Of 127.0.0.1; 0 takes a free one.
+    """
+    watch.watch(folder, port=port)
+
+
 def games(
     names: tyro.conf.Positional[tuple[str, ...]] = (),
     observation: str | None = None,
@@ -182,6 +209,28 @@ def games(
         console.print("and files of games: .efg and .nfg of Gambit, payoffs in .csv, .npy or .npz")
 
 
+def variants() -> None:
+    """List the variants of PSRO that `psro run --variant` knows, with what they set."""
+    table = report.table("variant", "settings", "source")
+    for column in table.columns:
+        column.justify = "left"
+    for name, variant in VARIANTS.items():
+        table.add_row(name, _options(variant.settings), variant.source)
+    console = report.console()
+    console.print(table)
+    console.print("Each setting can be set alone: psro run --variant apsro --rounds 20")
+
+
+def _options(settings: Mapping[str, Any], prefix: str = "--") -> str:
+    """Settings as they are typed."""
+    return "\n".join(
+        _options(value, f"{prefix}{name}.")
+        if isinstance(value, Mapping)
+        else f"{prefix}{name.replace('_', '-')}{'' if value is True else f' {value}'}"
+        for name, value in settings.items()
+    )
+
+
 def main(arguments: list[str] | None = None) -> None:
     """The command `psro`."""
     warnings.filterwarnings("ignore", category=DeprecationWarning)
@@ -191,12 +240,15 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         tyro.extras.subcommand_cli_from_dict(
             {
-                "run": _run_with(_options_file(arguments)),
+                "run": _run_with(arguments),
                 "resume": resume,
                 "eval": evaluate,
                 "plot": plot,
+                "report": write_page,
+                "watch": watch_run,
                 "games": games,
                 "play": play.play,
+                "variants": variants,
             },
             prog="psro",
             description="Train and measure game-theoretic populations of recurrent policies.",
@@ -223,23 +275,29 @@ def main(arguments: list[str] | None = None) -> None:
         _close_stdout()
 
 
-def _options_file(arguments: list[str]) -> str | None:
-    """What follows --config, which must be read before the rest is parsed."""
+def _named(arguments: list[str], option: str) -> str | None:
+    """What follows an option of `run` that must be known before the rest is parsed."""
     if arguments[:1] != ["run"]:
         return None
     for number, argument in enumerate(arguments):
-        if argument.startswith("--config="):
-            return argument.removeprefix("--config=")
-        if argument == "--config" and number + 1 < len(arguments):
+        if argument.startswith(f"{option}="):
+            return argument.removeprefix(f"{option}=")
+        if argument == option and number + 1 < len(arguments):
             return arguments[number + 1]
     return None
 
 
-def _run_with(file: str | None):
-    """`run`, with the defaults that a file holds."""
-    if file is None:
+def _run_with(arguments: list[str]):
+    """`run`, with the defaults that a variant and a file name."""
+    name, file = _named(arguments, "--variant"), _named(arguments, "--config")
+    if name is not None and name not in VARIANTS:
+        near = difflib.get_close_matches(name, VARIANTS, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(f"unknown variant {name!r}; {hint}known: {', '.join(VARIANTS)}")
+    if name is None and file is None:
         return run
-    fields = experiment.read_config(file)
+    fields = dict(VARIANTS[name].settings) if name else {}
+    fields |= experiment.read_config(file) if file else {}
     defaults = _RunOptions(
         **{
             name: _SETTINGS[name](**value) if name in _SETTINGS else value
@@ -247,15 +305,16 @@ def _run_with(file: str | None):
         }
     )
 
-    def with_file(
+    def with_defaults(
         options: Annotated[_RunOptions, tyro.conf.arg(name="")] = defaults,
+        variant: str | None = None,
         config: str | None = None,
         out: str | None = None,
     ) -> None:
-        run(options, config, out)
+        run(options, variant, config, out)
 
-    with_file.__doc__ = run.__doc__
-    return with_file
+    with_defaults.__doc__ = run.__doc__
+    return with_defaults
 
 
 def _train(opened: Experiment) -> None:
@@ -288,7 +347,10 @@ def _train(opened: Experiment) -> None:
         _say(f"  ({last.meaning})")
     _say(f"ended: {_why(opened)}")
     worst = max(record.meta_regret for record in opened.records)
-    if META_SOLVERS[opened.config.meta_solver].concept and worst > _REGRET * opened.tree.max_return:
+    if (
+        experiment.SOLVERS[opened.config.meta_solver].concept
+        and worst > _REGRET * opened.tree.max_return
+    ):
         _say(f"note: the meta-solver missed its equilibrium by up to {worst:.3g} (meta_regret)")
     _say(f"saved in {opened.folder}; look at it with")
     _say(f"  psro eval {opened.folder}")

@@ -3,8 +3,10 @@
 A folder holds
 
     config.json               the `RunConfig`, the format version, the versions of the packages
-    policies/0000.safetensors every player's policy of iteration 0, leaves `[P, ...]`, or one that
-                              all seats share, `[1, ...]`; and so on
+    policies/0000.safetensors every player's N policies that iteration 0 made, leaves
+                              `[P, N, ...]`, or of all seats that share them, `[1, N, ...]`, with
+                              their numbers in the populations, and the marginals of the
+                              meta-strategy that was measured after it; and so on
     payoffs.safetensors       payoffs, meta-strategy and records: the commit
     metrics.csv               the records again, for people; written from the commit
     exploitability.png        the curve, written when a run ends
@@ -45,12 +47,17 @@ from games import GameTree, TreePolicy, files
 from games.tree_game import TreeGame
 from psro import exact
 from psro.bot import PopulationBot
+from psro.diversity_terms import TERMS
+from psro.expansions import EXPANSIONS
+from psro.imitation import imitate_by_network, imitate_by_table
 from psro.initial import INITS
-from psro.loop import Iteration, Record, Solve, TrainingDiverged, psro, why_ended
+from psro.loop import Iteration, Record, Solve, psro, why_ended
 from psro.meta_game import MetaGame
 from psro.meta_solvers import META_SOLVERS
+from psro.meta_solvers.regret_minimisers import REGRET_MINIMISERS
 from psro.meta_strategy import MEANINGS, Gaps, MetaStrategy, gaps
 from psro.networks import CELLS, DTYPES
+from psro.objective import diverse
 from psro.oracles import (
     CONFIGS,
     ORACLES,
@@ -65,12 +72,20 @@ from psro.oracles import (
 from psro.oracles.base import check_types
 from psro.policy import Params, Policy, TablePolicy, Tabulator
 from psro.population import Population
+from psro.trainer import Trainer, TrainingDiverged
+from psro.tree_solvers import TREE_SOLVERS
 
-FORMAT_VERSION = 2
-"""2: correlated meta-strategies, gaps by concept. Version 1 is read as well."""
+FORMAT_VERSION = 3
+"""2: correlated meta-strategies, gaps by concept. 3: several policies an iteration, and policies
+that are trained further. Versions 1 and 2 are read as well."""
+CONFIG, COMMIT = "config.json", "payoffs.safetensors"
 _PACKAGES = (
     "psro", "jax", "jaxlib", "flax", "optax", "flashbax", "open_spiel", "nashpy", "numpy", "scipy",
 )  # fmt: skip
+
+
+SOLVERS = META_SOLVERS | TREE_SOLVERS
+"""What --meta-solver and --evaluation-solver may name."""
 
 
 class ExperimentError(ValueError):
@@ -102,7 +117,9 @@ class RunConfig:
     """What the opponents are drawn from: nash (two players), uniform, last, last_k,
     fictitious_play, regret_matching, replicator, projected_replicator, regularized_replicator, qre,
     alpha_rank, alpha_rank_single (two players, symmetric), or correlated equilibria of the largest
-    Gini impurity, welfare or entropy: mgcce, mwcce, mecce (coarse), mgce, mwce, mece."""
+    Gini impurity, welfare or entropy: mgcce, mwcce, mecce (coarse), mgce, mwce, mece; or what looks
+    at the game itself (two players, zero-sum): least_exploitable, the mixtures that lose least to
+    players who are free."""
     evaluation_solver: str | None = None
     """What is measured and saved as the result: another meta-solver; by default the same."""
     symmetric: bool = False
@@ -114,6 +131,24 @@ class RunConfig:
     provides, in this order."""
     max_histories: int = games.MAX_HISTORIES
     """Refuse to enumerate a game with more histories."""
+    expansion: str = "best_response"
+    """What an iteration adds: best_response (PSRO), rectified (PSRO_rN), pipeline (P2SRO),
+    hierarchy (DCH), candidates (Global PSRO), anytime (APSRO), stochastic (SP-PSRO), or extensive
+    (XDO, and with networks NXDO)."""
+    levels: int = 4
+    """Best responses a player that are trained side by side, by the expansions rectified, pipeline,
+    hierarchy and candidates."""
+    rounds: int = 10
+    """Parts into which the expansions anytime and stochastic cut training; opponents move between
+    them."""
+    regret_minimiser: str = "regret_matching_plus"
+    """How they move: regret_matching_plus, or hedge (multiplicative weights)."""
+    diversity: str | None = None
+    """What best responses are rewarded for besides their returns, for being different from their
+    population: expected_cardinality (DPP-PSRO), behavioural, response, both as bd_rd (BD&RD), or
+    policy_hull (PSD-PSRO); for oracles that know the tree. By default nothing."""
+    diversity_weight: float = 0.1
+    """How much that counts: a term of 1 is worth this share of the game's largest return."""
     init: str = "scratch"
     """What a best response starts from: scratch, previous (the last best response) or fusion (the
     average of the player's parameters under its meta-strategy)."""
@@ -144,8 +179,11 @@ class RunConfig:
             ("oracle", self.oracle, ORACLES),
             ("cell", self.cell, CELLS),
             ("dtype", self.dtype, DTYPES),
-            ("meta-solver", self.meta_solver, META_SOLVERS),
-            ("evaluation solver", self.evaluation_solver or self.meta_solver, META_SOLVERS),
+            ("meta-solver", self.meta_solver, SOLVERS),
+            ("evaluation solver", self.evaluation_solver or self.meta_solver, SOLVERS),
+            ("expansion", self.expansion, EXPANSIONS),
+            ("regret minimiser", self.regret_minimiser, REGRET_MINIMISERS),
+            ("diversity", self.diversity or next(iter(TERMS)), TERMS),
             ("init", self.init, INITS),
         ):
             if name not in known:
@@ -154,10 +192,13 @@ class RunConfig:
                 raise ValueError(f"unknown {what} {name!r}; {hint}known: {', '.join(known)}")
         for name, least in (
             ("iterations", 1),
+            ("levels", 1),
+            ("rounds", 1),
             ("hidden_size", 1),
             ("max_histories", 1),
             ("patience", 1),
             ("tolerance", 0),
+            ("diversity_weight", 0),
         ):
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} = {getattr(self, name)} must be at least {least}")
@@ -308,36 +349,21 @@ class Experiment:
 
     def train(self) -> Iterator[Record]:
         """Trains until it has `ended`; each record is yielded once its iteration is on disk."""
-        config, num_players, policy = self.config, self.tree.num_players, self.policy_network
+        config = self.config
         if self.ended:
             return
-        seats = np.arange(num_players)
-        oracle = self._oracle
-
-        @jax.jit
-        def fresh(key: jax.Array) -> Params:
-            return policy.init_many(jax.vmap(jax.random.fold_in, (None, 0))(key, seats))
-
-        def initial(params: Params, population: Population, meta_strategy) -> Params:
-            return INITS[config.init](
-                params,
-                population,
-                meta_strategy,
-                lambda finished: policy.with_temperature(finished, 1 / oracle.temperature),
-            )
-
         iterations = psro(
             key=jax.random.key(config.seed),
             iterations=config.iterations,
-            fresh=fresh,
-            initial=initial,
-            oracle=oracle,
-            tabulate=self._tabulate,
+            trainer=self._trainer(),
             training=_solve(config.meta_solver),
-            evaluation=_solve(config.evaluation_solver or config.meta_solver),
+            evaluation=_solve(config.evaluation_solver) if config.evaluation_solver else None,
+            expansion=EXPANSIONS[config.expansion],
+            levels=config.levels,
+            rounds=config.rounds,
+            minimise=REGRET_MINIMISERS[config.regret_minimiser],
             meta_game=MetaGame.empty(self.tree),
-            capacity=1 << config.iterations.bit_length(),  # at least iterations + 1
-            symmetric=config.symmetric,
+            capacity=self._capacity,
             last=self._last,
         )
         for iteration in iterations:
@@ -348,11 +374,52 @@ class Experiment:
 
     @functools.cached_property
     def _oracle(self) -> Oracle:
-        return ORACLES[self.config.oracle](
-            TreeGame(self.tree),
-            self.policy_network,
-            getattr(self.config, self.config.oracle, None),
+        name = self.config.oracle
+        settings = getattr(self.config, name, None)
+        if settings and "rounds" in EXPANSIONS[self.config.expansion].uses:
+            settings = settings.shared_by(self.config.rounds)
+        return ORACLES[name](TreeGame(self.tree), self.policy_network, settings)
+
+    def _trainer(self) -> Trainer:
+        config, tree, policy, oracle = self.config, self.tree, self.policy_network, self._oracle
+        seats, tabular = np.arange(tree.num_players), ORACLES[config.oracle].tabular
+
+        @jax.jit
+        def fresh(key: jax.Array) -> Params:
+            return policy.init_many(jax.vmap(jax.random.fold_in, (None, 0))(key, seats))
+
+        def further(finished: Params) -> Params:
+            return (
+                finished if tabular else policy.with_temperature(finished, 1 / oracle.temperature)
+            )
+
+        def initial(params: Params, population: Population, meta_strategy) -> Params:
+            return INITS[config.init](params, population, meta_strategy, further)
+
+        return Trainer(
+            fresh=fresh,
+            initial=initial,
+            further=further,
+            imitate=(imitate_by_table if tabular else imitate_by_network)(policy, tree),
+            oracle=oracle,
+            tabulate=self._tabulate,
+            concept=_solve(config.meta_solver).concept,
+            objective=None
+            if config.diversity is None
+            else functools.partial(
+                diverse, TERMS[config.diversity], config.diversity_weight * tree.max_return
+            ),
+            symmetric=config.symmetric,
         )
+
+    @property
+    def _capacity(self) -> int:
+        """Room for all policies that a run of so many iterations comes to, a power of two, so that
+        a few iterations more are no other shape."""
+        most = EXPANSIONS[self.config.expansion].capacity(
+            self.config.iterations, self.config.levels
+        )
+        return 1 << (most - 1).bit_length()
 
     def _finished(self) -> Iteration:
         if self._last is None:
@@ -366,8 +433,16 @@ class Experiment:
             folder.mkdir(exist_ok=True)
             digest = _write_tensors(
                 folder / _policy_file(iteration.record.iteration),
-                _flatten(jax.tree.map(lambda leaf: leaf[: self._num_populations], policies)),
-                {},
+                _flatten(
+                    jax.tree.map(
+                        lambda *leaves: np.stack(leaves, axis=1)[: self._num_populations],
+                        *policies.values(),
+                    )
+                ),
+                {
+                    "slots": list(policies),
+                    "meta_strategy": [each.tolist() for each in iteration.evaluation.marginals],
+                },
             )
             records = [*self.records, iteration.record]
             tensors = {"payoffs": iteration.meta_game.payoffs}
@@ -375,7 +450,7 @@ class Experiment:
             if self.config.evaluation_solver:
                 tensors |= _strategy_tensors("evaluation", iteration.evaluation)
             _write_tensors(
-                self.folder / "payoffs.safetensors",
+                self.folder / COMMIT,
                 tensors,
                 {
                     "records": [dataclasses.asdict(record) for record in records],
@@ -391,52 +466,140 @@ class Experiment:
 
     def _restore(self) -> None:
         """Reads the folder's commit and the policies that it names."""
-        path = self.folder / "payoffs.safetensors"
-        if not path.exists():
+        commit = _read_commit(self.folder, self.config)
+        if commit is None:
             return
-        tensors, info = _read_tensors(path)
-        try:
-            self.records = [_record(each) for each in info["records"]]
-            self._digests = list(info["policies"])
-            payoffs = tensors["payoffs"]
-            meta_strategy = _read_strategy(tensors, "meta_strategy", self.tree.num_players)
-            evaluation = meta_strategy
-            if self.config.evaluation_solver:
-                evaluation = _read_strategy(tensors, "evaluation", self.tree.num_players)
-        except (KeyError, TypeError) as error:
-            raise ExperimentError(f"{path} is damaged: {error} is missing or wrong") from None
-        size, meta_game, population = len(self.records), MetaGame.empty(self.tree), None
-        if payoffs.shape != (self.tree.num_players,) + (size,) * self.tree.num_players:
-            raise ExperimentError(f"{path} is damaged: payoffs {payoffs.shape} for {size} policies")
+        path, num_players = self.folder / COMMIT, self.tree.num_players
+        self.records, self._digests, payoffs = commit.records, commit.digests, commit.payoffs
+        if len(payoffs) != num_players:
+            raise ExperimentError(f"{path} is damaged: payoffs for {len(payoffs)} players")
+        size = self.records[-1].size
         expected = jax.eval_shape(
             lambda: self.policy_network.init_many(
                 jax.random.split(jax.random.key(0), self._num_populations)
             )
         )
-        seats = np.arange(self.tree.num_players) % self._num_populations  # whose each seat's is
+        seats = np.arange(num_players) % self._num_populations  # whose each seat's is
+        policies: dict[int, Params] = {}  # as they are in the end
         for number, digest in enumerate(self._digests):
-            policies = _read_policies(self.folder / "policies" / _policy_file(number), digest)
-            if jax.tree.map(jnp.shape, policies) != jax.tree.map(lambda leaf: leaf.shape, expected):
+            file = self.folder / "policies" / _policy_file(number)
+            stacks, slots = _read_policies(file, digest, number)
+            shapes = jax.tree.map(lambda leaf: (leaf.shape[0], *leaf.shape[2:]), stacks)
+            if shapes != jax.tree.map(lambda leaf: leaf.shape, expected):
                 raise ExperimentError(
-                    f"{self.folder / 'policies' / _policy_file(number)} does not hold the network "
-                    "that config.json describes"
+                    f"{file} does not hold the network that config.json describes"
                 )
-            policies = jax.tree.map(lambda leaf: leaf[seats], policies)
-            # The same calls as in training, so that every rounding is the same.
-            known = payoffs[(slice(None),) + (slice(0, number + 1),) * self.tree.num_players]
-            meta_game = meta_game.add(self._tabulate(policies), payoffs=known)
-            population = population or Population.empty(
-                policies, 1 << self.config.iterations.bit_length()
-            )
-            population = population.add(policies)
+            latest = {
+                slot: jax.tree.map(lambda leaf, n=n: leaf[seats, n], stacks)
+                for n, slot in enumerate(slots)
+            }
+            policies |= latest
+        if sorted(policies) != list(range(size)):
+            raise ExperimentError(f"{path} is damaged: {len(policies)} policies of {size}")
+        # The same calls as in training, so that every rounding is the same.
+        population = Population.empty(policies[0], self._capacity)
+        for slot in range(size):
+            population = population.put(slot, policies[slot])
+        meta_game = MetaGame.empty(self.tree).put(
+            range(size), [self._tabulate(policies[slot]) for slot in range(size)], payoffs
+        )
         self._last = Iteration(
             record=self.records[-1],
-            policies=policies,
+            policies=latest,
             population=population,
             meta_game=meta_game,
-            meta_strategy=meta_strategy,
-            evaluation=evaluation,
+            meta_strategy=commit.meta_strategy,
+            evaluation=commit.evaluation,
         )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Commit:
+    """What `payoffs.safetensors` holds."""
+
+    records: list[Record]
+    digests: list[str]
+    payoffs: np.ndarray
+    meta_strategy: MetaStrategy
+    evaluation: MetaStrategy
+
+
+def _read_commit(folder: Path, config: RunConfig) -> _Commit | None:
+    """None where no iteration is finished."""
+    path = folder / COMMIT
+    if not path.exists():
+        return None
+    tensors, info = _read_tensors(path)
+    try:
+        records = [_record(each) for each in info["records"]]
+        digests, payoffs = list(info["policies"]), tensors["payoffs"]
+        meta_strategy = _read_strategy(tensors, "meta_strategy", len(payoffs))
+        evaluation = meta_strategy
+        if config.evaluation_solver:
+            evaluation = _read_strategy(tensors, "evaluation", len(payoffs))
+        size = records[-1].size
+    except (KeyError, TypeError) as error:
+        raise ExperimentError(f"{path} is damaged: {error} is missing or wrong") from None
+    if payoffs.shape != (len(payoffs),) + (size,) * len(payoffs):
+        raise ExperimentError(f"{path} is damaged: payoffs {payoffs.shape} for {size} policies")
+    return _Commit(
+        records=records,
+        digests=digests,
+        payoffs=payoffs,
+        meta_strategy=meta_strategy,
+        evaluation=evaluation,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """What the files of a run say, read without loading its game or its networks.
+
+    Attributes:
+        folder: where it is saved.
+        config: its `RunConfig`.
+        game: what `games.load` loads its game from: the folder's copy, where it came from a file.
+        records: one `Record` per finished iteration; none yet in a run that has just begun.
+        payoffs: of the K policies a player, float64 `[P, K, ..., K]`; None without records.
+        meta_strategies: after each iteration the measured meta-strategy's marginals, one `[K_p]` a
+            player; None for an iteration of a folder that an older version wrote, which kept the
+            last one only.
+    """
+
+    folder: Path
+    config: RunConfig
+    game: str
+    records: list[Record]
+    payoffs: np.ndarray | None
+    meta_strategies: list[list[np.ndarray] | None]
+
+
+def snapshot(folder: str | os.PathLike) -> Snapshot:
+    """The run in a folder as of its last finished iteration, also while another process goes on
+    with it; cheap, whatever its game.
+
+    Raises:
+        ExperimentError: it is no experiment, is damaged, or was written by a newer version.
+    """
+    folder = Path(folder)
+    config = _read_run(folder)
+    copy = _game_file(folder, config)
+    commit = _read_commit(folder, config)
+    strategies: list[list[np.ndarray] | None] = []
+    if commit is not None:
+        for number, digest in enumerate(commit.digests):
+            info = _read_info(folder / "policies" / _policy_file(number), digest)
+            known = info.get("meta_strategy")
+            strategies.append(None if known is None else [np.array(each) for each in known])
+        strategies[-1] = list(commit.evaluation.marginals)
+    return Snapshot(
+        folder=folder,
+        config=config,
+        game=str(copy) if copy and copy.exists() else config.game,
+        records=commit.records if commit else [],
+        payoffs=commit.payoffs if commit else None,
+        meta_strategies=strategies,
+    )
 
 
 def create(config: RunConfig, out: str | os.PathLike | None = None) -> Experiment:
@@ -544,9 +707,14 @@ def metrics_table(records: list[Record]) -> pd.DataFrame:
 def _solve(name: str) -> Solve:
     """A meta-solver by name, and what its results are measured as: the equilibrium that it aims at,
     else a coarse correlated one where they are joints and a Nash equilibrium where they are not."""
-    solver = META_SOLVERS[name]
+    solver = SOLVERS[name]
+
+    def by_payoffs(meta_game: MetaGame) -> MetaStrategy:
+        return MetaStrategy.of(solver.function(meta_game.payoffs))
+
     return Solve(
-        solver=solver.function, concept=solver.concept or ("cce" if solver.joint else "nash")
+        solver=solver.function if name in TREE_SOLVERS else by_payoffs,
+        concept=solver.concept or ("cce" if solver.joint else "nash"),
     )
 
 
@@ -568,7 +736,7 @@ def _check_solvable(config: RunConfig, tree: GameTree) -> None:
         ("meta-solver", config.meta_solver),
         ("evaluation-solver", config.evaluation_solver or config.meta_solver),
     ):
-        solver = META_SOLVERS[name]
+        solver = SOLVERS[name]
         if solver.num_players not in (None, tree.num_players):
             raise ValueError(
                 f"{option} {name} is for {solver.num_players} players and {config.game} is for "
@@ -578,12 +746,44 @@ def _check_solvable(config: RunConfig, tree: GameTree) -> None:
             raise ValueError(
                 f"{option} {name} is for games whose players share one population; add --symmetric"
             )
-    tabulated = getattr(getattr(config, config.oracle, None), "tabulated", False)
-    if tabulated and tree.num_players > 2 and META_SOLVERS[config.meta_solver].joint:
+        if name in TREE_SOLVERS and not _is_zero_sum(tree):
+            raise ValueError(f"{option} {name} is for zero-sum games, and {config.game} is none")
+    expansion = EXPANSIONS[config.expansion]
+    if expansion.num_players not in (None, tree.num_players):
+        raise ValueError(
+            f"expansion {config.expansion} is for {expansion.num_players} players and "
+            f"{config.game} is for {tree.num_players}"
+        )
+    if expansion.num_players and SOLVERS[config.meta_solver].joint:
+        raise ValueError(
+            f"expansion {config.expansion} is for players who draw independently, and those of "
+            f"meta-solver {config.meta_solver} do not"
+        )
+    if expansion.zero_sum and not _is_zero_sum(tree):
+        raise ValueError(
+            f"expansion {config.expansion} is for zero-sum games, and {config.game} is none"
+        )
+    if config.symmetric and not expansion.symmetric:
+        raise ValueError(
+            f"expansion {config.expansion} needs a population of each player's own; leave out "
+            "--symmetric"
+        )
+    tabulated = getattr(getattr(config, config.oracle, None), "tabulated", None)
+    if config.diversity and tabulated is False:
+        raise ValueError(
+            f"diversity {config.diversity} rewards what is played at info states, which oracle "
+            f"{config.oracle} knows only with --{config.oracle}.tabulated"
+        )
+    if tabulated and tree.num_players > 2 and SOLVERS[config.meta_solver].joint:
         raise ValueError(
             f"{config.oracle}.tabulated needs opponents that draw independently, and those of "
             f"meta-solver {config.meta_solver} are correlated"
         )
+
+
+def _is_zero_sum(tree: GameTree) -> bool:
+    """Up to a constant that players share."""
+    return bool(np.ptp(tree.returns.sum(axis=1)) <= 1e-9 * max(1.0, tree.max_return))
 
 
 def _game_file(folder: Path, config: RunConfig) -> Path | None:
@@ -618,7 +818,18 @@ def _default_folder(game: str) -> Path:
 
 def _open(folder: str | os.PathLike) -> Experiment:
     folder = Path(folder)
-    config = folder / "config.json"
+    run_config = _read_run(folder)
+    try:
+        experiment = Experiment(folder, run_config)
+    except ValueError as error:
+        raise ExperimentError(f"the run of {folder} cannot be loaded: {error}") from None
+    experiment._restore()
+    return experiment
+
+
+def _read_run(folder: Path) -> RunConfig:
+    """The run of a folder, its copy of the game checked."""
+    config = folder / CONFIG
     try:
         if not config.is_file():
             what = "has no config.json" if folder.is_dir() else "does not exist"
@@ -641,12 +852,7 @@ def _open(folder: str | os.PathLike) -> Experiment:
     except (ValueError, KeyError, TypeError) as error:
         raise ExperimentError(f"{config} is damaged: {_sentence(error)}") from None
     _check_game_file(folder, run_config, fields.get("game_sha256"))
-    try:
-        experiment = Experiment(folder, run_config)
-    except ValueError as error:
-        raise ExperimentError(f"the run of {folder} cannot be loaded: {error}") from None
-    experiment._restore()
-    return experiment
+    return run_config
 
 
 def read_config(path: str | os.PathLike) -> dict[str, Any]:
@@ -691,13 +897,14 @@ def _write_config(folder: Path, config: RunConfig) -> None:
     }
     if copy := _game_file(folder, config):
         fields["game_sha256"] = files.digest(copy)
-    _write(folder / "config.json", json.dumps(fields, indent=2) + "\n")
+    _write(folder / CONFIG, json.dumps(fields, indent=2) + "\n")
 
 
 def _record(fields: Mapping[str, Any]) -> Record:
     if "concept" not in fields:  # format 1
         nash = {"concept": "nash", "meaning": MEANINGS["nash"], "cce_gap": None, "ce_gap": None}
         fields = {**nash, **fields}
+    fields = {"size": fields["iteration"] + 1, **fields}  # before format 3
     return Record(
         **{name: tuple(each) if isinstance(each, list) else each for name, each in fields.items()}
     )
@@ -719,20 +926,23 @@ def _flatten(params: Params, prefix: str = "") -> dict[str, np.ndarray]:
     return flat
 
 
-def _read_policies(path: Path, digest: str) -> Params:
+def _read_policies(path: Path, digest: str, number: int) -> tuple[Params, list[int]]:
+    """An iteration's policies, leaves `[P, N, ...]`, and their N numbers in the populations."""
     tensors, info = _read_tensors(path)
     if info["sha256"] != digest:
         raise ExperimentError(
             f"{path} is damaged: it is not the file that payoffs.safetensors names"
         )
+    slots = info.get("slots", [number])
     params: Params = {}
     for name, value in tensors.items():
         *above, last = name.split("/")
         inner = params
         for part in above:
             inner = inner.setdefault(part, {})
-        inner[last] = jnp.asarray(value)
-    return params
+        # Before format 3 there was one policy an iteration, and no axis for it.
+        inner[last] = jnp.asarray(value if "slots" in info else value[:, None])
+    return params, slots
 
 
 def _write_tensors(path: Path, tensors: Mapping[str, np.ndarray], info: dict[str, Any]) -> str:
@@ -743,6 +953,21 @@ def _write_tensors(path: Path, tensors: Mapping[str, np.ndarray], info: dict[str
     metadata = {"psro": json.dumps({**info, "format_version": FORMAT_VERSION, "sha256": digest})}
     _write(path, safetensors.numpy.save(tensors, metadata))
     return digest
+
+
+def _read_info(path: Path, digest: str) -> dict[str, Any]:
+    """The `info` of a tensor file, from its head alone: the tensors are not checked."""
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            info = json.loads((file.metadata() or {})["psro"])
+        sha256 = info["sha256"]
+    except FileNotFoundError:
+        raise ExperimentError(f"{path} is missing") from None
+    except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise ExperimentError(f"{path} is damaged: {_sentence(error)}") from None
+    if sha256 != digest:
+        raise ExperimentError(f"{path} is damaged: it is not the file that {COMMIT} names")
+    return info
 
 
 def _read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -820,6 +1045,7 @@ __all__ = [
     "Experiment",
     "ExperimentError",
     "RunConfig",
+    "Snapshot",
     "TrainingDiverged",
     "create",
     "load",
@@ -828,4 +1054,5 @@ __all__ = [
     "reopen",
     "resume",
     "run",
+    "snapshot",
 ]

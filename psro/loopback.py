@@ -1,36 +1,41 @@
-"""A server for pages that only this computer may see: on 127.0.0.1, for its own pages only.
+"""A web server for this machine only: pages of a command, shown in its user's own browser.
 
-A page of some other site must not reach it through somebody's browser, so that it answers only
-requests that name it as their host (a foreign name could be made to mean 127.0.0.1) and that come
-from its own page, where the browser says where from.
+It listens on 127.0.0.1. Any page on the web may make a browser send requests there, so it also
+refuses whatever was not meant for it: a foreign `Host` (a name that was rebound to 127.0.0.1), a
+foreign `Origin`, bodies that are too long, and all that is no route. It serves no files.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
+import http.server
 import socket
+import socketserver
 import sys
+import time
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
-MAX_BODY = 64 * 1024
-"""Bytes; a longer request is refused unread."""
-TIMEOUT = 30
-"""Seconds that a connection may be silent."""
-_LINGER = 1
-"""Seconds that the rest of a refused request is waited for."""
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+Response = tuple[int, str, bytes]
+"""Status, content type, body."""
+
+Route = Callable[[bytes], Response]
+"""From a request's body to the response; may raise `Refused`. Requests run side by side, each in a
+thread."""
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
+    " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""What browsers let the page load (Content-Security-Policy): its own files, nothing else."""
+"""Everything comes from this server. Styles are set inline by plotting libraries; scripts never."""
 
-Answer = tuple[int, str, bytes]
-"""Status, content type and body."""
-Handler = Callable[[Mapping[str, Any]], Answer]
-"""Takes the request's JSON object, an empty one for GET; called from several threads."""
+MAX_BODY = 1 << 16
+"""Bytes of a request's body; a longer one is refused unread."""
+
+TIMEOUT = 30.0
+"""Seconds that a connection may be silent."""
+
+_LINGER = 1.0
+"""Seconds that the rest of a refused request is waited for."""
 
 
 class LoopbackError(ValueError):
@@ -38,135 +43,147 @@ class LoopbackError(ValueError):
 
 
 class Refused(Exception):
-    """A request that is answered with a 4xx status and a sentence; handlers may raise it."""
+    """A request that is answered with a status of an error and a sentence."""
 
     def __init__(self, status: int, sentence: str):
         super().__init__(sentence)
         self.status = status
 
 
-def text(sentence: str, status: int = 200) -> Answer:
-    return status, "text/plain; charset=utf-8", f"{sentence}\n".encode()
+def text(content: str, kind: str = "plain", status: int = 200) -> Response:
+    """A response of a text type: plain, html, css or javascript."""
+    return status, f"text/{kind}; charset=utf-8", content.encode()
 
 
-def page(content: str, kind: str = "html") -> Answer:
-    """A file of the page: html, css or javascript."""
-    return 200, f"text/{kind}; charset=utf-8", content.encode()
-
-
-def answer_json(value: Any) -> Answer:
-    return 200, "application/json", json.dumps(value).encode()
-
-
-class Server(ThreadingHTTPServer):
-    """Serves `routes` at `url` once `serve_forever` is called, until `shutdown`.
+class LoopbackServer(http.server.ThreadingHTTPServer):
+    """Serves `routes`, by (method, path), on 127.0.0.1; `serve_forever` starts it and `shutdown`,
+    from another thread, stops it.
 
     Args:
-        routes: handlers by method and path: `{("GET", "/"): handler}`.
-        port: where to listen; 0 for any that is free.
+        routes: what answers, such as `{("GET", "/"): page}`. A path is compared as it is; one with
+            a query is another one.
+        port: 0 takes a free one.
 
     Raises:
-        LoopbackError: the port is none, or not free.
+        LoopbackError: the port is taken, or is none.
     """
 
-    daemon_threads = True
+    daemon_threads = True  # a browser's open connection does not keep the command alive
 
-    def __init__(self, routes: Mapping[tuple[str, str], Handler], port: int = 0):
-        if not 0 <= port < 2**16:
-            raise LoopbackError(f"port {port} must be between 0 and 65535")
+    def __init__(self, routes: Mapping[tuple[str, str], Route], *, port: int = 0):
         self.routes = dict(routes)
         try:
             super().__init__(("127.0.0.1", port), _Request)
-        except OSError as error:
-            raise LoopbackError(
-                f"cannot listen on 127.0.0.1:{port}: {error.strerror}; choose another --port"
-            ) from None
-        own = [f"{name}:{self.server_port}" for name in ("127.0.0.1", "localhost")]
-        self.url = f"http://{own[0]}/"
-        self.hosts = frozenset(own)
-        self.origins = frozenset(f"http://{each}" for each in own)
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise LoopbackError(f"cannot listen on port {port} of 127.0.0.1: {reason}") from None
 
-    def handle_error(self, request: socket.socket, client_address: Any) -> None:
-        """A browser that goes away is no error; anything else is told as usual."""
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/"
+
+    @property
+    def hosts(self) -> set[str]:
+        """What a browser that was meant to come here calls it."""
+        return {f"{name}:{self.server_port}" for name in ("127.0.0.1", "localhost")}
+
+    def server_bind(self) -> None:
+        # Without HTTPServer's look-up of the host's full name, which may ask the network.
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]
+
+    def handle_error(self, request, client_address) -> None:
+        """Shows an error on the terminal; a browser that goes away is none."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
 
-class _Request(BaseHTTPRequestHandler):
-    """One request a connection: HTTP/1.0, so that nothing is answered once the server is closed."""
+class _Request(http.server.BaseHTTPRequestHandler):
+    """One request a connection, by HTTP/1.0: of several, threads would go on answering the later
+    ones when the server is closed."""
 
-    server: Server
+    server: LoopbackServer
     timeout = TIMEOUT
-    wbufsize = -1  # an answer is one write
+    wbufsize = -1  # a response is one write
 
-    def handle_any(self) -> None:
-        refused = False
+    def handle_one_request(self) -> None:
+        """Every method comes to `_answer`."""
+        self.close_connection = True
+        self.raw_requestline = self.rfile.readline(65537)
+        if self.server.fileno() == -1:  # closed, since a browser connected ahead of its request
+            return
+        if len(self.raw_requestline) > 65536:
+            self.requestline, self.request_version, self.command = "", "", ""
+            self.send_error(414, "The address is too long.")
+        elif self.raw_requestline and self.parse_request():
+            self._answer()
+
+    def _answer(self) -> None:
         try:
-            status, kind, body = self._answer()
+            route, length = self._checked()
         except Refused as error:
-            refused = True
-            status, kind, body = text(str(error), error.status)
+            self.send_error(error.status, str(error))
+            return
+        body = self.rfile.read(length)
+        if len(body) < length:  # it went away
+            return
+        try:
+            response = route(body)
+        except Refused as error:
+            response = text(f"{error}\n", status=error.status)
+        except Exception:
+            self._respond(*text("This failed; the terminal says more.\n", status=500))
+            raise
+        self._respond(*response)
+
+    def _checked(self) -> tuple[Route, int]:
+        """The route of a request that was meant for this server, and its body's length."""
+        routes, hosts = self.server.routes, self.headers.get_all("Host", [])
+        origins = {f"http://{host}" for host in self.server.hosts}
+        length = self.headers.get("Content-Length", "0")
+        if len(hosts) != 1 or hosts[0].lower() not in self.server.hosts:
+            raise Refused(403, "This server answers to its own address only.")
+        if not origins.issuperset(self.headers.get_all("Origin", [])):
+            raise Refused(403, "This server answers to its own pages only.")
+        if self.path not in {path for _, path in routes}:
+            raise Refused(404, "There is nothing here.")
+        if (self.command, self.path) not in routes:
+            raise Refused(405, "This is not done here.")
+        if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdecimal()):
+            raise Refused(411, "A body must say how long it is.")
+        if len(length) > 9 or int(length) > MAX_BODY:
+            raise Refused(413, f"A body may have {MAX_BODY:,} bytes.")
+        return routes[self.command, self.path], int(length)
+
+    def send_error(self, code, message=None, explain=None) -> None:
+        """Answers a request that may still be arriving; also the base class's refusals."""
+        self._respond(*text(f"{message}\n", status=code))
+        # To close while it arrives would be a reset, which takes the answer away again.
+        self.connection.shutdown(socket.SHUT_WR)
+        self.connection.settimeout(_LINGER)
+        ends = time.monotonic() + _LINGER
+        with contextlib.suppress(OSError):
+            while time.monotonic() < ends and self.connection.recv(MAX_BODY):
+                pass
+
+    def _respond(self, status: int, content_type: str, body: bytes) -> None:
         self.send_response_only(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
-        self.send_header("Content-Security-Policy", POLICY)
-        self.send_header("X-Content-Type-Options", "nosniff")
-        self.send_header("Referrer-Policy", "no-referrer")
+        for name, value in (
+            ("Content-Type", content_type),
+            ("Content-Length", str(len(body))),
+            ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
+            ("Cross-Origin-Resource-Policy", "same-origin"),
+            ("Cross-Origin-Opener-Policy", "same-origin"),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Referrer-Policy", "no-referrer"),
+            ("Cache-Control", "no-store"),
+            ("Connection", "close"),
+        ):
+            self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
         self.wfile.flush()
-        if refused:
-            self._let_go()
 
-    def _let_go(self) -> None:
-        """Closing while a body is still arriving would take the answer away again."""
-        self.connection.shutdown(socket.SHUT_WR)
-        self.connection.settimeout(_LINGER)
-        with contextlib.suppress(OSError):
-            for _ in range(16):
-                if not self.connection.recv(MAX_BODY):
-                    return
-
-    do_GET = do_POST = do_HEAD = do_PUT = do_DELETE = do_OPTIONS = do_PATCH = handle_any
-
-    def _answer(self) -> Answer:
-        routes, hosts = self.server.routes, self.headers.get_all("Host", [])
-        if len(hosts) != 1 or hosts[0].lower() not in self.server.hosts:
-            raise Refused(403, f"This server answers to {self.server.url} only.")
-        if not set(self.headers.get_all("Origin", [])) <= self.server.origins:
-            raise Refused(403, "This server answers its own page only.")
-        path = self.path.split("?")[0]
-        handler = routes.get((self.command, path))
-        if handler is None:
-            if any(path == known for _, known in routes):
-                raise Refused(405, f"{self.command} does nothing here.")
-            raise Refused(404, "There is nothing here.")
-        return handler(self._body())
-
-    def _body(self) -> Mapping[str, Any]:
-        """The JSON object that was sent; of a GET nothing is expected, and nothing read."""
-        if "Transfer-Encoding" in self.headers:
-            raise Refused(411, "The body's length must be given.")
-        try:
-            length = int(self.headers.get("Content-Length", "0"))
-        except ValueError:
-            length = -1
-        if length < 0:
-            raise Refused(400, "The body's length is no number of bytes.")
-        if length > MAX_BODY:
-            raise Refused(413, f"The body is larger than {MAX_BODY:,} bytes.")
-        raw = self.rfile.read(length)
-        if self.command == "GET":
-            return {}
-        try:
-            value = json.loads(raw)
-        except (ValueError, RecursionError):
-            raise Refused(400, "The body is no JSON.") from None
-        if not isinstance(value, dict):
-            raise Refused(400, "The body must be a JSON object.")
-        return value
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: the terminal is the user's."""
+    def log_message(self, format, *arguments) -> None:
+        """Nothing: the terminal is the command's."""

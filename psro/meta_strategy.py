@@ -56,6 +56,18 @@ class MetaStrategy:
             return cls(marginals=tuple(marginals(solution)), joint=solution)
         return cls(marginals=tuple(solution))
 
+    def padded(self, size: int) -> MetaStrategy:
+        """The same over populations of `size`, in which policies that are new have no weight."""
+
+        def pad(weights: np.ndarray) -> np.ndarray:
+            return np.pad(weights, [(0, size - length) for length in weights.shape])
+
+        return dataclasses.replace(
+            self,
+            marginals=tuple(pad(each) for each in self.marginals),
+            joint=None if self.joint is None else pad(self.joint),
+        )
+
     @property
     def support_size(self) -> tuple[int, ...]:
         """How many policies of each player have a weight above 1e-6."""

@@ -11,7 +11,7 @@ import tyro
 
 from psro import cards, experiment, match_page, report
 from psro.cards import Card, Move
-from psro.loopback import Server
+from psro.loopback import LoopbackServer
 from psro.match import Action, Match, View
 
 
@@ -41,7 +41,7 @@ def play(
     if not web:
         in_terminal(match, report.console())
         return
-    with Server(match_page.routes(match), port or 0) as server:
+    with LoopbackServer(match_page.routes(match), port=port or 0) as server:
         print(f"{match.name}: {server.url}  (Ctrl-C ends it)", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()

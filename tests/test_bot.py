@@ -19,6 +19,8 @@ RUNS = {
     "leduc": {"game": "leduc_poker"},
     "table": {"game": "leduc_poker", "oracle": "best_response", "iterations": 4},
     "symmetric": {"game": GOOFSPIEL, "symmetric": True, "oracle": "best_response"},
+    "several": {"game": "leduc_poker", "expansion": "rectified", "oracle": "best_response"},
+    "extensive": {"game": "kuhn_poker", "expansion": "extensive"},
     "history": {"game": "pig(horizon=3)", "oracle": "best_response"},
 }
 
@@ -65,8 +67,8 @@ def test_action_probabilities_are_the_tabulated_ones_in_every_state(trained, nam
     """Of the last policy, in an order in which most states are in another game than the one before;
     and again from a fresh start in every state."""
     experiment = trained(name)
-    tree, last = experiment.tree, len(experiment.records) - 1
-    policies = experiment._last.policies
+    tree, last = experiment.tree, experiment.records[-1].size - 1
+    policies = experiment._last.population.policies(last)
     behaviours = Tabulator(experiment.policy_network, tree)(policies)
     weights = np.eye(last + 1)[last]
     bots = [bot_of(experiment, p, weights) for p in range(tree.num_players)]
@@ -111,7 +113,9 @@ def test_one_network_step_for_each_own_decision(trained, name):
     assert len(steps) == asked > 20
 
 
-@pytest.mark.parametrize("name", ["kuhn", "leduc", "three", "table", "symmetric"])
+@pytest.mark.parametrize(
+    "name", ["kuhn", "leduc", "three", "table", "several", "extensive", "symmetric"]
+)
 def test_openspiel_s_evaluation_finds_the_exact_value(trained, name):
     """The mean return over games within 4 standard errors; policies with equal weights, so that
     they are drawn anew for each game."""

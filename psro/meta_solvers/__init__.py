@@ -16,6 +16,7 @@ import numpy as np
 from psro.meta_solvers.alpha_rank import alpha_rank
 from psro.meta_solvers.alpha_rank_single import alpha_rank_single
 from psro.meta_solvers.fictitious_play import fictitious_play
+from psro.meta_solvers.hedge import hedge
 from psro.meta_solvers.last import last
 from psro.meta_solvers.last_k import last_k
 from psro.meta_solvers.mecce import mecce
@@ -76,6 +77,7 @@ META_SOLVERS: dict[str, Solver] = {
     "last_k": Solver(function=last_k),
     "fictitious_play": Solver(function=fictitious_play),
     "regret_matching": Solver(function=regret_matching),
+    "hedge": Solver(function=hedge),
     "replicator": Solver(function=replicator),
     "projected_replicator": Solver(function=projected_replicator),
     "regularized_replicator": Solver(function=regularized_replicator),

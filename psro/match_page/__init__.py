@@ -7,50 +7,53 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.resources
+import json
 import threading
 from collections.abc import Mapping
 from typing import Any
 
-from psro.loopback import Answer, Handler, Refused, answer_json, page
+from psro.loopback import Refused, Response, Route, text
 from psro.match import Match, MatchError, View
 
 
-def routes(match: Match) -> dict[tuple[str, str], Handler]:
-    """Handlers by method and path, for `psro.loopback.Server`. One match: two tabs share it."""
+def routes(match: Match) -> dict[tuple[str, str], Route]:
+    """By method and path, for a `LoopbackServer`. One match: two tabs share it."""
     lock = threading.Lock()  # one request changes the match at a time
 
-    def now() -> Answer:
-        return answer_json(_view(match))
+    def now() -> Response:
+        return 200, "application/json", json.dumps(_view(match)).encode()
 
-    def view(_: Mapping[str, Any]) -> Answer:
+    def view(_: bytes) -> Response:
         with lock:
             return now()
 
-    def play(sent: Mapping[str, Any]) -> Answer:
+    def play(body: bytes) -> Response:
         """`{"turn": ..., "action": ...}`: the action by its number, and the turn it is for."""
+        sent = _sent(body)
         number = _whole(sent, "action")
         with lock:
             _check_turn(match, sent)
             _try(match.play, number)
             return now()
 
-    def deal(sent: Mapping[str, Any]) -> Answer:
+    def deal(body: bytes) -> Response:
         """`{"turn": ..., "seat": ...}`: the next hand, in that seat."""
+        sent = _sent(body)
         seat = _whole(sent, "seat")
         with lock:
             _check_turn(match, sent)
             _try(match.deal, seat)
             return now()
 
-    handlers: dict[tuple[str, str], Handler] = {
+    serving: dict[tuple[str, str], Route] = {
         ("GET", "/api/view"): view,
         ("POST", "/api/play"): play,
         ("POST", "/api/deal"): deal,
     }
     for path, (name, kind) in _FILES.items():
-        content = (importlib.resources.files("psro") / "pages" / name).read_text(encoding="utf-8")
-        handlers["GET", path] = lambda _, content=content, kind=kind: page(content, kind)
-    return handlers
+        content = importlib.resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+        serving["GET", path] = lambda _, content=content, kind=kind: text(content, kind)
+    return serving
 
 
 _FILES = {
@@ -79,6 +82,17 @@ def _past(view: View) -> dict[str, Any]:
         "result": view.end.returns[view.seat],
         "met": [dataclasses.asdict(met) for met in view.end.met],
     }
+
+
+def _sent(body: bytes) -> Mapping[str, Any]:
+    """The JSON object that a request holds."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Refused(400, "The body is no JSON.") from None
+    if not isinstance(value, dict):
+        raise Refused(400, "The body must be a JSON object.")
+    return value
 
 
 def _whole(sent: Mapping[str, Any], name: str) -> int:
