@@ -22,7 +22,7 @@ import tyro
 
 import games as games_package
 from games import cache
-from psro import evaluation, experiment, page, play, plots, report, watch
+from psro import evaluation, exact_jax, experiment, page, play, plots, report, watch
 from psro.experiment import Experiment, ExperimentError, RunConfig
 from psro.loop import Record
 from psro.meta_solvers import MetaSolverError
@@ -97,7 +97,10 @@ def resume(folder: tyro.conf.Positional[str], iterations: int | None = None) -> 
 
 
 def evaluate(
-    folder: tyro.conf.Positional[str], json: bool = False, equilibrium: bool = False
+    folder: tyro.conf.Positional[str],
+    json: bool = False,
+    equilibrium: bool = False,
+    device: str | None = None,
 ) -> None:
     """Measure a saved population, exactly.
 
@@ -106,6 +109,7 @@ def evaluate(
         json: Print one JSON object instead of tables.
         equilibrium: Solve the whole game and the population's least exploitable mixture by linear
             programs, however large they are; small games are solved unasked.
+        device: Exploitability by JAX on a cpu, gpu or tpu, in float64, instead of by numpy.
     """
     opened = experiment.load(folder)
     measured = evaluation.evaluate(
@@ -115,6 +119,7 @@ def evaluate(
         opened.meta_strategy,
         joint=opened.joint,
         programs=equilibrium,
+        exploitability=device and exact_jax.DeviceTree(opened.tree, device).exploitability,
     )
     if json:
         report.print_json(opened, measured)
@@ -347,10 +352,8 @@ def _train(opened: Experiment) -> None:
         _say(f"  ({last.meaning})")
     _say(f"ended: {_why(opened)}")
     worst = max(record.meta_regret for record in opened.records)
-    if (
-        experiment.SOLVERS[opened.config.meta_solver].concept
-        and worst > _REGRET * opened.tree.max_return
-    ):
+    solver = experiment.solver_of(opened.config.meta_solver)
+    if solver.concept and worst > _REGRET * opened.tree.max_return:
         _say(f"note: the meta-solver missed its equilibrium by up to {worst:.3g} (meta_regret)")
     _say(f"saved in {opened.folder}; look at it with")
     _say(f"  psro eval {opened.folder}")

@@ -53,7 +53,7 @@ from psro.imitation import imitate_by_network, imitate_by_table
 from psro.initial import INITS
 from psro.loop import Iteration, Record, Solve, psro, why_ended
 from psro.meta_game import MetaGame
-from psro.meta_solvers import META_SOLVERS
+from psro.meta_solvers import MetaSolverError, Solver, meta_solver
 from psro.meta_solvers.regret_minimisers import REGRET_MINIMISERS
 from psro.meta_strategy import MEANINGS, Gaps, MetaStrategy, gaps
 from psro.networks import CELLS, DTYPES
@@ -84,8 +84,20 @@ _PACKAGES = (
 )  # fmt: skip
 
 
-SOLVERS = META_SOLVERS | TREE_SOLVERS
-"""What --meta-solver and --evaluation-solver may name."""
+def solver_of(text: str) -> Solver:
+    """What --meta-solver and --evaluation-solver name; `meta_solver`, or one of `TREE_SOLVERS`.
+
+    Raises:
+        MetaSolverError: there is none such.
+    """
+    if text in TREE_SOLVERS:
+        return TREE_SOLVERS[text]
+    try:
+        return meta_solver(text)
+    except MetaSolverError as error:
+        if text.isidentifier():
+            raise MetaSolverError(f"{error}, {', '.join(TREE_SOLVERS)}") from None
+        raise
 
 
 class ExperimentError(ValueError):
@@ -119,7 +131,7 @@ class RunConfig:
     alpha_rank, alpha_rank_single (two players, symmetric), or correlated equilibria of the largest
     Gini impurity, welfare or entropy: mgcce, mwcce, mecce (coarse), mgce, mwce, mece; or what looks
     at the game itself (two players, zero-sum): least_exploitable, the mixtures that lose least to
-    players who are free."""
+    players who are free. Settings stand in brackets: "projected_replicator(gamma=0.05)"."""
     evaluation_solver: str | None = None
     """What is measured and saved as the result: another meta-solver; by default the same."""
     symmetric: bool = False
@@ -179,8 +191,6 @@ class RunConfig:
             ("oracle", self.oracle, ORACLES),
             ("cell", self.cell, CELLS),
             ("dtype", self.dtype, DTYPES),
-            ("meta-solver", self.meta_solver, SOLVERS),
-            ("evaluation solver", self.evaluation_solver or self.meta_solver, SOLVERS),
             ("expansion", self.expansion, EXPANSIONS),
             ("regret minimiser", self.regret_minimiser, REGRET_MINIMISERS),
             ("diversity", self.diversity or next(iter(TERMS)), TERMS),
@@ -190,6 +200,11 @@ class RunConfig:
                 near = difflib.get_close_matches(str(name), known, n=1)
                 hint = f"did you mean {near[0]}? " if near else ""
                 raise ValueError(f"unknown {what} {name!r}; {hint}known: {', '.join(known)}")
+        for name in ("meta_solver", "evaluation_solver"):
+            solver = getattr(self, name)
+            if not isinstance(solver, str) and (solver, name) != (None, "evaluation_solver"):
+                raise TypeError(f"{name} = {solver!r} must be a string")
+            solver_of(solver or self.meta_solver)
         for name, least in (
             ("iterations", 1),
             ("levels", 1),
@@ -705,9 +720,10 @@ def metrics_table(records: list[Record]) -> pd.DataFrame:
 
 
 def _solve(name: str) -> Solve:
-    """A meta-solver by name, and what its results are measured as: the equilibrium that it aims at,
-    else a coarse correlated one where they are joints and a Nash equilibrium where they are not."""
-    solver = SOLVERS[name]
+    """A meta-solver by its string, and what its results are measured as: the equilibrium that it
+    aims at, else a coarse correlated one where they are joints and a Nash equilibrium where they
+    are not."""
+    solver = solver_of(name)
 
     def by_payoffs(meta_game: MetaGame) -> MetaStrategy:
         return MetaStrategy.of(solver.function(meta_game.payoffs))
@@ -736,7 +752,7 @@ def _check_solvable(config: RunConfig, tree: GameTree) -> None:
         ("meta-solver", config.meta_solver),
         ("evaluation-solver", config.evaluation_solver or config.meta_solver),
     ):
-        solver = SOLVERS[name]
+        solver = solver_of(name)
         if solver.num_players not in (None, tree.num_players):
             raise ValueError(
                 f"{option} {name} is for {solver.num_players} players and {config.game} is for "
@@ -754,7 +770,7 @@ def _check_solvable(config: RunConfig, tree: GameTree) -> None:
             f"expansion {config.expansion} is for {expansion.num_players} players and "
             f"{config.game} is for {tree.num_players}"
         )
-    if expansion.num_players and SOLVERS[config.meta_solver].joint:
+    if expansion.num_players and solver_of(config.meta_solver).joint:
         raise ValueError(
             f"expansion {config.expansion} is for players who draw independently, and those of "
             f"meta-solver {config.meta_solver} do not"
@@ -774,7 +790,7 @@ def _check_solvable(config: RunConfig, tree: GameTree) -> None:
             f"diversity {config.diversity} rewards what is played at info states, which oracle "
             f"{config.oracle} knows only with --{config.oracle}.tabulated"
         )
-    if tabulated and tree.num_players > 2 and SOLVERS[config.meta_solver].joint:
+    if tabulated and tree.num_players > 2 and solver_of(config.meta_solver).joint:
         raise ValueError(
             f"{config.oracle}.tabulated needs opponents that draw independently, and those of "
             f"meta-solver {config.meta_solver} are correlated"

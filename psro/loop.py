@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from psro.expansions import Expansion, Situation
+from psro.joint_gaps import CorrelatedGap
 from psro.meta_game import MetaGame
 from psro.meta_strategy import MEANINGS, MetaStrategy, gaps
 from psro.policy import Params
@@ -65,7 +66,8 @@ class Record:
 class Iteration:
     """What the caller saves to go on from here; `policies` are this iteration's, leaves `[P, ...]`
     by their number in the populations. Best responses train against `meta_strategy`; `evaluation`
-    is what the record measures."""
+    is what the record measures, and `correlated` the gains by its recommendations, where the two
+    are one; else they are computed when they are needed."""
 
     record: Record
     policies: dict[int, Params]
@@ -73,6 +75,7 @@ class Iteration:
     meta_game: MetaGame
     meta_strategy: MetaStrategy
     evaluation: MetaStrategy
+    correlated: CorrelatedGap | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -147,6 +150,7 @@ def psro(
                 last.population,
                 last.meta_game,
                 last.meta_strategy,
+                correlated=last.correlated,
                 number=number,
                 keys=(fresh, oracle),
                 timer=timer,
@@ -185,6 +189,7 @@ def psro(
             meta_game=state.meta_game,
             meta_strategy=meta_strategy,
             evaluation=measured,
+            correlated=found.correlated if measured is meta_strategy else None,
         )
         yield last
 

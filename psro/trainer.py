@@ -12,6 +12,7 @@ import numpy as np
 
 from psro import exact
 from psro.expansions import Expanded, Place, Steps, Train
+from psro.joint_gaps import CorrelatedGap
 from psro.meta_game import MetaGame
 from psro.meta_strategy import MetaStrategy, Target, over_seats, target
 from psro.oracles import Jobs, Oracle, Results
@@ -128,6 +129,7 @@ class Trainer:
         meta_game: MetaGame,
         meta_strategy: MetaStrategy,
         *,
+        correlated: CorrelatedGap | None,
         number: int,
         keys: tuple[jax.Array, jax.Array],
         timer: Timer,
@@ -139,6 +141,7 @@ class Trainer:
             population: every player's policies before.
             meta_game: the same policies.
             meta_strategy: over them.
+            correlated: the gains by its recommendations, where they are known.
             number: of the iteration, for messages.
             keys: of fresh parameters and of the oracle.
             timer: is told what took how long.
@@ -169,7 +172,14 @@ class Trainer:
             if levels:
                 against = [each.against.padded(meta_game.size) for each in levels]
                 targets = [
-                    target(meta_game, each, self.concept, population.capacity) for each in against
+                    target(
+                        meta_game,
+                        a,
+                        self.concept,
+                        population.capacity,
+                        correlated if each.against is meta_strategy else None,
+                    )
+                    for a, each in zip(against, levels, strict=True)
                 ]
                 results = self._train(
                     jax.random.fold_in(keys[1], part) if part else keys[1],

@@ -18,7 +18,7 @@ ORDER = [
     ["games.openspiel", "games.symmetry", "games.tree_game"],
     ["games", "psro.cards"],
     ["psro.exact", "psro.levels", "psro.networks"],
-    ["psro.cfr", "psro.diversity", "psro.joint_gaps", "psro.sequence_form"],
+    ["psro.cfr", "psro.diversity", "psro.exact_jax", "psro.joint_gaps", "psro.sequence_form"],
     ["psro.diversity_terms"],
     ["psro.restricted_game"],
     ["psro.policy"],

@@ -8,9 +8,10 @@ import numpy as np
 from psro.meta_solvers import regret_minimisers
 from psro.meta_solvers.payoffs import checked, unit
 from psro.meta_solvers.regret import pure_payoffs
+from psro.meta_solvers.settings import Count
 
 
-def hedge(payoffs: np.ndarray, *, iterations: int = 3_000) -> list[np.ndarray]:
+def hedge(payoffs: np.ndarray, *, iterations: Count = 3_000) -> list[np.ndarray]:
     """Each player's average strategy `[K_p]` over all rounds of `regret_minimisers.hedge`.
 
     A player's average regret after T rounds is at most `sqrt(2 log K_p / T)` of its payoff span,

@@ -25,7 +25,7 @@ import numpy as np
 import optax
 
 from games.game import Game
-from games.tree_game import RowGame
+from games.tree_game import RowGame, Tables
 from psro import exact
 from psro.levels import Level, by_level, levels, rows
 from psro.networks.recurrent import Carry
@@ -194,7 +194,7 @@ class Sampled(abc.ABC):
                 ),
             )
         )
-        self._train = OverJobs(self._train_one, shared=(0, 3), env_devices=config.env_devices)
+        self._train = OverJobs(self._train_one, shared=(0, 3, 8), env_devices=config.env_devices)
 
     @property
     def temperature(self) -> float:
@@ -215,6 +215,7 @@ class Sampled(abc.ABC):
             None if jobs.gains is None else yardstick(self._tree, self._levels, jobs),
             self._mixture(jobs) if self._config.tabulated else None,
             self._bonus(jobs),
+            None if self._tree is None else self._rollout.game.tables,
         )
         decisions, episodes = training.learner
         return Results(
@@ -274,14 +275,20 @@ class Sampled(abc.ABC):
         yardstick: Yardstick | None,
         mixture: Params | None,
         bonus: jax.Array | None,
+        tables: Tables | None,
         spread: Callable[[Actors], Actors],
     ) -> Training:
         """One job, start to end."""
         config = self._config
+        rollout = (
+            self._rollout
+            if tables is None
+            else self._rollout.playing(self._rollout.game.playing(tables))
+        )
         key = jax.random.fold_in(key, player)
         learner = Learner(
             student=self._start(initial),
-            actors=self._rollout.empty(),
+            actors=rollout.empty(),
             profile=jnp.full(self._num_strata, -1),  # none yet: all strata restart
             decisions=jnp.int32(0),
             episodes=jnp.int32(0),
@@ -301,12 +308,12 @@ class Sampled(abc.ABC):
                 params = self._table(params, levels)
                 profile, opponents = jnp.zeros(1, jnp.int32), mixture
             restarted = profile != learner.profile
-            actors = self._rollout.restart(learner.actors, restarted, restart_key)
+            actors = rollout.restart(learner.actors, restarted, restart_key)
             actors = dataclasses.replace(
                 actors, state=spread(actors.state), learner=spread(actors.learner)
             )
             progress = number / config.num_updates
-            actors, decisions, episodes = self._rollout(
+            actors, decisions, episodes = rollout(
                 params,
                 opponents,
                 player,
@@ -320,7 +327,7 @@ class Sampled(abc.ABC):
             sample = Sample(
                 decisions=decisions,
                 episodes=episodes,
-                next=self._rollout.turn(actors, player),
+                next=rollout.turn(actors, player),
                 restarted=restarted,
                 levels=levels,
             )
