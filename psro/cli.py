@@ -1,5 +1,5 @@
-"""`psro run | resume | eval | plot | report | watch | games | variants`. Bad input ends with one
-sentence and exit code 2."""
+"""`psro run | resume | eval | plot | report | watch | play | games | variants`. Bad input ends with
+one sentence and exit code 2."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ import tyro
 
 import games as games_package
 from games import cache
-from psro import evaluation, exact_jax, experiment, page, plots, report, watch
+from psro import evaluation, exact_jax, experiment, page, play, plots, report, watch
 from psro.experiment import Experiment, ExperimentError, RunConfig
 from psro.loop import Record
 from psro.meta_solvers import MetaSolverError
@@ -252,6 +252,7 @@ def main(arguments: list[str] | None = None) -> None:
                 "report": write_page,
                 "watch": watch_run,
                 "games": games,
+                "play": play.play,
                 "variants": variants,
             },
             prog="psro",

@@ -46,6 +46,7 @@ import games
 from games import GameTree, TreePolicy, files
 from games.tree_game import TreeGame
 from psro import exact
+from psro.bot import PopulationBot
 from psro.diversity_terms import TERMS
 from psro.expansions import EXPANSIONS
 from psro.imitation import imitate_by_network, imitate_by_table
@@ -355,6 +356,21 @@ class Experiment:
         mixture = self._finished().meta_game.mixture(self.meta_strategy)
         return TreePolicy(
             self.tree, {p: exact.behaviour(self.tree.players[p], mixture[p]) for p in players}
+        )
+
+    def bot(self, player: int, seed: int | np.random.SeedSequence) -> PopulationBot:
+        """One player's meta-strategy as an OpenSpiel bot, which draws one policy a game; by its own
+        marginal where the meta-strategy is correlated: nobody tells bots a common draw."""
+        if not 0 <= player < self.tree.num_players:
+            raise ValueError(f"player {player} of a game for {self.tree.num_players}")
+        return PopulationBot(
+            tree=self.tree,
+            player=player,
+            policy=self.policy_network,
+            params=self.populations[player],
+            weights=self.meta_strategy[player],
+            plans=self.plans[player],
+            seed=seed,
         )
 
     def train(self) -> Iterator[Record]:
