@@ -22,7 +22,6 @@ import dataclasses
 import datetime
 import difflib
 import functools
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -37,13 +36,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-import safetensors
-import safetensors.numpy
 
 import games
 from games import GameTree, TreePolicy, files
 from games.tree_game import TreeGame
-from psro import exact
+from psro import exact, storage
 from psro.initial import INITS
 from psro.loop import Iteration, Record, Solve, TrainingDiverged, psro, why_ended
 from psro.meta_game import MetaGame
@@ -64,16 +61,11 @@ from psro.oracles import (
 from psro.oracles.base import check_types
 from psro.policy import Params, Policy, TablePolicy, Tabulator
 from psro.population import Population
+from psro.storage import FORMAT_VERSION, ExperimentError
 
-FORMAT_VERSION = 2
-"""2: correlated meta-strategies, gaps by concept. Version 1 is read as well."""
 _PACKAGES = (
     "psro", "jax", "jaxlib", "flax", "optax", "flashbax", "open_spiel", "nashpy", "numpy", "scipy",
 )  # fmt: skip
-
-
-class ExperimentError(ValueError):
-    """A folder that cannot be made, read or written; one sentence says why."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -346,11 +338,11 @@ class Experiment:
     def _commit(self, iteration: Iteration) -> None:
         """Puts an iteration on disk; see the module's docstring for the order."""
         folder, policies = self.folder / "policies", iteration.policies
-        with _writing(self.folder):
+        with storage.writing(self.folder):
             folder.mkdir(exist_ok=True)
-            digest = _write_tensors(
+            digest = storage.write_tensors(
                 folder / _policy_file(iteration.record.iteration),
-                _flatten(jax.tree.map(lambda leaf: leaf[: self._num_populations], policies)),
+                storage.flatten(jax.tree.map(lambda leaf: leaf[: self._num_populations], policies)),
                 {},
             )
             records = [*self.records, iteration.record]
@@ -358,7 +350,7 @@ class Experiment:
             tensors |= _strategy_tensors("meta_strategy", iteration.meta_strategy)
             if self.config.evaluation_solver:
                 tensors |= _strategy_tensors("evaluation", iteration.evaluation)
-            _write_tensors(
+            storage.write_tensors(
                 self.folder / "payoffs.safetensors",
                 tensors,
                 {
@@ -371,14 +363,14 @@ class Experiment:
             self._write_metrics()
 
     def _write_metrics(self) -> None:
-        _write(self.folder / "metrics.csv", metrics_table(self.records).to_csv(index=False))
+        storage.write(self.folder / "metrics.csv", metrics_table(self.records).to_csv(index=False))
 
     def _restore(self) -> None:
         """Reads the folder's commit and the policies that it names."""
         path = self.folder / "payoffs.safetensors"
         if not path.exists():
             return
-        tensors, info = _read_tensors(path)
+        tensors, info = storage.read_tensors(path)
         try:
             self.records = [_record(each) for each in info["records"]]
             self._digests = list(info["policies"])
@@ -431,7 +423,7 @@ def create(config: RunConfig, out: str | os.PathLike | None = None) -> Experimen
         out: the folder, which must not exist; `experiments/<game>-<timestamp>` by default.
     """
     folder = Path(out) if out is not None else _default_folder(config.game)
-    with _writing(folder):
+    with storage.writing(folder):
         taken = folder.exists() or folder.is_symlink()
     if taken:
         raise ExperimentError(
@@ -440,18 +432,18 @@ def create(config: RunConfig, out: str | os.PathLike | None = None) -> Experimen
     experiment = Experiment(folder, config)
     _ = experiment._oracle  # which may refuse the game
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    with _writing(folder):
+    with storage.writing(folder):
         try:
             aside.mkdir(parents=True)
             if copy := _game_file(aside, config):
                 shutil.copyfile(config.game, copy)
-                _sync(copy)
+                storage.sync(copy)
             _write_config(aside, config)
             aside.rename(folder)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
-        _sync(folder.parent)
+        storage.sync(folder.parent)
     return experiment
 
 
@@ -494,10 +486,10 @@ def reopen(folder: str | os.PathLike, iterations: int | None = None) -> Experime
         if iterations < done:
             raise ExperimentError(f"{folder} has {done} iterations already, more than {iterations}")
         experiment.config = dataclasses.replace(experiment.config, iterations=iterations)
-        with _writing(experiment.folder):
+        with storage.writing(experiment.folder):
             _write_config(experiment.folder, experiment.config)
     if experiment.records:  # a stop between the commit and this file leaves it one row behind
-        with _writing(experiment.folder):
+        with storage.writing(experiment.folder):
             experiment._write_metrics()
     return experiment
 
@@ -614,7 +606,7 @@ def _open(folder: str | os.PathLike) -> Experiment:
     except OSError as error:
         raise ExperimentError(f"cannot read {config}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise ExperimentError(f"{config} is damaged: {_sentence(error)}") from None
+        raise ExperimentError(f"{config} is damaged: {storage.sentence(error)}") from None
     if not isinstance(version, int) or version > FORMAT_VERSION:
         raise ExperimentError(
             f"{folder} was written in format {version}, this psro reads up to {FORMAT_VERSION}; "
@@ -623,7 +615,7 @@ def _open(folder: str | os.PathLike) -> Experiment:
     try:
         run_config = RunConfig.from_json(fields["run"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ExperimentError(f"{config} is damaged: {_sentence(error)}") from None
+        raise ExperimentError(f"{config} is damaged: {storage.sentence(error)}") from None
     _check_game_file(folder, run_config, fields.get("game_sha256"))
     try:
         experiment = Experiment(folder, run_config)
@@ -663,7 +655,7 @@ def read_config(path: str | os.PathLike) -> dict[str, Any]:
     except OSError as error:
         raise ExperimentError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, TypeError, AttributeError) as error:
-        raise ExperimentError(f"{path}: {_sentence(error)}") from None
+        raise ExperimentError(f"{path}: {storage.sentence(error)}") from None
     return fields
 
 
@@ -675,7 +667,7 @@ def _write_config(folder: Path, config: RunConfig) -> None:
     }
     if copy := _game_file(folder, config):
         fields["game_sha256"] = files.digest(copy)
-    _write(folder / "config.json", json.dumps(fields, indent=2) + "\n")
+    storage.write(folder / "config.json", json.dumps(fields, indent=2) + "\n")
 
 
 def _record(fields: Mapping[str, Any]) -> Record:
@@ -691,113 +683,13 @@ def _policy_file(number: int) -> str:
     return f"{number:04d}.safetensors"
 
 
-def _flatten(params: Params, prefix: str = "") -> dict[str, np.ndarray]:
-    """A nested dict of arrays as one dict, keys joined by slashes."""
-    flat = {}
-    for name, value in params.items():
-        flat |= (
-            _flatten(value, f"{prefix}{name}/")
-            if isinstance(value, dict)
-            else {prefix + name: np.asarray(value)}
-        )
-    return flat
-
-
 def _read_policies(path: Path, digest: str) -> Params:
-    tensors, info = _read_tensors(path)
+    tensors, info = storage.read_tensors(path)
     if info["sha256"] != digest:
         raise ExperimentError(
             f"{path} is damaged: it is not the file that payoffs.safetensors names"
         )
-    params: Params = {}
-    for name, value in tensors.items():
-        *above, last = name.split("/")
-        inner = params
-        for part in above:
-            inner = inner.setdefault(part, {})
-        inner[last] = jnp.asarray(value)
-    return params
-
-
-def _write_tensors(path: Path, tensors: Mapping[str, np.ndarray], info: dict[str, Any]) -> str:
-    """Writes a safetensors file whose metadata hold `info` and a SHA-256 of all; returns that."""
-    tensors = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
-    digest = _digest(tensors, info)
-    # One key, because safetensors writes several in no particular order.
-    metadata = {"psro": json.dumps({**info, "format_version": FORMAT_VERSION, "sha256": digest})}
-    _write(path, safetensors.numpy.save(tensors, metadata))
-    return digest
-
-
-def _read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            info = json.loads((file.metadata() or {})["psro"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        sha256 = info["sha256"]
-        content = {k: v for k, v in info.items() if k not in ("format_version", "sha256")}
-        intact = _digest(tensors, content) == sha256
-    except FileNotFoundError:
-        raise ExperimentError(f"{path} is missing") from None
-    except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise ExperimentError(f"{path} is damaged: {_sentence(error)}") from None
-    if not intact:
-        raise ExperimentError(f"{path} is damaged: its contents do not match their checksum")
-    return tensors, info
-
-
-def _digest(tensors: Mapping[str, np.ndarray], info: Mapping[str, Any]) -> str:
-    digest = hashlib.sha256(json.dumps(info, sort_keys=True).encode())
-    for name in sorted(tensors):
-        value = tensors[name]
-        digest.update(f"{name} {value.dtype.str} {value.shape}".encode())
-        digest.update(value.tobytes())
-    return digest.hexdigest()
-
-
-def _write(path: Path, content: bytes | str) -> None:
-    """Replaces a file in one step: a reader, or a crash, sees the old one or the new one."""
-    aside = path.with_name(f".{path.name}.tmp")
-    try:
-        with open(aside, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    """Makes a file's contents, or renames in a folder, durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-class _writing:
-    """Turns what the operating system says into a sentence about the folder."""
-
-    def __init__(self, folder: Path):
-        self._folder = folder
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind, error, traceback) -> None:
-        if isinstance(error, OSError):
-            raise ExperimentError(
-                f"cannot write to {self._folder}: {error.strerror or error}; what was saved before "
-                "is intact"
-            ) from None
-
-
-def _sentence(error: Exception) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__
+    return jax.tree.map(jnp.asarray, storage.unflatten(tensors))
 
 
 __all__ = [

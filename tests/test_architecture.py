@@ -29,6 +29,7 @@ ORDER = [
     ["psro.loop"],
     ["psro.ratings"],
     ["psro.evaluation"],
+    ["psro.storage"],
     ["psro.experiment"],
     ["psro.report"],
     ["psro.cli"],
