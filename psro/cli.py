@@ -1,4 +1,4 @@
-"""`psro run | resume | eval | plot | games`. Bad input ends with one sentence and exit code 2."""
+"""`psro run | resume | eval | plot | export | games`. Bad input: one sentence and exit code 2."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import tyro
 
 import games as games_package
 from games import cache
-from psro import evaluation, experiment, plots, report
+from psro import archive, evaluation, experiment, plots, report, sharing
 from psro.experiment import Experiment, ExperimentError, RunConfig
 from psro.loop import Record, TrainingDiverged
 from psro.meta_solvers import META_SOLVERS, MetaSolverError
@@ -72,17 +72,21 @@ def run(
     _train(experiment.create(RunConfig.from_json(dataclasses.asdict(options)), out))
 
 
-def resume(folder: tyro.conf.Positional[str], iterations: int | None = None) -> None:
+def resume(
+    folder: tyro.conf.Positional[str], iterations: int | None = None, out: str | None = None
+) -> None:
     """Go on with a run that was stopped; the result is that of a run that never stopped.
 
     Args:
-        folder: An experiment folder.
+        folder: An experiment folder, or a file that `psro export` wrote.
         iterations: Train to this iteration, instead of the one that the folder's config names.
+        out: Folder to unpack a file to, which must not exist; by default beside it, with its name
+            less the ending.
     """
-    opened = experiment.reopen(folder, iterations)
+    opened = experiment.reopen(folder, iterations, out)
     if opened.ended:
         _draw(opened)
-        print(f"{folder} has ended: {_why(opened)}")
+        print(f"{opened.folder} has ended: {_why(opened)}")
         if opened.ended == "budget":
             print(f"--iterations {2 * opened.config.iterations} would go on")
         return
@@ -95,7 +99,7 @@ def evaluate(
     """Measure a saved population, exactly.
 
     Args:
-        folder: An experiment folder.
+        folder: An experiment folder, or a file that `psro export` wrote.
         json: Print one JSON object instead of tables.
         equilibrium: Solve the whole game and the population's least exploitable mixture by linear
             programs, however large they are; small games are solved unasked.
@@ -127,7 +131,7 @@ def plot(
     meta-strategy is one). Folders that differ only in their seed become one curve with a band.
 
     Args:
-        folders: Experiment folders.
+        folders: Experiment folders, or files that `psro export` wrote.
         out: The picture to write, PNG or SVG by its ending; exploitability.png by default.
         x: Horizontal axis: iterations, decisions or seconds.
         payoffs: Draw the payoff table between the populations of one folder instead, as heat maps,
@@ -135,13 +139,26 @@ def plot(
     """
     if not folders:
         raise UsageError("name at least one experiment folder")
-    if not payoffs:
-        figure = plots.exploitability_figure(folders, x=x)
-        print(plots.save_figure(figure, out or "exploitability.png"))
-    elif len(folders) > 1:
+    if payoffs and len(folders) > 1:
         raise UsageError(f"--payoffs draws one folder, not {len(folders)}")
-    else:
-        print(plots.save_figure(plots.payoffs_figure(folders[0]), out or "payoffs.png"))
+    with contextlib.ExitStack() as stack:
+        errors = (ExperimentError, plots.PlotError)
+        read = [stack.enter_context(archive.as_folder(each, errors)) for each in folders]
+        if payoffs:
+            print(plots.save_figure(plots.payoffs_figure(read[0]), out or "payoffs.png"))
+        else:
+            figure = plots.exploitability_figure(read, x=x)
+            print(plots.save_figure(figure, out or "exploitability.png"))
+
+
+def export(folder: tyro.conf.Positional[str], file: tyro.conf.Positional[str]) -> None:
+    """Write an experiment to one file, which eval, plot and resume accept in place of a folder.
+
+    Args:
+        folder: An experiment folder, also of a run that is still training.
+        file: The file to make, which must not exist: run.psro.
+    """
+    print(sharing.export(folder, file))
 
 
 def games(
@@ -195,6 +212,7 @@ def main(arguments: list[str] | None = None) -> None:
                 "resume": resume,
                 "eval": evaluate,
                 "plot": plot,
+                "export": export,
                 "games": games,
             },
             prog="psro",

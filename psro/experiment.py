@@ -10,6 +10,7 @@ A folder holds
     exploitability.png        the curve, written when a run ends
     game.csv                  a copy of the game, where it came from a file, with that one's ending;
                               its SHA-256 is in config.json
+    .lock                     empty; held by the process that trains (`psro.storage.lock`)
 
 `payoffs.safetensors` is replaced in one rename after the iteration's policies are on disk, so the
 folder is always that of a finished iteration, whenever the process or the machine stops. A policy
@@ -18,6 +19,7 @@ file that it does not name is left over from an iteration that was not finished,
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import difflib
@@ -28,7 +30,7 @@ import os
 import re
 import shutil
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +42,7 @@ import pandas as pd
 import games
 from games import GameTree, TreePolicy, files
 from games.tree_game import TreeGame
-from psro import exact, storage
+from psro import archive, exact, storage
 from psro.initial import INITS
 from psro.loop import Iteration, Record, Solve, TrainingDiverged, psro, why_ended
 from psro.meta_game import MetaGame
@@ -63,6 +65,16 @@ from psro.policy import Params, Policy, TablePolicy, Tabulator
 from psro.population import Population
 from psro.storage import FORMAT_VERSION, ExperimentError
 
+_PLANNED = 1023
+"""Iterations that populations have room for from the start."""
+_MOST = {"iterations": 1_000_000, "hidden_size": 16_384, "max_histories": 1_000_000_000}
+"""Settings of a saved run beyond which it is refused as damaged, before anything of that size is
+made. Every other whole number may be at most 2**53, so that JSON keeps it."""
+_NAMES_A_FILE = re.compile(r"(filename|_file|_root)\s*=", re.IGNORECASE)
+"""Parameters by which OpenSpiel's games read files: efg_game's filename, bargaining's
+instances_file, colored_trails' boards_file, crossword's word_list_file and puzzles_root."""
+MAX_GAME = 10_000
+"""Characters of a game's name in a saved run; a Tiny Hanabi payoff table takes some hundreds."""
 _PACKAGES = (
     "psro", "jax", "jaxlib", "flax", "optax", "flashbax", "open_spiel", "nashpy", "numpy", "scipy",
 )  # fmt: skip
@@ -283,10 +295,30 @@ class Experiment:
         )
 
     def train(self) -> Iterator[Record]:
-        """Trains until it has `ended`; each record is yielded once its iteration is on disk."""
-        config, num_players, policy = self.config, self.tree.num_players, self.policy_network
+        """Trains until it has `ended`; each record is yielded once its iteration is on disk.
+
+        Raises:
+            ExperimentError: another process trains in the folder, or has since this one read it.
+        """
         if self.ended:
             return
+        with self._locked():
+            yield from self._train()
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """The folder is held, and still what was read or written last."""
+        with storage.lock(self.folder):
+            commit = self.folder / "payoffs.safetensors"
+            digests = storage.read_tensors(commit)[1].get("policies") if commit.exists() else []
+            if digests != self._digests:
+                raise ExperimentError(
+                    f"{self.folder} has changed since it was read: another psro has trained in it"
+                )
+            yield
+
+    def _train(self) -> Iterator[Record]:
+        config, num_players, policy = self.config, self.tree.num_players, self.policy_network
         seats = np.arange(num_players)
         oracle = self._oracle
 
@@ -312,7 +344,7 @@ class Experiment:
             training=_solve(config.meta_solver),
             evaluation=_solve(config.evaluation_solver or config.meta_solver),
             meta_game=MetaGame.empty(self.tree),
-            capacity=1 << config.iterations.bit_length(),  # at least iterations + 1
+            capacity=_capacity(config),
             symmetric=config.symmetric,
             last=self._last,
         )
@@ -341,7 +373,7 @@ class Experiment:
         with storage.writing(self.folder):
             folder.mkdir(exist_ok=True)
             digest = storage.write_tensors(
-                folder / _policy_file(iteration.record.iteration),
+                folder / policy_file(iteration.record.iteration),
                 storage.flatten(jax.tree.map(lambda leaf: leaf[: self._num_populations], policies)),
                 {},
             )
@@ -372,14 +404,18 @@ class Experiment:
             return
         tensors, info = storage.read_tensors(path)
         try:
-            self.records = [_record(each) for each in info["records"]]
+            self.records = [
+                _record(each, number, self.tree.num_players)
+                for number, each in enumerate(info["records"])
+            ]
             self._digests = list(info["policies"])
             payoffs = tensors["payoffs"]
             meta_strategy = _read_strategy(tensors, "meta_strategy", self.tree.num_players)
             evaluation = meta_strategy
             if self.config.evaluation_solver:
                 evaluation = _read_strategy(tensors, "evaluation", self.tree.num_players)
-        except (KeyError, TypeError) as error:
+            _check_commit(self.records, self._digests, payoffs, meta_strategy, evaluation)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ExperimentError(f"{path} is damaged: {error} is missing or wrong") from None
         size, meta_game, population = len(self.records), MetaGame.empty(self.tree), None
         if payoffs.shape != (self.tree.num_players,) + (size,) * self.tree.num_players:
@@ -391,19 +427,17 @@ class Experiment:
         )
         seats = np.arange(self.tree.num_players) % self._num_populations  # whose each seat's is
         for number, digest in enumerate(self._digests):
-            policies = _read_policies(self.folder / "policies" / _policy_file(number), digest)
+            policies = _read_policies(self.folder / "policies" / policy_file(number), digest)
             if jax.tree.map(jnp.shape, policies) != jax.tree.map(lambda leaf: leaf.shape, expected):
                 raise ExperimentError(
-                    f"{self.folder / 'policies' / _policy_file(number)} does not hold the network "
+                    f"{self.folder / 'policies' / policy_file(number)} does not hold the network "
                     "that config.json describes"
                 )
             policies = jax.tree.map(lambda leaf: leaf[seats], policies)
             # The same calls as in training, so that every rounding is the same.
             known = payoffs[(slice(None),) + (slice(0, number + 1),) * self.tree.num_players]
             meta_game = meta_game.add(self._tabulate(policies), payoffs=known)
-            population = population or Population.empty(
-                policies, 1 << self.config.iterations.bit_length()
-            )
+            population = population or Population.empty(policies, _capacity(self.config))
             population = population.add(policies)
         self._last = Iteration(
             record=self.records[-1],
@@ -413,6 +447,12 @@ class Experiment:
             meta_strategy=meta_strategy,
             evaluation=evaluation,
         )
+
+
+def _capacity(config: RunConfig) -> int:
+    """Room in the populations from the start: for all iterations, or for `_PLANNED`, which double
+    when they are full. What is planned is set aside at once."""
+    return 1 << min(config.iterations, _PLANNED).bit_length()
 
 
 def create(config: RunConfig, out: str | os.PathLike | None = None) -> Experiment:
@@ -434,7 +474,9 @@ def create(config: RunConfig, out: str | os.PathLike | None = None) -> Experimen
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     with storage.writing(folder):
         try:
-            aside.mkdir(parents=True)
+            made = [each for each in aside.parents if not each.exists()]
+            (aside / "policies").mkdir(parents=True)
+            storage.write(aside / storage.LOCK, "")
             if copy := _game_file(aside, config):
                 shutil.copyfile(config.game, copy)
                 storage.sync(copy)
@@ -443,12 +485,14 @@ def create(config: RunConfig, out: str | os.PathLike | None = None) -> Experimen
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
-        storage.sync(folder.parent)
+        for parent in (folder.parent, *(each.parent for each in made)):
+            storage.sync(parent)
     return experiment
 
 
 def load(folder: str | os.PathLike) -> Experiment:
-    """The experiment in a folder, as of its last finished iteration.
+    """The experiment in a folder, or in a file that `psro export` wrote, as of its last finished
+    iteration. One from a file is for reading only.
 
     Raises:
         ExperimentError: it is no experiment, has no finished iteration, is damaged, or was written
@@ -467,21 +511,53 @@ def run(config: RunConfig | None = None, out: str | os.PathLike | None = None) -
     return experiment
 
 
-def resume(folder: str | os.PathLike, iterations: int | None = None) -> Experiment:
+def resume(
+    folder: str | os.PathLike, iterations: int | None = None, out: str | os.PathLike | None = None
+) -> Experiment:
     """Trains the experiment in a folder to its end, or to `iterations`; see `reopen`."""
-    experiment = reopen(folder, iterations)
+    experiment = reopen(folder, iterations, out)
     for _ in experiment.train():
         pass
     return experiment
 
 
-def reopen(folder: str | os.PathLike, iterations: int | None = None) -> Experiment:
+def reopen(
+    folder: str | os.PathLike, iterations: int | None = None, out: str | os.PathLike | None = None
+) -> Experiment:
     """The experiment in a folder, to go on with; `iterations` replaces the number in its config.
 
-    Going on gives bit for bit what a run without a stop would have given.
+    Going on gives bit for bit what a run without a stop would have given. An exported file is
+    unpacked first, to a new folder `out`; by default beside it, with its name less the ending.
     """
-    experiment = _open(folder)
-    done = len(experiment.records) - 1
+    exported = archive.is_file(folder)
+    if out is not None and not exported:
+        raise ExperimentError(f"{folder} is no exported file: it goes on where it is")
+    if exported:
+        folder = _unpack(Path(folder), out)
+    try:
+        experiment = _open_folder(Path(folder), foreign=exported)
+        with experiment._locked():
+            _plan(experiment, iterations)
+    except BaseException:
+        if exported:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return experiment
+
+
+def _unpack(file: Path, out: str | os.PathLike | None) -> Path:
+    folder = file.with_suffix("") if out is None else Path(out)
+    with storage.writing(folder):
+        taken = folder.exists() or folder.is_symlink()
+    if taken:
+        raise ExperimentError(f"{folder} exists already; name a new folder to unpack to with --out")
+    archive.unpack(file, folder)
+    return folder
+
+
+def _plan(experiment: Experiment, iterations: int | None) -> None:
+    """Writes what a stop, or another number of iterations, leaves to be written."""
+    folder, done = experiment.folder, len(experiment.records) - 1
     if iterations is not None and iterations != experiment.config.iterations:
         if iterations < done:
             raise ExperimentError(f"{folder} has {done} iterations already, more than {iterations}")
@@ -491,7 +567,6 @@ def reopen(folder: str | os.PathLike, iterations: int | None = None) -> Experime
     if experiment.records:  # a stop between the commit and this file leaves it one row behind
         with storage.writing(experiment.folder):
             experiment._write_metrics()
-    return experiment
 
 
 def metrics_table(records: list[Record]) -> pd.DataFrame:
@@ -592,14 +667,21 @@ def _default_folder(game: str) -> Path:
     return folder
 
 
-def _open(folder: str | os.PathLike) -> Experiment:
-    folder = Path(folder)
+def _open(path: str | os.PathLike) -> Experiment:
+    with archive.as_folder(path) as folder:
+        experiment = _open_folder(folder, foreign=archive.is_file(path))
+    experiment.folder = Path(path)
+    return experiment
+
+
+def _open_folder(folder: Path, *, foreign: bool = False) -> Experiment:
+    """The experiment in a folder; `foreign` if that was unpacked from a file."""
     config = folder / "config.json"
     try:
         if not config.is_file():
             what = "has no config.json" if folder.is_dir() else "does not exist"
             raise ExperimentError(f"{folder} is no experiment: it {what}")
-        fields = json.loads(config.read_text(encoding="utf-8"))
+        fields = storage.read_json(config)
         version = fields["format_version"]
     except ExperimentError:
         raise
@@ -614,6 +696,11 @@ def _open(folder: str | os.PathLike) -> Experiment:
         )
     try:
         run_config = RunConfig.from_json(fields["run"])
+        _check_sizes(run_config)
+        if foreign:
+            check_shareable(run_config)
+    except ExperimentError:
+        raise
     except (ValueError, KeyError, TypeError) as error:
         raise ExperimentError(f"{config} is damaged: {storage.sentence(error)}") from None
     _check_game_file(folder, run_config, fields.get("game_sha256"))
@@ -623,6 +710,34 @@ def _open(folder: str | os.PathLike) -> Experiment:
         raise ExperimentError(f"the run of {folder} cannot be loaded: {error}") from None
     experiment._restore()
     return experiment
+
+
+def _check_sizes(config: RunConfig) -> None:
+    """Raises ValueError where a saved setting is beyond all use."""
+    if len(config.game) > MAX_GAME:
+        raise ValueError(f"its game's name is longer than {MAX_GAME:,} characters")
+    if not config.game.isprintable():
+        raise ValueError(f"its game's name, {config.game[:80]!r}, cannot be printed")
+    for owner, settings in ("", config), *((f"{n}.", getattr(config, n)) for n in CONFIGS):
+        for name, value in vars(settings).items():
+            most = _MOST.get(name, 1 << 53) if not owner else 1 << 53
+            if isinstance(value, int) and value > most:
+                raise ValueError(f"{owner}{name} = {value:.4g} must be at most {most:,}")
+
+
+def check_shareable(config: RunConfig) -> None:
+    """Raises ExperimentError where loading the run would read a file that an export does not hold,
+    or lay out a game larger than `psro run` does unasked."""
+    if _NAMES_A_FILE.search(config.game):
+        raise ExperimentError(
+            f"{config.game[:80]!r} names a file of its own, which an exported run cannot; name the "
+            "file itself, as in --game poker.efg, and the run keeps a copy"
+        )
+    if config.max_histories > games.MAX_HISTORIES:
+        raise ExperimentError(
+            f"max_histories = {config.max_histories:,} is more than an exported run may ask for, "
+            f"{games.MAX_HISTORIES:,}"
+        )
 
 
 def read_config(path: str | os.PathLike) -> dict[str, Any]:
@@ -670,16 +785,65 @@ def _write_config(folder: Path, config: RunConfig) -> None:
     storage.write(folder / "config.json", json.dumps(fields, indent=2) + "\n")
 
 
-def _record(fields: Mapping[str, Any]) -> Record:
+def _record(fields: Mapping[str, Any], number: int, num_players: int) -> Record:
+    """Record `number` from what was saved of it; raises ValueError where that is no such record."""
     if "concept" not in fields:  # format 1
         nash = {"concept": "nash", "meaning": MEANINGS["nash"], "cce_gap": None, "ce_gap": None}
         fields = {**nash, **fields}
-    return Record(
+    record = Record(
         **{name: tuple(each) if isinstance(each, list) else each for name, each in fields.items()}
     )
+    for field in dataclasses.fields(record):
+        value, kind = getattr(record, field.name), field.type.removesuffix(" | None")
+        sound = {
+            "int": lambda value: type(value) is int,
+            "float": _is_number,
+            "str": lambda value: isinstance(value, str),
+            "tuple[float, ...]": lambda value: len(value) == num_players and _are_numbers(value),
+            "tuple[int, ...]": lambda value: len(value) == num_players and _are_numbers(value),
+            "dict[str, float]": lambda value: _are_numbers(value.values()),
+        }[kind]
+        if not (value is None and kind != field.type) and not sound(value):
+            raise ValueError(f"{field.name} of record {number}")
+    if record.iteration != number or record.concept not in MEANINGS or record.distance is None:
+        raise ValueError(f"iteration or concept of record {number}")
+    return record
 
 
-def _policy_file(number: int) -> str:
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _are_numbers(values: Iterable[Any]) -> bool:
+    return all(map(_is_number, values))
+
+
+def _check_commit(
+    records: Sequence[Record],
+    digests: Sequence[str],
+    payoffs: np.ndarray,
+    *strategies: MetaStrategy,
+) -> None:
+    """Raises ValueError where the parts of a commit do not fit together."""
+    if not records or len(records) != len(digests):
+        raise ValueError(f"{len(records)} records for {len(digests)} policies: one number")
+    if payoffs.dtype != np.float64 or not np.isfinite(payoffs).all():
+        raise ValueError("payoffs")
+    for strategy in strategies:
+        for weights in (*strategy.marginals, strategy.joint):
+            if weights is not None and not (
+                set(weights.shape) == {len(records)}
+                and weights.dtype == np.float64
+                and weights.min() > -1e-6  # what a linear program leaves
+                and abs(weights.sum() - 1) < 1e-6
+            ):
+                raise ValueError("a meta-strategy")
+        if strategy.joint is not None and strategy.joint.shape != payoffs.shape[1:]:
+            raise ValueError("a joint meta-strategy")
+
+
+def policy_file(number: int) -> str:
+    """The name of an iteration's policies in the folder `policies`."""
     return f"{number:04d}.safetensors"
 
 
@@ -689,7 +853,13 @@ def _read_policies(path: Path, digest: str) -> Params:
         raise ExperimentError(
             f"{path} is damaged: it is not the file that payoffs.safetensors names"
         )
-    return jax.tree.map(jnp.asarray, storage.unflatten(tensors))
+    for name, value in tensors.items():
+        if value.dtype != np.float32 or not np.isfinite(value).all():
+            raise ExperimentError(f"{path} is damaged: {name} must be finite float32 numbers")
+    try:
+        return jax.tree.map(jnp.asarray, storage.unflatten(tensors))
+    except ValueError as error:
+        raise ExperimentError(f"{path} is damaged: {error}") from None
 
 
 __all__ = [

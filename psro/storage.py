@@ -6,10 +6,13 @@ a reader, or the next process after a crash, finds the old file or the new one, 
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,21 @@ import safetensors.numpy
 
 FORMAT_VERSION = 2
 """2: correlated meta-strategies, gaps by concept. Version 1 is read as well."""
+LOCK = ".lock"
+"""An empty file that whoever trains holds with flock(2)."""
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What file systems without flock answer: there, nothing keeps two processes apart."""
+
+# A folder or an exported file may come from a stranger: nothing above these sizes is read.
+MAX_JSON = 1 << 20
+"""Bytes of a config.json; what runs write takes three thousand."""
+MAX_HEADER = 64 << 20
+"""Bytes of a safetensors header. That of payoffs.safetensors holds the records, about a thousand
+bytes each; safetensors itself stops at 100 million."""
+MAX_TENSORS = 10_000
+"""Arrays in one safetensors file; a network has some twenty."""
+MAX_NAME = 200
+"""Characters of an array's name, which slashes make a path of nested dicts."""
 
 
 class ExperimentError(ValueError):
@@ -45,6 +63,8 @@ def unflatten(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
         inner = nested
         for part in above:
             inner = inner.setdefault(part, {})
+            if not isinstance(inner, dict):
+                raise ValueError(f"{name!r} lies within another array")
         inner[last] = value
     return nested
 
@@ -60,20 +80,62 @@ def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], info: dict[str,
 
 
 def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Arrays and `info` of what `write_tensors` wrote.
+
+    Raises:
+        ExperimentError: there is no such file, it is damaged, or larger than any run writes.
+    """
     try:
+        _check_header(path)
         with safetensors.safe_open(path, framework="numpy") as file:
-            info = json.loads((file.metadata() or {})["psro"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = list(file.keys())
+            if len(names) > MAX_TENSORS or max(map(len, names), default=0) > MAX_NAME:
+                raise ValueError(
+                    f"it holds {len(names):,} arrays, or one whose name is longer than {MAX_NAME}"
+                )
+            info = parse_json((file.metadata() or {})["psro"])
+            tensors = {name: file.get_tensor(name) for name in names}
         sha256 = info["sha256"]
         content = {k: v for k, v in info.items() if k not in ("format_version", "sha256")}
         intact = _digest(tensors, content) == sha256
     except FileNotFoundError:
         raise ExperimentError(f"{path} is missing") from None
-    except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+    except (
+        safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError
+    ) as error:  # fmt: skip
         raise ExperimentError(f"{path} is damaged: {sentence(error)}") from None
     if not intact:
         raise ExperimentError(f"{path} is damaged: its contents do not match their checksum")
     return tensors, info
+
+
+def _check_header(path: Path) -> None:
+    """Before anything is parsed; that shapes fit the file's size safetensors checks itself."""
+    if not path.exists():
+        raise FileNotFoundError
+    if not path.is_file():
+        raise ValueError("it is no file")
+    with open(path, "rb") as file:
+        header = int.from_bytes(file.read(8), "little")
+    if not header <= min(MAX_HEADER, path.stat().st_size - 8):
+        raise ValueError(f"its header claims {header:,} bytes")
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; ValueError where it holds something else or more than `MAX_JSON`."""
+    with open(path, "rb") as file:
+        content = file.read(MAX_JSON + 1)
+    if len(content) > MAX_JSON:
+        raise ValueError(f"it is larger than {MAX_JSON:,} bytes")
+    return parse_json(content.decode())
+
+
+def parse_json(text: str) -> Any:
+    """`json.loads`, whose error is a ValueError also where brackets nest too deep."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("its brackets nest too deep") from None
 
 
 def _digest(tensors: Mapping[str, np.ndarray], info: Mapping[str, Any]) -> str:
@@ -105,6 +167,31 @@ def sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Holds a folder for one writer. The operating system lets go of it when the process ends,
+    however it ends; a copy of the folder is not held, and readers do not ask.
+
+    Raises:
+        ExperimentError: somebody else holds it.
+    """
+    with writing(folder):
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ExperimentError(
+                f"{folder} is being trained by another psro; stop that one, or wait until it ends"
+            ) from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+        yield
     finally:
         os.close(descriptor)
 

@@ -30,8 +30,9 @@ ORDER = [
     ["psro.ratings"],
     ["psro.evaluation"],
     ["psro.storage"],
+    ["psro.archive"],
     ["psro.experiment"],
-    ["psro.report"],
+    ["psro.report", "psro.sharing"],
     ["psro.cli"],
 ]
 """Each may import only what stands before it."""

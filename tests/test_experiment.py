@@ -205,7 +205,7 @@ def test_the_metrics_are_the_records(trained):
 
 def test_a_folder_holds_no_more_than_its_docstring_says(trained):
     assert set(contents(trained.folder)) == {
-        "config.json", "metrics.csv", "payoffs.safetensors", "policies", *POLICIES
+        ".lock", "config.json", "metrics.csv", "payoffs.safetensors", "policies", *POLICIES
     }  # fmt: skip
 
 
