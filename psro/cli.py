@@ -20,7 +20,7 @@ import tyro
 
 import games as games_package
 from games import cache
-from psro import archive, evaluation, experiment, plots, report, sharing
+from psro import archive, comparison, evaluation, experiment, plots, report, sharing
 from psro.experiment import Experiment, ExperimentError, RunConfig
 from psro.loop import Record, TrainingDiverged
 from psro.meta_solvers import META_SOLVERS, MetaSolverError
@@ -94,17 +94,43 @@ def resume(
 
 
 def evaluate(
-    folder: tyro.conf.Positional[str], json: bool = False, equilibrium: bool = False
+    folders: tyro.conf.Positional[tuple[str, ...]],
+    json: bool = False,
+    csv: str | None = None,
+    equilibrium: bool = False,
+    cfr_iterations: int = 200,
 ) -> None:
-    """Measure a saved population, exactly.
+    """Measure a saved population, exactly; or play several against each other and against uniform
+    random play, CFR+ and the game's equilibrium.
 
     Args:
-        folder: An experiment folder, or a file that `psro export` wrote.
+        folders: Experiment folders, or files that `psro export` wrote.
         json: Print one JSON object instead of tables.
+        csv: Write a table to this file as well: of the policies, or of who plays whom.
         equilibrium: Solve the whole game and the population's least exploitable mixture by linear
             programs, however large they are; small games are solved unasked.
+        cfr_iterations: Of CFR+, where several play each other; 0 leaves it out.
     """
-    opened = experiment.load(folder)
+    if not folders:
+        raise UsageError("name at least one experiment folder")
+    if cfr_iterations < 0:
+        raise UsageError(f"--cfr-iterations {cfr_iterations} must be at least 0")
+    if len(folders) > 1:
+        runs = [(folder, experiment.load(folder)) for folder in folders]
+        mixtures = comparison.mixtures(runs)
+        tree, game = runs[0][1].tree, runs[0][1].config.game
+        others, omitted = comparison.baselines(
+            tree, cfr_iterations=cfr_iterations, programs=equilibrium
+        )
+        compared = comparison.compare(tree, mixtures | others, omitted)
+        if csv is not None:
+            report.write_comparison_csv(compared, csv)
+        if json:
+            report.print_comparison_json(compared, game)
+        else:
+            report.print_comparison(compared, report.console(), game)
+        return
+    opened = experiment.load(folders[0])
     measured = evaluation.evaluate(
         opened.tree,
         opened.plans,
@@ -113,6 +139,8 @@ def evaluate(
         joint=opened.joint,
         programs=equilibrium,
     )
+    if csv is not None:
+        report.write_csv(opened, measured, csv)
     if json:
         report.print_json(opened, measured)
     else:

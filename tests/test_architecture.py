@@ -32,7 +32,8 @@ ORDER = [
     ["psro.storage"],
     ["psro.archive"],
     ["psro.experiment"],
-    ["psro.report", "psro.sharing"],
+    ["psro.comparison", "psro.sharing"],
+    ["psro.report"],
     ["psro.cli"],
 ]
 """Each may import only what stands before it."""

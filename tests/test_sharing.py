@@ -1,4 +1,4 @@
-"""Exported runs, and what strangers may put into one: nothing is run, written elsewhere, believed."""
+"""Exported runs, and what strangers may put into one: nothing of it is run, or believed."""
 
 import dataclasses
 import io
