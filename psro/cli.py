@@ -33,6 +33,10 @@ _REGRET = 1e-5
 """A meta-strategy's regret that is worth a word, as a share of the game's largest return."""
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which a scheduler sends before it kills: stops a run as Ctrl-C does."""
+
+
 class UsageError(ValueError):
     """Arguments that do not go together; one sentence says why."""
 
@@ -233,6 +237,7 @@ def main(arguments: list[str] | None = None) -> None:
     _use_caches()
     _use_all_cores()
     arguments = sys.argv[1:] if arguments is None else arguments
+    terminated = signal.signal(signal.SIGTERM, _terminate)
     try:
         tyro.extras.subcommand_cli_from_dict(
             {
@@ -261,11 +266,22 @@ def main(arguments: list[str] | None = None) -> None:
         if not _is_ours(error):
             raise
         _fail(str(error))
-    except KeyboardInterrupt:  # before or after training, which says itself how to go on
+    except KeyboardInterrupt as error:  # before or after training, which says how to go on
         print("\nstopped", file=sys.stderr)
-        raise SystemExit(130) from None
+        raise SystemExit(_exit_code(error)) from None
     except BrokenPipeError:  # whoever read our output has seen enough
         _close_stdout()
+    finally:
+        signal.signal(signal.SIGTERM, terminated)
+
+
+def _terminate(number, frame) -> None:
+    raise _Terminated
+
+
+def _exit_code(interrupt: KeyboardInterrupt) -> int:
+    """128 and the signal's number, as shells have it."""
+    return 128 + (signal.SIGTERM if isinstance(interrupt, _Terminated) else signal.SIGINT)
 
 
 def _options_file(arguments: list[str]) -> str | None:
@@ -307,15 +323,15 @@ def _train(opened: Experiment) -> None:
     """Trains to the end, showing every record, then draws the curve."""
     for note in opened.tree.notes():
         print(f"note: {note}", file=sys.stderr)
-    interrupted = False
+    interrupted = None
     try:
         with _display(opened) as show, _noting_interrupts() as interrupts:
             for record in opened.train():
                 show(record)
                 if interrupts:
-                    raise KeyboardInterrupt
-    except KeyboardInterrupt:
-        interrupted = True
+                    raise interrupts[0]
+    except KeyboardInterrupt as error:
+        interrupted = error
     except TrainingDiverged as error:
         raise TrainingDiverged(
             f"{error}; {opened.folder} keeps the {len(opened.records)} iterations before; "
@@ -326,7 +342,7 @@ def _train(opened: Experiment) -> None:
     if interrupted:
         saved = f"saved up to iteration {len(opened.records) - 1}" if opened.records else "stopped"
         print(f"\n{saved}; go on with: psro resume {opened.folder}", file=sys.stderr)
-        raise SystemExit(130)
+        raise SystemExit(_exit_code(interrupted))
     last = opened.records[-1]
     _say(f"\n{_NAMES[opened.concept]} {last.distance:.6f} after {last.iteration} iterations")
     if last.concept != "nash":
@@ -359,20 +375,21 @@ def _draw(opened: Experiment) -> None:
 
 
 @contextlib.contextmanager
-def _noting_interrupts() -> Iterator[list[int]]:
-    """The interrupts so far: Python drops a KeyboardInterrupt that is raised in a callback of its
-    garbage collector, and JAX has one."""
-    interrupts: list[int] = []
+def _noting_interrupts() -> Iterator[list[KeyboardInterrupt]]:
+    """The interrupts so far, SIGINT and SIGTERM: Python drops a KeyboardInterrupt that is raised in
+    a callback of its garbage collector, and JAX has one."""
+    interrupts: list[KeyboardInterrupt] = []
 
     def interrupted(number, frame):
-        interrupts.append(number)
-        raise KeyboardInterrupt
+        interrupts.append(_Terminated() if number == signal.SIGTERM else KeyboardInterrupt())
+        raise interrupts[-1]
 
-    before = signal.signal(signal.SIGINT, interrupted)
+    before = {each: signal.signal(each, interrupted) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield interrupts
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

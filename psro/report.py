@@ -80,7 +80,7 @@ def print_comparison(compared: Comparison, out: rich.console.Console, game: str)
     rows = table("", "exploitability", *(f"against {number}" for number in numbers))
     for number, name in enumerate(compared.names):
         own = compared.measured[number].exploitability
-        cells = (f"{value:+.6f}" for value in compared.average[number])
+        cells = (f"{value + 0.0:+.6f}" for value in compared.average[number].round(6))  # not -0
         rows.add_row(f"{number + 1} {rich.markup.escape(name)}", f"{own:.6f}", *cells)
     out.print(rows)
     out.print(
