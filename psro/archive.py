@@ -88,15 +88,8 @@ def unpack(file: Path, folder: Path) -> None:
             with zipfile.ZipFile(opened) as archive:
                 members = archive.infolist()
                 _check_members(members, file.stat().st_size)
-                aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-                with storage.writing(folder):
-                    try:
-                        _extract(archive, members, aside)
-                        aside.rename(folder)
-                    except BaseException:
-                        shutil.rmtree(aside, ignore_errors=True)
-                        raise
-                    storage.sync(folder.parent)
+                with storage.making(folder) as aside:
+                    _extract(archive, members, aside)
     except OSError as error:
         raise ExperimentError(f"cannot read {file}: {error.strerror or error}") from None
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
@@ -166,12 +159,11 @@ def _check_members(members: list[zipfile.ZipInfo], size: int) -> None:
 
 
 def _extract(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], folder: Path) -> None:
-    (folder / "policies").mkdir(parents=True)
+    (folder / "policies").mkdir()
     for member in members:
         target = folder / member.filename
         with archive.open(member) as source, open(target, "xb") as written:
             shutil.copyfileobj(source, written)
             written.flush()
             os.fsync(written.fileno())
-    for each in (folder / "policies", folder):
-        storage.sync(each)
+    storage.sync(folder / "policies")

@@ -471,22 +471,13 @@ def create(config: RunConfig, out: str | os.PathLike | None = None) -> Experimen
         )
     experiment = Experiment(folder, config)
     _ = experiment._oracle  # which may refuse the game
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    with storage.writing(folder):
-        try:
-            made = [each for each in aside.parents if not each.exists()]
-            (aside / "policies").mkdir(parents=True)
-            storage.write(aside / storage.LOCK, "")
-            if copy := _game_file(aside, config):
-                shutil.copyfile(config.game, copy)
-                storage.sync(copy)
-            _write_config(aside, config)
-            aside.rename(folder)
-        except BaseException:
-            shutil.rmtree(aside, ignore_errors=True)
-            raise
-        for parent in (folder.parent, *(each.parent for each in made)):
-            storage.sync(parent)
+    with storage.making(folder) as aside:
+        (aside / "policies").mkdir()
+        storage.write(aside / storage.LOCK, "")
+        if copy := _game_file(aside, config):
+            shutil.copyfile(config.game, copy)
+            storage.sync(copy)
+        _write_config(aside, config)
     return experiment
 
 

@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,25 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def making(folder: Path) -> Iterator[Path]:
+    """A new folder that is there all at once, or not at all: what is yielded is filled by the caller
+    and renamed in the end. It is durable then, and so are parents that had to be made."""
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    with writing(folder):
+        made = [each for each in aside.parents if not each.exists()]
+        try:
+            aside.mkdir(parents=True)
+            yield aside
+            sync(aside)
+            aside.rename(folder)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+        for parent in (folder.parent, *(each.parent for each in made)):
+            sync(parent)
 
 
 @contextlib.contextmanager

@@ -12,12 +12,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import power_loss
 import pytest
 from test_experiment import outcome, refused, train_until
 
 import psro
 from psro import cli, experiment
-from psro.experiment import RunConfig
+from psro.experiment import ExperimentError, RunConfig
 
 CONFIG = RunConfig(game="kuhn_poker", oracle="best_response", iterations=4, tolerance=0.0)
 """An exact oracle: nothing about files depends on the oracle."""
@@ -193,3 +195,99 @@ def test_a_folder_is_the_same_elsewhere(trained, stopped, tmp_path):
     assert dataclasses.asdict(config) == dataclasses.asdict(CONFIG)
     psro.resume(moved)
     assert outcome(moved) == outcome(trained.folder)
+
+
+# Power
+
+
+class States:
+    """What power loss may leave at any moment of a run that is made, trained, stopped and resumed:
+    states of the disk, each with how many records had been shown by then (-1: no folder yet)."""
+
+    def __init__(self, root, monkeypatch, config=CONFIG):
+        self.found, self.name, shown = [], "runs/new/run", -1
+        chance = random.Random(0)
+
+        def at_moment():
+            self.found.append((shown, disk.survivors(chance)))
+
+        with monkeypatch.context() as patch:
+            disk = power_loss.PowerLoss(root, patch, at_moment)
+            try:
+                folder = root / self.name
+                opened = experiment.create(config, folder)
+                for stop_at in (2, config.iterations):
+                    shown = max(shown, 0)
+                    training = opened.train()
+                    for record in training:
+                        shown = record.iteration + 1
+                        if record.iteration == stop_at:
+                            break
+                    training.close()
+                    opened = experiment.reopen(folder)
+                at_moment()
+            finally:
+                disk.close()
+
+
+@pytest.mark.parametrize("times", [15, pytest.param(100, marks=pytest.mark.slow)])
+def test_power_fails_at_random_moments(trained, tmp_path, monkeypatch, times):
+    """Every folder is loaded and resumed to the same bits, and has lost nothing that was shown."""
+    (tmp_path / "disk").mkdir()
+    states = States(tmp_path / "disk", monkeypatch)
+    assert len(states.found) > 100
+    torn = behind = 0
+    for number, (shown, left) in enumerate(random.Random(times).sample(states.found, times)):
+        root = tmp_path / f"after{number}"
+        power_loss.write(left, root)
+        folder = root / states.name
+        if not folder.exists():
+            assert shown == -1
+            continue
+        opened = experiment.reopen(folder)
+        size = len(opened.records)
+        assert size >= shown
+        behind += shown < CONFIG.iterations + 1
+        torn += any(".tmp" in name for name in left)
+        if size:
+            np.testing.assert_array_equal(
+                psro.load(folder).payoffs, trained.payoffs[:, :size, :size]
+            )
+        for _ in opened.train():
+            pass
+        assert outcome(folder) == outcome(trained.folder)
+    assert behind > times / 2 and torn > 0  # or nothing was tried
+
+
+def test_the_double_notices_what_is_not_synced(tmp_path, monkeypatch):
+    """Without syncs of contents, or of names, some folder is damaged or has lost what was shown."""
+    for number, skipped in enumerate((Path.is_file, Path.is_dir)):
+        disk, fsync = tmp_path / f"disk{number}", os.fsync
+        disk.mkdir()
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                psro.storage.os,
+                "fsync",
+                lambda fd, skipped=skipped, fsync=fsync: (
+                    None if skipped(Path(os.readlink(f"/proc/self/fd/{fd}"))) else fsync(fd)
+                ),
+            )
+            # The double is told of no sync that is skipped.
+            told = power_loss.PowerLoss._synced
+            patch.setattr(
+                power_loss.PowerLoss,
+                "_synced",
+                lambda self, fd, skipped=skipped, told=told: (
+                    None if skipped(Path(os.readlink(f"/proc/self/fd/{fd}"))) else told(self, fd)
+                ),
+            )
+            states = States(disk, patch)
+        losses = 0
+        for each, (shown, left) in enumerate(random.Random(1).sample(states.found, 25)):
+            root = tmp_path / f"after{number}-{each}"
+            power_loss.write(left, root)
+            try:
+                losses += len(psro.load(root / states.name).records) < shown
+            except ExperimentError:
+                losses += shown > 0
+        assert losses > 0
