@@ -3,9 +3,9 @@
     python experiments/trust/kill.py --times 100
 
 Every second kill is a SIGTERM, the others are SIGKILLs, in turn on Kuhn and Leduc poker with exact
-best responses. After each the folder must be loaded, must hold every iteration that was printed, and
-a copy of it, resumed here, must end with the bits of a run that nobody killed. SIGTERM must also
-leave no temporary file and end with exit code 143, or 0 where the run had ended by then.
+best responses. After each the folder must be loaded, hold every iteration that was printed, and a
+copy of it, resumed here, must end with the bits of a run that nobody killed. SIGTERM must also
+leave no temporary file of its own and end with exit code 143, or 0 where the run had ended by then.
 """
 
 from __future__ import annotations
@@ -84,11 +84,12 @@ def kill(folder: Path, game: str, number: signal.Signals, after: float) -> tuple
     return code, max(shown, default=None)
 
 
-def check(folder: Path, number: signal.Signals, code: int, shown: int | None, whole: tuple) -> int:
+def temporary(folder: Path) -> set[Path]:
+    return set(folder.parent.rglob("*.tmp"))
+
+
+def check(folder: Path, shown: int | None, whole: tuple) -> int:
     """The iterations that the folder holds; AssertionError where something is lost."""
-    if number == signal.SIGTERM:
-        assert code in (128 + signal.SIGTERM, -signal.SIGTERM, 0), f"exit code {code}"
-        assert not list(folder.parent.rglob("*.tmp")), "a temporary file is left"
     if not folder.exists():
         assert shown is None, f"iteration {shown} was printed, and there is no folder"
         return 0
@@ -122,8 +123,12 @@ def main() -> None:
             # One in five while Python starts, the others from the first iteration on.
             early = chance.random() < 0.2
             after = -chance.uniform(0.1, 2) if early else chance.uniform(0, seconds[game] / 2)
+            before = temporary(folder)
             code, shown = kill(folder, game, number, after)
-            size = check(folder, number, code, shown, whole[game])
+            if number == signal.SIGTERM:  # a process that has not begun to run Python just dies
+                assert code in (128 + number, -number, 0), f"exit code {code}"
+                assert temporary(folder) <= before, "a temporary file is left"
+            size = check(folder, shown, whole[game])
             moment = "before" if not size else "after" if size == GAMES[game] + 1 else "amid"
             counts[f"{game}, {number.name}, {moment} its iterations"] += 1
             if moment == "after":
