@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +20,7 @@ import tyro
 
 import games as games_package
 from games import cache
-from psro import archive, comparison, evaluation, experiment, plots, report, sharing
+from psro import archive, comparison, evaluation, experiment, loggers, plots, report, sharing
 from psro.experiment import Experiment, ExperimentError, RunConfig
 from psro.loop import Record, TrainingDiverged
 from psro.meta_solvers import META_SOLVERS, MetaSolverError
@@ -64,6 +64,7 @@ def run(
     options: Annotated[_RunOptions, tyro.conf.arg(name="")],
     config: str | None = None,
     out: str | None = None,
+    log: tuple[str, ...] = (),
 ) -> None:
     """Train a population and save it as an experiment folder.
 
@@ -72,12 +73,17 @@ def run(
         config: TOML or JSON file with settings, such as a run's config.json; those on the command
             line win.
         out: Folder to make, which must not exist; experiments/<game>-<timestamp> by default.
+        log: Where records go besides metrics.csv: tensorboard, wandb, or both.
     """
-    _train(experiment.create(RunConfig.from_json(dataclasses.asdict(options)), out))
+    loggers.check(log)
+    _train(experiment.create(RunConfig.from_json(dataclasses.asdict(options)), out), log)
 
 
 def resume(
-    folder: tyro.conf.Positional[str], iterations: int | None = None, out: str | None = None
+    folder: tyro.conf.Positional[str],
+    iterations: int | None = None,
+    out: str | None = None,
+    log: tuple[str, ...] = (),
 ) -> None:
     """Go on with a run that was stopped; the result is that of a run that never stopped.
 
@@ -86,7 +92,9 @@ def resume(
         iterations: Train to this iteration, instead of the one that the folder's config names.
         out: Folder to unpack a file to, which must not exist; by default beside it, with its name
             less the ending.
+        log: Where records go besides metrics.csv: tensorboard, wandb, or both.
     """
+    loggers.check(log)
     opened = experiment.reopen(folder, iterations, out)
     if opened.ended:
         _draw(opened)
@@ -94,7 +102,7 @@ def resume(
         if opened.ended == "budget":
             print(f"--iterations {2 * opened.config.iterations} would go on")
         return
-    _train(opened)
+    _train(opened, log)
 
 
 def evaluate(
@@ -257,6 +265,7 @@ def main(arguments: list[str] | None = None) -> None:
         UsageError,
         games_package.GameError,
         ExperimentError,
+        loggers.LoggerError,
         MetaSolverError,
         TrainingDiverged,
         plots.PlotError,
@@ -312,22 +321,28 @@ def _run_with(file: str | None):
         options: Annotated[_RunOptions, tyro.conf.arg(name="")] = defaults,
         config: str | None = None,
         out: str | None = None,
+        log: tuple[str, ...] = (),
     ) -> None:
-        run(options, config, out)
+        run(options, config, out, log)
 
     with_file.__doc__ = run.__doc__
     return with_file
 
 
-def _train(opened: Experiment) -> None:
+def _train(opened: Experiment, log: Sequence[str] = ()) -> None:
     """Trains to the end, showing every record, then draws the curve."""
     for note in opened.tree.notes():
         print(f"note: {note}", file=sys.stderr)
     interrupted = None
     try:
-        with _display(opened) as show, _noting_interrupts() as interrupts:
+        with (
+            loggers.logging(log, opened, complain=_complain) as tell,
+            _display(opened) as show,
+            _noting_interrupts() as interrupts,
+        ):
             for record in opened.train():
                 show(record)
+                tell(record)
                 if interrupts:
                     raise interrupts[0]
     except KeyboardInterrupt as error:
@@ -354,6 +369,10 @@ def _train(opened: Experiment) -> None:
     _say(f"saved in {opened.folder}; look at it with")
     _say(f"  psro eval {opened.folder}")
     _say(f"  psro plot {opened.folder}")
+
+
+def _complain(sentence: str) -> None:
+    print(f"psro: {sentence}", file=sys.stderr)
 
 
 def _why(opened: Experiment) -> str:

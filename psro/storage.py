@@ -174,7 +174,7 @@ def sync(path: Path) -> None:
 
 @contextlib.contextmanager
 def making(folder: Path) -> Iterator[Path]:
-    """A new folder that is there all at once, or not at all: the caller fills what is yielded, which
+    """A new folder that is there all at once, or not at all: callers fill what is yielded, which
     is renamed in the end. It is durable then, and so are parents that had to be made."""
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     with writing(folder):

@@ -32,7 +32,7 @@ ORDER = [
     ["psro.storage"],
     ["psro.archive"],
     ["psro.experiment"],
-    ["psro.comparison", "psro.sharing"],
+    ["psro.comparison", "psro.loggers", "psro.sharing"],
     ["psro.report"],
     ["psro.cli"],
 ]
