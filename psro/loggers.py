@@ -50,7 +50,7 @@ class TensorBoard:
 
 
 class WandB:
-    """A run of Weights & Biases in the project `psro`, its files under `wandb/` in the run's folder.
+    """A run of Weights & Biases in project `psro`, its files under `wandb/` in the run's folder.
     Its environment variables apply (WANDB_MODE=offline, WANDB_PROJECT). Every process is a run
     there, in a group by the folder's name."""
 
