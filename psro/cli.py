@@ -134,6 +134,11 @@ def evaluate(
         others, omitted = comparison.baselines(
             tree, cfr_iterations=cfr_iterations, programs=equilibrium
         )
+        omitted += [
+            f"{folder} draws its players' policies together; here each draws by itself"
+            for folder, run in runs
+            if run.joint is not None
+        ]
         compared = comparison.compare(tree, mixtures | others, omitted)
         if csv is not None:
             report.write_comparison_csv(compared, csv)

@@ -30,7 +30,7 @@ class Comparison:
         measured: value and NashConv of each, when it has all seats.
         returns: what contender i expects in seat p when contender j has all other seats,
             float64 `[P, N, N]`, entry `[p, i, j]`.
-        omitted: which contender is missing, and why; a sentence each.
+        omitted: which contender is missing or not all itself, and why; a sentence each.
     """
 
     names: tuple[str, ...]

@@ -160,6 +160,12 @@ def test_eval_of_many(capsys, kuhn, tmp_path):
     assert f"{printed['average'][1][0]:+.6f}" in out
 
 
+def test_eval_of_many_says_who_drew_together(capsys, kuhn, tmp_path):
+    joint = trained(tmp_path / "joint", meta_solver="mgcce", iterations=2).folder
+    code, out, err = psro_main(capsys, "eval", kuhn[0], joint, "--cfr-iterations", "0")
+    assert (code, err) == (0, "") and f"note: {joint} draws its players' policies together" in out
+
+
 def test_eval_of_one_as_csv(capsys, kuhn, tmp_path):
     plain = psro_main(capsys, "eval", kuhn[1])
     assert psro_main(capsys, "eval", kuhn[1], "--csv", tmp_path / "one.csv") == plain

@@ -131,6 +131,7 @@ def main() -> None:
             size = check(folder, shown, whole[game])
             moment = "before" if not size else "after" if size == GAMES[game] + 1 else "amid"
             counts[f"{game}, {number.name}, {moment} its iterations"] += 1
+            print(f"{time_number + 1}: {game}, {number.name}, {size} iterations", flush=True)
             if moment == "after":
                 assert bits(folder) == whole[game]
                 shutil.rmtree(folder.parent)
