@@ -11,6 +11,7 @@ A folder holds
     game.csv                  a copy of the game, where it came from a file, with that one's ending;
                               its SHA-256 is in config.json
     .lock                     empty; held by the process that trains (`psro.storage.lock`)
+    tensorboard/, wandb/      what `--log` writes (`psro.loggers`); nothing here reads them
 
 `payoffs.safetensors` is replaced in one rename after the iteration's policies are on disk, so the
 folder is always that of a finished iteration, whenever the process or the machine stops. A policy
