@@ -10,7 +10,6 @@ import argparse
 import time
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
@@ -34,14 +33,6 @@ def measure(name: str, observation: str, seeds: int, decisions: int) -> pd.DataF
     tabulate = Tabulator(policy, tree)
     oracle = PPO(TreeGame(tree), policy, PPOConfig(decisions=decisions))
 
-    def values(behaviours, plans):
-        result = []
-        for p, behaviour in enumerate(behaviours):
-            profile = list(plans)
-            profile[p] = exact.realization_plan(tree.players[p], behaviour)
-            result.append(exact.returns(tree, profile)[p])
-        return np.array(result)
-
     rows = []
     for seed in range(seeds):
         keys = jax.random.split(jax.random.key(seed), 4)
@@ -51,18 +42,31 @@ def measure(name: str, observation: str, seeds: int, decisions: int) -> pd.DataF
             exact.realization_plan(player, behaviour)
             for player, behaviour in zip(tree.players, tabulate(opponents), strict=True)
         ]
+        gains, reach = zip(*(exact.gains_and_reach(tree, p, plans) for p in range(2)), strict=True)
         jobs = Jobs(
-            player=jnp.arange(2, dtype=jnp.int32),
+            player=np.arange(2, dtype=np.int32),
             initial=initial,
             populations=jax.tree.map(lambda leaf: leaf[:, None], opponents),
             opponents=np.ones((2, 1)),
+            gains=gains,
+            reach=reach,
+            mixture=plans,
         )
+
+        def values(params, gains=gains):
+            return [
+                gain @ exact.realization_plan(player, behaviour)
+                for gain, player, behaviour in zip(
+                    gains, tree.players, tabulate(params), strict=True
+                )
+            ]
+
         start = time.perf_counter()
         results = oracle(jax.random.key(100 + seed), jobs)
         jax.block_until_ready(results.params)
         seconds = time.perf_counter() - start
-        before, achieved = values(tabulate(initial), plans), values(tabulate(results.params), plans)
-        best = np.array([exact.best_response(tree, p, plans).value for p in range(2)])
+        before, achieved = values(initial), values(results.params)
+        best = [exact.best_response_to(tree.players[p], gains[p]).value for p in range(2)]
         for p in range(2):
             rows.append(
                 {

@@ -2,7 +2,7 @@
 
 from games.game import Game, State
 from games.normal_form import NormalForm
-from games.openspiel import MAX_HISTORIES, OBSERVATIONS, TreePolicy, load
+from games.openspiel import MAX_HISTORIES, OBSERVATIONS, TreePolicy, action_names, load
 from games.symmetry import SymmetryError, symmetric_view
 from games.tree import GameError, GameTree, PlayerTree
 
@@ -31,6 +31,7 @@ __all__ = [
     "State",
     "SymmetryError",
     "TreePolicy",
+    "action_names",
     "load",
     "symmetric_view",
 ]

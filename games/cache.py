@@ -39,7 +39,7 @@ _ARRAYS = (
     "chance", "returns", "sequence", "decision_player", "decision_info_state", "first_slot",
     "first_outcome", "outcome_node", "outcome_probability",
 )  # fmt: skip
-_NUMBERS = (
+_PLAIN = (
     "name", "observation_kind", "identity", "num_actions", "num_histories", "max_length",
 )  # fmt: skip
 
@@ -75,7 +75,7 @@ def read(where: Path, key: Mapping[str, str]) -> GameTree | None:
 
 def write(where: Path, key: Mapping[str, str], tree: GameTree) -> None:
     """Keeps the tree, if the disk will have it."""
-    arrays, about = _arrays(tree), {name: getattr(tree, name) for name in _NUMBERS}
+    arrays, about = _arrays(tree), {name: getattr(tree, name) for name in _PLAIN}
     about["players"] = tree.num_players
     about["key"] = _full(key)
     about["sha256"] = _checksum(about, arrays)
@@ -158,7 +158,7 @@ def _tree(about: Mapping, arrays: Mapping[str, np.ndarray]) -> GameTree:
             keys = tuple(zip(mine["parent"].tolist(), keys, strict=True))
         players.append(PlayerTree(**mine, names=texts["names"], keys=keys))
     return GameTree(
-        **{name: about[name] for name in _NUMBERS},
+        **{name: about[name] for name in _PLAIN},
         **{name: arrays[name] for name in _ARRAYS},
         players=tuple(players),
     )

@@ -84,16 +84,17 @@ class NormalForm(GameTree):
     def expected(self, strategies: Sequence[np.ndarray | None]) -> np.ndarray:
         """Expected payoffs `[P, ...]` with one axis a player: its K strategies where
         `strategies[q]` is `[K, A_q]` (they need not sum to 1), its A_q actions where it is None."""
-        given = [q for q, each in enumerate(strategies) if each is not None]
-        given.sort(key=lambda q: len(strategies[q]))  # what makes the table smallest, first
-        tables = []
-        for table in self.payoffs:  # apart: as one they would be copied to bring axes together
-            for q in given:
-                table = np.moveaxis(np.tensordot(table, strategies[q], axes=(q, 1)), -1, q)
-            tables.append(table)
+        # Apart: as one they would be copied to bring axes together.
+        tables = [_contracted(table, strategies) for table in self.payoffs]
         if len(tables) < self.num_players:
             tables.append(-sum(tables))
         return np.stack(tables)
+
+    def expected_of(self, player: int, strategies: Sequence[np.ndarray | None]) -> np.ndarray:
+        """One player's entry of `expected`, `[...]`."""
+        if player < len(self.payoffs):
+            return _contracted(self.payoffs[player], strategies)
+        return -sum(_contracted(table, strategies) for table in self.payoffs)
 
     def payoffs_of(self, player: int) -> np.ndarray:
         """One player's payoffs, `[A_0, ..., A_{P-1}]`."""
@@ -159,6 +160,15 @@ class NormalForm(GameTree):
                 f"and the limit is {self.max_histories:,} (--max-histories); exact best responses "
                 "(--oracle best_response) use its payoffs as they are"
             )
+
+
+def _contracted(table: np.ndarray, strategies: Sequence[np.ndarray | None]) -> np.ndarray:
+    """One player's payoffs `[A_0, ..., A_{P-1}]` with strategies, as in `NormalForm.expected`."""
+    given = [q for q, each in enumerate(strategies) if each is not None]
+    given.sort(key=lambda q: len(strategies[q]))  # what makes the table smallest, first
+    for q in given:
+        table = np.moveaxis(np.tensordot(table, strategies[q], axes=(q, 1)), -1, q)
+    return table
 
 
 def _player(seat: int, counts: tuple[int, ...]) -> PlayerTree:

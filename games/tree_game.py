@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 
@@ -22,8 +23,9 @@ class TreeState(State):
     info_state: jax.Array
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class _Tables:
+class Tables:
     """What is looked up at a node, decision d as d and terminal z as D + z; terminals share one
     blank info state, the last. Of a slot, and of its N outcomes, the alias table."""
 
@@ -38,10 +40,10 @@ class _Tables:
     threshold: np.ndarray  # [N]
     node: np.ndarray  # [N]
     alias_node: np.ndarray  # [N]
-    uniform_chance: bool
+    uniform_chance: bool = dataclasses.field(metadata={"static": True})
 
     @classmethod
-    def of(cls, tree: GameTree) -> _Tables:
+    def of(cls, tree: GameTree) -> Tables:
         sizes = [player.num_info_states for player in tree.players]
         first = np.cumsum([0, *sizes])
         blank = np.full(tree.num_terminals, first[-1])
@@ -74,7 +76,10 @@ class _Tables:
 class TreeGame:
     """Plays a `GameTree`. Chance is drawn by Walker's alias method (1977): one uniform number and
     the same few look-ups whatever the number of outcomes. The tables are made when they are first
-    played on: who only wants the tree need not have them."""
+    played on: who only wants the tree need not have them.
+
+    Within `jit` the tables are constants, which XLA compiles into the program; of a big tree they
+    are hundreds of megabytes. `tables` as an argument and `playing` in the function avoid that."""
 
     def __init__(self, tree: GameTree):
         self.tree = tree
@@ -85,15 +90,21 @@ class TreeGame:
         self.max_return = tree.max_return
 
     @functools.cached_property
-    def _tables(self) -> _Tables:
-        return _Tables.of(self.tree)
+    def tables(self) -> Tables:
+        return Tables.of(self.tree)
+
+    def playing(self, tables: Tables) -> TreeGame:
+        """The same game on its `tables`, traced."""
+        game = copy.copy(self)
+        game.tables = tables
+        return game
 
     def init(self, key: jax.Array) -> TreeState:
-        tables = self._tables
-        return self._state(self._outcome(int(tables.start[0]), int(tables.count[0]), key))
+        tables = self.tables
+        return self._state(self._outcome(tables.start[0], tables.count[0], key))
 
     def step(self, state: TreeState, action: jax.Array, key: jax.Array) -> TreeState:
-        tables = self._tables
+        tables = self.tables
         actions = jnp.arange(self.num_actions)
         rank = (state.legal & (actions < action)).sum(dtype=jnp.int32)
         follows = (state.legal & (actions == action)).any()  # never in a terminal state
@@ -102,11 +113,11 @@ class TreeGame:
         return self._state(jnp.where(follows, node, state.node))
 
     def observation(self, state: TreeState) -> jax.Array:
-        return jnp.asarray(self._tables.observation)[state.info_state].astype(jnp.float32)
+        return jnp.asarray(self.tables.observation)[state.info_state].astype(jnp.float32)
 
-    def _outcome(self, start: jax.Array | int, count: jax.Array | int, key: jax.Array):
+    def _outcome(self, start: jax.Array, count: jax.Array, key: jax.Array) -> jax.Array:
         """A node drawn from a slot's outcomes, int32 `[]`."""
-        tables = self._tables
+        tables = self.tables
         place = jax.random.uniform(key) * count
         column = jnp.minimum(place.astype(jnp.int32), count - 1)
         node = jnp.asarray(tables.node)[start + column]
@@ -116,7 +127,7 @@ class TreeGame:
         return jnp.where(keep, node, jnp.asarray(tables.alias_node)[start + column])
 
     def _state(self, node: jax.Array) -> TreeState:
-        tables = self._tables
+        tables = self.tables
         num_decisions = len(tables.player) - len(tables.returns)
         terminal = node >= num_decisions
         info_state = jnp.asarray(tables.info_state)[node]
@@ -141,11 +152,12 @@ class RowGame(TreeGame):
 
     def __init__(self, tree: GameTree, rows: np.ndarray):
         super().__init__(tree)
-        self._rows = np.append(rows, 0).astype(np.int32)  # terminals: any
+        blank = np.append(rows, 0).astype(np.int32)  # terminals: any
+        self.tables = dataclasses.replace(Tables.of(tree), observation=blank)
 
     def observation(self, state: TreeState) -> jax.Array:
         """int32 `[]`."""
-        return jnp.asarray(self._rows)[state.info_state]
+        return jnp.asarray(self.tables.observation)[state.info_state]
 
 
 def _alias_table(

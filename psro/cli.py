@@ -1,14 +1,16 @@
-"""`psro run | resume | eval | plot | export | games`. Bad input: one sentence and exit code 2."""
+"""`psro run | resume | eval | plot | report | watch | export | games | variants`. Bad input ends
+with one sentence and exit code 2."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import difflib
 import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,12 +22,26 @@ import tyro
 
 import games as games_package
 from games import cache
-from psro import archive, comparison, evaluation, experiment, loggers, plots, report, sharing
+from psro import (
+    archive,
+    comparison,
+    evaluation,
+    exact_jax,
+    experiment,
+    loggers,
+    page,
+    plots,
+    report,
+    sharing,
+    watch,
+)
 from psro.experiment import Experiment, ExperimentError, RunConfig
-from psro.loop import Record, TrainingDiverged
-from psro.meta_solvers import META_SOLVERS, MetaSolverError
+from psro.loop import Record
+from psro.meta_solvers import MetaSolverError
 from psro.oracles import CONFIGS
 from psro.oracles.devices import CPU_DEVICES
+from psro.trainer import TrainingDiverged
+from psro.variants import VARIANTS
 
 _NAMES = {"nash": "exploitability", "cce": "CCE gap", "ce": "CE gap"}
 """What the distance of a record is called, by its concept."""
@@ -62,6 +78,7 @@ _RunOptions = dataclasses.make_dataclass(
 
 def run(
     options: Annotated[_RunOptions, tyro.conf.arg(name="")],
+    variant: str | None = None,
     config: str | None = None,
     out: str | None = None,
     log: tuple[str, ...] = (),
@@ -70,6 +87,8 @@ def run(
 
     Args:
         options: the run.
+        variant: A published member of the PSRO family, a name for settings; psro variants lists
+            them. Those of --config and of the command line win.
         config: TOML or JSON file with settings, such as a run's config.json; those on the command
             line win.
         out: Folder to make, which must not exist; experiments/<game>-<timestamp> by default.
@@ -111,6 +130,7 @@ def evaluate(
     csv: str | None = None,
     equilibrium: bool = False,
     cfr_iterations: int = 200,
+    device: str | None = None,
 ) -> None:
     """Measure a saved population, exactly; or play several against each other and against uniform
     random play, CFR+ and the game's equilibrium.
@@ -122,6 +142,7 @@ def evaluate(
         equilibrium: Solve the whole game and the population's least exploitable mixture by linear
             programs, however large they are; small games are solved unasked.
         cfr_iterations: Of CFR+, where several play each other; 0 leaves it out.
+        device: Exploitability by JAX on a cpu, gpu or tpu, in float64, instead of by numpy.
     """
     if not folders:
         raise UsageError("name at least one experiment folder")
@@ -139,7 +160,8 @@ def evaluate(
             for folder, run in runs
             if run.joint is not None
         ]
-        compared = comparison.compare(tree, mixtures | others, omitted)
+        on_device = device and exact_jax.DeviceTree(tree, device).exploitability
+        compared = comparison.compare(tree, mixtures | others, omitted, exploitability=on_device)
         if csv is not None:
             report.write_comparison_csv(compared, csv)
         if json:
@@ -155,6 +177,7 @@ def evaluate(
         opened.meta_strategy,
         joint=opened.joint,
         programs=equilibrium,
+        exploitability=device and exact_jax.DeviceTree(opened.tree, device).exploitability,
     )
     if csv is not None:
         report.write_csv(opened, measured, csv)
@@ -197,13 +220,33 @@ def plot(
 
 
 def export(folder: tyro.conf.Positional[str], file: tyro.conf.Positional[str]) -> None:
-    """Write an experiment to one file, which eval, plot and resume accept in place of a folder.
+    """Write an experiment to one file, which eval, plot, report and resume accept like a folder.
 
     Args:
         folder: An experiment folder, also of a run that is still training.
         file: The file to make, which must not exist: run.psro.
     """
     print(sharing.export(folder, file))
+
+
+def write_page(folders: tyro.conf.Positional[tuple[str, ...]], out: str = "report.html") -> None:
+    """Write a run, or several beside each other, as one web page that needs no other file.
+
+    Args:
+        folders: Experiment folders, or files that `psro export` wrote.
+        out: The page to write.
+    """
+    print(page.write(page.report(folders), out))
+
+
+def watch_run(folder: tyro.conf.Positional[str], port: int = 0) -> None:
+    """Show a run's page while it goes on, to a browser on this machine.
+
+    Args:
+        folder: An experiment folder.
+        port: Of 127.0.0.1; 0 takes a free one.
+    """
+    watch.watch(folder, port=port)
 
 
 def games(
@@ -244,6 +287,28 @@ def games(
         console.print("and files of games: .efg and .nfg of Gambit, payoffs in .csv, .npy or .npz")
 
 
+def variants() -> None:
+    """List the variants of PSRO that `psro run --variant` knows, with what they set."""
+    table = report.table("variant", "settings", "source")
+    for column in table.columns:
+        column.justify = "left"
+    for name, variant in VARIANTS.items():
+        table.add_row(name, _options(variant.settings), variant.source)
+    console = report.console()
+    console.print(table)
+    console.print("Each setting can be set alone: psro run --variant apsro --rounds 20")
+
+
+def _options(settings: Mapping[str, Any], prefix: str = "--") -> str:
+    """Settings as they are typed."""
+    return "\n".join(
+        _options(value, f"{prefix}{name}.")
+        if isinstance(value, Mapping)
+        else f"{prefix}{name.replace('_', '-')}{'' if value is True else f' {value}'}"
+        for name, value in settings.items()
+    )
+
+
 def main(arguments: list[str] | None = None) -> None:
     """The command `psro`."""
     warnings.filterwarnings("ignore", category=DeprecationWarning)
@@ -254,12 +319,15 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         tyro.extras.subcommand_cli_from_dict(
             {
-                "run": _run_with(_options_file(arguments)),
+                "run": _run_with(arguments),
                 "resume": resume,
                 "eval": evaluate,
                 "plot": plot,
+                "report": write_page,
+                "watch": watch_run,
                 "export": export,
                 "games": games,
+                "variants": variants,
             },
             prog="psro",
             description="Train and measure game-theoretic populations of recurrent policies.",
@@ -298,23 +366,29 @@ def _exit_code(interrupt: KeyboardInterrupt) -> int:
     return 128 + (signal.SIGTERM if isinstance(interrupt, _Terminated) else signal.SIGINT)
 
 
-def _options_file(arguments: list[str]) -> str | None:
-    """What follows --config, which must be read before the rest is parsed."""
+def _named(arguments: list[str], option: str) -> str | None:
+    """What follows an option of `run` that must be known before the rest is parsed."""
     if arguments[:1] != ["run"]:
         return None
     for number, argument in enumerate(arguments):
-        if argument.startswith("--config="):
-            return argument.removeprefix("--config=")
-        if argument == "--config" and number + 1 < len(arguments):
+        if argument.startswith(f"{option}="):
+            return argument.removeprefix(f"{option}=")
+        if argument == option and number + 1 < len(arguments):
             return arguments[number + 1]
     return None
 
 
-def _run_with(file: str | None):
-    """`run`, with the defaults that a file holds."""
-    if file is None:
+def _run_with(arguments: list[str]):
+    """`run`, with the defaults that a variant and a file name."""
+    name, file = _named(arguments, "--variant"), _named(arguments, "--config")
+    if name is not None and name not in VARIANTS:
+        near = difflib.get_close_matches(name, VARIANTS, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(f"unknown variant {name!r}; {hint}known: {', '.join(VARIANTS)}")
+    if name is None and file is None:
         return run
-    fields = experiment.read_config(file)
+    fields = dict(VARIANTS[name].settings) if name else {}
+    fields |= experiment.read_config(file) if file else {}
     defaults = _RunOptions(
         **{
             name: _SETTINGS[name](**value) if name in _SETTINGS else value
@@ -322,16 +396,17 @@ def _run_with(file: str | None):
         }
     )
 
-    def with_file(
+    def with_defaults(
         options: Annotated[_RunOptions, tyro.conf.arg(name="")] = defaults,
+        variant: str | None = None,
         config: str | None = None,
         out: str | None = None,
         log: tuple[str, ...] = (),
     ) -> None:
-        run(options, config, out, log)
+        run(options, variant, config, out, log)
 
-    with_file.__doc__ = run.__doc__
-    return with_file
+    with_defaults.__doc__ = run.__doc__
+    return with_defaults
 
 
 def _train(opened: Experiment, log: Sequence[str] = ()) -> None:
@@ -369,7 +444,8 @@ def _train(opened: Experiment, log: Sequence[str] = ()) -> None:
         _say(f"  ({last.meaning})")
     _say(f"ended: {_why(opened)}")
     worst = max(record.meta_regret for record in opened.records)
-    if META_SOLVERS[opened.config.meta_solver].concept and worst > _REGRET * opened.tree.max_return:
+    solver = experiment.solver_of(opened.config.meta_solver)
+    if solver.concept and worst > _REGRET * opened.tree.max_return:
         _say(f"note: the meta-solver missed its equilibrium by up to {worst:.3g} (meta_regret)")
     _say(f"saved in {opened.folder}; look at it with")
     _say(f"  psro eval {opened.folder}")

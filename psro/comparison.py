@@ -4,10 +4,11 @@ exactly: what `psro eval` prints of several folders."""
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import operator
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -46,9 +47,14 @@ class Comparison:
 
 
 def compare(
-    tree: GameTree, contenders: Mapping[str, Plans], omitted: Sequence[str] = ()
+    tree: GameTree,
+    contenders: Mapping[str, Plans],
+    omitted: Sequence[str] = (),
+    *,
+    exploitability: Callable[[Plans], exact.Exploitability] | None = None,
 ) -> Comparison:
-    """Everybody against everybody."""
+    """Everybody against everybody; `exploitability` as in `evaluation.evaluate`."""
+    exploitability = exploitability or functools.partial(exact.exploitability, tree)
     plans = list(contenders.values())
     returns = np.empty((tree.num_players, len(plans), len(plans)))
     for p, (j, others) in itertools.product(range(tree.num_players), enumerate(plans)):
@@ -56,7 +62,7 @@ def compare(
         returns[p, :, j] = [own[p] @ gains for own in plans]
     return Comparison(
         names=tuple(contenders),
-        measured=tuple(exact.exploitability(tree, each) for each in plans),
+        measured=tuple(exploitability(each) for each in plans),
         returns=returns,
         omitted=tuple(omitted),
     )

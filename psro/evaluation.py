@@ -4,13 +4,16 @@ prints."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from games.tree import GameTree
-from psro import diversity, exact, joint_gaps, ratings, sequence_form
+from psro import diversity, exact, ratings, sequence_form
+from psro.meta_game import MetaGame
 from psro.meta_solvers import MetaSolverError
+from psro.meta_strategy import MetaStrategy, gaps
 
 MAX_SEQUENCES = 10_000
 """Linear programs over the sequence form are solved unasked in games with at most as many
@@ -60,6 +63,7 @@ def evaluate(
     *,
     joint: np.ndarray | None = None,
     programs: bool = False,
+    exploitability: Callable[[Sequence[np.ndarray]], exact.Exploitability] | None = None,
 ) -> Evaluation:
     """Measures populations `plans [K_p, S_p]` with `payoffs [P, K_0, ..., K_{P-1}]` under a
     meta-strategy: one distribution `[K_p]` a player.
@@ -68,18 +72,20 @@ def evaluate(
         joint: the meta-strategy `[K_0, ..., K_{P-1}]` where policies are drawn together; the
             distributions are its marginals then.
         programs: solve the linear programs over the sequence form, however large the game.
+        exploitability: of plans; numpy's by default, or `exact_jax.DeviceTree.exploitability`.
 
     Raises:
         SequenceFormError: `programs` in a game that is not two-player zero-sum.
     """
-    mixture = exact.exploitability(
-        tree, [exact.mix(*each) for each in zip(plans, meta_strategies, strict=True)]
+    exploitability = exploitability or functools.partial(exact.exploitability, tree)
+    found = gaps(
+        MetaGame(tree=tree, plans=tuple(plans), payoffs=payoffs),
+        MetaStrategy(marginals=tuple(meta_strategies), joint=joint),
+        "ce",
+        exploitability,
     )
-    cce_gap = ce_gap = mixture.nash_conv
-    if joint is not None:
-        cce_gap = joint_gaps.coarse_correlated_gap(tree, plans, payoffs, joint).gap
-        ce_gap = joint_gaps.correlated_gap(tree, plans, payoffs, joint).gap
-    policies = tuple(exact.exploitability(tree, profile) for profile in zip(*plans, strict=False))
+    mixture = found.independent
+    policies = tuple(exploitability(profile) for profile in zip(*plans, strict=False))
 
     zero_sum = tree.num_players == 2 and tree.is_constant_sum
     worst_case = nash_average = population = equilibrium = None
@@ -107,8 +113,8 @@ def evaluate(
         )
     return Evaluation(
         mixture=mixture,
-        cce_gap=cce_gap,
-        ce_gap=ce_gap,
+        cce_gap=mixture.nash_conv if joint is None else found.cce_gap,
+        ce_gap=mixture.nash_conv if joint is None else found.ce_gap,
         policies=policies,
         worst_case=worst_case,
         diversity=diversity.effective_diversity(payoffs),

@@ -136,7 +136,7 @@ def gains(tree: GameTree, player: int, plans: Sequence[np.ndarray]) -> np.ndarra
     against their reach. Its own plan is ignored."""
     if isinstance(tree, NormalForm):
         others = [None if q == player else plan[None, 1:] for q, plan in enumerate(plans)]
-        return np.concatenate([[0.0], tree.expected(others)[player].ravel()])
+        return np.concatenate([[0.0], tree.expected_of(player, others).ravel()])
     return sequence_returns(tree, player, opponent_reach(tree, player, plans))
 
 

@@ -3,8 +3,10 @@
 A folder holds
 
     config.json               the `RunConfig`, the format version, the versions of the packages
-    policies/0000.safetensors every player's policy of iteration 0, leaves `[P, ...]`, or one that
-                              all seats share, `[1, ...]`; and so on
+    policies/0000.safetensors every player's N policies that iteration 0 made, leaves
+                              `[P, N, ...]`, or of all seats that share them, `[1, N, ...]`, with
+                              their numbers in the populations, and the marginals of the
+                              meta-strategy that was measured after it; and so on
     payoffs.safetensors       payoffs, meta-strategy and records: the commit
     metrics.csv               the records again, for people; written from the commit
     exploitability.png        the curve, written when a run ends
@@ -44,12 +46,17 @@ import games
 from games import GameTree, TreePolicy, files
 from games.tree_game import TreeGame
 from psro import archive, exact, storage
+from psro.diversity_terms import TERMS
+from psro.expansions import EXPANSIONS
+from psro.imitation import imitate_by_network, imitate_by_table
 from psro.initial import INITS
-from psro.loop import Iteration, Record, Solve, TrainingDiverged, psro, why_ended
+from psro.loop import Iteration, Record, Solve, psro, why_ended
 from psro.meta_game import MetaGame
-from psro.meta_solvers import META_SOLVERS
+from psro.meta_solvers import MetaSolverError, Solver, meta_solver
+from psro.meta_solvers.regret_minimisers import REGRET_MINIMISERS
 from psro.meta_strategy import MEANINGS, Gaps, MetaStrategy, gaps
 from psro.networks import CELLS, DTYPES
+from psro.objective import diverse
 from psro.oracles import (
     CONFIGS,
     ORACLES,
@@ -65,10 +72,20 @@ from psro.oracles.base import check_types
 from psro.policy import Params, Policy, TablePolicy, Tabulator
 from psro.population import Population
 from psro.storage import FORMAT_VERSION, ExperimentError
+from psro.trainer import Trainer, TrainingDiverged
+from psro.tree_solvers import TREE_SOLVERS
 
-_PLANNED = 1023
-"""Iterations that populations have room for from the start."""
-_MOST = {"iterations": 1_000_000, "hidden_size": 16_384, "max_histories": 1_000_000_000}
+CONFIG, COMMIT = "config.json", "payoffs.safetensors"
+_PLANNED = 1024
+"""Policies a player that populations have room for from the start, at most; it doubles when they
+are full. What is planned is set aside at once."""
+_MOST = {
+    "iterations": 1_000_000,
+    "levels": 1_000,
+    "rounds": 1_000_000,
+    "hidden_size": 16_384,
+    "max_histories": 1_000_000_000,
+}
 """Settings of a saved run beyond which it is refused as damaged, before anything of that size is
 made. Every other whole number may be at most 2**53, so that JSON keeps it."""
 _NAMES_A_FILE = re.compile(r"(filename|_file|_root)\s*=", re.IGNORECASE)
@@ -79,6 +96,22 @@ MAX_GAME = 10_000
 _PACKAGES = (
     "psro", "jax", "jaxlib", "flax", "optax", "flashbax", "open_spiel", "nashpy", "numpy", "scipy",
 )  # fmt: skip
+
+
+def solver_of(text: str) -> Solver:
+    """What --meta-solver and --evaluation-solver name; `meta_solver`, or one of `TREE_SOLVERS`.
+
+    Raises:
+        MetaSolverError: there is none such.
+    """
+    if text in TREE_SOLVERS:
+        return TREE_SOLVERS[text]
+    try:
+        return meta_solver(text)
+    except MetaSolverError as error:
+        if text.isidentifier():
+            raise MetaSolverError(f"{error}, {', '.join(TREE_SOLVERS)}") from None
+        raise
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -106,7 +139,9 @@ class RunConfig:
     """What the opponents are drawn from: nash (two players), uniform, last, last_k,
     fictitious_play, regret_matching, replicator, projected_replicator, regularized_replicator, qre,
     alpha_rank, alpha_rank_single (two players, symmetric), or correlated equilibria of the largest
-    Gini impurity, welfare or entropy: mgcce, mwcce, mecce (coarse), mgce, mwce, mece."""
+    Gini impurity, welfare or entropy: mgcce, mwcce, mecce (coarse), mgce, mwce, mece; or what looks
+    at the game itself (two players, zero-sum): least_exploitable, the mixtures that lose least to
+    players who are free. Settings stand in brackets: "projected_replicator(gamma=0.05)"."""
     evaluation_solver: str | None = None
     """What is measured and saved as the result: another meta-solver; by default the same."""
     symmetric: bool = False
@@ -118,6 +153,24 @@ class RunConfig:
     provides, in this order."""
     max_histories: int = games.MAX_HISTORIES
     """Refuse to enumerate a game with more histories."""
+    expansion: str = "best_response"
+    """What an iteration adds: best_response (PSRO), rectified (PSRO_rN), pipeline (P2SRO),
+    hierarchy (DCH), candidates (Global PSRO), anytime (APSRO), stochastic (SP-PSRO), or extensive
+    (XDO, and with networks NXDO)."""
+    levels: int = 4
+    """Best responses a player that are trained side by side, by the expansions rectified, pipeline,
+    hierarchy and candidates."""
+    rounds: int = 10
+    """Parts into which the expansions anytime and stochastic cut training; opponents move between
+    them."""
+    regret_minimiser: str = "regret_matching_plus"
+    """How they move: regret_matching_plus, or hedge (multiplicative weights)."""
+    diversity: str | None = None
+    """What best responses are rewarded for besides their returns, for being different from their
+    population: expected_cardinality (DPP-PSRO), behavioural, response, both as bd_rd (BD&RD), or
+    policy_hull (PSD-PSRO); for oracles that know the tree. By default nothing."""
+    diversity_weight: float = 0.1
+    """How much that counts: a term of 1 is worth this share of the game's largest return."""
     init: str = "scratch"
     """What a best response starts from: scratch, previous (the last best response) or fusion (the
     average of the player's parameters under its meta-strategy)."""
@@ -148,20 +201,29 @@ class RunConfig:
             ("oracle", self.oracle, ORACLES),
             ("cell", self.cell, CELLS),
             ("dtype", self.dtype, DTYPES),
-            ("meta-solver", self.meta_solver, META_SOLVERS),
-            ("evaluation solver", self.evaluation_solver or self.meta_solver, META_SOLVERS),
+            ("expansion", self.expansion, EXPANSIONS),
+            ("regret minimiser", self.regret_minimiser, REGRET_MINIMISERS),
+            ("diversity", self.diversity or next(iter(TERMS)), TERMS),
             ("init", self.init, INITS),
         ):
             if name not in known:
                 near = difflib.get_close_matches(str(name), known, n=1)
                 hint = f"did you mean {near[0]}? " if near else ""
                 raise ValueError(f"unknown {what} {name!r}; {hint}known: {', '.join(known)}")
+        for name in ("meta_solver", "evaluation_solver"):
+            solver = getattr(self, name)
+            if not isinstance(solver, str) and (solver, name) != (None, "evaluation_solver"):
+                raise TypeError(f"{name} = {solver!r} must be a string")
+            solver_of(solver or self.meta_solver)
         for name, least in (
             ("iterations", 1),
+            ("levels", 1),
+            ("rounds", 1),
             ("hidden_size", 1),
             ("max_histories", 1),
             ("patience", 1),
             ("tolerance", 0),
+            ("diversity_weight", 0),
         ):
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} = {getattr(self, name)} must be at least {least}")
@@ -310,7 +372,7 @@ class Experiment:
     def _locked(self) -> Iterator[None]:
         """The folder is held, and still what was read or written last."""
         with storage.lock(self.folder):
-            commit = self.folder / "payoffs.safetensors"
+            commit = self.folder / COMMIT
             digests = storage.read_tensors(commit)[1].get("policies") if commit.exists() else []
             if digests != self._digests:
                 raise ExperimentError(
@@ -319,34 +381,19 @@ class Experiment:
             yield
 
     def _train(self) -> Iterator[Record]:
-        config, num_players, policy = self.config, self.tree.num_players, self.policy_network
-        seats = np.arange(num_players)
-        oracle = self._oracle
-
-        @jax.jit
-        def fresh(key: jax.Array) -> Params:
-            return policy.init_many(jax.vmap(jax.random.fold_in, (None, 0))(key, seats))
-
-        def initial(params: Params, population: Population, meta_strategy) -> Params:
-            return INITS[config.init](
-                params,
-                population,
-                meta_strategy,
-                lambda finished: policy.with_temperature(finished, 1 / oracle.temperature),
-            )
-
+        config = self.config
         iterations = psro(
             key=jax.random.key(config.seed),
             iterations=config.iterations,
-            fresh=fresh,
-            initial=initial,
-            oracle=oracle,
-            tabulate=self._tabulate,
+            trainer=self._trainer(),
             training=_solve(config.meta_solver),
-            evaluation=_solve(config.evaluation_solver or config.meta_solver),
+            evaluation=_solve(config.evaluation_solver) if config.evaluation_solver else None,
+            expansion=EXPANSIONS[config.expansion],
+            levels=config.levels,
+            rounds=config.rounds,
+            minimise=REGRET_MINIMISERS[config.regret_minimiser],
             meta_game=MetaGame.empty(self.tree),
-            capacity=_capacity(config),
-            symmetric=config.symmetric,
+            capacity=self._capacity,
             last=self._last,
         )
         for iteration in iterations:
@@ -357,11 +404,52 @@ class Experiment:
 
     @functools.cached_property
     def _oracle(self) -> Oracle:
-        return ORACLES[self.config.oracle](
-            TreeGame(self.tree),
-            self.policy_network,
-            getattr(self.config, self.config.oracle, None),
+        name = self.config.oracle
+        settings = getattr(self.config, name, None)
+        if settings and "rounds" in EXPANSIONS[self.config.expansion].uses:
+            settings = settings.shared_by(self.config.rounds)
+        return ORACLES[name](TreeGame(self.tree), self.policy_network, settings)
+
+    def _trainer(self) -> Trainer:
+        config, tree, policy, oracle = self.config, self.tree, self.policy_network, self._oracle
+        seats, tabular = np.arange(tree.num_players), ORACLES[config.oracle].tabular
+
+        @jax.jit
+        def fresh(key: jax.Array) -> Params:
+            return policy.init_many(jax.vmap(jax.random.fold_in, (None, 0))(key, seats))
+
+        def further(finished: Params) -> Params:
+            return (
+                finished if tabular else policy.with_temperature(finished, 1 / oracle.temperature)
+            )
+
+        def initial(params: Params, population: Population, meta_strategy) -> Params:
+            return INITS[config.init](params, population, meta_strategy, further)
+
+        return Trainer(
+            fresh=fresh,
+            initial=initial,
+            further=further,
+            imitate=(imitate_by_table if tabular else imitate_by_network)(policy, tree),
+            oracle=oracle,
+            tabulate=self._tabulate,
+            concept=_solve(config.meta_solver).concept,
+            objective=None
+            if config.diversity is None
+            else functools.partial(
+                diverse, TERMS[config.diversity], config.diversity_weight * tree.max_return
+            ),
+            symmetric=config.symmetric,
         )
+
+    @property
+    def _capacity(self) -> int:
+        """Room for all policies that a run of so many iterations comes to, or for `_PLANNED`; a
+        power of two, so that a few iterations more are no other shape."""
+        most = EXPANSIONS[self.config.expansion].capacity(
+            self.config.iterations, self.config.levels
+        )
+        return 1 << (min(most, _PLANNED) - 1).bit_length()
 
     def _finished(self) -> Iteration:
         if self._last is None:
@@ -375,8 +463,16 @@ class Experiment:
             folder.mkdir(exist_ok=True)
             digest = storage.write_tensors(
                 folder / policy_file(iteration.record.iteration),
-                storage.flatten(jax.tree.map(lambda leaf: leaf[: self._num_populations], policies)),
-                {},
+                storage.flatten(
+                    jax.tree.map(
+                        lambda *leaves: np.stack(leaves, axis=1)[: self._num_populations],
+                        *policies.values(),
+                    )
+                ),
+                {
+                    "slots": list(policies),
+                    "meta_strategy": [each.tolist() for each in iteration.evaluation.marginals],
+                },
             )
             records = [*self.records, iteration.record]
             tensors = {"payoffs": iteration.meta_game.payoffs}
@@ -384,7 +480,7 @@ class Experiment:
             if self.config.evaluation_solver:
                 tensors |= _strategy_tensors("evaluation", iteration.evaluation)
             storage.write_tensors(
-                self.folder / "payoffs.safetensors",
+                self.folder / COMMIT,
                 tensors,
                 {
                     "records": [dataclasses.asdict(record) for record in records],
@@ -400,60 +496,168 @@ class Experiment:
 
     def _restore(self) -> None:
         """Reads the folder's commit and the policies that it names."""
-        path = self.folder / "payoffs.safetensors"
-        if not path.exists():
+        commit = _read_commit(self.folder, self.config)
+        if commit is None:
             return
-        tensors, info = storage.read_tensors(path)
-        try:
-            self.records = [
-                _record(each, number, self.tree.num_players)
-                for number, each in enumerate(info["records"])
-            ]
-            self._digests = list(info["policies"])
-            payoffs = tensors["payoffs"]
-            meta_strategy = _read_strategy(tensors, "meta_strategy", self.tree.num_players)
-            evaluation = meta_strategy
-            if self.config.evaluation_solver:
-                evaluation = _read_strategy(tensors, "evaluation", self.tree.num_players)
-            _check_commit(self.records, self._digests, payoffs, meta_strategy, evaluation)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ExperimentError(f"{path} is damaged: {error} is missing or wrong") from None
-        size, meta_game, population = len(self.records), MetaGame.empty(self.tree), None
-        if payoffs.shape != (self.tree.num_players,) + (size,) * self.tree.num_players:
-            raise ExperimentError(f"{path} is damaged: payoffs {payoffs.shape} for {size} policies")
+        path, num_players = self.folder / COMMIT, self.tree.num_players
+        self.records, self._digests = commit.records, commit.digests
+        if len(commit.payoffs) != num_players:
+            raise ExperimentError(
+                f"{path} is damaged: payoffs for {len(commit.payoffs)} players, not {num_players}"
+            )
         expected = jax.eval_shape(
             lambda: self.policy_network.init_many(
                 jax.random.split(jax.random.key(0), self._num_populations)
             )
         )
-        seats = np.arange(self.tree.num_players) % self._num_populations  # whose each seat's is
+        seats = np.arange(num_players) % self._num_populations  # whose each seat's is
+        policies: dict[int, Params] = {}  # as they are in the end
         for number, digest in enumerate(self._digests):
-            policies = _read_policies(self.folder / "policies" / policy_file(number), digest)
-            if jax.tree.map(jnp.shape, policies) != jax.tree.map(lambda leaf: leaf.shape, expected):
+            file = self.folder / "policies" / policy_file(number)
+            stacks, slots = _read_policies(file, digest, number)
+            shapes = jax.tree.map(lambda leaf: (leaf.shape[0], *leaf.shape[2:]), stacks)
+            if shapes != jax.tree.map(lambda leaf: leaf.shape, expected):
                 raise ExperimentError(
-                    f"{self.folder / 'policies' / policy_file(number)} does not hold the network "
-                    "that config.json describes"
+                    f"{file} does not hold the network that config.json describes"
                 )
-            policies = jax.tree.map(lambda leaf: leaf[seats], policies)
-            # The same calls as in training, so that every rounding is the same.
-            known = payoffs[(slice(None),) + (slice(0, number + 1),) * self.tree.num_players]
-            meta_game = meta_game.add(self._tabulate(policies), payoffs=known)
-            population = population or Population.empty(policies, _capacity(self.config))
-            population = population.add(policies)
+            latest = {
+                slot: jax.tree.map(lambda leaf, n=n: leaf[seats, n], stacks)
+                for n, slot in enumerate(slots)
+            }
+            policies |= latest
+            size = self.records[number].size
+            if len(policies) != size or max(slots) >= size:
+                raise ExperimentError(
+                    f"{file} is damaged: policies {slots} do not make {size} a player"
+                )
+        # The same calls as in training, so that every rounding is the same.
+        population = Population.empty(policies[0], self._capacity)
+        for slot in range(size):
+            population = population.put(slot, policies[slot])
+        meta_game = MetaGame.empty(self.tree).put(
+            range(size), [self._tabulate(policies[slot]) for slot in range(size)], commit.payoffs
+        )
         self._last = Iteration(
             record=self.records[-1],
-            policies=policies,
+            policies=latest,
             population=population,
             meta_game=meta_game,
-            meta_strategy=meta_strategy,
-            evaluation=evaluation,
+            meta_strategy=commit.meta_strategy,
+            evaluation=commit.evaluation,
         )
 
 
-def _capacity(config: RunConfig) -> int:
-    """Room in the populations from the start: for all iterations, or for `_PLANNED`, which double
-    when they are full. What is planned is set aside at once."""
-    return 1 << min(config.iterations, _PLANNED).bit_length()
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Commit:
+    """What `payoffs.safetensors` holds."""
+
+    records: list[Record]
+    digests: list[str]
+    payoffs: np.ndarray
+    meta_strategy: MetaStrategy
+    evaluation: MetaStrategy
+
+
+def _read_commit(folder: Path, config: RunConfig) -> _Commit | None:
+    """None where no iteration is finished."""
+    path = folder / COMMIT
+    if not path.exists():
+        return None
+    tensors, info = storage.read_tensors(path)
+    try:
+        payoffs = tensors["payoffs"]
+        num_players = len(payoffs)
+        records = [
+            _record(each, number, num_players) for number, each in enumerate(info["records"])
+        ]
+        digests = list(info["policies"])
+        meta_strategy = _read_strategy(tensors, "meta_strategy", num_players)
+        evaluation = meta_strategy
+        if config.evaluation_solver:
+            evaluation = _read_strategy(tensors, "evaluation", num_players)
+        _check_commit(records, digests, payoffs, meta_strategy, evaluation)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ExperimentError(f"{path} is damaged: {error} is missing or wrong") from None
+    return _Commit(
+        records=records,
+        digests=digests,
+        payoffs=payoffs,
+        meta_strategy=meta_strategy,
+        evaluation=evaluation,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """What the files of a run say, read without loading its game or its networks.
+
+    Attributes:
+        folder: where it is saved.
+        config: its `RunConfig`.
+        game: what `games.load` loads its game from: the folder's copy, where it came from a file.
+        records: one `Record` per finished iteration; none yet in a run that has just begun.
+        payoffs: of the K policies a player, float64 `[P, K, ..., K]`; None without records.
+        meta_strategies: after each iteration the measured meta-strategy's marginals, one `[K_p]` a
+            player; None for an iteration of a folder that an older version wrote, which kept the
+            last one only.
+    """
+
+    folder: Path
+    config: RunConfig
+    game: str
+    records: list[Record]
+    payoffs: np.ndarray | None
+    meta_strategies: list[list[np.ndarray] | None]
+
+
+def snapshot(folder: str | os.PathLike, *, foreign: bool = False) -> Snapshot:
+    """The run in a folder as of its last finished iteration, also while another process goes on
+    with it; cheap, whatever its game.
+
+    Args:
+        folder: of the run.
+        foreign: it was unpacked from an exported file.
+
+    Raises:
+        ExperimentError: it is no experiment, is damaged, or was written by a newer version.
+    """
+    folder = Path(folder)
+    config = _read_run(folder, foreign=foreign)
+    copy = _game_file(folder, config)
+    commit = _read_commit(folder, config)
+    strategies: list[list[np.ndarray] | None] = []
+    if commit is not None:
+        for record, digest in zip(commit.records, commit.digests, strict=True):
+            path = folder / "policies" / policy_file(record.iteration)
+            info = storage.read_info(path)
+            _check_named(path, info, digest)
+            strategies.append(_kept_strategy(path, info, len(commit.payoffs), record.size))
+        strategies[-1] = list(commit.evaluation.marginals)
+    return Snapshot(
+        folder=folder,
+        config=config,
+        game=str(copy) if copy and copy.exists() else config.game,
+        records=commit.records if commit else [],
+        payoffs=commit.payoffs if commit else None,
+        meta_strategies=strategies,
+    )
+
+
+def _kept_strategy(
+    path: Path, info: Mapping[str, Any], num_players: int, size: int
+) -> list[np.ndarray] | None:
+    """The meta-strategy's marginals that stand beside an iteration's policies, where any do."""
+    if "meta_strategy" not in info:
+        return None
+    try:
+        marginals = [np.array(each) for each in info["meta_strategy"]]
+        if len(marginals) != num_players or not all(
+            each.ndim == 1 and _are_weights(each, size) for each in marginals
+        ):
+            raise ValueError("no distributions over its policies")
+    except (TypeError, ValueError) as error:
+        raise ExperimentError(f"{path} is damaged: meta_strategy: {error}") from None
+    return marginals
 
 
 def create(config: RunConfig, out: str | os.PathLike | None = None) -> Experiment:
@@ -585,11 +789,17 @@ def metrics_table(records: list[Record]) -> pd.DataFrame:
 
 
 def _solve(name: str) -> Solve:
-    """A meta-solver by name, and what its results are measured as: the equilibrium that it aims at,
-    else a coarse correlated one where they are joints and a Nash equilibrium where they are not."""
-    solver = META_SOLVERS[name]
+    """A meta-solver by its string, and what its results are measured as: the equilibrium that it
+    aims at, else a coarse correlated one where they are joints and a Nash equilibrium where they
+    are not."""
+    solver = solver_of(name)
+
+    def by_payoffs(meta_game: MetaGame) -> MetaStrategy:
+        return MetaStrategy.of(solver.function(meta_game.payoffs))
+
     return Solve(
-        solver=solver.function, concept=solver.concept or ("cce" if solver.joint else "nash")
+        solver=solver.function if name in TREE_SOLVERS else by_payoffs,
+        concept=solver.concept or ("cce" if solver.joint else "nash"),
     )
 
 
@@ -611,7 +821,7 @@ def _check_solvable(config: RunConfig, tree: GameTree) -> None:
         ("meta-solver", config.meta_solver),
         ("evaluation-solver", config.evaluation_solver or config.meta_solver),
     ):
-        solver = META_SOLVERS[name]
+        solver = solver_of(name)
         if solver.num_players not in (None, tree.num_players):
             raise ValueError(
                 f"{option} {name} is for {solver.num_players} players and {config.game} is for "
@@ -621,12 +831,44 @@ def _check_solvable(config: RunConfig, tree: GameTree) -> None:
             raise ValueError(
                 f"{option} {name} is for games whose players share one population; add --symmetric"
             )
-    tabulated = getattr(getattr(config, config.oracle, None), "tabulated", False)
-    if tabulated and tree.num_players > 2 and META_SOLVERS[config.meta_solver].joint:
+        if name in TREE_SOLVERS and not _is_zero_sum(tree):
+            raise ValueError(f"{option} {name} is for zero-sum games, and {config.game} is none")
+    expansion = EXPANSIONS[config.expansion]
+    if expansion.num_players not in (None, tree.num_players):
+        raise ValueError(
+            f"expansion {config.expansion} is for {expansion.num_players} players and "
+            f"{config.game} is for {tree.num_players}"
+        )
+    if expansion.num_players and solver_of(config.meta_solver).joint:
+        raise ValueError(
+            f"expansion {config.expansion} is for players who draw independently, and those of "
+            f"meta-solver {config.meta_solver} do not"
+        )
+    if expansion.zero_sum and not _is_zero_sum(tree):
+        raise ValueError(
+            f"expansion {config.expansion} is for zero-sum games, and {config.game} is none"
+        )
+    if config.symmetric and not expansion.symmetric:
+        raise ValueError(
+            f"expansion {config.expansion} needs a population of each player's own; leave out "
+            "--symmetric"
+        )
+    tabulated = getattr(getattr(config, config.oracle, None), "tabulated", None)
+    if config.diversity and tabulated is False:
+        raise ValueError(
+            f"diversity {config.diversity} rewards what is played at info states, which oracle "
+            f"{config.oracle} knows only with --{config.oracle}.tabulated"
+        )
+    if tabulated and tree.num_players > 2 and solver_of(config.meta_solver).joint:
         raise ValueError(
             f"{config.oracle}.tabulated needs opponents that draw independently, and those of "
             f"meta-solver {config.meta_solver} are correlated"
         )
+
+
+def _is_zero_sum(tree: GameTree) -> bool:
+    """Up to a constant that players share."""
+    return bool(np.ptp(tree.returns.sum(axis=1)) <= 1e-9 * max(1.0, tree.max_return))
 
 
 def _game_file(folder: Path, config: RunConfig) -> Path | None:
@@ -668,7 +910,18 @@ def _open(path: str | os.PathLike) -> Experiment:
 
 def _open_folder(folder: Path, *, foreign: bool = False) -> Experiment:
     """The experiment in a folder; `foreign` if that was unpacked from a file."""
-    config = folder / "config.json"
+    run_config = _read_run(folder, foreign=foreign)
+    try:
+        experiment = Experiment(folder, run_config)
+    except ValueError as error:
+        raise ExperimentError(f"the run of {folder} cannot be loaded: {error}") from None
+    experiment._restore()
+    return experiment
+
+
+def _read_run(folder: Path, *, foreign: bool = False) -> RunConfig:
+    """The run of a folder, its copy of the game checked."""
+    config = folder / CONFIG
     try:
         if not config.is_file():
             what = "has no config.json" if folder.is_dir() else "does not exist"
@@ -696,12 +949,7 @@ def _open_folder(folder: Path, *, foreign: bool = False) -> Experiment:
     except (ValueError, KeyError, TypeError) as error:
         raise ExperimentError(f"{config} is damaged: {storage.sentence(error)}") from None
     _check_game_file(folder, run_config, fields.get("game_sha256"))
-    try:
-        experiment = Experiment(folder, run_config)
-    except ValueError as error:
-        raise ExperimentError(f"the run of {folder} cannot be loaded: {error}") from None
-    experiment._restore()
-    return experiment
+    return run_config
 
 
 def _check_sizes(config: RunConfig) -> None:
@@ -774,7 +1022,7 @@ def _write_config(folder: Path, config: RunConfig) -> None:
     }
     if copy := _game_file(folder, config):
         fields["game_sha256"] = files.digest(copy)
-    storage.write(folder / "config.json", json.dumps(fields, indent=2) + "\n")
+    storage.write(folder / CONFIG, json.dumps(fields, indent=2) + "\n")
 
 
 def _record(fields: Mapping[str, Any], number: int, num_players: int) -> Record:
@@ -782,6 +1030,7 @@ def _record(fields: Mapping[str, Any], number: int, num_players: int) -> Record:
     if "concept" not in fields:  # format 1
         nash = {"concept": "nash", "meaning": MEANINGS["nash"], "cce_gap": None, "ce_gap": None}
         fields = {**nash, **fields}
+    fields = {"size": number + 1, **fields}  # before format 3
     record = Record(
         **{name: tuple(each) if isinstance(each, list) else each for name, each in fields.items()}
     )
@@ -819,19 +1068,30 @@ def _check_commit(
     """Raises ValueError where the parts of a commit do not fit together."""
     if not records or len(records) != len(digests):
         raise ValueError(f"{len(records)} records for {len(digests)} policies: one number")
+    sizes = [0, *(record.size for record in records)]
+    if sizes != sorted(sizes) or sizes[1] < 1:
+        raise ValueError("size of a record")
+    size, num_players = sizes[-1], len(payoffs)
+    if payoffs.ndim != num_players + 1 or set(payoffs.shape[1:]) != {size}:
+        raise ValueError(f"payoffs {payoffs.shape} for {size} policies: one number")
     if payoffs.dtype != np.float64 or not np.isfinite(payoffs).all():
         raise ValueError("payoffs")
     for strategy in strategies:
         for weights in (*strategy.marginals, strategy.joint):
-            if weights is not None and not (
-                set(weights.shape) == {len(records)}
-                and weights.dtype == np.float64
-                and weights.min() > -1e-6  # what a linear program leaves
-                and abs(weights.sum() - 1) < 1e-6
-            ):
+            if weights is not None and not _are_weights(weights, size):
                 raise ValueError("a meta-strategy")
         if strategy.joint is not None and strategy.joint.shape != payoffs.shape[1:]:
             raise ValueError("a joint meta-strategy")
+
+
+def _are_weights(weights: np.ndarray, size: int) -> bool:
+    """Whether this is a distribution, every axis of which is over so many policies."""
+    return (
+        set(weights.shape) == {size}
+        and weights.dtype == np.float64
+        and bool(weights.min() > -1e-6)  # what a linear program leaves
+        and abs(weights.sum() - 1) < 1e-6
+    )
 
 
 def policy_file(number: int) -> str:
@@ -839,25 +1099,39 @@ def policy_file(number: int) -> str:
     return f"{number:04d}.safetensors"
 
 
-def _read_policies(path: Path, digest: str) -> Params:
+def _read_policies(path: Path, digest: str, number: int) -> tuple[Params, list[int]]:
+    """An iteration's policies, leaves `[P, N, ...]`, and their N numbers in the populations."""
     tensors, info = storage.read_tensors(path)
-    if info["sha256"] != digest:
-        raise ExperimentError(
-            f"{path} is damaged: it is not the file that payoffs.safetensors names"
-        )
-    for name, value in tensors.items():
-        if value.dtype != np.float32 or not np.isfinite(value).all():
-            raise ExperimentError(f"{path} is damaged: {name} must be finite float32 numbers")
+    _check_named(path, info, digest)
+    # Before format 3 there was one policy an iteration, and no axis for it.
+    slots = info.get("slots", [number])
+    if "slots" not in info:
+        tensors = {name: np.expand_dims(value, 1) for name, value in tensors.items() if value.ndim}
     try:
-        return jax.tree.map(jnp.asarray, storage.unflatten(tensors))
-    except ValueError as error:
+        if not all(type(slot) is int and slot >= 0 for slot in slots) or not slots:
+            raise ValueError("slots must be numbers of policies")
+        if len(set(slots)) < len(slots):
+            raise ValueError("a slot is there twice")
+        for name, value in tensors.items():
+            if value.dtype != np.float32 or not np.isfinite(value).all():
+                raise ValueError(f"{name} must be finite float32 numbers")
+            if value.ndim < 2 or value.shape[1] != len(slots):
+                raise ValueError(f"{name} must hold {len(slots)} policies a player")
+        return jax.tree.map(jnp.asarray, storage.unflatten(tensors)), slots
+    except (TypeError, ValueError) as error:
         raise ExperimentError(f"{path} is damaged: {error}") from None
+
+
+def _check_named(path: Path, info: Mapping[str, Any], digest: str) -> None:
+    if info["sha256"] != digest:
+        raise ExperimentError(f"{path} is damaged: it is not the file that {COMMIT} names")
 
 
 __all__ = [
     "Experiment",
     "ExperimentError",
     "RunConfig",
+    "Snapshot",
     "TrainingDiverged",
     "create",
     "load",
@@ -866,4 +1140,5 @@ __all__ = [
     "reopen",
     "resume",
     "run",
+    "snapshot",
 ]

@@ -33,30 +33,60 @@ class MetaGame:
             payoffs=np.zeros((tree.num_players, *(0,) * tree.num_players)),
         )
 
-    def add(self, behaviours: Sequence[np.ndarray], payoffs: np.ndarray | None = None) -> MetaGame:
-        """With one more policy a player, given by its behaviour `[S_p]`. A known table of the
-        larger meta-game, from a file, may be passed instead of being computed again."""
-        new = [
-            exact.realization_plan(player, behaviour)
-            for player, behaviour in zip(self.tree.players, behaviours, strict=True)
-        ]
-        plans = tuple(np.vstack([old, plan]) for old, plan in zip(self.plans, new, strict=True))
-        if payoffs is None:
-            payoffs = self._extended(plans)
-        return MetaGame(tree=self.tree, plans=plans, payoffs=payoffs)
+    @property
+    def size(self) -> int:
+        """How many policies every player has."""
+        return len(self.plans[0])
 
-    def _extended(self, plans: Sequence[np.ndarray]) -> np.ndarray:
+    def put(
+        self,
+        slots: Sequence[int],
+        behaviours: Sequence[Sequence[np.ndarray]],
+        payoffs: np.ndarray | None = None,
+    ) -> MetaGame:
+        """With policies given by their behaviours, one `[S_p]` a player for each of `slots`:
+        instead of those that have these numbers, or as the next ones. A known table of the
+        resulting meta-game, from a file, may be passed instead of being computed again."""
+        size = max(self.size, *(slot + 1 for slot in slots))
+        if not set(range(self.size, size)) <= set(slots):
+            raise IndexError(f"slots {list(slots)} leave a gap after {self.size} policies")
+        plans = []
+        for p, (old, player) in enumerate(zip(self.plans, self.tree.players, strict=True)):
+            stack = np.concatenate([old, np.empty((size - self.size, old.shape[1]))])
+            for slot, each in zip(slots, behaviours, strict=True):
+                stack[slot] = exact.realization_plan(player, each[p])
+            plans.append(stack)
+        if payoffs is None:
+            payoffs = self._completed(plans, np.unique(slots))
+        return MetaGame(tree=self.tree, plans=tuple(plans), payoffs=payoffs)
+
+    def add(self, behaviours: Sequence[np.ndarray], payoffs: np.ndarray | None = None) -> MetaGame:
+        """With one more policy a player, given by its behaviour `[S_p]`; `payoffs` as in `put`."""
+        return self.put([self.size], [behaviours], payoffs)
+
+    def take(self, members: Sequence[int]) -> MetaGame:
+        """The meta-game of these policies of every player, in this order."""
+        members = np.asarray(members)
+        return MetaGame(
+            tree=self.tree,
+            plans=tuple(plans[members] for plans in self.plans),
+            payoffs=self.payoffs[(slice(None), *np.ix_(*[members] * self.tree.num_players))],
+        )
+
+    def _completed(self, plans: Sequence[np.ndarray], new: np.ndarray) -> np.ndarray:
         """Cells with a new policy fall into one block per player: those where it is the first
         player whose policy is new."""
-        old = self.payoffs.shape[1:]
-        payoffs = np.empty((self.tree.num_players, *(len(each) for each in plans)))
-        payoffs[(slice(None), *map(slice, old))] = self.payoffs
-        for first in range(len(plans)):
+        num_players, size = self.tree.num_players, len(plans[0])
+        everybody = np.arange(size)
+        known = np.setdiff1d(everybody, new)
+        payoffs = np.empty((num_players, *(size,) * num_players))
+        kept = np.ix_(*[known] * num_players)
+        payoffs[(slice(None), *kept)] = self.payoffs[(slice(None), *kept)]
+        for first in range(num_players):
             block = [
-                slice(0, old[q]) if q < first else slice(old[q] if q == first else 0, len(plans[q]))
-                for q in range(len(plans))
+                known if q < first else new if q == first else everybody for q in range(num_players)
             ]
-            payoffs[(slice(None), *block)] = exact.payoffs(
+            payoffs[(slice(None), *np.ix_(*block))] = exact.payoffs(
                 self.tree, [plan[rows] for plan, rows in zip(plans, block, strict=True)]
             )
         return payoffs

@@ -8,8 +8,9 @@ distribution over profiles, from which a mediator draws; Marris et al. 2021, arX
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -55,6 +56,18 @@ class MetaStrategy:
         if isinstance(solution, np.ndarray):
             return cls(marginals=tuple(marginals(solution)), joint=solution)
         return cls(marginals=tuple(solution))
+
+    def padded(self, size: int) -> MetaStrategy:
+        """The same over populations of `size`, in which policies that are new have no weight."""
+
+        def pad(weights: np.ndarray) -> np.ndarray:
+            return np.pad(weights, [(0, size - length) for length in weights.shape])
+
+        return dataclasses.replace(
+            self,
+            marginals=tuple(pad(each) for each in self.marginals),
+            joint=None if self.joint is None else pad(self.joint),
+        )
 
     @property
     def support_size(self) -> tuple[int, ...]:
@@ -143,42 +156,57 @@ class Gaps:
     Attributes:
         value: every player's expected return, `[P]`.
         best_response_value: what each gets at most while the others follow it, `[P]`.
-        nash_conv: of the marginals, drawn from independently (`exact.Exploitability`).
+        independent: of the marginals, drawn from independently.
         cce_gap: of the joint (`joint_gaps.CoarseCorrelatedGap`); None where players draw
             independently: it would be `nash_conv`.
-        ce_gap: of the joint (`joint_gaps.CorrelatedGap`), where it was asked for.
+        correlated: of the joint, where it was asked for.
     """
 
     value: np.ndarray
     best_response_value: np.ndarray
-    nash_conv: float
+    independent: exact.Exploitability
     cce_gap: float | None = None
-    ce_gap: float | None = None
+    correlated: joint_gaps.CorrelatedGap | None = None
+
+    @property
+    def nash_conv(self) -> float:
+        return self.independent.nash_conv
 
     @property
     def exploitability(self) -> float:
         """NashConv / P (OpenSpiel's)."""
-        return self.nash_conv / len(self.value)
+        return self.independent.exploitability
+
+    @property
+    def ce_gap(self) -> float | None:
+        return None if self.correlated is None else self.correlated.gap
 
 
-def gaps(meta_game: MetaGame, strategy: MetaStrategy, concept: str) -> Gaps:
+def gaps(
+    meta_game: MetaGame,
+    strategy: MetaStrategy,
+    concept: str,
+    exploitability: Callable[[Sequence[np.ndarray]], exact.Exploitability] | None = None,
+) -> Gaps:
     """The gaps that bear on `concept`, one of `MEANINGS`: the CE gap takes a best response for
-    every recommendation, and is computed for `ce` only."""
+    every recommendation, and is computed for `ce` only. `exploitability` of plans is numpy's by
+    default (`exact.exploitability`)."""
     tree, plans, payoffs = meta_game.tree, meta_game.plans, meta_game.payoffs
-    independent = exact.exploitability(tree, meta_game.mixture(strategy.marginals))
+    exploitability = exploitability or functools.partial(exact.exploitability, tree)
+    independent = exploitability(meta_game.mixture(strategy.marginals))
     if strategy.joint is None:
         return Gaps(
             value=independent.value,
             best_response_value=independent.best_response_value,
-            nash_conv=independent.nash_conv,
+            independent=independent,
         )
     coarse = joint_gaps.coarse_correlated_gap(tree, plans, payoffs, strategy.joint)
     return Gaps(
         value=coarse.value,
         best_response_value=coarse.best_response_value,
-        nash_conv=independent.nash_conv,
+        independent=independent,
         cce_gap=coarse.gap,
-        ce_gap=joint_gaps.correlated_gap(tree, plans, payoffs, strategy.joint).gap
+        correlated=joint_gaps.correlated_gap(tree, plans, payoffs, strategy.joint)
         if concept == "ce"
         else None,
     )
@@ -207,10 +235,17 @@ class Target:
     best_response_value: np.ndarray
 
 
-def target(meta_game: MetaGame, strategy: MetaStrategy, concept: str, capacity: int) -> Target:
+def target(
+    meta_game: MetaGame,
+    strategy: MetaStrategy,
+    concept: str,
+    capacity: int,
+    correlated: joint_gaps.CorrelatedGap | None = None,
+) -> Target:
     """Against a correlated meta-strategy a player's opponents are those that it expects: in a `cce`
     before it is told its policy, in a `ce` after it was told the one by leaving which it gains most
-    (JPSRO trains one best response for each recommendation; this is the one of largest gain)."""
+    (JPSRO trains one best response for each recommendation; this is the one of largest gain). The
+    gains of all recommendations are `correlated`, where somebody has computed them already."""
     tree, plans, payoffs = meta_game.tree, meta_game.plans, meta_game.payoffs
     players, joint = range(tree.num_players), strategy.joint
     others = [strategy.others(p) for p in players]
@@ -218,7 +253,7 @@ def target(meta_game: MetaGame, strategy: MetaStrategy, concept: str, capacity: 
     if joint is None:
         mixture = meta_game.mixture(strategy.marginals)
     elif concept == "ce":
-        found = joint_gaps.correlated_gap(tree, plans, payoffs, joint)
+        found = correlated or joint_gaps.correlated_gap(tree, plans, payoffs, joint)
         told = [  # the likeliest, where nobody gains: what has no weight is never told
             k if gains[k] > 0 else int(np.argmax(weights))
             for k, gains, weights in zip(

@@ -21,7 +21,7 @@ AXES = {
     "seconds": "wall seconds",
 }
 FORMATS = ("png", "svg")
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Of experiment folders; `psro.experiment` writes it."""
 MAX_JSON = 1 << 20
 """Bytes of a config.json that are read; `psro.storage` has the same limit."""
@@ -33,7 +33,7 @@ GAPS = {
     "ce_gap": "CE gap",
 }
 """Columns of `metrics.csv`, and how they are called on an axis."""
-_SHOWN = {"nash": ["exploitability"], "cce": ["cce_gap"], "ce": ["cce_gap", "ce_gap"]}
+SHOWN = {"nash": ["exploitability"], "cce": ["cce_gap"], "ce": ["cce_gap", "ce_gap"]}
 """The gaps that are drawn, by a run's equilibrium concept."""
 _DASHES = {"exploitability": "-", "cce_gap": "--", "ce_gap": ":"}
 
@@ -75,9 +75,9 @@ def exploitability_figure(
     axes = figure.subplots()
     for (name, gap), curves in groups.items():
         colour = _COLOURS[list(configs).index(name) % len(_COLOURS)]
-        label = _label(configs[name], list(configs.values()), len(curves))
+        label = label_of(configs[name], list(configs.values()), len(curves))
         label += f", {GAPS[gap].split('  ')[0]}" if len(gaps) > 1 else ""
-        grid, values = _on_one_grid(curves)
+        grid, values = on_one_grid(curves)
         middle = np.exp(np.log(values).mean(axis=0))
         if len(curves) > 1:
             axes.fill_between(
@@ -121,26 +121,15 @@ def payoffs_figure(folder: str | os.PathLike) -> matplotlib.figure.Figure:
     """
     folder = Path(folder)
     config, (payoffs, strategies) = _config(folder), _payoffs(folder)
-    num_players = len(payoffs)
-    pairs = [(p, q) for p in range(num_players) for q in range(num_players) if p != q]
-    total = payoffs.sum(axis=0)
-    if num_players == 2 and np.ptp(total) <= 1e-9 * max(1.0, np.abs(payoffs).max()):
-        pairs = pairs[:1]
-    columns = max(1, num_players - 1)
-    rows = -(-len(pairs) // columns)
+    tables = payoff_tables(payoffs, strategies)
+    columns = max(1, len(payoffs) - 1)
+    rows = -(-len(tables) // columns)
     figure = matplotlib.figure.Figure(
         figsize=(1.2 + 3.6 * columns, 0.8 + 3.2 * rows), dpi=160, layout="constrained"
     )
     grid = figure.subplots(rows, columns, squeeze=False)
-    tables = []
-    for p, q in pairs:
-        table = payoffs[p]
-        for other in reversed(range(num_players)):
-            if other not in (p, q):
-                table = np.tensordot(table, strategies[other], axes=(other, 0))
-        tables.append(table if p < q else table.T)
-    limit = max(1e-12, *(float(np.abs(table).max()) for table in tables))
-    for axes, (p, q), table in zip(grid.ravel(), pairs, tables, strict=True):
+    limit = max(1e-12, *(float(np.abs(table).max()) for table in tables.values()))
+    for axes, ((p, q), table) in zip(grid.ravel(), tables.items(), strict=True):
         image = axes.imshow(table, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
         axes.set(ylabel=f"policy of player {p}", xlabel=f"policy of player {q}")
         axes.set_title(f"payoff of player {p}", loc="left", fontsize=10)
@@ -149,6 +138,27 @@ def payoffs_figure(folder: str | os.PathLike) -> matplotlib.figure.Figure:
     figure.colorbar(image, ax=grid, shrink=0.8)
     figure.suptitle(config["game"], x=0.02, ha="left", fontsize=11)
     return figure
+
+
+def payoff_tables(
+    payoffs: np.ndarray, strategies: Sequence[np.ndarray]
+) -> dict[tuple[int, int], np.ndarray]:
+    """By (player, other player): what the player's policies (rows) earn against the other's, the
+    rest drawn from their `strategies`; of payoffs `[P, K_0, ..., K_{P-1}]`. Where two players'
+    payoffs add up to a constant, one of the two tables, which says it all."""
+    num_players = len(payoffs)
+    pairs = [(p, q) for p in range(num_players) for q in range(num_players) if p != q]
+    total = payoffs.sum(axis=0)
+    if num_players == 2 and np.ptp(total) <= 1e-9 * max(1.0, np.abs(payoffs).max()):
+        pairs = pairs[:1]
+    tables = {}
+    for p, q in pairs:
+        table = payoffs[p]
+        for other in reversed(range(num_players)):
+            if other not in (p, q):
+                table = np.tensordot(table, strategies[other], axes=(other, 0))
+        tables[p, q] = table if p < q else table.T
+    return tables
 
 
 def save_figure(figure: matplotlib.figure.Figure, path: str | os.PathLike) -> Path:
@@ -200,7 +210,7 @@ def _curves(folder: Path, x: str) -> dict[str, pd.Series]:
         concept = table["concept"].iloc[-1] if "concept" in table else "nash"
         curves = {
             gap: pd.Series(table[gap].to_numpy(float), index=at.to_numpy(float))
-            for gap in _SHOWN[concept]
+            for gap in SHOWN[concept]
         }
     except FileNotFoundError:
         raise PlotError(f"{folder} has no finished iteration yet") from None
@@ -231,7 +241,7 @@ def _payoffs(folder: Path) -> tuple[np.ndarray, list[np.ndarray]]:
         raise PlotError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
 
 
-def _on_one_grid(curves: Sequence[pd.Series]) -> tuple[np.ndarray, np.ndarray]:
+def on_one_grid(curves: Sequence[pd.Series]) -> tuple[np.ndarray, np.ndarray]:
     """All curves at the same places, to the end of the shortest: `[N]` and `[seeds, N]`."""
     grid = np.unique(np.concatenate([curve.index.to_numpy() for curve in curves]))
     grid = grid[grid <= min(curve.index.max() for curve in curves)]
@@ -239,7 +249,7 @@ def _on_one_grid(curves: Sequence[pd.Series]) -> tuple[np.ndarray, np.ndarray]:
     return grid, np.array(values)
 
 
-def _label(config: dict[str, Any], all_configs: list[dict[str, Any]], seeds: int) -> str:
+def label_of(config: dict[str, Any], all_configs: list[dict[str, Any]], seeds: int) -> str:
     """What sets this configuration apart from the others, and the number of its seeds."""
     flat = [_flat(each) for each in all_configs]
     names = dict.fromkeys(name for each in flat for name in each)

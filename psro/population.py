@@ -36,18 +36,25 @@ class Population:
     def capacity(self) -> int:
         return jax.tree.leaves(self.params)[0].shape[1]
 
-    def add(self, policies: Params) -> Population:
-        """With one more policy a player, leaves `[P, ...]`; capacity doubles where needed."""
+    def put(self, slot: int, policies: Params) -> Population:
+        """With these policies, one a player, leaves `[P, ...]`, as number `slot`: instead of those
+        that are there, or as the next ones; capacity doubles where needed."""
+        if not 0 <= slot <= self.size:
+            raise IndexError(f"slot {slot} of a population of {self.size}")
 
-        def with_one_more(stack: np.ndarray, new: jax.Array) -> np.ndarray:
-            full = self.size == self.capacity
+        def with_these(stack: np.ndarray, new: jax.Array) -> np.ndarray:
+            full = slot == self.capacity
             stack = np.concatenate([stack, np.zeros_like(stack)], axis=1) if full else stack.copy()
-            stack[:, self.size] = new
+            stack[:, slot] = new
             return stack
 
         return Population(
-            params=jax.tree.map(with_one_more, self.params, policies), size=self.size + 1
+            params=jax.tree.map(with_these, self.params, policies), size=max(self.size, slot + 1)
         )
+
+    def add(self, policies: Params) -> Population:
+        """With one more policy a player, leaves `[P, ...]`."""
+        return self.put(self.size, policies)
 
     def policies(self, index: int) -> Params:
         """Every player's policy number `index`, leaves `[P, ...]`."""

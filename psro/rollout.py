@@ -10,6 +10,7 @@ opponent q sitting at seat (learner + 1 + q) mod P.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable
 
@@ -136,6 +137,12 @@ class Rollout:
         # Enough moves to end this episode and to play one more without the learner's turn coming;
         # an opponent that keeps the learner from ever moving must not hang the loop.
         self._patience = 2 * game.max_length + 2
+
+    def playing(self, game: Game) -> Rollout:
+        """The same on another object of the same game."""
+        rollout = copy.copy(self)
+        rollout.game = game
+        return rollout
 
     def empty(self) -> Actors:
         """No episodes: every stratum is to be restarted before the first rollout."""

@@ -24,15 +24,8 @@ class SequenceFormError(ValueError):
     """The game has no such program, or it could not be solved; one sentence says why."""
 
 
-def payoff_matrix(tree: GameTree) -> scipy.sparse.csr_array:
-    """What player 0 wins from player 1, by their last sequences, `[S_0, S_1]`.
-
-    Chance is folded in: the expected return of plans x and y is `x @ matrix @ y`. Half the
-    difference of the returns, so that constant-sum games are zero-sum here.
-
-    Raises:
-        SequenceFormError: not two players, or not constant-sum.
-    """
+def check_zero_sum(tree: GameTree) -> None:
+    """Raises `SequenceFormError` where a game has not two players, or is not constant-sum."""
     if tree.num_players != 2 or not tree.is_constant_sum:
         raise SequenceFormError(
             f"linear programs over the sequence form are for two-player zero-sum games; {tree.name}"
@@ -42,6 +35,18 @@ def payoff_matrix(tree: GameTree) -> scipy.sparse.csr_array:
                 else " is not constant-sum"
             )
         )
+
+
+def payoff_matrix(tree: GameTree) -> scipy.sparse.csr_array:
+    """What player 0 wins from player 1, by their last sequences, `[S_0, S_1]`.
+
+    Chance is folded in: the expected return of plans x and y is `x @ matrix @ y`. Half the
+    difference of the returns, so that constant-sum games are zero-sum here.
+
+    Raises:
+        SequenceFormError: not two players, or not constant-sum.
+    """
+    check_zero_sum(tree)
     weight = tree.chance * (tree.returns[:, 0] - tree.returns[:, 1]) / 2
     shape = tuple(player.num_sequences for player in tree.players)
     return scipy.sparse.csr_array((weight, (tree.sequence[:, 0], tree.sequence[:, 1])), shape)

@@ -43,15 +43,15 @@ def export(folder: str | os.PathLike, file: str | os.PathLike) -> Path:
 def _snapshot(source: Path, copy: Path) -> None:
     """One iteration's files: the commit first, whose policies never change afterwards."""
     (copy / "policies").mkdir(parents=True)
-    names = ["payoffs.safetensors"]
+    names = [experiment.COMMIT]
     shutil.copyfile(source / names[0], copy / names[0])
     commit = storage.read_tensors(copy / names[0])[1]
     names = [f"policies/{experiment.policy_file(k)}" for k in range(len(commit["policies"]))]
-    fields = storage.read_json(source / "config.json")
+    fields = storage.read_json(source / experiment.CONFIG)
     run = fields["run"]
     if files.is_file(run["game"]):
         run["game"] = Path(run["game"]).name
         names.append(f"game{Path(run['game']).suffix.lower()}")
     for name in names:
         shutil.copyfile(source / name, copy / name)
-    storage.write(copy / "config.json", json.dumps(fields, indent=2) + "\n")
+    storage.write(copy / experiment.CONFIG, json.dumps(fields, indent=2) + "\n")

@@ -21,8 +21,9 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-FORMAT_VERSION = 2
-"""2: correlated meta-strategies, gaps by concept. Version 1 is read as well."""
+FORMAT_VERSION = 3
+"""2: correlated meta-strategies, gaps by concept. 3: several policies an iteration, and policies
+that are trained further. Versions 1 and 2 are read as well."""
 LOCK = ".lock"
 """An empty file that whoever trains holds with flock(2)."""
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -86,6 +87,25 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     Raises:
         ExperimentError: there is no such file, it is damaged, or larger than any run writes.
     """
+    with _reading(path) as (file, names, info):
+        tensors = {name: file.get_tensor(name) for name in names}
+        content = {k: v for k, v in info.items() if k not in ("format_version", "sha256")}
+        intact = _digest(tensors, content) == info["sha256"]
+    if not intact:
+        raise ExperimentError(f"{path} is damaged: its contents do not match their checksum")
+    return tensors, info
+
+
+def read_info(path: Path) -> dict[str, Any]:
+    """The `info` of what `write_tensors` wrote, from the file's head alone: the checksum, which is
+    part of it, is not compared. Raises as `read_tensors`."""
+    with _reading(path) as (_, _, info):
+        return info
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[tuple[Any, list[str], dict[str, Any]]]:
+    """The open file, the names of its arrays and its `info`."""
     try:
         _check_header(path)
         with safetensors.safe_open(path, framework="numpy") as file:
@@ -95,19 +115,15 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
                     f"it holds {len(names):,} arrays, or one whose name is longer than {MAX_NAME}"
                 )
             info = parse_json((file.metadata() or {})["psro"])
-            tensors = {name: file.get_tensor(name) for name in names}
-        sha256 = info["sha256"]
-        content = {k: v for k, v in info.items() if k not in ("format_version", "sha256")}
-        intact = _digest(tensors, content) == sha256
+            if not isinstance(info, dict) or "sha256" not in info:
+                raise ValueError("its metadata name no checksum")
+            yield file, names, info
     except FileNotFoundError:
         raise ExperimentError(f"{path} is missing") from None
     except (
-        safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError
+        safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError
     ) as error:  # fmt: skip
         raise ExperimentError(f"{path} is damaged: {sentence(error)}") from None
-    if not intact:
-        raise ExperimentError(f"{path} is damaged: its contents do not match their checksum")
-    return tensors, info
 
 
 def _check_header(path: Path) -> None:

@@ -69,7 +69,7 @@ def shapes(solver: str) -> list[tuple[int, ...]]:
 EACH = [(solver, shape) for solver in META_SOLVERS for shape in shapes(solver)]
 UNIQUE = [
     *("uniform", "fictitious_play", "regret_matching", "replicator", "projected_replicator"),
-    *("regularized_replicator", "qre", "alpha_rank", "mgcce", "mgce", "mecce", "mece"),
+    *("hedge", "regularized_replicator", "qre", "alpha_rank", "mgcce", "mgce", "mecce", "mece"),
 ]
 """Solvers whose solution does not depend on how policies are numbered."""
 

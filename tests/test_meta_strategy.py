@@ -98,6 +98,19 @@ def test_a_correlated_equilibrium_leaves_nothing_to_beat():
 
 
 @pytest.mark.parametrize("name", GAMES)
+def test_gains_that_were_measured_need_not_be_computed_again(name):
+    meta_game = meta_game_of(name)
+    strategy = MetaStrategy.of(joint_of(product(meta_game, 3)))
+    found = gaps(meta_game, strategy, "ce").correlated
+    shared = target(meta_game, strategy, "ce", CAPACITY, found)
+    alone = target(meta_game, strategy, "ce", CAPACITY)
+    np.testing.assert_array_equal(shared.value, alone.value)
+    np.testing.assert_array_equal(shared.opponents, alone.opponents)
+    for mine, theirs in zip(shared.gains, alone.gains, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("name", GAMES)
 def test_independence_is_a_special_case_of_correlation(name):
     meta_game = meta_game_of(name)
     solution = product(meta_game, 3)

@@ -73,7 +73,7 @@ def setting(tree, name, *, size=2, seed=0, **changes):
         opponents=np.full((players, *(size,) * (players - 1)), size ** (1 - players)),
         gains=gains,
         reach=reach,
-        mixture=plans,
+        mixture=[plans] * players,
     )
     return ORACLES[name](TreeGame(tree), policy, small(name, **changes)), jobs, tabulate
 
@@ -136,6 +136,39 @@ def test_tabulated_training_is_as_good(method, name):
         best = exact.best_response_to(player, jobs.gains[p]).value
         assert (reached[p] - before[p]) / (best - before[p]) > 0.95
     assert (results.decisions > 0).all()
+
+
+def with_bonus(tree, jobs, seed=6):
+    """The same jobs, with a reward of its own for every sequence."""
+    rng = np.random.default_rng(seed)
+    bonus = [2 * rng.normal(size=each.shape) for each in jobs.gains]
+    for each in bonus:
+        each[0] = 0.0
+    gains = [gain + each for gain, each in zip(jobs.gains, bonus, strict=True)]
+    return dataclasses.replace(jobs, gains=gains, bonus=bonus)
+
+
+@pytest.mark.parametrize("method", ["ppo", pytest.param("dqn", marks=pytest.mark.slow)])
+def test_a_bonus_is_earned_as_returns_are(method):
+    """What is sampled with the bonus leads to the best response to the sum, and not to the one to
+    returns alone."""
+    tree = games.load("kuhn_poker")
+    oracle, plain, tabulate = setting(tree, method, tabulated=True)
+    jobs = with_bonus(tree, plain)
+    results = oracle(jax.random.key(0), jobs)
+    reached = values(tree, jobs, tabulate(results.params))
+    for p, player in enumerate(tree.players):
+        best = exact.best_response_to(player, jobs.gains[p]).value
+        without = jobs.gains[p] @ exact.best_response_to(player, plain.gains[p]).plan
+        assert best - without > 0.5
+        assert best - reached[p] < 0.1 * (best - without)
+
+
+def test_a_bonus_is_refused_where_info_states_are_not_known():
+    tree = games.load("kuhn_poker")
+    oracle, jobs, _ = setting(tree, "ppo")
+    with pytest.raises(ValueError, match="ppo.tabulated"):
+        oracle(jax.random.key(0), with_bonus(tree, jobs))
 
 
 def test_tabulated_gradients_are_those_of_whole_episodes():

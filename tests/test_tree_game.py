@@ -201,5 +201,5 @@ def test_the_lopsided_game_exercises_the_alias_table():
     tree = load(LOPSIDED)
     start, count = tree.first_outcome[:-1], np.diff(tree.first_outcome)
     assert (_alias_table(tree.outcome_probability, start, count)[0] < 1).any()
-    assert not TreeGame(tree)._tables.uniform_chance
-    assert TreeGame(load("leduc_poker"))._tables.uniform_chance
+    assert not TreeGame(tree).tables.uniform_chance
+    assert TreeGame(load("leduc_poker")).tables.uniform_chance

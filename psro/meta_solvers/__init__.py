@@ -2,13 +2,18 @@
 
 A product solver returns one distribution `[K_p]` per player, drawn from independently; a joint
 solver returns one distribution `[K_0, ..., K_{P-1}]` over profiles. A solver is one file and one
-entry in `META_SOLVERS`.
+entry in `META_SOLVERS`. Its settings are keyword arguments, annotated by `settings`; `meta_solver`
+reads them from a string such as "projected_replicator(gamma=0.05)".
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import difflib
+import functools
+import re
+import typing
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import numpy as np
@@ -16,6 +21,7 @@ import numpy as np
 from psro.meta_solvers.alpha_rank import alpha_rank
 from psro.meta_solvers.alpha_rank_single import alpha_rank_single
 from psro.meta_solvers.fictitious_play import fictitious_play
+from psro.meta_solvers.hedge import hedge
 from psro.meta_solvers.last import last
 from psro.meta_solvers.last_k import last_k
 from psro.meta_solvers.mecce import mecce
@@ -38,6 +44,7 @@ from psro.meta_solvers.regret import (
 from psro.meta_solvers.regret_matching import regret_matching
 from psro.meta_solvers.regularized_replicator import regularized_replicator
 from psro.meta_solvers.replicator import replicator
+from psro.meta_solvers.settings import Rule
 from psro.meta_solvers.uniform import uniform
 
 Solution = list[np.ndarray] | np.ndarray
@@ -76,6 +83,7 @@ META_SOLVERS: dict[str, Solver] = {
     "last_k": Solver(function=last_k),
     "fictitious_play": Solver(function=fictitious_play),
     "regret_matching": Solver(function=regret_matching),
+    "hedge": Solver(function=hedge),
     "replicator": Solver(function=replicator),
     "projected_replicator": Solver(function=projected_replicator),
     "regularized_replicator": Solver(function=regularized_replicator),
@@ -90,6 +98,65 @@ META_SOLVERS: dict[str, Solver] = {
     "mece": Solver(function=mece, concept="ce", joint=True),
 }
 
+
+def meta_solver(text: str) -> Solver:
+    """A meta-solver by its name, settings in brackets as in OpenSpiel's game strings: "nash",
+    "projected_replicator(gamma=0.05,iterations=5000)".
+
+    Raises:
+        MetaSolverError: no such solver, no such setting, or a value that it may not have.
+    """
+    match = re.fullmatch(r"\s*(\w+)\s*(?:\((.*)\))?\s*", text)
+    if not match:
+        raise MetaSolverError(f"meta-solver {text!r} must be a name or name(setting=value,...)")
+    name, inside = match.groups()
+    if name not in META_SOLVERS:
+        raise MetaSolverError(f"unknown meta-solver {name!r}; {_known(name, META_SOLVERS)}")
+    solver = META_SOLVERS[name]
+    settings = {}
+    for part in (inside or "").split(",") if inside and inside.strip() else ():
+        setting, equals, value = (each.strip() for each in part.partition("="))
+        if not equals or setting in settings:
+            raise MetaSolverError(
+                f"meta-solver {text!r} must give each setting once, as {name}(setting=value,...)"
+            )
+        settings[setting] = _setting(name, setting, value)
+    return dataclasses.replace(solver, function=functools.partial(solver.function, **settings))
+
+
+def settings_of(solver: str) -> dict[str, tuple[type, Rule]]:
+    """The settings of a solver in `META_SOLVERS`: their type, and which values they may have."""
+    hints = typing.get_type_hints(META_SOLVERS[solver].function, include_extras=True)
+    return {
+        name: typing.get_args(hint)
+        for name, hint in hints.items()
+        if typing.get_origin(hint) is typing.Annotated
+    }
+
+
+def _setting(solver: str, name: str, text: str) -> float:
+    known = settings_of(solver)
+    if name not in known:
+        which = _known(name, known) if known else "it has none"
+        raise MetaSolverError(f"meta-solver {solver} has no setting {name!r}; {which}")
+    kind, rule = known[name]
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not rule.allows(value):
+        what = "a whole number" if kind is int else "a number"
+        raise MetaSolverError(
+            f"{name} = {text} of meta-solver {solver} must be {what}, {rule.words}"
+        )
+    return value
+
+
+def _known(name: str, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"{f'did you mean {near[0]}? ' if near else ''}known: {', '.join(names)}"
+
+
 __all__ = [
     "META_SOLVERS",
     "MetaSolver",
@@ -100,7 +167,9 @@ __all__ = [
     "ce_gains",
     "joint_of",
     "marginals",
+    "meta_solver",
     "nash",
     "regrets",
+    "settings_of",
     "uniform",
 ]

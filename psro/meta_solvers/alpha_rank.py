@@ -10,6 +10,7 @@ import numpy as np
 
 from psro.meta_solvers.payoffs import checked
 from psro.meta_solvers.regret import MetaSolverError
+from psro.meta_solvers.settings import Count, Positive, PositiveShare
 
 MAX_PROFILES = 5_000
 """The chain is solved as a dense matrix of this many squared, 0.2 GB."""
@@ -22,7 +23,11 @@ _BLOCK = 64
 
 
 def alpha_rank(
-    payoffs: np.ndarray, *, epsilon: float = 1e-10, alpha: float = np.inf, population: int = 50
+    payoffs: np.ndarray,
+    *,
+    epsilon: PositiveShare = 1e-10,
+    alpha: Positive = np.inf,
+    population: Count = 50,
 ) -> np.ndarray:
     """The stationary distribution over profiles, a joint `[K_0, ..., K_{P-1}]`.
 

@@ -11,10 +11,15 @@ import numpy as np
 from psro.meta_solvers.alpha_rank import fixation, stationary
 from psro.meta_solvers.payoffs import checked
 from psro.meta_solvers.regret import MetaSolverError
+from psro.meta_solvers.settings import Count, Positive, PositiveShare
 
 
 def alpha_rank_single(
-    payoffs: np.ndarray, *, epsilon: float = 1e-10, alpha: float = np.inf, population: int = 50
+    payoffs: np.ndarray,
+    *,
+    epsilon: PositiveShare = 1e-10,
+    alpha: Positive = np.inf,
+    population: Count = 50,
 ) -> list[np.ndarray]:
     """The stationary distribution over the one population's policies, `[K]` for either player.
 

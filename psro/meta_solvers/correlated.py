@@ -3,7 +3,9 @@
 "Multi-Agent Training beyond Zero-Sum with Correlated Equilibrium Meta-Solvers", arXiv:2106.09435.
 The equilibria of a meta-game are a polytope; the Gini impurity is a quadratic program on it,
 welfare a linear one, entropy an exponential cone program. HiGHS solves the linear ones by the
-simplex method, and Clarabel, an interior-point method, the others.
+simplex method, Clarabel, an interior-point method, that of entropy; the Gini impurity has an
+interior-point method of its own (`gini`), and Clarabel where constraints are many or that does not
+converge.
 
 Inside, a joint is `density` = probability times the number of profiles N, which is of order one
 whatever N is, and payoffs are within [0, 1].
@@ -18,6 +20,7 @@ import numpy as np
 import scipy.optimize
 import scipy.sparse as sparse
 
+from psro.meta_solvers.gini import least_squares
 from psro.meta_solvers.payoffs import unit
 from psro.meta_solvers.regret import MetaSolverError, fixed_gains, swap_gains
 
@@ -205,6 +208,10 @@ def _vertex(
 def _gini(gains: sparse.csr_array) -> np.ndarray:
     """The least sum of squared densities d / 2."""
     num_rows, num_profiles = gains.shape
+    if 2 * num_rows <= num_profiles:
+        found = least_squares(gains, tolerance=_TOLERANCE)
+        if found is not None:
+            return found
     return _clarabel(
         quadratic=sparse.eye_array(num_profiles),
         cost=np.zeros(num_profiles),

@@ -10,13 +10,14 @@ import numpy as np
 
 from psro.meta_solvers.payoffs import checked, unit
 from psro.meta_solvers.regret import pure_payoffs
+from psro.meta_solvers.settings import Count
 from psro.meta_solvers.uniform import uniform
 
 _TIE = 1e-12
 """Policies that earn this much less than the best, as a share of the payoff span, tie with it."""
 
 
-def fictitious_play(payoffs: np.ndarray, *, iterations: int = 3_000) -> list[np.ndarray]:
+def fictitious_play(payoffs: np.ndarray, *, iterations: Count = 3_000) -> list[np.ndarray]:
     """How often each policy was played, one distribution `[K_p]` per player.
 
     The averages tend to an equilibrium in two-player zero-sum games (Robinson 1951) and in some

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from psro.meta_solvers.payoffs import checked
+from psro.meta_solvers.settings import Count
 
 
-def last_k(payoffs: np.ndarray, *, k: int = 5) -> list[np.ndarray]:
+def last_k(payoffs: np.ndarray, *, k: Count = 5) -> list[np.ndarray]:
     """The uniform distribution over each player's newest `k` policies, or all if there are fewer.
 
     Args:

@@ -8,12 +8,17 @@ from __future__ import annotations
 import numpy as np
 
 from psro.meta_solvers.payoffs import checked, unit
-from psro.meta_solvers.regret import MetaSolverError, pure_payoffs
+from psro.meta_solvers.regret import pure_payoffs
+from psro.meta_solvers.settings import Count, PositiveShare, Share
 from psro.meta_solvers.uniform import uniform
 
 
 def projected_replicator(
-    payoffs: np.ndarray, *, gamma: float = 0.01, step: float = 0.05, iterations: int = 2_000
+    payoffs: np.ndarray,
+    *,
+    gamma: Share = 0.01,
+    step: PositiveShare = 0.05,
+    iterations: Count = 2_000,
 ) -> list[np.ndarray]:
     """The average over Euler steps of the dynamics that start at uniform play, `[K_p]` per player.
 
@@ -25,11 +30,9 @@ def projected_replicator(
         iterations: steps.
 
     Raises:
-        MetaSolverError: payoffs of a wrong shape, or gamma is not within [0, 1].
+        MetaSolverError: payoffs of a wrong shape.
     """
     payoffs = unit(checked(payoffs, "projected_replicator"))
-    if not 0 <= gamma <= 1:
-        raise MetaSolverError(f"gamma = {gamma} of projected_replicator must be within [0, 1]")
     strategies = uniform(payoffs)
     totals = [each.copy() for each in strategies]
     for _ in range(iterations):

@@ -12,6 +12,7 @@ import numpy as np
 from psro.meta_solvers.payoffs import checked, unit
 from psro.meta_solvers.regret import MetaSolverError, pure_payoffs
 from psro.meta_solvers.replicator import softmax
+from psro.meta_solvers.settings import Finite
 
 PRECISION = 20.0
 """lambda, per payoff span: a policy that earns a tenth of its player's span more than another is
@@ -23,7 +24,7 @@ RESIDUAL = 1e-10
 _MAX_STEPS = 2_000
 
 
-def qre(payoffs: np.ndarray, *, precision: float = PRECISION) -> list[np.ndarray]:
+def qre(payoffs: np.ndarray, *, precision: Finite = PRECISION) -> list[np.ndarray]:
     """The logit equilibrium at `precision` on the branch that starts at uniform play, `[K_p]` each.
 
     x_pk is in proportion to exp(precision * payoff of k against the others' x), with each player's

@@ -10,10 +10,11 @@ import numpy as np
 
 from psro.meta_solvers.payoffs import checked, unit
 from psro.meta_solvers.regret import pure_payoffs
+from psro.meta_solvers.settings import Count
 from psro.meta_solvers.uniform import uniform
 
 
-def regret_matching(payoffs: np.ndarray, *, iterations: int = 3_000) -> list[np.ndarray]:
+def regret_matching(payoffs: np.ndarray, *, iterations: Count = 3_000) -> list[np.ndarray]:
     """Each player's average strategy `[K_p]` over all rounds.
 
     A player's average regret after T rounds is at most sqrt(K_p / T) of its payoff span. So in

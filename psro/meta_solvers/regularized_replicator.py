@@ -11,11 +11,12 @@ import numpy as np
 from psro.meta_solvers.payoffs import checked, unit
 from psro.meta_solvers.regret import regrets
 from psro.meta_solvers.replicator import STEP, trajectory
+from psro.meta_solvers.settings import Finite, Share
 from psro.meta_solvers.uniform import uniform
 
 
 def regularized_replicator(
-    payoffs: np.ndarray, *, threshold: float = 0.05, time: float = 500.0
+    payoffs: np.ndarray, *, threshold: Share = 0.05, time: Finite = 500.0
 ) -> list[np.ndarray]:
     """The first strategies of the dynamics from which no player gains more than `threshold`.
 

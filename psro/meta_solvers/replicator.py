@@ -11,13 +11,14 @@ import numpy as np
 
 from psro.meta_solvers.payoffs import checked, unit
 from psro.meta_solvers.regret import pure_payoffs
+from psro.meta_solvers.settings import Finite
 
 STEP = 0.5
 """Time of one Runge-Kutta step; payoffs are within [0, 1], so that nothing happens faster than in a
 unit of time."""
 
 
-def replicator(payoffs: np.ndarray, *, time: float = 500.0) -> list[np.ndarray]:
+def replicator(payoffs: np.ndarray, *, time: Finite = 500.0) -> list[np.ndarray]:
     """The time average of the dynamics that start at uniform play, `[K_p]` per player.
 
     The average, as in zero-sum games the dynamics circle an equilibrium and only their average

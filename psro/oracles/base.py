@@ -25,12 +25,14 @@ class Jobs:
         opponents: probability of every opponent profile, float `[J, K, ..., K]` with P - 1 axes
             of opponents, axis q for the one at seat (player + 1 + q) mod P.
         gains: what the learner's sequences earn against opponents drawn from `opponents`
-            (`exact.gains`), a float64 `[S_p]` for each job; None in a game that is no tree. With
-            them a policy's value is exact: their product with its realization plan.
+            (`exact.gains`), with `bonus`, a float64 `[S_p]` for each job; None in a game that is no
+            tree. With them a policy's value is exact: their product with its realization plan.
         reach: probability that chance and those opponents lead to each of the learner's info states
             (`exact.info_state_reach`), a float64 `[I_p]` for each job; None where `gains` is.
-        mixture: every player's realization plan `[S_p]` of its meta-strategy, where opponents draw
-            their policies independently of each other; else None.
+        mixture: for each job every player's realization plan `[S_p]` of its meta-strategy, where
+            opponents draw their policies independently of each other; else None.
+        bonus: what of `gains` the game does not pay, such as a reward for being different from the
+            population, `[S_p]` for each job; None for nothing.
     """
 
     player: jax.Array
@@ -39,7 +41,8 @@ class Jobs:
     opponents: np.ndarray
     gains: Sequence[np.ndarray] | None = None
     reach: Sequence[np.ndarray] | None = None
-    mixture: Sequence[np.ndarray] | None = None
+    mixture: Sequence[Sequence[np.ndarray]] | None = None
+    bonus: Sequence[np.ndarray] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

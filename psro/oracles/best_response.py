@@ -10,10 +10,17 @@ from psro import exact
 from psro.oracles.base import Jobs, Results
 from psro.policy import TablePolicy, stack
 
+_TIE = 1e-9
+"""By how much returns of sequences may differ to be broken as a tie, as a share of the largest."""
+
 
 class BestResponse:
     """The oracle: `BestResponse(game, policy)(key, jobs)`. Its policies are pure, and there
-    is nothing to set."""
+    is nothing to set.
+
+    Ties are broken at random. Against a mixture that leaves its opponent least, many responses are
+    equally good, and the first of them may be in the population for good.
+    """
 
     temperature = 1.0
     tabular = True
@@ -26,10 +33,12 @@ class BestResponse:
 
     def __call__(self, key: jax.Array, jobs: Jobs) -> Results:
         params, values = [], []
+        rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
         for player, gain in zip(np.asarray(jobs.player), jobs.gains, strict=True):
-            best = exact.best_response_to(self._tree.players[player], gain)
+            tie_breaker = rng.uniform(0, _TIE * np.abs(gain).max(), len(gain))
+            best = exact.best_response_to(self._tree.players[player], gain + tie_breaker)
             params.append(self._policy.from_plan(self._tree, player, best.plan))
-            values.append(best.value)
+            values.append(gain @ best.plan)
         none = np.zeros(len(params), int)
         return Results(
             params=stack(params),

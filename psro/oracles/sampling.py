@@ -25,7 +25,7 @@ import numpy as np
 import optax
 
 from games.game import Game
-from games.tree_game import RowGame
+from games.tree_game import RowGame, Tables
 from psro import exact
 from psro.levels import Level, by_level, levels, rows
 from psro.networks.recurrent import Carry
@@ -84,6 +84,10 @@ class SampledConfig:
         base.check_not_negative(self.name, self, "env_devices")
         base.check_shares(self.name, self, "gamma")
         base.check_multiples(self.name, self, ("num_envs", "num_strata"))
+
+    def shared_by(self, rounds: int) -> SampledConfig:
+        """The settings of one of several rounds that share the budget."""
+        return dataclasses.replace(self, decisions=-(-self.decisions // rounds))
 
     @property
     def batch_size(self) -> int:
@@ -190,7 +194,7 @@ class Sampled(abc.ABC):
                 ),
             )
         )
-        self._train = OverJobs(self._train_one, shared=(0, 3), env_devices=config.env_devices)
+        self._train = OverJobs(self._train_one, shared=(0, 3, 8), env_devices=config.env_devices)
 
     @property
     def temperature(self) -> float:
@@ -210,6 +214,8 @@ class Sampled(abc.ABC):
             cumulative,
             None if jobs.gains is None else yardstick(self._tree, self._levels, jobs),
             self._mixture(jobs) if self._config.tabulated else None,
+            self._bonus(jobs),
+            None if self._tree is None else self._rollout.game.tables,
         )
         decisions, episodes = training.learner
         return Results(
@@ -224,14 +230,40 @@ class Sampled(abc.ABC):
         """The opponents as tables, leaves `[J, Q, 1, R, ...]`."""
         if jobs.mixture is None:
             raise ValueError(f"{self._config.name}.tabulated needs opponents that are independent")
-        tables = []
-        for q, (player, plan) in enumerate(zip(self._tree.players, jobs.mixture, strict=True)):
-            logits = np.log(np.maximum(exact.behaviour(player, plan), 1e-30))
-            tables.append(np.concatenate(by_level(self._tree, q, logits)))
-        players = np.asarray(jobs.player)
-        seats = (players[:, None] + 1 + np.arange(self._num_opponents)) % len(tables)
-        logits = np.stack(tables)[seats][:, :, None]  # [J, Q, 1, R, A]
+        seats = np.asarray(jobs.player)[:, None] + 1 + np.arange(self._num_opponents)
+        logits = [
+            [
+                np.concatenate(
+                    by_level(
+                        self._tree,
+                        q,
+                        np.log(np.maximum(exact.behaviour(self._tree.players[q], plans[q]), 1e-30)),
+                    )
+                )
+                for q in opponents % self._tree.num_players
+            ]
+            for opponents, plans in zip(seats, jobs.mixture, strict=True)
+        ]
+        logits = np.array(logits)[:, :, None]  # [J, Q, 1, R, A]
         return {"logits": logits, "value": np.zeros(logits.shape[:-1], np.float32)}
+
+    def _bonus(self, jobs: Jobs) -> np.ndarray | None:
+        """What every action earns beside the game's returns, `[J, R, A]`: the bonus of a sequence
+        is paid whenever it is played, so it is divided by how often opponents lead there."""
+        if jobs.bonus is None:
+            return None
+        if not self._config.tabulated:
+            raise ValueError(
+                f"oracle {self._config.name} knows info states, to reward what is played there, "
+                f"only with {self._config.name}.tabulated"
+            )
+        tables = []
+        for p, bonus, reach in zip(np.asarray(jobs.player), jobs.bonus, jobs.reach, strict=True):
+            mine = self._tree.players[p]
+            met = np.append(1.0, reach[mine.info_state[1:]])
+            paid = np.divide(bonus, met, out=np.zeros_like(bonus), where=met > 0)
+            tables.append(np.concatenate(by_level(self._tree, p, paid)))
+        return np.array(tables)
 
     def _train_one(
         self,
@@ -242,14 +274,21 @@ class Sampled(abc.ABC):
         cumulative: jax.Array,
         yardstick: Yardstick | None,
         mixture: Params | None,
+        bonus: jax.Array | None,
+        tables: Tables | None,
         spread: Callable[[Actors], Actors],
     ) -> Training:
         """One job, start to end."""
         config = self._config
+        rollout = (
+            self._rollout
+            if tables is None
+            else self._rollout.playing(self._rollout.game.playing(tables))
+        )
         key = jax.random.fold_in(key, player)
         learner = Learner(
             student=self._start(initial),
-            actors=self._rollout.empty(),
+            actors=rollout.empty(),
             profile=jnp.full(self._num_strata, -1),  # none yet: all strata restart
             decisions=jnp.int32(0),
             episodes=jnp.int32(0),
@@ -269,12 +308,12 @@ class Sampled(abc.ABC):
                 params = self._table(params, levels)
                 profile, opponents = jnp.zeros(1, jnp.int32), mixture
             restarted = profile != learner.profile
-            actors = self._rollout.restart(learner.actors, restarted, restart_key)
+            actors = rollout.restart(learner.actors, restarted, restart_key)
             actors = dataclasses.replace(
                 actors, state=spread(actors.state), learner=spread(actors.learner)
             )
             progress = number / config.num_updates
-            actors, decisions, episodes = self._rollout(
+            actors, decisions, episodes = rollout(
                 params,
                 opponents,
                 player,
@@ -282,10 +321,13 @@ class Sampled(abc.ABC):
                 play_key,
                 self._exploration(progress),
             )
+            if bonus is not None:
+                paid = bonus[decisions.observation, decisions.action] * decisions.valid
+                decisions = dataclasses.replace(decisions, reward=decisions.reward + paid)
             sample = Sample(
                 decisions=decisions,
                 episodes=episodes,
-                next=self._rollout.turn(actors, player),
+                next=rollout.turn(actors, player),
                 restarted=restarted,
                 levels=levels,
             )

@@ -55,6 +55,10 @@ class WholeTreeConfig:
         )  # fmt: skip
         base.check_not_negative(self.name, self, "tolerance")
 
+    def shared_by(self, rounds: int) -> WholeTreeConfig:
+        """The settings of one of several rounds of calls that share the budget."""
+        return dataclasses.replace(self, steps=-(-self.steps // rounds))
+
     @property
     def rounds(self) -> int:
         return -(-self.steps // self.steps_per_round)

@@ -1,0 +1,29 @@
+"""Behavioural and response diversity together (Liu et al. 2021, arXiv:2106.04958)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from psro.diversity_terms.behavioural import behavioural
+from psro.diversity_terms.context import Context, Term
+from psro.diversity_terms.response import response
+
+
+def bd_rd(
+    context: Context, *, behavioural_weight: float = 1.0, response_weight: float = 1.0
+) -> Term:
+    """The weighted sum of `behavioural` and `response`, the paper's objective without the return.
+    Its weights are open; neither term has a unit."""
+    parts = (
+        (behavioural_weight, behavioural(context)),
+        (response_weight, response(context)),
+    )
+
+    def term(plan: np.ndarray) -> tuple[float, np.ndarray]:
+        total, slope = 0.0, np.zeros_like(plan)
+        for weight, part in parts:
+            value, gradient = part(plan)
+            total, slope = total + weight * value, slope + weight * gradient
+        return total, slope
+
+    return term

@@ -1,0 +1,40 @@
+"""Opponents that move while a best response learns: anytime PSRO (McAleer et al. 2022,
+arXiv:2201.07700, algorithm 3) and efficient PSRO (Zhou et al. 2022, arXiv:2202.00633,
+algorithm 1)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from psro.expansions.base import Expanded, Situation, Steps, Train
+from psro.meta_solvers import regret_minimisers
+from psro.meta_strategy import MetaStrategy
+
+
+def anytime(now: Situation) -> Steps:
+    """Each player's mixture over its population moves by regret minimisation against the *other
+    player's* best response, which learns meanwhile: together they play the game in which the one is
+    restricted to its population and the other is not, so that the average mixture approaches the
+    least exploitable one. Its exploitability cannot rise when a population grows, as the one of the
+    meta-game's equilibrium can.
+
+    Training is cut into `rounds`; after each the mixtures move by one step, and best responses are
+    trained further. The average mixture is the meta-strategy: the policies that the iteration adds
+    have no weight in it. Best responses to the average itself would be worse to add: it leaves many
+    nearly equally good ones, of which the best may be in the population already.
+
+    EPSRO adds that no payoff table is needed, which here costs nothing; that best responses start
+    from the ones before (`init`); and its mixtures move by multiplicative weights (`hedge`).
+    """
+    size, scale = now.meta_game.size, now.meta_game.tree.max_return
+    states = [regret_minimisers.init(size) for _ in range(2)]
+    for _ in range(now.rounds):
+        against = MetaStrategy(marginals=tuple(each.strategy for each in states))
+        meta_game = yield [Train(slot=size, against=against)]
+        payoffs = meta_game.payoffs / (2 * scale)
+        earned = payoffs[0][:size, size], payoffs[1][size, :size]
+        states = [now.minimise(*each)[0] for each in zip(states, earned, strict=True)]
+    averages = [regret_minimisers.average(each) for each in states]
+    return Expanded(
+        meta_strategy=MetaStrategy(marginals=tuple(np.append(each, 0.0) for each in averages))
+    )

@@ -1,0 +1,37 @@
+"""Multiplicative weights in self-play, which online double oracle has in place of an equilibrium
+(Dinh et al. 2021, arXiv:2103.07780; Freund and Schapire 1999)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from psro.meta_solvers import regret_minimisers
+from psro.meta_solvers.payoffs import checked, unit
+from psro.meta_solvers.regret import pure_payoffs
+from psro.meta_solvers.settings import Count
+
+
+def hedge(payoffs: np.ndarray, *, iterations: Count = 3_000) -> list[np.ndarray]:
+    """Each player's average strategy `[K_p]` over all rounds of `regret_minimisers.hedge`.
+
+    A player's average regret after T rounds is at most `sqrt(2 log K_p / T)` of its payoff span,
+    and a little. So in two-player zero-sum games the averages tend to an equilibrium, from which
+    the players together gain no more than both regrets; elsewhere only the joint average tends to
+    a coarse correlated one, of which these are the marginals.
+
+    Online double oracle plays one such round between two best responses, against whoever comes;
+    here the meta-game is played to its end before a best response is asked for.
+
+    Args:
+        payoffs: `[P, K_0, ..., K_{P-1}]`.
+        iterations: rounds (T).
+    """
+    payoffs = unit(checked(payoffs, "hedge"))
+    states = [regret_minimisers.init(size) for size in payoffs.shape[1:]]
+    for _ in range(iterations):
+        earned = pure_payoffs(payoffs, [state.strategy for state in states])
+        states = [
+            regret_minimisers.hedge(state, each)[0]
+            for state, each in zip(states, earned, strict=True)
+        ]
+    return [regret_minimisers.average(state) for state in states]

@@ -1,0 +1,23 @@
+"""Meta-solvers that look beyond the payoff table, at what the policies do in the game: from a
+`MetaGame` to a `MetaStrategy`. One line each in `TREE_SOLVERS`; all are for two-player zero-sum
+games."""
+
+from __future__ import annotations
+
+from psro import sequence_form
+from psro.meta_game import MetaGame
+from psro.meta_solvers import Solver
+from psro.meta_strategy import MetaStrategy
+
+
+def least_exploitable(meta_game: MetaGame) -> MetaStrategy:
+    """The mixtures of the populations that lose least to players who are not restricted to theirs:
+    what anytime double oracle trains against (McAleer et al. 2022, arXiv:2201.07700, section 3).
+    Their exploitability does not rise when populations grow."""
+    found = sequence_form.population_exploitability(meta_game.tree, meta_game.plans)
+    return MetaStrategy(marginals=tuple(found.mixtures))
+
+
+TREE_SOLVERS: dict[str, Solver] = {
+    "least_exploitable": Solver(function=least_exploitable, concept="nash", num_players=2),
+}

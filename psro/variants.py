@@ -1,0 +1,77 @@
+"""Published members of the PSRO family as settings of a run: `psro run --variant NAME`.
+
+A variant is a name for options, each of which can be set alone; what it does not name stays as it
+is. To add one, write the piece that is new (a meta-solver, an expansion, a diversity term, an
+initialisation: docs/variants.md), and one entry here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Variant:
+    """Settings by the names of `RunConfig`, and where they were published."""
+
+    source: str
+    settings: Mapping[str, Any]
+
+
+def _variant(source: str, **settings: Any) -> Variant:
+    return Variant(source=source, settings=types.MappingProxyType(settings))
+
+
+_KNOWS_INFO_STATES = {"tabulated": True}
+"""For oracles that sample: what is at info states, rewards or a table, can be seen."""
+
+VARIANTS: Mapping[str, Variant] = types.MappingProxyType(
+    {
+        "psro": _variant("Lanctot et al. 2017, arXiv:1711.00832", meta_solver="nash"),
+        "self_play": _variant("Heinrich et al. 2015; Lanctot et al. 2017", meta_solver="last"),
+        "last_k": _variant("self-play against the latest few policies", meta_solver="last_k"),
+        "fictitious_play": _variant("Brown 1951; Heinrich et al. 2015", meta_solver="uniform"),
+        "psro_prd": _variant(
+            "Lanctot et al. 2017, arXiv:1711.00832", meta_solver="projected_replicator"
+        ),
+        "psro_rrd": _variant(
+            "Wang and Wellman 2023, arXiv:2207.10269", meta_solver="regularized_replicator"
+        ),
+        "psro_qre": _variant("McKelvey and Palfrey 1995", meta_solver="qre"),
+        "alpha_psro": _variant("Muller et al. 2020, arXiv:1909.12823", meta_solver="alpha_rank"),
+        "psro_rn": _variant("Balduzzi et al. 2019, arXiv:1901.08106", expansion="rectified"),
+        "odo": _variant("Dinh et al. 2021, arXiv:2103.07780", meta_solver="hedge"),
+        "ado": _variant(
+            "McAleer et al. 2022, arXiv:2201.07700, exact", meta_solver="least_exploitable"
+        ),
+        "apsro": _variant("McAleer et al. 2022, arXiv:2201.07700", expansion="anytime"),
+        "epsro": _variant(
+            "Zhou et al. 2022, arXiv:2202.00633",
+            expansion="anytime",
+            regret_minimiser="hedge",
+            init="previous",
+        ),
+        "sp_psro": _variant("McAleer et al. 2022, arXiv:2207.06541", expansion="stochastic"),
+        "xdo": _variant("McAleer et al. 2021, arXiv:2103.06426", expansion="extensive"),
+        "dpp_psro": _variant(
+            "Perez-Nieves et al. 2021, arXiv:2103.07927",
+            diversity="expected_cardinality",
+            ppo=_KNOWS_INFO_STATES,
+        ),
+        "bd_rd": _variant(
+            "Liu et al. 2021, arXiv:2106.04958", diversity="bd_rd", ppo=_KNOWS_INFO_STATES
+        ),
+        "psd_psro": _variant(
+            "Yao et al. 2023, arXiv:2306.16884", diversity="policy_hull", ppo=_KNOWS_INFO_STATES
+        ),
+        "fusion_psro": _variant("Lian et al. 2024, arXiv:2405.21027", init="fusion"),
+        "p2sro": _variant("McAleer et al. 2020, arXiv:2006.08555", expansion="pipeline"),
+        "dch": _variant("Lanctot et al. 2017, arXiv:1711.00832", expansion="hierarchy", levels=8),
+        "global_psro": _variant("Wang et al. 2026, arXiv:2605.28273", expansion="candidates"),
+        "jpsro_cce": _variant("Marris et al. 2021, arXiv:2106.09435", meta_solver="mgcce"),
+        "jpsro_ce": _variant("Marris et al. 2021, arXiv:2106.09435", meta_solver="mgce"),
+    }
+)

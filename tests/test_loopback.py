@@ -1,0 +1,170 @@
+"""The server answers this machine's own browser, and refuses what a foreign page makes one send."""
+
+import contextlib
+import http.client
+import socket
+import threading
+import time
+
+import pytest
+
+from psro.loopback import CONTENT_SECURITY_POLICY, MAX_BODY, LoopbackError, LoopbackServer
+
+
+@contextlib.contextmanager
+def serving(routes, **options):
+    with LoopbackServer(routes, **options) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def calls():
+    return []
+
+
+@pytest.fixture(scope="module")
+def server(calls):
+    """Two routes; bodies that reach them are in `calls`."""
+
+    def answer(body):
+        calls.append(body)
+        return 200, "text/plain", b"heard " + body
+
+    def broken(body):
+        raise RuntimeError("a bug")
+
+    routes = {("GET", "/"): answer, ("POST", "/move"): answer, ("GET", "/broken"): broken}
+    with serving(routes) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def forget(calls):
+    calls.clear()
+
+
+def ask(server, method="GET", path="/", body=None, **headers):
+    """Status, headers and body."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+    with contextlib.closing(connection):
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body=body, headers=headers)
+        response = connection.getresponse()
+        return response.status, response.headers, response.read()
+
+
+def raw(server, text):
+    """What comes back for bytes that no client library would send."""
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=10) as connection:
+        connection.sendall(text.encode().replace(b"\n", b"\r\n"))
+        return connection.makefile("rb").read()
+
+
+def test_routes_answer(server, calls):
+    status, headers, body = ask(server)
+    assert (status, body) == (200, b"heard ")
+    assert headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "unsafe" not in CONTENT_SECURITY_POLICY.split("script-src")[1].split(";")[0]
+    assert ask(server, "POST", "/move", b"call")[2] == b"heard call"
+    assert calls == [b"", b"call"]
+
+
+def test_it_listens_on_loopback_only(server):
+    assert server.server_address[0] == "127.0.0.1"
+    assert server.url == f"http://127.0.0.1:{server.server_port}/"
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "LocalHost"])
+def test_its_own_names_and_origins(server, name):
+    own = f"{name}:{server.server_port}"
+    assert ask(server, Host=own, Origin=f"http://{own.lower()}")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "localhost.evil:{port}"],
+)
+def test_a_foreign_host_is_refused(server, calls, host):
+    """A name of the attacker's that was rebound to 127.0.0.1 is still in the header."""
+    assert ask(server, Host=host.format(port=server.server_port))[0] == 403
+    assert not calls
+
+
+@pytest.mark.parametrize("hosts", ["", "Host: 127.0.0.1:{port}\nHost: evil.example\n"])
+def test_no_host_and_two_hosts_are_refused(server, calls, hosts):
+    answer = raw(server, f"GET / HTTP/1.1\n{hosts.format(port=server.server_port)}\n")
+    assert answer.startswith(b"HTTP/1.0 403")
+    assert not calls
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "https://127.0.0.1:{port}", "http://127.0.0.1:1"]
+)
+@pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("POST", "/move")])
+def test_a_foreign_origin_is_refused(server, calls, origin, method, path):
+    origin = origin.format(port=server.server_port)
+    assert ask(server, method, path, Origin=origin)[0] == 403
+    assert not calls
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/nothing", "/../etc/passwd", "/%2e%2e/etc/passwd", "/?query", "/move/", "http://own/"],
+)
+def test_what_is_no_route_is_not_there(server, calls, path):
+    assert ask(server, path=path, Host=f"127.0.0.1:{server.server_port}")[0] == 404
+    assert not calls
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE"])
+def test_other_methods_are_refused(server, calls, method):
+    assert ask(server, method)[0] == 405
+    assert ask(server, "GET", "/move")[0] == 405
+    assert not calls
+
+
+def test_a_body_too_long_is_refused_unread(server, calls):
+    assert ask(server, "POST", "/move", b"x" * MAX_BODY)[0] == 200
+    calls.clear()
+    own = f"Host: 127.0.0.1:{server.server_port}\n"
+    for length in (MAX_BODY + 1, 10**30):
+        answer = raw(server, f"POST /move HTTP/1.1\n{own}Content-Length: {length}\n\n")
+        assert answer.startswith(b"HTTP/1.0 413")
+    assert not calls
+
+
+@pytest.mark.parametrize(
+    "header", ["Transfer-Encoding: chunked", "Content-Length: -1", "Content-Length: ²"]
+)
+def test_a_body_of_unknown_length_is_refused(server, calls, header):
+    own = f"Host: 127.0.0.1:{server.server_port}\n"
+    answer = raw(server, f"POST /move HTTP/1.1\n{own}{header}\n\n")
+    assert answer.startswith((b"HTTP/1.0 411", b"HTTP/1.0 400"))
+    assert not calls
+
+
+def test_an_address_too_long_is_refused(server):
+    assert raw(server, f"GET /{'x' * 70_000} HTTP/1.1\n\n").startswith(b"HTTP/1.0 414")
+
+
+def test_a_route_that_fails_says_so_on_both_sides(server, capfd):
+    assert ask(server, path="/broken")[0] == 500
+    said, deadline = "", time.monotonic() + 10
+    while "RuntimeError: a bug" not in said and time.monotonic() < deadline:
+        said += capfd.readouterr().err
+    assert "RuntimeError: a bug" in said
+
+
+def test_a_taken_port(server):
+    with pytest.raises(LoopbackError, match=f"port {server.server_port}"):
+        LoopbackServer({}, port=server.server_port)
+    with pytest.raises(LoopbackError, match="70000"):
+        LoopbackServer({}, port=70_000)
