@@ -32,6 +32,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -527,9 +528,7 @@ class Experiment:
             policies |= latest
             size = self.records[number].size
             if len(policies) != size or max(slots) >= size:
-                raise ExperimentError(
-                    f"{file} is damaged: policies {slots} do not make {size} a player"
-                )
+                raise ExperimentError(f"{file} is damaged: its slots do not make {size} policies")
         # The same calls as in training, so that every rounding is the same.
         population = Population.empty(policies[0], self._capacity)
         for slot in range(size):
@@ -1052,7 +1051,8 @@ def _record(fields: Mapping[str, Any], number: int, num_players: int) -> Record:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Finite, and no bool."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
 def _are_numbers(values: Iterable[Any]) -> bool:
@@ -1103,11 +1103,10 @@ def _read_policies(path: Path, digest: str, number: int) -> tuple[Params, list[i
     """An iteration's policies, leaves `[P, N, ...]`, and their N numbers in the populations."""
     tensors, info = storage.read_tensors(path)
     _check_named(path, info, digest)
-    # Before format 3 there was one policy an iteration, and no axis for it.
     slots = info.get("slots", [number])
-    if "slots" not in info:
-        tensors = {name: np.expand_dims(value, 1) for name, value in tensors.items() if value.ndim}
     try:
+        if "slots" not in info:  # before format 3: one policy an iteration, and no axis for it
+            tensors = {name: value[:, None] for name, value in tensors.items()}
         if not all(type(slot) is int and slot >= 0 for slot in slots) or not slots:
             raise ValueError("slots must be numbers of policies")
         if len(set(slots)) < len(slots):
@@ -1118,7 +1117,7 @@ def _read_policies(path: Path, digest: str, number: int) -> tuple[Params, list[i
             if value.ndim < 2 or value.shape[1] != len(slots):
                 raise ValueError(f"{name} must hold {len(slots)} policies a player")
         return jax.tree.map(jnp.asarray, storage.unflatten(tensors)), slots
-    except (TypeError, ValueError) as error:
+    except (IndexError, TypeError, ValueError) as error:
         raise ExperimentError(f"{path} is damaged: {error}") from None
 
 

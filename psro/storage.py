@@ -35,6 +35,8 @@ MAX_JSON = 1 << 20
 MAX_HEADER = 64 << 20
 """Bytes of a safetensors header. That of payoffs.safetensors holds the records, about a thousand
 bytes each; safetensors itself stops at 100 million."""
+MAX_SENTENCE = 300
+"""Characters that are quoted of what an error says: it may quote a whole file."""
 MAX_TENSORS = 10_000
 """Arrays in one safetensors file; a network has some twenty."""
 MAX_NAME = 200
@@ -250,4 +252,6 @@ class writing:
 
 
 def sentence(error: Exception) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__
+    """The first line of what an error says, as it can be printed."""
+    line = str(error).strip().split("\n")[0][:MAX_SENTENCE] or type(error).__name__
+    return line if line.isprintable() else repr(line)

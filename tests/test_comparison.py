@@ -155,6 +155,10 @@ def test_eval_of_many(capsys, kuhn, tmp_path):
         for j, name in enumerate(printed["names"]):
             assert float(row[f"against {name}"]) == printed["average"][i][j]
             assert float(row[f"against {name}, seat 1"]) == printed["returns"][1][i][j]
+    code, out, err = psro_main(capsys, "eval", *kuhn, "--json", "--device", "cpu")
+    on_device = json.loads(out)
+    assert (code, err) == (0, "") and on_device["returns"] == printed["returns"]
+    assert on_device["exploitability"] == pytest.approx(printed["exploitability"], abs=1e-12)
     code, out, err = psro_main(capsys, "eval", *kuhn, "--cfr-iterations", "7")
     assert (code, err) == (0, "") and "CFR+ (7)" in out and "against 6" in out
     assert f"{printed['average'][1][0]:+.6f}" in out

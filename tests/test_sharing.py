@@ -12,9 +12,10 @@ import zipfile
 
 import numpy as np
 import pytest
+from test_experiment import outcome
 
 import psro
-from psro import archive, cli, experiment, plots, storage
+from psro import archive, cli, experiment, page, plots, storage, watch
 from psro.experiment import ExperimentError, RunConfig
 
 CONFIG = RunConfig(game="kuhn_poker", oracle="best_response", iterations=3, tolerance=0.0)
@@ -116,6 +117,22 @@ def test_a_file_is_unpacked_to_be_resumed(exported, tmp_path):
     assert "no exported file" in refused(lambda: experiment.reopen(longer.folder, out=tmp_path))
     refused(lambda: experiment.reopen(exported, iterations=1, out=tmp_path / "shorter"))
     assert not (tmp_path / "shorter").exists()
+
+
+@pytest.mark.parametrize("expansion", ["stochastic", "pipeline"])
+def test_an_export_of_several_policies_an_iteration_goes_on_bit_for_bit(tmp_path, expansion):
+    config = dataclasses.replace(CONFIG, expansion=expansion, levels=2, rounds=3, iterations=4)
+    whole = psro.run(config, tmp_path / "whole")
+    short = psro.run(dataclasses.replace(config, iterations=2), tmp_path / "short")
+    file = psro.export(short.folder, tmp_path / "run.psro")
+    loaded = psro.load(file)
+    assert loaded.records == short.records and loaded.records[-1].size > len(loaded.records)
+    np.testing.assert_array_equal(loaded.payoffs, short.payoffs)
+    for ours, theirs in zip(loaded.plans, short.plans, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert psro.export(file, tmp_path / "again.psro").read_bytes() == file.read_bytes()
+    resumed = psro.resume(file, iterations=4, out=tmp_path / "on")
+    assert outcome(resumed.folder) == outcome(whole.folder)
 
 
 def test_a_game_s_file_goes_along_and_its_path_does_not(tmp_path):
@@ -332,7 +349,11 @@ def test_every_flipped_byte_is_refused_or_harmless(exported, trained, tmp_path):
     [
         ({"iterations": 10**12}, "iterations = 1e+12 must be at most 1,000,000"),
         ({"hidden_size": 10**9}, "hidden_size = 1e+09 must be at most 16,384"),
+        ({"levels": 10**6}, "levels = 1e+06 must be at most 1,000"),
+        ({"rounds": 10**9}, "rounds = 1e+09 must be at most 1,000,000"),
         ({"max_histories": 10**15}, "max_histories"),
+        ({"meta_solver": "qre(scale=\x1b[2J)"}, "scale"),
+        ({"expansion": "x" * 100_000}, "unknown expansion"),
         ({"patience": 10**300}, "patience"),
         ({"game": "kuhn_poker" + "(" * 100_000}, "longer than 10,000 characters"),
         ({"game": "\x1b[2Jkuhn_poker"}, "cannot be printed"),
@@ -352,12 +373,17 @@ def test_absurd_settings_are_refused(exported, copy, tmp_path, changes, says):
         assert says in sentence and str(path) in sentence
 
 
-def test_many_iterations_are_not_set_aside(exported, copy):
+@pytest.mark.parametrize(
+    "changes",
+    [{"iterations": 1_000_000}, {"iterations": 1000, "levels": 1000, "expansion": "rectified"}],
+    ids=["iterations", "levels"],
+)
+def test_many_policies_are_not_set_aside(copy, changes):
     fields = json.loads((copy / "config.json").read_text())
-    fields["run"]["iterations"] = 1_000_000
+    fields["run"] |= changes
     (copy / "config.json").write_text(json.dumps(fields))
     opened = experiment.reopen(copy)
-    assert opened._last.population.capacity <= 1024
+    assert opened._last.population.capacity == 1024
 
 
 def test_large_games_are_for_folders(exported, copy, tmp_path):
@@ -463,6 +489,12 @@ def commit(copy, change):
         lambda tensors, info: info["records"][1].update(iteration="1"),
         lambda tensors, info: info["records"][1].update(exploitability=[1]),
         lambda tensors, info: info["records"][1].update(exploitability=None),
+        lambda tensors, info: info["records"][1].update(exploitability=float("nan")),
+        lambda tensors, info: info["records"][1].update(exploitability=10**400),
+        lambda tensors, info: info["records"][1].update(size=4),  # and then fewer
+        lambda tensors, info: info["records"][1].update(size=2.0),
+        lambda tensors, info: info["records"][0].update(size=0),
+        lambda tensors, info: info["records"][-1].update(size=5),
         lambda tensors, info: info["records"][1].update(value=[0.0] * 3),
         lambda tensors, info: info["records"][1].update(value="ab"),
         lambda tensors, info: info["records"][1].update(value=None),
@@ -484,7 +516,8 @@ def commit(copy, change):
 def test_a_commit_whose_parts_do_not_fit_is_refused(copy, change):
     """A checksum is no proof of sense: whoever writes the file writes that too."""
     commit(copy, change)
-    assert f"{copy / 'payoffs.safetensors'} is damaged" in refused(lambda: psro.load(copy))
+    for read in (psro.load, experiment.snapshot):
+        assert f"{copy / 'payoffs.safetensors'} is damaged" in refused(lambda read=read: read(copy))
 
 
 @pytest.mark.parametrize(
@@ -505,6 +538,61 @@ def test_policies_that_are_no_numbers_are_refused(copy, value):
     assert "finite float32" in refused(lambda: psro.load(copy))
     storage.write_tensors(path, {"a": value, "a/b": value}, {})
     refused(lambda: psro.load(copy))
+
+
+def policies(copy, number, change):
+    """Writes an iteration's policies again, changed, with checksums that fit."""
+    path = copy / "policies" / f"{number:04d}.safetensors"
+    tensors, info = storage.read_tensors(path)
+    info = {name: info[name] for name in ("slots", "meta_strategy")}
+    change(tensors, info)
+    digest = storage.write_tensors(path, tensors, info)
+    commit(copy, lambda _, info: info["policies"].__setitem__(number, digest))
+    return path
+
+
+def twice(tensors, info):
+    for name in tensors:
+        tensors[name] = np.repeat(tensors[name], 2, axis=1)
+
+
+@pytest.mark.parametrize("slots", [
+    [], 7, "2", {}, [True], [2.0], ["2"], [[2]], [-1], [1], [3], [10**400], [2, 2], [2, 3], None
+])  # fmt: skip
+def test_slots_that_do_not_fit_are_refused(copy, slots):
+    def change(tensors, info):
+        if isinstance(slots, list) and len(slots) == 2:
+            twice(tensors, info)
+        info["slots"] = slots
+
+    path = policies(copy, 2, change)
+    assert f"{path} is damaged" in refused(lambda: psro.load(copy))
+
+
+def test_more_policies_than_slots_are_refused(copy):
+    path = policies(copy, 2, twice)
+    assert f"{path} is damaged" in refused(lambda: psro.load(copy))
+
+
+@pytest.mark.parametrize("kept", [
+    7, "ab", [], [[1.0]], [[1.0, 0, 0], 7], [[1.0, 0, 0], [1.0, 0]], [[1.0, 0, 0], [0.5, 0, 0]],
+    [[1.0, 0, 0], [3.0, -2.0, 0]], [[1.0, 0, 0], [float("nan"), 1.0, 0]], [[1.0, 0, 0]] * 3,
+    [[1.0, 0, 0], [[1.0], [0], [0]]], [[1.0, 0, 0], ["1", "0", "0"]], [[1.0, 0, 0], [10**400, 0, 0]]
+])  # fmt: skip
+def test_past_meta_strategies_that_are_none_are_refused(copy, kept):
+    """Only pages read them; what is loaded does not rest on them."""
+    path = policies(copy, 2, lambda tensors, info: info.update(meta_strategy=kept))
+    assert f"{path} is damaged" in refused(lambda: experiment.snapshot(copy))
+    assert len(psro.load(copy).records) == 4
+
+
+def test_pages_of_exported_runs(exported, trained, tmp_path):
+    ours = page.report([trained.folder])
+    assert page.report([exported]) == ours.replace('· run"', '· run.psro"') != ours
+    assert "run.psro" in page.report([exported, trained.folder])
+    file = with_run(exported, tmp_path / "a.psro", game="efg_game(filename=mine.efg)")
+    assert "names a file of its own" in refused(lambda: page.report([file]))
+    assert "psro report" in refused(lambda: watch.Watched(exported))
 
 
 def test_nothing_is_left_when_there_is_no_room(exported, trained, tmp_path, monkeypatch):
