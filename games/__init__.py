@@ -2,7 +2,14 @@
 
 from games.game import Game, State
 from games.normal_form import NormalForm
-from games.openspiel import MAX_HISTORIES, OBSERVATIONS, TreePolicy, action_names, load
+from games.openspiel import (
+    MAX_HISTORIES,
+    OBSERVATIONS,
+    InfoStateIndex,
+    TreePolicy,
+    action_names,
+    load,
+)
 from games.symmetry import SymmetryError, symmetric_view
 from games.tree import GameError, GameTree, PlayerTree
 
@@ -26,6 +33,7 @@ __all__ = [
     "Game",
     "GameError",
     "GameTree",
+    "InfoStateIndex",
     "NormalForm",
     "PlayerTree",
     "State",

@@ -12,7 +12,7 @@ import struct
 import sys
 import time
 from array import array
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -536,6 +536,49 @@ def _arrays(types: str) -> list[array]:
     return [array(each) for each in types]
 
 
+class InfoStateIndex:
+    """Where OpenSpiel's states are in a tree, for some of its players.
+
+    A state is one of `load_openspiel(tree.name)`; or of the same game before its simultaneous moves
+    became turns, where everybody who moves at once is asked as if it were that player's turn.
+    """
+
+    def __init__(self, tree: GameTree, players: Iterable[int]):
+        self.game = load_openspiel(tree.name)
+        self._tree = tree
+        self._identify = _identities(self.game)[tree.identity]
+        self._index = {p: {key: i for i, key in enumerate(tree.players[p].keys)} for p in players}
+
+    def info_state(self, state: pyspiel.State, player: int) -> int:
+        """The number of `player`'s info state; raises `KeyError` where the tree has no such one."""
+        if state.is_simultaneous_node():
+            state = self._in_turn(state, player)
+        # Only the `history` identity asks for the parent.
+        parent = self.sequence(state, player) if self._tree.identity == "history" else 0
+        return self._index[player][self._identify(state, player, parent)]
+
+    def sequence(self, state: pyspiel.State, player: int) -> int:
+        """`player`'s last sequence on the way to `state`; 0 before its first decision."""
+        mine, last, before = self._tree.players[player], 0, self.game.new_initial_state()
+        for action in state.history():
+            if before.current_player() == player:
+                info_state = self._index[player][self._identify(before, player, last)]
+                rank = int(mine.legal[info_state, :action].sum())
+                last = int(mine.first_sequence[info_state]) + rank
+            before.apply_action(action)
+        return last
+
+    def _in_turn(self, state: pyspiel.State, player: int) -> pyspiel.State:
+        """`player`'s turn at a simultaneous move. What those before it choose is hidden from it, so
+        that any of their actions will do."""
+        turn = self.game.new_initial_state()
+        for action in state.history():
+            turn.apply_action(action)
+        while turn.current_player() != player:
+            turn.apply_action(turn.legal_actions()[0])
+        return turn
+
+
 class TreePolicy(policy.Policy):
     """Tabular policies of a tree as an OpenSpiel policy, for its algorithms and bots.
 
@@ -545,14 +588,10 @@ class TreePolicy(policy.Policy):
     """
 
     def __init__(self, tree: GameTree, behaviours: Mapping[int, np.ndarray]):
-        game = load_openspiel(tree.name)
-        super().__init__(game, sorted(behaviours))
+        self._index = InfoStateIndex(tree, behaviours)
+        super().__init__(self._index.game, sorted(behaviours))
         self._tree = tree
         self._behaviours = dict(behaviours)
-        self._identify = _identities(game)[tree.identity]
-        self._index = {
-            p: {key: i for i, key in enumerate(tree.players[p].keys)} for p in behaviours
-        }
 
     def action_probabilities(
         self, state: pyspiel.State, player_id: int | None = None
@@ -565,25 +604,9 @@ class TreePolicy(policy.Policy):
         if player not in self._behaviours:
             raise KeyError(f"this policy is of players {self.player_ids}, not of player {player}")
         mine = self._tree.players[player]
-        start, stop = mine.first_sequence[(at := self.info_state(state, player)) : at + 2]
+        info_state = self._index.info_state(state, player)
+        start, stop = mine.first_sequence[info_state : info_state + 2]
         return {int(mine.action[s]): float(self._behaviours[player][s]) for s in range(start, stop)}
-
-    def info_state(self, state: pyspiel.State, player: int) -> int:
-        """Number of the player's info state at `state`, in the tree."""
-        return self._index[player][self._identify(state, player, self._parent(state, player))]
-
-    def _parent(self, state: pyspiel.State, player: int) -> int:
-        """The player's sequence on the way to `state`; only the `history` identity asks for it."""
-        if self._tree.identity != "history":
-            return 0
-        mine, parent, before = self._tree.players[player], 0, self.game.new_initial_state()
-        for action in state.history():
-            if before.current_player() == player:
-                info_state = self._index[player][self._identify(before, player, parent)]
-                rank = int(mine.legal[info_state, :action].sum())
-                parent = int(mine.first_sequence[info_state]) + rank
-            before.apply_action(action)
-        return parent
 
 
 def action_names(tree: GameTree) -> list[list[str]]:
@@ -591,8 +614,8 @@ def action_names(tree: GameTree) -> list[list[str]]:
     of the first history seen in each info state. All histories are walked, so it is for games that
     are small enough to read about."""
     names = [[""] * player.num_sequences for player in tree.players]
-    policy = TreePolicy(tree, {p: np.ones(len(each)) for p, each in enumerate(names)})
-    waiting = [policy.game.new_initial_state()]
+    index = InfoStateIndex(tree, range(tree.num_players))
+    waiting = [index.game.new_initial_state()]
     while waiting:
         state = waiting.pop()
         if state.is_terminal():
@@ -602,7 +625,7 @@ def action_names(tree: GameTree) -> list[list[str]]:
             legal = [action for action, probability in state.chance_outcomes() if probability > 0]
         else:
             player = state.current_player()
-            mine, info_state = tree.players[player], policy.info_state(state, player)
+            mine, info_state = tree.players[player], index.info_state(state, player)
             for sequence, action in enumerate(legal, int(mine.first_sequence[info_state])):
                 names[player][sequence] = names[player][sequence] or state.action_to_string(action)
         waiting += [state.child(action) for action in reversed(legal)]

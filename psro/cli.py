@@ -1,5 +1,5 @@
-"""`psro run | resume | eval | plot | report | watch | export | games | variants`. Bad input ends
-with one sentence and exit code 2."""
+"""`psro run | resume | eval | plot | report | watch | play | export | games | variants`. Bad input
+ends with one sentence and exit code 2."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from psro import (
     experiment,
     loggers,
     page,
+    play,
     plots,
     report,
     sharing,
@@ -327,6 +328,7 @@ def main(arguments: list[str] | None = None) -> None:
                 "watch": watch_run,
                 "export": export,
                 "games": games,
+                "play": play.play,
                 "variants": variants,
             },
             prog="psro",

@@ -47,6 +47,7 @@ import games
 from games import GameTree, TreePolicy, files
 from games.tree_game import TreeGame
 from psro import archive, exact, storage
+from psro.bot import PopulationBot
 from psro.diversity_terms import TERMS
 from psro.expansions import EXPANSIONS
 from psro.imitation import imitate_by_network, imitate_by_table
@@ -62,6 +63,7 @@ from psro.oracles import (
     CONFIGS,
     ORACLES,
     A2CConfig,
+    ConditionalConfig,
     DistillConfig,
     DQNConfig,
     FullWidthConfig,
@@ -70,7 +72,7 @@ from psro.oracles import (
     ReinforceConfig,
 )
 from psro.oracles.base import check_types
-from psro.policy import Params, Policy, TablePolicy, Tabulator
+from psro.policy import ConditionalPolicy, Params, Policy, TablePolicy, Tabulator
 from psro.population import Population
 from psro.storage import FORMAT_VERSION, ExperimentError
 from psro.trainer import Trainer, TrainingDiverged
@@ -87,11 +89,14 @@ _MOST = {
     "hidden_size": 16_384,
     "max_histories": 1_000_000_000,
 }
-"""Settings of a saved run beyond which it is refused as damaged, before anything of that size is
-made. Every other whole number may be at most 2**53, so that JSON keeps it."""
+"""Settings beyond which a run is neither begun nor, where it is saved so, read: it is refused
+before anything of that size is made. Every other whole number may be at most 2**53, so that JSON
+keeps it."""
 _NAMES_A_FILE = re.compile(r"(filename|_file|_root)\s*=", re.IGNORECASE)
 """Parameters by which OpenSpiel's games read files: efg_game's filename, bargaining's
 instances_file, colored_trails' boards_file, crossword's word_list_file and puzzles_root."""
+_MOST_CONDITION = 1 << 20
+"""Numbers of a conditional network's condition, beyond which its first layer fills any memory."""
 MAX_GAME = 10_000
 """Characters of a game's name in a saved run; a Tiny Hanabi payoff table takes some hundreds."""
 _PACKAGES = (
@@ -127,8 +132,8 @@ class RunConfig:
     seed: int = 0
     """Seed of every random number."""
     oracle: str = "ppo"
-    """Best-response method: ppo, a2c, reinforce, dqn, full_width, distill, or best_response
-    (exact, as a table: double oracle)."""
+    """Best-response method: ppo, a2c, reinforce, dqn, full_width, distill, conditional (one network
+    for all policies: NeuPL), or best_response (exact, as a table: double oracle)."""
     cell: str = "lstm"
     """Memory cell of the policies: lstm or gru."""
     hidden_size: int = 32
@@ -193,6 +198,8 @@ class RunConfig:
     """Settings of the oracle full_width."""
     distill: DistillConfig = dataclasses.field(default_factory=DistillConfig)
     """Settings of the oracle distill."""
+    conditional: ConditionalConfig = dataclasses.field(default_factory=ConditionalConfig)
+    """Settings of the oracle conditional."""
 
     def __post_init__(self):
         if not isinstance(self.game, str):
@@ -264,21 +271,33 @@ class Experiment:
         if config.symmetric:
             self.tree = games.symmetric_view(self.tree)
         _check_solvable(config, self.tree)
-        self.policy_network: Policy | TablePolicy = (
-            TablePolicy(self.tree)
-            if ORACLES[config.oracle].tabular
-            else Policy(
-                observation_size=self.tree.observation_size,
-                num_actions=self.tree.num_actions,
-                hidden_size=config.hidden_size,
-                cell=config.cell,
-                dtype=config.dtype,
-            )
-        )
+        self.policy_network = self._network()
         self.records: list[Record] = []
         self._tabulate = Tabulator(self.policy_network, self.tree)
         self._last: Iteration | None = None
         self._digests: list[str] = []
+
+    def _network(self) -> Policy | TablePolicy:
+        config, oracle = self.config, ORACLES[self.config.oracle]
+        if oracle.tabular:
+            return TablePolicy(self.tree)
+        settings = {
+            "observation_size": self.tree.observation_size,
+            "num_actions": self.tree.num_actions,
+            "hidden_size": config.hidden_size,
+            "cell": config.cell,
+            "dtype": config.dtype,
+        }
+        if oracle.conditional:
+            seats = self.tree.num_players
+            size = seats + self._capacity ** (seats - 1)
+            if size > _MOST_CONDITION:
+                raise ValueError(
+                    f"levels = {config.levels} in a game for {seats} make a condition of more than "
+                    f"{_MOST_CONDITION:,} numbers"
+                )
+            return ConditionalPolicy(condition_size=size, **settings)
+        return Policy(**settings)
 
     @property
     def _num_populations(self) -> int:
@@ -356,6 +375,21 @@ class Experiment:
         mixture = self._finished().meta_game.mixture(self.meta_strategy)
         return TreePolicy(
             self.tree, {p: exact.behaviour(self.tree.players[p], mixture[p]) for p in players}
+        )
+
+    def bot(self, player: int, seed: int | np.random.SeedSequence) -> PopulationBot:
+        """One player's meta-strategy as an OpenSpiel bot, which draws one policy a game; by its own
+        marginal where the meta-strategy is correlated: nobody tells bots a common draw."""
+        if not 0 <= player < self.tree.num_players:
+            raise ValueError(f"player {player} of a game for {self.tree.num_players}")
+        return PopulationBot(
+            tree=self.tree,
+            player=player,
+            policy=self.policy_network,
+            params=self.populations[player],
+            weights=self.meta_strategy[player],
+            plans=self.plans[player],
+            seed=seed,
         )
 
     def train(self) -> Iterator[Record]:
@@ -673,6 +707,10 @@ def create(config: RunConfig, out: str | os.PathLike | None = None) -> Experimen
         raise ExperimentError(
             f"{folder} exists already; choose another --out, or `psro resume {folder}`"
         )
+    try:
+        _check_sizes(config)  # what is saved must be accepted when it is read
+    except ValueError as error:
+        raise ExperimentError(f"no run of {config.game[:80]!r}: {error}") from None
     experiment = Experiment(folder, config)
     _ = experiment._oracle  # which may refuse the game
     with storage.making(folder) as aside:
@@ -852,6 +890,11 @@ def _check_solvable(config: RunConfig, tree: GameTree) -> None:
             f"expansion {config.expansion} needs a population of each player's own; leave out "
             "--symmetric"
         )
+    if ORACLES[config.oracle].conditional and config.expansion != "hierarchy":
+        raise ValueError(
+            f"oracle {config.oracle} trains all policies further in every iteration; add "
+            "--expansion hierarchy"
+        )
     tabulated = getattr(getattr(config, config.oracle, None), "tabulated", None)
     if config.diversity and tabulated is False:
         raise ValueError(
@@ -961,7 +1004,7 @@ def _check_sizes(config: RunConfig) -> None:
         for name, value in vars(settings).items():
             most = _MOST.get(name, 1 << 53) if not owner else 1 << 53
             if isinstance(value, int) and value > most:
-                raise ValueError(f"{owner}{name} = {value:.4g} must be at most {most:,}")
+                raise ValueError(f"{owner}{name} must be at most {most:,}")
 
 
 def check_shareable(config: RunConfig) -> None:

@@ -7,15 +7,20 @@ foreign `Origin`, bodies that are too long, and all that is no route. It serves 
 
 from __future__ import annotations
 
+import contextlib
 import http.server
+import socket
+import socketserver
 import sys
+import time
 from collections.abc import Callable, Mapping
 
 Response = tuple[int, str, bytes]
 """Status, content type, body."""
 
 Route = Callable[[bytes], Response]
-"""From a request's body to the response. Requests run side by side, each in a thread."""
+"""From a request's body to the response; may raise `Refused`. Requests run side by side, each in a
+thread."""
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
@@ -24,14 +29,30 @@ CONTENT_SECURITY_POLICY = (
 """Everything comes from this server. Styles are set inline by plotting libraries; scripts never."""
 
 MAX_BODY = 1 << 16
-"""Bytes of a request's body."""
+"""Bytes of a request's body; a longer one is refused unread."""
 
 TIMEOUT = 30.0
-"""Seconds that a request may take to arrive."""
+"""Seconds that a connection may be silent."""
+
+_LINGER = 1.0
+"""Seconds that the rest of a refused request is waited for."""
 
 
 class LoopbackError(ValueError):
     """A server that cannot be started; one sentence says why."""
+
+
+class Refused(Exception):
+    """A request that is answered with a status of an error and a sentence."""
+
+    def __init__(self, status: int, sentence: str):
+        super().__init__(sentence)
+        self.status = status
+
+
+def text(content: str, kind: str = "plain", status: int = 200) -> Response:
+    """A response of a text type: plain, html, css or javascript."""
+    return status, f"text/{kind}; charset=utf-8", content.encode()
 
 
 class LoopbackServer(http.server.ThreadingHTTPServer):
@@ -52,7 +73,7 @@ class LoopbackServer(http.server.ThreadingHTTPServer):
     def __init__(self, routes: Mapping[tuple[str, str], Route], *, port: int = 0):
         self.routes = dict(routes)
         try:
-            super().__init__(("127.0.0.1", port), _Handler)
+            super().__init__(("127.0.0.1", port), _Request)
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
             raise LoopbackError(f"cannot listen on port {port} of 127.0.0.1: {reason}") from None
@@ -68,7 +89,7 @@ class LoopbackServer(http.server.ThreadingHTTPServer):
 
     def server_bind(self) -> None:
         # Without HTTPServer's look-up of the host's full name, which may ask the network.
-        http.server.socketserver.TCPServer.server_bind(self)
+        socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]
 
     def handle_error(self, request, client_address) -> None:
@@ -77,54 +98,76 @@ class LoopbackServer(http.server.ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Request(http.server.BaseHTTPRequestHandler):
+    """One request a connection, by HTTP/1.0: of several, threads would go on answering the later
+    ones when the server is closed."""
+
     server: LoopbackServer
     timeout = TIMEOUT
-    server_version, sys_version = "psro", ""
+    wbufsize = -1  # a response is one write
 
     def handle_one_request(self) -> None:
         """Every method comes to `_answer`."""
+        self.close_connection = True
         self.raw_requestline = self.rfile.readline(65537)
+        if self.server.fileno() == -1:  # closed, since a browser connected ahead of its request
+            return
         if len(self.raw_requestline) > 65536:
             self.requestline, self.request_version, self.command = "", "", ""
-            self._send(414, "the address is too long")
+            self.send_error(414, "The address is too long.")
         elif self.raw_requestline and self.parse_request():
             self._answer()
-        self.close_connection = True
 
     def _answer(self) -> None:
-        hosts = self.headers.get_all("Host", [])
-        origins = self.headers.get_all("Origin", [])
-        paths = {path for _, path in self.server.routes}
+        try:
+            route, length = self._checked()
+        except Refused as error:
+            self.send_error(error.status, str(error))
+            return
+        body = self.rfile.read(length)
+        if len(body) < length:  # it went away
+            return
+        try:
+            response = route(body)
+        except Refused as error:
+            response = text(f"{error}\n", status=error.status)
+        except Exception:
+            self._respond(*text("This failed; the terminal says more.\n", status=500))
+            raise
+        self._respond(*response)
+
+    def _checked(self) -> tuple[Route, int]:
+        """The route of a request that was meant for this server, and its body's length."""
+        routes, hosts = self.server.routes, self.headers.get_all("Host", [])
+        origins = {f"http://{host}" for host in self.server.hosts}
         length = self.headers.get("Content-Length", "0")
         if len(hosts) != 1 or hosts[0].lower() not in self.server.hosts:
-            self._send(403, "this server answers to its own address only")
-        elif any(each not in {f"http://{host}" for host in self.server.hosts} for each in origins):
-            self._send(403, "this server answers to its own pages only")
-        elif self.path not in paths:
-            self._send(404, "there is nothing here")
-        elif (self.command, self.path) not in self.server.routes:
-            self._send(405, "this is not done here")
-        elif "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdecimal()):
-            self._send(411, "a body must say how long it is")
-        elif len(length) > 9 or int(length) > MAX_BODY:
-            self._send(413, f"a body may have {MAX_BODY} bytes")
-        else:
-            body = self.rfile.read(int(length))
-            if len(body) < int(length):  # it went away
-                return
-            try:
-                response = self.server.routes[self.command, self.path](body)
-            except Exception:
-                self._send(500, "this failed; the terminal says more")
-                raise
-            self._respond(*response)
+            raise Refused(403, "This server answers to its own address only.")
+        if not origins.issuperset(self.headers.get_all("Origin", [])):
+            raise Refused(403, "This server answers to its own pages only.")
+        if self.path not in {path for _, path in routes}:
+            raise Refused(404, "There is nothing here.")
+        if (self.command, self.path) not in routes:
+            raise Refused(405, "This is not done here.")
+        if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdecimal()):
+            raise Refused(411, "A body must say how long it is.")
+        if len(length) > 9 or int(length) > MAX_BODY:
+            raise Refused(413, f"A body may have {MAX_BODY:,} bytes.")
+        return routes[self.command, self.path], int(length)
 
-    def _send(self, status: int, sentence: str) -> None:
-        self._respond(status, "text/plain; charset=utf-8", sentence.encode() + b"\n")
+    def send_error(self, code, message=None, explain=None) -> None:
+        """Answers a request that may still be arriving; also the base class's refusals."""
+        self._respond(*text(f"{message}\n", status=code))
+        # To close while it arrives would be a reset, which takes the answer away again.
+        self.connection.shutdown(socket.SHUT_WR)
+        self.connection.settimeout(_LINGER)
+        ends = time.monotonic() + _LINGER
+        with contextlib.suppress(OSError):
+            while time.monotonic() < ends and self.connection.recv(MAX_BODY):
+                pass
 
     def _respond(self, status: int, content_type: str, body: bytes) -> None:
-        self.send_response(status)
+        self.send_response_only(status)
         for name, value in (
             ("Content-Type", content_type),
             ("Content-Length", str(len(body))),
@@ -140,6 +183,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+        self.wfile.flush()
 
     def log_message(self, format, *arguments) -> None:
         """Nothing: the terminal is the command's."""

@@ -8,6 +8,7 @@ tabulating must agree on it (`tests/test_policy.py`).
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -131,6 +132,58 @@ class Policy:
     def forget(self, carry: Carry, where: jax.Array) -> Carry:
         """The initial carry (zeros) where `where [...]` is True, `carry` elsewhere."""
         return jax.tree.map(lambda leaf: jnp.where(where[..., None], 0.0, leaf), carry)
+
+
+class ConditionalPolicy(Policy):
+    """A `Policy` whose parameters are a network and a condition `[C]`, which the network sees
+    beside every observation: many policies that share all but the condition."""
+
+    def __init__(self, *, observation_size: int, condition_size: int, **settings: Any):
+        super().__init__(observation_size=observation_size + condition_size, **settings)
+        self._condition_size = condition_size
+
+    def init(self, key: jax.Array) -> Params:
+        return {"network": super().init(key), "condition": jnp.zeros(self._condition_size)}
+
+    def __call__(
+        self, params: Params, observation: jax.Array, last_action: jax.Array, carry: Carry
+    ) -> tuple[jax.Array, jax.Array, Carry]:
+        seen = self._beside(params, observation)
+        return super().__call__(params["network"], seen, last_action, carry)
+
+    def unroll(
+        self,
+        params: Params,
+        observation: jax.Array,
+        last_action: jax.Array,
+        reset: jax.Array,
+        carry: Carry,
+    ) -> tuple[jax.Array, jax.Array]:
+        seen = self._beside(params, observation)
+        return super().unroll(params["network"], seen, last_action, reset, carry)
+
+    def tabulate(
+        self, params: Params, levels: Sequence[Level]
+    ) -> tuple[list[jax.Array], list[jax.Array]]:
+        levels = [
+            dataclasses.replace(level, observation=self._beside(params, level.observation))
+            for level in levels
+        ]
+        return super().tabulate(params["network"], levels)
+
+    def with_temperature(self, params: Params, temperature: float) -> Params:
+        return params | {"network": self.network_with_temperature(params["network"], temperature)}
+
+    def network_with_temperature(self, network: Params, temperature: float) -> Params:
+        """`with_temperature` of a network that has not been told its condition."""
+        return super().with_temperature(network, temperature)
+
+    def _beside(self, params: Params, observation: jax.Array) -> jax.Array:
+        condition = params["condition"]
+        shape = (*observation.shape[:-1], condition.shape[-1])
+        return jnp.concatenate(
+            [observation.astype(condition.dtype), jnp.broadcast_to(condition, shape)], axis=-1
+        )
 
 
 class TablePolicy:

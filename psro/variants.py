@@ -70,6 +70,12 @@ VARIANTS: Mapping[str, Variant] = types.MappingProxyType(
         "fusion_psro": _variant("Lian et al. 2024, arXiv:2405.21027", init="fusion"),
         "p2sro": _variant("McAleer et al. 2020, arXiv:2006.08555", expansion="pipeline"),
         "dch": _variant("Lanctot et al. 2017, arXiv:1711.00832", expansion="hierarchy", levels=8),
+        "neupl": _variant(
+            "Liu et al. 2022, arXiv:2202.07415",
+            oracle="conditional",
+            expansion="hierarchy",
+            levels=8,
+        ),
         "global_psro": _variant("Wang et al. 2026, arXiv:2605.28273", expansion="candidates"),
         "jpsro_cce": _variant("Marris et al. 2021, arXiv:2106.09435", meta_solver="mgcce"),
         "jpsro_ce": _variant("Marris et al. 2021, arXiv:2106.09435", meta_solver="mgce"),

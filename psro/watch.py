@@ -16,7 +16,7 @@ from plotly.offline import get_plotlyjs
 
 from psro import archive, experiment, page
 from psro.experiment import ExperimentError
-from psro.loopback import LoopbackServer, Response
+from psro.loopback import LoopbackServer, Refused, Response, text
 from psro.page import document
 
 NICENESS = 10
@@ -81,18 +81,15 @@ def server(folder: str | os.PathLike, *, port: int = 0) -> LoopbackServer:
         try:
             return 200, "application/json", watched.document().encode()
         except ExperimentError as error:
-            return 503, "text/plain; charset=utf-8", str(error).encode()
-
-    def text(kind: str, content: str) -> Response:
-        return 200, f"{kind}; charset=utf-8", content.encode()
+            raise Refused(503, str(error)) from None
 
     return LoopbackServer(
         {
-            ("GET", "/"): lambda body: text("text/html", page.live(watched.title)),
-            ("GET", "/page.js"): lambda body: text("text/javascript", page.asset("page.js")),
-            ("GET", "/page.css"): lambda body: text("text/css", page.asset("page.css")),
-            ("GET", "/plotly.js"): lambda body: text("text/javascript", get_plotlyjs()),
-            ("GET", "/version"): lambda body: text("text/plain", watched.version()),
+            ("GET", "/"): lambda body: text(page.live(watched.title), "html"),
+            ("GET", "/page.js"): lambda body: text(page.asset("page.js"), "javascript"),
+            ("GET", "/page.css"): lambda body: text(page.asset("page.css"), "css"),
+            ("GET", "/plotly.js"): lambda body: text(get_plotlyjs(), "javascript"),
+            ("GET", "/version"): lambda body: text(watched.version()),
             ("GET", "/document.json"): lambda body: made(),
         },
         port=port,

@@ -45,11 +45,12 @@ def console_errors(driver):
 
 
 def requested(driver):
-    """Every address that the pages so far have asked for, data within a page left out."""
+    """Every address that the pages so far have asked for, without data within a page and what the
+    browser itself is made of: its start page may still be loading."""
     messages = [json.loads(each["message"])["message"] for each in driver.get_log("performance")]
     addresses = [
         each["params"]["request"]["url"]
         for each in messages
         if each["method"] == "Network.requestWillBeSent"
     ]
-    return [each for each in addresses if not each.startswith(("data:", "blob:"))]
+    return [each for each in addresses if not each.startswith(("data:", "blob:", "chrome:"))]

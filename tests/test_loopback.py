@@ -8,7 +8,13 @@ import time
 
 import pytest
 
-from psro.loopback import CONTENT_SECURITY_POLICY, MAX_BODY, LoopbackError, LoopbackServer
+from psro.loopback import (
+    CONTENT_SECURITY_POLICY,
+    MAX_BODY,
+    LoopbackError,
+    LoopbackServer,
+    Refused,
+)
 
 
 @contextlib.contextmanager
@@ -30,7 +36,7 @@ def calls():
 
 @pytest.fixture(scope="module")
 def server(calls):
-    """Two routes; bodies that reach them are in `calls`."""
+    """Some routes; bodies that reach the first two are in `calls`."""
 
     def answer(body):
         calls.append(body)
@@ -39,7 +45,15 @@ def server(calls):
     def broken(body):
         raise RuntimeError("a bug")
 
-    routes = {("GET", "/"): answer, ("POST", "/move"): answer, ("GET", "/broken"): broken}
+    def refusing(body):
+        raise Refused(409, "It has gone on.")
+
+    routes = {
+        ("GET", "/"): answer,
+        ("POST", "/move"): answer,
+        ("GET", "/broken"): broken,
+        ("POST", "/late"): refusing,
+    }
     with serving(routes) as server:
         yield server
 
@@ -72,6 +86,8 @@ def test_routes_answer(server, calls):
     assert headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert headers["Cache-Control"] == "no-store"
+    assert "default-src 'none'" in CONTENT_SECURITY_POLICY
     assert "unsafe" not in CONTENT_SECURITY_POLICY.split("script-src")[1].split(";")[0]
     assert ask(server, "POST", "/move", b"call")[2] == b"heard call"
     assert calls == [b"", b"call"]
@@ -131,6 +147,25 @@ def test_other_methods_are_refused(server, calls, method):
     assert not calls
 
 
+@pytest.mark.parametrize(
+    "method, path, headers, status",
+    [
+        ("GET", "/", {"Origin": "http://evil.example"}, 403),
+        ("GET", "/nothing", {}, 404),
+        ("PUT", "/", {}, 405),
+        ("POST", "/move", {"Content_Length": "many"}, 411),
+        ("POST", "/move", {"Content_Length": str(10**15)}, 413),
+        ("POST", "/late", {}, 409),
+    ],
+)
+def test_a_refusal_is_a_sentence_with_the_same_headers(server, method, path, headers, status):
+    answer, sent, body = ask(server, method, path, **headers)
+    assert answer == status and sent["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
+    assert sent["Content-Type"] == "text/plain; charset=utf-8"
+    assert body.endswith(b".\n") and 10 < len(body) < 100 and body.count(b"\n") == 1
+    assert ask(server)[0] == 200  # and the next one is answered
+
+
 def test_a_body_too_long_is_refused_unread(server, calls):
     assert ask(server, "POST", "/move", b"x" * MAX_BODY)[0] == 200
     calls.clear()
@@ -138,6 +173,45 @@ def test_a_body_too_long_is_refused_unread(server, calls):
     for length in (MAX_BODY + 1, 10**30):
         answer = raw(server, f"POST /move HTTP/1.1\n{own}Content-Length: {length}\n\n")
         assert answer.startswith(b"HTTP/1.0 413")
+    assert not calls
+
+
+@pytest.mark.parametrize("_", range(20))
+def test_a_refusal_is_not_lost_while_its_body_arrives(server, calls, _):
+    """A close with unread bytes is a reset, which would take back what was answered."""
+    for path, status in (("/move", 413), ("/nothing", 404)):
+        with socket.create_connection(("127.0.0.1", server.server_port), timeout=10) as client:
+            head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{server.server_port}\r\n"
+            client.sendall(f"{head}Content-Length: {8 * MAX_BODY}\r\n\r\n".encode())
+            for _ in range(8):
+                client.sendall(b"x" * MAX_BODY)
+            assert client.makefile("rb").read().startswith(f"HTTP/1.0 {status}".encode())
+    assert not calls
+
+
+def test_a_connection_has_one_request(server, calls):
+    request = f"GET / HTTP/1.1\nHost: 127.0.0.1:{server.server_port}\nConnection: keep-alive\n\n"
+    answer = raw(server, 2 * request)
+    assert answer.count(b"HTTP/1.0 200") == 1 and b"Connection: close" in answer
+    assert len(calls) == 1
+
+
+def test_a_connection_made_ahead_is_not_answered_after_the_end(calls):
+    """Browsers connect before they have something to ask."""
+    with serving({("GET", "/"): lambda body: calls.append(body)}) as server:
+        early = socket.create_connection(("127.0.0.1", server.server_port), timeout=10)
+        assert ask(server, path="/nothing")[0] == 404  # so that the early one has been accepted
+        own = f"Host: 127.0.0.1:{server.server_port}"
+    with early, contextlib.suppress(ConnectionError):
+        early.sendall(f"GET / HTTP/1.1\r\n{own}\r\n\r\n".encode())
+        assert early.makefile("rb").read() == b""
+    assert not calls
+
+
+@pytest.mark.parametrize("line", ["GET", "GET / HTTP/2.0", "GET / HTTP/x", "GET / / HTTP/1.1"])
+def test_what_is_no_http_is_refused(server, calls, line):
+    answer = raw(server, f"{line}\nHost: 127.0.0.1:{server.server_port}\n\n")
+    assert b"text/html" not in answer and b"heard" not in answer
     assert not calls
 
 

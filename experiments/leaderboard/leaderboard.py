@@ -47,26 +47,31 @@ GAMES = {
 VARIANTS = [
     "psro", "self_play", "last_k", "fictitious_play", "psro_prd", "psro_rrd", "psro_qre",
     "alpha_psro", "psro_rn", "odo", "ado", "apsro", "epsro", "sp_psro", "xdo", "dpp_psro", "bd_rd",
-    "psd_psro", "fusion_psro", "p2sro", "dch", "global_psro", "jpsro_cce", "jpsro_ce",
+    "psd_psro", "fusion_psro", "p2sro", "dch", "neupl", "global_psro", "jpsro_cce", "jpsro_ce",
 ]  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Budget:
-    """What a run may use; the first that is used up ends it."""
+    """What a run may use; the first that is used up ends it. CPU seconds leave out compiling and
+    the first iteration, where there is anything to compile."""
 
     iterations: int
     cpu_seconds: float
-    decisions: int | None = None
+    decisions: float = float("inf")
 
 
 FIELDS = {
-    "exact": Budget(iterations=40, cpu_seconds=10.0),
-    "ppo": Budget(iterations=40, cpu_seconds=25.0, decisions=1_000_000),
+    "exact": Budget(iterations=40, cpu_seconds=5.0),
+    "ppo": Budget(iterations=60, cpu_seconds=10.0, decisions=600_000),
 }
+LARGER = {("ppo", "liars_dice"): Budget(iterations=60, cpu_seconds=30.0, decisions=600_000)}
+"""Where the field's budget is a few iterations."""
 
-REACH = (0.5, 0.2, 0.1)
-"""Exploitabilities whose first decision (exact: iteration) is noted."""
+NOT_PLAYED = {("ppo", "skill"), ("ppo", "disc")}
+"""One decision an episode, and nothing to see: there is no use for a memory."""
+NETWORKS = {"neupl"}
+"""Variants without tables: they compete with the recurrent field, on the whole tree, unsampled."""
 
 PUBLISHED = {
     "kuhn": [("PSRO-PPO", 0.062, "")],
@@ -107,7 +112,7 @@ def run(field: str, game: str, variant: str, seed: int, file: Path) -> str:
     from psro.experiment import RunConfig, create
     from psro.variants import VARIANTS as KNOWN
 
-    budget = FIELDS[field]
+    budget = LARGER.get((field, game), FIELDS[field])
     folder = Path(tempfile.mkdtemp(prefix="leaderboard-"))
     rows, error = [], ""
     try:
@@ -116,9 +121,9 @@ def run(field: str, game: str, variant: str, seed: int, file: Path) -> str:
             name = str(folder / f"{game}.npy")
             np.save(name, matrix(game, seed))
         settings = dict(KNOWN[variant].settings)
-        oracle = "best_response" if field == "exact" else "ppo"
         if field == "exact":
             settings.pop("init", None)  # tables start from nothing
+        oracle = settings.pop("oracle", "best_response" if field == "exact" else "ppo")
         settings["ppo"] = {"tabulated": True}
         config = RunConfig.from_json(
             {
@@ -131,6 +136,8 @@ def run(field: str, game: str, variant: str, seed: int, file: Path) -> str:
         decisions = 0
         for record in experiment.train():
             decisions += sum(record.decisions)
+            if oracle != "best_response" and record.iteration <= 1:
+                start = time.process_time()
             used = time.process_time() - start
             rows.append(
                 {
@@ -143,7 +150,7 @@ def run(field: str, game: str, variant: str, seed: int, file: Path) -> str:
                     "policies": record.size,
                 }
             )
-            if used > budget.cpu_seconds or decisions > (budget.decisions or np.inf):
+            if used > budget.cpu_seconds or decisions > budget.decisions:
                 break
         plans = psro.load(folder / "run").plans
         least = sequence_form.population_exploitability(experiment.tree, plans)
@@ -201,6 +208,7 @@ def main() -> None:
             for field in arguments.fields
             for game in arguments.games
             for variant in arguments.variants
+            if (field, game) not in NOT_PLAYED and not (field == "exact" and variant in NETWORKS)
             for folder in [arguments.runs / field / game]
         ][shard::shards]
         jobs = [job for job in jobs if not job[-1].exists()]
@@ -223,7 +231,7 @@ def main() -> None:
                 print(f"{done} of {len(jobs)} in {time.monotonic() - start:.0f} s", flush=True)
     from draw import draw
 
-    draw(arguments.runs, HERE)
+    draw(arguments.runs, HERE, PUBLISHED)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any
 from psro.oracles.a2c import A2C, A2CConfig
 from psro.oracles.base import Jobs, Oracle, Results
 from psro.oracles.best_response import BestResponse
+from psro.oracles.conditional import Conditional, ConditionalConfig
 from psro.oracles.distill import Distill, DistillConfig
 from psro.oracles.dqn import DQN, DQNConfig
 from psro.oracles.full_width import FullWidth, FullWidthConfig
@@ -24,6 +25,7 @@ ORACLES: dict[str, type[Oracle]] = {
     "dqn": DQN,
     "full_width": FullWidth,
     "distill": Distill,
+    "conditional": Conditional,
     "best_response": BestResponse,
 }
 
@@ -34,6 +36,7 @@ CONFIGS: dict[str, type[Any]] = {
     "dqn": DQNConfig,
     "full_width": FullWidthConfig,
     "distill": DistillConfig,
+    "conditional": ConditionalConfig,
 }
 """The settings of each; best_response has none."""
 
@@ -45,6 +48,8 @@ __all__ = [
     "PPO",
     "A2CConfig",
     "BestResponse",
+    "Conditional",
+    "ConditionalConfig",
     "DQNConfig",
     "Distill",
     "DistillConfig",

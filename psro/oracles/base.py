@@ -75,6 +75,9 @@ class Oracle(Protocol):
     tabular: ClassVar[bool]
     """Its policies are tables (`TablePolicy`), not networks."""
 
+    conditional: ClassVar[bool]
+    """Its policies are one network that is told which one to be (`ConditionalPolicy`)."""
+
     def __call__(self, key: jax.Array, jobs: Jobs) -> Results: ...
 
 

@@ -24,6 +24,7 @@ class BestResponse:
 
     temperature = 1.0
     tabular = True
+    conditional = False
 
     def __init__(self, game: Game, policy: TablePolicy, config: None = None):
         if game.tree is None:

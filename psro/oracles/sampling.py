@@ -86,8 +86,12 @@ class SampledConfig:
         base.check_multiples(self.name, self, ("num_envs", "num_strata"))
 
     def shared_by(self, rounds: int) -> SampledConfig:
-        """The settings of one of several rounds that share the budget."""
-        return dataclasses.replace(self, decisions=-(-self.decisions // rounds))
+        """The settings of one of several rounds that share the budget, and the evaluations."""
+        return dataclasses.replace(
+            self,
+            decisions=-(-self.decisions // rounds),
+            evaluations=max(1, self.evaluations // rounds),
+        )
 
     @property
     def batch_size(self) -> int:
@@ -152,6 +156,7 @@ class Sampled(abc.ABC):
     """An oracle but for its method: `_start`, `_params` and `_learn`."""
 
     tabular = False
+    conditional = False
 
     def __init__(
         self,

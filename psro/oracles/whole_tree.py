@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import jax
@@ -64,10 +64,14 @@ class WholeTreeConfig:
         return -(-self.steps // self.steps_per_round)
 
 
+Learner = tuple[Params, optax.OptState]
+
+
 class WholeTree(abc.ABC):
     """An oracle but for what a step makes smaller: `_loss`."""
 
     tabular = False
+    conditional = False
 
     def __init__(self, game: Game, policy: Policy, config: WholeTreeConfig):
         if game.tree is None:
@@ -109,15 +113,8 @@ class WholeTree(abc.ABC):
         config = self._config
         aims = self._aims(yardstick)
 
-        def step(learner: tuple[Params, optax.OptState], _):
-            params, opt_state = learner
-            gradient = jax.grad(self._loss)(params, yardstick, aims)
-            change, opt_state = self._optimizer.update(gradient, opt_state, params)
-            return (optax.apply_updates(params, change), opt_state), None
-
-        def one_round(learner: tuple[Params, optax.OptState], number: jax.Array):
-            learner, _ = jax.lax.scan(step, learner, length=config.steps_per_round)
-            return learner, jnp.nan
+        def one_round(learner: Learner, number: jax.Array):
+            return self._steps(lambda params: self._loss(params, yardstick, aims), learner), jnp.nan
 
         training = train(
             (initial, self._optimizer.init(initial)),
@@ -129,6 +126,16 @@ class WholeTree(abc.ABC):
             enough=yardstick.best - config.tolerance / self._scale,
         )
         return dataclasses.replace(training, learner=())
+
+    def _steps(self, loss: Callable[[Params], jax.Array], learner: Learner) -> Learner:
+        """Those of a round."""
+
+        def step(learner: Learner, _):
+            params, opt_state = learner
+            change, opt_state = self._optimizer.update(jax.grad(loss)(params), opt_state, params)
+            return (optax.apply_updates(params, change), opt_state), None
+
+        return jax.lax.scan(step, learner, length=self._config.steps_per_round)[0]
 
     def _aims(self, yardstick: Yardstick) -> Sequence[jax.Array]:
         """What does not change from step to step, by level."""

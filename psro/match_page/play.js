@@ -1,0 +1,197 @@
+// Shows what the server says and sends what is clicked; it decides nothing. Text from the game is
+// only ever set as text.
+"use strict";
+
+const at = (id) => document.getElementById(id);
+const signed = (x, digits) => (x >= 0 ? "+" : "−") + Math.abs(x).toFixed(digits);
+const points = (x) => (x === 0 ? "0" : signed(x, Number.isInteger(x) ? 0 : 2));
+let shown = null; // what the server said last
+let waiting = false;
+
+function make(tag, name, ...inside) {
+  const made = document.createElement(tag);
+  if (name) made.className = name;
+  made.append(...inside);
+  return made;
+}
+
+async function ask(path, body) {
+  if (waiting) return;
+  waiting = true;
+  for (const button of document.querySelectorAll("button")) button.disabled = true;
+  let note = "";
+  try {
+    let answer = await fetch(path, body && {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    if (!answer.ok) {
+      note = await answer.text();
+      answer = await fetch("/api/view");
+    }
+    show(await answer.json());
+  } catch {
+    note = "The server does not answer; is psro play still running? Reload the page to try again.";
+  } finally {
+    waiting = false;
+    at("note").textContent = note;
+    for (const button of document.querySelectorAll("button")) button.disabled = false;
+  }
+}
+
+function drawn(card, isNew) {
+  if (card === null) return make("div", "card absent");
+  if (card === "back") return make("div", "card back");
+  const corner = (end) => make("span", "corner" + end, card.rank, make("small", "", card.suit));
+  const made = make("div", "card", corner(""), make("span", "pip", card.suit), corner(" end"));
+  made.setAttribute("role", "img");
+  made.setAttribute("aria-label", card.rank + card.suit);
+  if ("♥♦".includes(card.suit)) made.classList.add("red");
+  if (isNew) made.classList.add("new");
+  return made;
+}
+
+function seatAt(number, cards, moves, name, isNew) {
+  const said = make("div", "said");
+  let round = null;
+  moves.forEach((move, place) => {
+    if (move.player !== number) return;
+    if (round !== null && move.round !== round) said.append(make("i", "", "|"));
+    round = move.round;
+    const bubble = make("span", place === moves.length - 1 ? "last" : "");
+    bubble.textContent = move.meaning || move.name.toLowerCase();
+    said.append(bubble);
+  });
+  const hand = make("div", "cards", ...cards.map((card) => drawn(card, isNew)));
+  return make("div", "seat", make("div", "name", name, said), hand);
+}
+
+function showTable({ view, num_players }, before) {
+  const { picture, seat, end } = view;
+  const others = [];
+  for (let step = 1; step < num_players; step++) others.push((seat + step) % num_players);
+  at("table").classList.toggle("plain", !picture);
+  at("text").hidden = Boolean(picture);
+  at("text").textContent = picture ? "" : end ? end.state : view.text;
+  for (const id of ["others", "board", "you"]) at(id).replaceChildren();
+  if (!picture) {
+    at("others").append(...others.map((p) => make("div", "seat", make("div", "name", `player ${p}`))));
+    at("you").append(make("div", "seat", make("div", "name", `you, player ${seat}`)));
+    return;
+  }
+  for (const p of others) {
+    const cards = end ? end.pictures[p].own : picture.own.map(() => "back");
+    at("others").append(seatAt(p, cards, picture.moves, `player ${p}`, Boolean(end)));
+  }
+  const old = before && before.view.hand === view.hand ? before.view.picture : null;
+  const turned = (card, place) => drawn(card, card && !(old && old.board[place]));
+  if (picture.board.length) at("board").append(make("div", "cards", ...picture.board.map(turned)));
+  if (picture.pot && !end) {
+    const chips = make("div", "chips", ...Array.from({ length: Math.min(picture.pot, 24) }, () => make("span")));
+    at("board").append(make("div", "pot", make("b", "", String(picture.pot)), "in the pot", chips));
+  }
+  at("you").append(seatAt(seat, picture.own, picture.moves, `you, player ${seat}`, !old));
+}
+
+function showPanel({ view, num_players }) {
+  const result = at("result"), actions = at("actions");
+  result.replaceChildren();
+  actions.replaceChildren();
+  result.className = "";
+  actions.classList.toggle("many", view.actions.length > 8);
+  view.actions.forEach(({ number, name, meaning }, place) => {
+    const button = make("button", "", name);
+    if (meaning) button.append(make("small", "", meaning));
+    if (place < 9) button.prepend(make("kbd", "", String(place + 1)));
+    button.dataset.action = number;
+    button.onclick = () => ask("/api/play", { turn: view.turn, action: number });
+    actions.append(button);
+  });
+  if (!view.end) return;
+  const won = view.end.returns[view.seat];
+  result.className = won > 0 ? "win" : won < 0 ? "lose" : "";
+  const size = Math.abs(won).toFixed(Number.isInteger(won) ? 0 : 2);
+  result.append(make("b", "", won > 0 ? `You win ${size}` : won < 0 ? `You lose ${size}` : "Nobody wins"));
+  for (const { player, policy, weight } of view.end.met) {
+    result.append(make("p", "", `Player ${player} was `, make("strong", "", `policy ${policy}`),
+      ` of its population, its weight ${(100 * weight).toFixed(1)}%`));
+  }
+  const seat = make("select");
+  seat.id = "seat";
+  seat.setAttribute("aria-label", "your seat in the next hand");
+  for (let p = 0; p < num_players; p++) seat.append(new Option(`as player ${p}`, p, false, p === view.seat));
+  const next = make("button", "next", make("kbd", "", "Enter"), "Next hand");
+  next.id = "next";
+  next.onclick = () => ask("/api/deal", { turn: view.turn, seat: Number(seat.value) });
+  actions.append(seat, next);
+}
+
+function showMatch({ view, par, score, history }) {
+  const hands = history.length, { value, best_response } = par[view.seat];
+  at("score").textContent = points(score);
+  const rows = [
+    ["hands", String(hands)],
+    ["you, a hand", hands ? signed(score / hands, 3) : "–"],
+    [`the population as player ${view.seat}`, signed(value, 3)],
+    ["the best possible", signed(best_response, 3)],
+  ];
+  at("means").replaceChildren(...rows.flatMap(([what, number]) => [make("dt", "", what), make("dd", "", number)]));
+  at("nothing").hidden = hands > 0;
+  at("history").replaceChildren(...[...history].reverse().map(({ hand, seat, result, met }) => {
+    const many = met.length > 1; // a line for each of several
+    const lines = (text) => met.map((each) => make("div", "", text(each)));
+    const row = make("tr", "", make("td", "", String(hand)), make("td", "", String(seat)),
+      make("td", result > 0 ? "win" : result < 0 ? "lose" : "", points(result)),
+      make("td", "", ...lines(({ player, policy }) => (many ? `${player}: ` : "") + `policy ${policy}`)),
+      make("td", "", ...lines(({ weight }) => `${(100 * weight).toFixed(0)}%`)));
+    return row;
+  }));
+  showCurve(history, par);
+}
+
+// The score hand by hand, and what the population would have on average in the same seats.
+function showCurve(history, par) {
+  const scores = [0], expected = [0];
+  for (const { result, seat } of history) {
+    scores.push(scores.at(-1) + result);
+    expected.push(expected.at(-1) + par[seat].value);
+  }
+  const all = [...scores, ...expected], low = Math.min(...all, -1), high = Math.max(...all, 1);
+  const x = (i) => 5 + (250 * i) / Math.max(1, scores.length - 1);
+  const y = (s) => 64 - (58 * (s - low)) / (high - low);
+  const svg = (tag, name, attributes) => {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    made.setAttribute("class", name);
+    for (const [key, is] of Object.entries(attributes)) made.setAttribute(key, is);
+    return made;
+  };
+  const line = (values) => values.map((s, i) => `${x(i).toFixed(1)},${y(s).toFixed(1)}`).join(" ");
+  at("curve").replaceChildren(
+    svg("line", "zero", { x1: 5, x2: 255, y1: y(0), y2: y(0) }),
+    svg("polyline", "par", { points: line(expected), fill: "none" }),
+    svg("polyline", "line", { points: line(scores) }),
+    svg("circle", "now", { cx: x(scores.length - 1), cy: y(scores.at(-1)), r: 3.5 }),
+  );
+}
+
+function show(said) {
+  const before = shown;
+  shown = said;
+  document.title = `${said.game} – psro play`;
+  at("game").textContent = said.game;
+  at("about").textContent = `hand ${said.view.hand}, you are player ${said.view.seat} of ${said.num_players}`;
+  showTable(said, before);
+  showPanel(said);
+  showMatch(said);
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.altKey || event.metaKey || event.target.matches("select, button")
+    && event.key === "Enter") return;
+  const buttons = at("actions").querySelectorAll("button[data-action]");
+  if (event.key === "Enter") at("next")?.click();
+  else if (/^[1-9]$/.test(event.key)) buttons[Number(event.key) - 1]?.click();
+});
+
+ask("/api/view");
