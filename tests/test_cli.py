@@ -62,6 +62,7 @@ class Untrained:
 
     temperature = 1.0
     tabular = False
+    conditional = False
 
     def __init__(self, game, policy, config):
         pass
