@@ -13,6 +13,8 @@ _BLOCK = re.compile(r'<div class="arithmatex">\s*\\\[(.*?)\\\]\s*</div>', re.DOT
 def on_page_content(content, page, config, files):
     content = _INLINE.sub(lambda match: convert(html.unescape(match[1])), content)
     return _BLOCK.sub(
-        lambda match: f'<div class="formula">{convert(html.unescape(match[1]), display="block")}</div>',
+        lambda match: (
+            f'<div class="formula">{convert(html.unescape(match[1]), display="block")}</div>'
+        ),
         content,
     )

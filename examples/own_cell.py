@@ -41,4 +41,4 @@ if __name__ == "__main__":
         cell="mgu", hidden_size=16, oracle="distill", distill=DistillConfig(steps=200), iterations=6
     )
     experiment = psro.run(config, out="experiments/own-cell")
-    print(f"exploitability {experiment.exploitability():.6f}")
+    print(f"exploitability {experiment.exploitability():z.6f}")

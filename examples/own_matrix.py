@@ -15,7 +15,11 @@ def blotto() -> np.ndarray:
     """The row player's payoffs: who has more troops on a field wins it; whoever wins more fields
     wins 1 from the other."""
     splits = np.array(
-        [each for each in itertools.product(range(TROOPS + 1), repeat=FIELDS) if sum(each) == TROOPS]
+        [
+            each
+            for each in itertools.product(range(TROOPS + 1), repeat=FIELDS)
+            if sum(each) == TROOPS
+        ]
     )
     fields_won = np.sign(splits[:, None] - splits[None, :]).sum(axis=2)
     return np.sign(fields_won).astype(float)

@@ -22,8 +22,8 @@ TEMPERATURE = 0.01
 
 
 def softmax_response(mine: PlayerTree, gains: np.ndarray, reach: np.ndarray) -> np.ndarray:
-    """The behaviour `[S]` that maximises return plus TEMPERATURE times entropy, against opponents of
-    whom `gains [S]` and `reach [I]` say what they leave (see `psro.oracles.Jobs`)."""
+    """The behaviour `[S]` that maximises return plus TEMPERATURE times entropy against opponents
+    of whom `gains [S]` and `reach [I]` say what they leave (see `psro.oracles.Jobs`)."""
     gains, behaviour = gains.copy(), exact.uniform_behaviour(mine)
     for info_state in reversed(range(mine.num_info_states)):  # children stand after their parents
         actions = slice(*mine.first_sequence[info_state : info_state + 2])
