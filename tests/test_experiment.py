@@ -76,6 +76,7 @@ class Compiled:
     """PPO, made once for each config."""
 
     tabular = False
+    conditional = False
 
     def __new__(cls, game, policy, config):
         return _compiled(config)
@@ -93,6 +94,7 @@ class Untrained:
 
     temperature = 1.0
     tabular = False
+    conditional = False
 
     def __init__(self, game, policy, config):
         self._policy = policy

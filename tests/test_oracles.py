@@ -19,7 +19,7 @@ from psro import exact
 from psro.levels import levels, rows
 from psro.oracles import CONFIGS, ORACLES, PPO, Jobs
 from psro.oracles.on_policy import Batch
-from psro.policy import TablePolicy, Tabulator
+from psro.policy import ConditionalPolicy, TablePolicy, Tabulator
 from psro.rollout import Decisions
 
 SMALL = {
@@ -41,6 +41,14 @@ def setting(tree, name, *, size=2, seed=0, **changes):
     players = tree.num_players
     tabular = ORACLES[name].tabular
     policy = TablePolicy(tree) if tabular else policy_for(tree, hidden_size=16)
+    if ORACLES[name].conditional:
+        policy = ConditionalPolicy(
+            condition_size=players + size ** (players - 1),
+            observation_size=tree.observation_size,
+            num_actions=tree.num_actions,
+            hidden_size=16,
+            cell="lstm",
+        )
     tabulate = Tabulator(policy, tree)
     if tabular:
         rng = np.random.default_rng(seed)

@@ -32,7 +32,8 @@ class Conditional(FullWidth):
     """The oracle: `Conditional(game, policy, config)(key, jobs)`.
 
     A step moves all jobs' policies at once, by the mean of their losses (`FullWidth`; the paper
-    trains by MPO on episodes). The best parameters are those with the largest mean value.
+    trains by MPO on episodes). The best parameters are those with the largest mean value; curves
+    have each job's value before and after.
     """
 
     conditional = True
@@ -40,15 +41,15 @@ class Conditional(FullWidth):
     def __init__(self, game: Game, policy: ConditionalPolicy, config: ConditionalConfig):
         super().__init__(game, policy, config)
         self._train_together = jax.jit(self._train_all)
+        self._values = jax.jit(self._values_of)
 
     def __call__(self, key: jax.Array, jobs: Jobs) -> Results:
         seats = np.eye(self._tree.num_players, dtype=np.float32)[np.asarray(jobs.player)]
         weights = np.asarray(jobs.opponents, np.float32).reshape(len(seats), -1)
         conditions = np.concatenate([seats, weights], axis=1)
         network = jax.tree.map(lambda leaf: leaf[0], jobs.initial["network"])
-        training = self._train_together(
-            network, conditions, yardstick(self._tree, self._levels, jobs)
-        )
+        yardsticks = yardstick(self._tree, self._levels, jobs)
+        training = self._train_together(network, conditions, yardsticks)
         none = np.zeros(len(seats), int)
         return Results(
             params={
@@ -60,12 +61,17 @@ class Conditional(FullWidth):
             decisions=none,
             episodes=none,
             diverged=np.broadcast_to(np.asarray(training.diverged), len(seats)),
-            curve=np.broadcast_to(np.asarray(training.curve), (len(seats), self._num_evaluations)),
+            curve=np.stack(
+                [
+                    self._values(each, conditions, yardsticks)
+                    for each in (
+                        self._policy.network_with_temperature(network, self._config.temperature),
+                        training.best,
+                    )
+                ],
+                axis=1,
+            ),
         )
-
-    @property
-    def _num_evaluations(self) -> int:
-        return self._config.rounds + 1
 
     def _train_all(self, network: Params, conditions: jax.Array, yardsticks: Yardstick):
         config = self._config
@@ -87,12 +93,19 @@ class Conditional(FullWidth):
             finish=lambda learner: self._policy.network_with_temperature(
                 learner[0], config.temperature
             ),
-            value=value,
+            value=lambda network: self._values_of(network, conditions, yardsticks).mean(),
             rounds=config.rounds,
             patience=config.patience,
             enough=yardsticks.best.mean() - config.tolerance / self._scale,
         )
         return dataclasses.replace(training, learner=())
+
+    def _values_of(
+        self, network: Params, conditions: jax.Array, yardsticks: Yardstick
+    ) -> jax.Array:
+        """Every job's expected return, `[J]`."""
+        values = jax.vmap(lambda c, y: expected_return(self._policy, self._told(network, c), y))
+        return values(conditions, yardsticks)
 
     def _told(self, network: Params, condition: jax.Array) -> Params:
         return {"network": network, "condition": condition}
