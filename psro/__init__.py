@@ -8,5 +8,15 @@ exploitability is exact.
 
 from psro.experiment import Experiment, ExperimentError, RunConfig, load, resume, run
 from psro.oracles import PPOConfig
+from psro.sharing import export
 
-__all__ = ["Experiment", "ExperimentError", "PPOConfig", "RunConfig", "load", "resume", "run"]
+__all__ = [
+    "Experiment",
+    "ExperimentError",
+    "PPOConfig",
+    "RunConfig",
+    "export",
+    "load",
+    "resume",
+    "run",
+]

@@ -1,5 +1,5 @@
-"""`psro run | resume | eval | plot | report | watch | play | games | variants`. Bad input ends with
-one sentence and exit code 2."""
+"""`psro run | resume | eval | plot | report | watch | play | export | games | variants`. Bad input
+ends with one sentence and exit code 2."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +22,20 @@ import tyro
 
 import games as games_package
 from games import cache
-from psro import evaluation, exact_jax, experiment, page, play, plots, report, watch
+from psro import (
+    archive,
+    comparison,
+    evaluation,
+    exact_jax,
+    experiment,
+    loggers,
+    page,
+    play,
+    plots,
+    report,
+    sharing,
+    watch,
+)
 from psro.experiment import Experiment, ExperimentError, RunConfig
 from psro.loop import Record
 from psro.meta_solvers import MetaSolverError
@@ -35,6 +48,10 @@ _NAMES = {"nash": "exploitability", "cce": "CCE gap", "ce": "CE gap"}
 """What the distance of a record is called, by its concept."""
 _REGRET = 1e-5
 """A meta-strategy's regret that is worth a word, as a share of the game's largest return."""
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which a scheduler sends before it kills: stops a run as Ctrl-C does."""
 
 
 class UsageError(ValueError):
@@ -65,6 +82,7 @@ def run(
     variant: str | None = None,
     config: str | None = None,
     out: str | None = None,
+    log: tuple[str, ...] = (),
 ) -> None:
     """Train a population and save it as an experiment folder.
 
@@ -75,43 +93,84 @@ def run(
         config: TOML or JSON file with settings, such as a run's config.json; those on the command
             line win.
         out: Folder to make, which must not exist; experiments/<game>-<timestamp> by default.
+        log: Where records go besides metrics.csv: tensorboard, wandb, or both.
     """
-    _train(experiment.create(RunConfig.from_json(dataclasses.asdict(options)), out))
+    loggers.check(log)
+    _train(experiment.create(RunConfig.from_json(dataclasses.asdict(options)), out), log)
 
 
-def resume(folder: tyro.conf.Positional[str], iterations: int | None = None) -> None:
+def resume(
+    folder: tyro.conf.Positional[str],
+    iterations: int | None = None,
+    out: str | None = None,
+    log: tuple[str, ...] = (),
+) -> None:
     """Go on with a run that was stopped; the result is that of a run that never stopped.
 
     Args:
-        folder: An experiment folder.
+        folder: An experiment folder, or a file that `psro export` wrote.
         iterations: Train to this iteration, instead of the one that the folder's config names.
+        out: Folder to unpack a file to, which must not exist; by default beside it, with its name
+            less the ending.
+        log: Where records go besides metrics.csv: tensorboard, wandb, or both.
     """
-    opened = experiment.reopen(folder, iterations)
+    loggers.check(log)
+    opened = experiment.reopen(folder, iterations, out)
     if opened.ended:
         _draw(opened)
-        print(f"{folder} has ended: {_why(opened)}")
+        print(f"{opened.folder} has ended: {_why(opened)}")
         if opened.ended == "budget":
             print(f"--iterations {2 * opened.config.iterations} would go on")
         return
-    _train(opened)
+    _train(opened, log)
 
 
 def evaluate(
-    folder: tyro.conf.Positional[str],
+    folders: tyro.conf.Positional[tuple[str, ...]],
     json: bool = False,
+    csv: str | None = None,
     equilibrium: bool = False,
+    cfr_iterations: int = 200,
     device: str | None = None,
 ) -> None:
-    """Measure a saved population, exactly.
+    """Measure a saved population, exactly; or play several against each other and against uniform
+    random play, CFR+ and the game's equilibrium.
 
     Args:
-        folder: An experiment folder.
+        folders: Experiment folders, or files that `psro export` wrote.
         json: Print one JSON object instead of tables.
+        csv: Write a table to this file as well: of the policies, or of who plays whom.
         equilibrium: Solve the whole game and the population's least exploitable mixture by linear
             programs, however large they are; small games are solved unasked.
+        cfr_iterations: Of CFR+, where several play each other; 0 leaves it out.
         device: Exploitability by JAX on a cpu, gpu or tpu, in float64, instead of by numpy.
     """
-    opened = experiment.load(folder)
+    if not folders:
+        raise UsageError("name at least one experiment folder")
+    if cfr_iterations < 0:
+        raise UsageError(f"--cfr-iterations {cfr_iterations} must be at least 0")
+    if len(folders) > 1:
+        runs = [(folder, experiment.load(folder)) for folder in folders]
+        mixtures = comparison.mixtures(runs)
+        tree, game = runs[0][1].tree, runs[0][1].config.game
+        others, omitted = comparison.baselines(
+            tree, cfr_iterations=cfr_iterations, programs=equilibrium
+        )
+        omitted += [
+            f"{folder} draws its players' policies together; here each draws by itself"
+            for folder, run in runs
+            if run.joint is not None
+        ]
+        on_device = device and exact_jax.DeviceTree(tree, device).exploitability
+        compared = comparison.compare(tree, mixtures | others, omitted, exploitability=on_device)
+        if csv is not None:
+            report.write_comparison_csv(compared, csv)
+        if json:
+            report.print_comparison_json(compared, game)
+        else:
+            report.print_comparison(compared, report.console(), game)
+        return
+    opened = experiment.load(folders[0])
     measured = evaluation.evaluate(
         opened.tree,
         opened.plans,
@@ -121,6 +180,8 @@ def evaluate(
         programs=equilibrium,
         exploitability=device and exact_jax.DeviceTree(opened.tree, device).exploitability,
     )
+    if csv is not None:
+        report.write_csv(opened, measured, csv)
     if json:
         report.print_json(opened, measured)
     else:
@@ -139,7 +200,7 @@ def plot(
     meta-strategy is one). Folders that differ only in their seed become one curve with a band.
 
     Args:
-        folders: Experiment folders.
+        folders: Experiment folders, or files that `psro export` wrote.
         out: The picture to write, PNG or SVG by its ending; exploitability.png by default.
         x: Horizontal axis: iterations, decisions or seconds.
         payoffs: Draw the payoff table between the populations of one folder instead, as heat maps,
@@ -147,20 +208,33 @@ def plot(
     """
     if not folders:
         raise UsageError("name at least one experiment folder")
-    if not payoffs:
-        figure = plots.exploitability_figure(folders, x=x)
-        print(plots.save_figure(figure, out or "exploitability.png"))
-    elif len(folders) > 1:
+    if payoffs and len(folders) > 1:
         raise UsageError(f"--payoffs draws one folder, not {len(folders)}")
-    else:
-        print(plots.save_figure(plots.payoffs_figure(folders[0]), out or "payoffs.png"))
+    with contextlib.ExitStack() as stack:
+        errors = (ExperimentError, plots.PlotError)
+        read = [stack.enter_context(archive.as_folder(each, errors)) for each in folders]
+        if payoffs:
+            print(plots.save_figure(plots.payoffs_figure(read[0]), out or "payoffs.png"))
+        else:
+            figure = plots.exploitability_figure(read, x=x)
+            print(plots.save_figure(figure, out or "exploitability.png"))
+
+
+def export(folder: tyro.conf.Positional[str], file: tyro.conf.Positional[str]) -> None:
+    """Write an experiment to one file, which eval, plot, report and resume accept like a folder.
+
+    Args:
+        folder: An experiment folder, also of a run that is still training.
+        file: The file to make, which must not exist: run.psro.
+    """
+    print(sharing.export(folder, file))
 
 
 def write_page(folders: tyro.conf.Positional[tuple[str, ...]], out: str = "report.html") -> None:
     """Write a run, or several beside each other, as one web page that needs no other file.
 
     Args:
-        folders: Experiment folders.
+        folders: Experiment folders, or files that `psro export` wrote.
         out: The page to write.
     """
     print(page.write(page.report(folders), out))
@@ -242,6 +316,7 @@ def main(arguments: list[str] | None = None) -> None:
     _use_caches()
     _use_all_cores()
     arguments = sys.argv[1:] if arguments is None else arguments
+    terminated = signal.signal(signal.SIGTERM, _terminate)
     try:
         tyro.extras.subcommand_cli_from_dict(
             {
@@ -251,6 +326,7 @@ def main(arguments: list[str] | None = None) -> None:
                 "plot": plot,
                 "report": write_page,
                 "watch": watch_run,
+                "export": export,
                 "games": games,
                 "play": play.play,
                 "variants": variants,
@@ -264,6 +340,7 @@ def main(arguments: list[str] | None = None) -> None:
         UsageError,
         games_package.GameError,
         ExperimentError,
+        loggers.LoggerError,
         MetaSolverError,
         TrainingDiverged,
         plots.PlotError,
@@ -273,11 +350,22 @@ def main(arguments: list[str] | None = None) -> None:
         if not _is_ours(error):
             raise
         _fail(str(error))
-    except KeyboardInterrupt:  # before or after training, which says itself how to go on
+    except KeyboardInterrupt as error:  # before or after training, which says how to go on
         print("\nstopped", file=sys.stderr)
-        raise SystemExit(130) from None
+        raise SystemExit(_exit_code(error)) from None
     except BrokenPipeError:  # whoever read our output has seen enough
         _close_stdout()
+    finally:
+        signal.signal(signal.SIGTERM, terminated)
+
+
+def _terminate(number, frame) -> None:
+    raise _Terminated
+
+
+def _exit_code(interrupt: KeyboardInterrupt) -> int:
+    """128 and the signal's number, as shells have it."""
+    return 128 + (signal.SIGTERM if isinstance(interrupt, _Terminated) else signal.SIGINT)
 
 
 def _named(arguments: list[str], option: str) -> str | None:
@@ -315,26 +403,32 @@ def _run_with(arguments: list[str]):
         variant: str | None = None,
         config: str | None = None,
         out: str | None = None,
+        log: tuple[str, ...] = (),
     ) -> None:
-        run(options, variant, config, out)
+        run(options, variant, config, out, log)
 
     with_defaults.__doc__ = run.__doc__
     return with_defaults
 
 
-def _train(opened: Experiment) -> None:
+def _train(opened: Experiment, log: Sequence[str] = ()) -> None:
     """Trains to the end, showing every record, then draws the curve."""
     for note in opened.tree.notes():
         print(f"note: {note}", file=sys.stderr)
-    interrupted = False
+    interrupted = None
     try:
-        with _display(opened) as show, _noting_interrupts() as interrupts:
+        with (
+            loggers.logging(log, opened, complain=_complain) as tell,
+            _display(opened) as show,
+            _noting_interrupts() as interrupts,
+        ):
             for record in opened.train():
                 show(record)
+                tell(record)
                 if interrupts:
-                    raise KeyboardInterrupt
-    except KeyboardInterrupt:
-        interrupted = True
+                    raise interrupts[0]
+    except KeyboardInterrupt as error:
+        interrupted = error
     except TrainingDiverged as error:
         raise TrainingDiverged(
             f"{error}; {opened.folder} keeps the {len(opened.records)} iterations before; "
@@ -345,7 +439,7 @@ def _train(opened: Experiment) -> None:
     if interrupted:
         saved = f"saved up to iteration {len(opened.records) - 1}" if opened.records else "stopped"
         print(f"\n{saved}; go on with: psro resume {opened.folder}", file=sys.stderr)
-        raise SystemExit(130)
+        raise SystemExit(_exit_code(interrupted))
     last = opened.records[-1]
     _say(f"\n{_NAMES[opened.concept]} {last.distance:.6f} after {last.iteration} iterations")
     if last.concept != "nash":
@@ -358,6 +452,10 @@ def _train(opened: Experiment) -> None:
     _say(f"saved in {opened.folder}; look at it with")
     _say(f"  psro eval {opened.folder}")
     _say(f"  psro plot {opened.folder}")
+
+
+def _complain(sentence: str) -> None:
+    print(f"psro: {sentence}", file=sys.stderr)
 
 
 def _why(opened: Experiment) -> str:
@@ -379,20 +477,21 @@ def _draw(opened: Experiment) -> None:
 
 
 @contextlib.contextmanager
-def _noting_interrupts() -> Iterator[list[int]]:
-    """The interrupts so far: Python drops a KeyboardInterrupt that is raised in a callback of its
-    garbage collector, and JAX has one."""
-    interrupts: list[int] = []
+def _noting_interrupts() -> Iterator[list[KeyboardInterrupt]]:
+    """The interrupts so far, SIGINT and SIGTERM: Python drops a KeyboardInterrupt that is raised in
+    a callback of its garbage collector, and JAX has one."""
+    interrupts: list[KeyboardInterrupt] = []
 
     def interrupted(number, frame):
-        interrupts.append(number)
-        raise KeyboardInterrupt
+        interrupts.append(_Terminated() if number == signal.SIGTERM else KeyboardInterrupt())
+        raise interrupts[-1]
 
-    before = signal.signal(signal.SIGINT, interrupted)
+    before = {each: signal.signal(each, interrupted) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield interrupts
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

@@ -239,7 +239,15 @@ def test_every_page_is_in_the_navigation():
 
 INTERNAL = {
     *("games.cache", "games.gambit", "games.probes", "psro.cards", "psro.cli", "psro.loopback"),
-    *("psro.match", "psro.match_page", "psro.play", "psro.report", "psro.watch"),
+    *(
+        "psro.archive",
+        "psro.storage",
+        "psro.match",
+        "psro.match_page",
+        "psro.play",
+        "psro.report",
+        "psro.watch",
+    ),
     *("psro.oracles.devices", "psro.oracles.training"),
 }
 """Modules that have no place in the reference: machinery and commands."""
