@@ -239,7 +239,15 @@ def test_every_page_is_in_the_navigation():
 
 INTERNAL = {
     *("games.cache", "games.gambit", "games.probes", "psro.cards", "psro.cli", "psro.loopback"),
-    *("psro.match", "psro.match_page", "psro.play", "psro.report", "psro.watch"),
+    *(
+        "psro.archive",
+        "psro.storage",
+        "psro.match",
+        "psro.match_page",
+        "psro.play",
+        "psro.report",
+        "psro.watch",
+    ),
     *("psro.oracles.devices", "psro.oracles.training"),
 }
 """Modules that have no place in the reference: machinery and commands."""
@@ -293,9 +301,12 @@ def test_the_site_needs_no_network(tmp_path):
     )
     assert built.returncode == 0, built.stderr
     with chromium() as driver:
-        for page in PAGES:
+        for page, source in PAGES.items():
             driver.get((site / page).with_suffix(".html").as_uri())
             assert driver.find_element("tag name", "h1").text
+            text = driver.find_element("tag name", "article").get_attribute("textContent")
+            for name in re.findall(r'--8<-- "(.*)"', source):
+                assert (ROOT / name).read_text("utf-8").strip() in text
         driver.find_element("css selector", "input.md-search__input").send_keys("realization")
         deadline = time.monotonic() + 20
         while not driver.find_elements("css selector", ".md-search-result__item a"):
