@@ -8,5 +8,16 @@ exploitability is exact.
 
 from psro.experiment import Experiment, ExperimentError, RunConfig, load, resume, run
 from psro.oracles import PPOConfig
+from psro.seeds import Seeds, run_many
 
-__all__ = ["Experiment", "ExperimentError", "PPOConfig", "RunConfig", "load", "resume", "run"]
+__all__ = [
+    "Experiment",
+    "ExperimentError",
+    "PPOConfig",
+    "RunConfig",
+    "Seeds",
+    "load",
+    "resume",
+    "run",
+    "run_many",
+]

@@ -20,6 +20,7 @@ file that it does not name is left over from an iteration that was not finished,
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import datetime
 import difflib
@@ -31,7 +32,7 @@ import os
 import re
 import shutil
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +67,11 @@ from psro.oracles import (
     DistillConfig,
     DQNConfig,
     FullWidthConfig,
+    Jobs,
     Oracle,
     PPOConfig,
     ReinforceConfig,
+    Results,
 )
 from psro.oracles.base import check_types
 from psro.policy import ConditionalPolicy, Params, Policy, TablePolicy, Tabulator
@@ -373,6 +376,20 @@ class Experiment:
             seed=seed,
         )
 
+    def again(self, folder: Path, config: RunConfig) -> Experiment:
+        """A run that is not begun and whose config differs in its seed only; it shares this one's
+        game and all that is compiled for it."""
+        other = copy.copy(self)
+        other._trainer = self._trainer
+        other.folder, other.config = folder, config
+        other.records, other._last, other._digests = [], None, []
+        return other
+
+    def train_by(self, oracle: Callable[[jax.Array, Jobs], Results]) -> None:
+        """Has best responses trained by calls of `oracle`, which comes to what the experiment's own
+        comes to."""
+        self._trainer = dataclasses.replace(self._trainer, oracle=oracle)
+
     def train(self) -> Iterator[Record]:
         """Trains until it has `ended`; each record is yielded once its iteration is on disk."""
         config = self.config
@@ -381,7 +398,7 @@ class Experiment:
         iterations = psro(
             key=jax.random.key(config.seed),
             iterations=config.iterations,
-            trainer=self._trainer(),
+            trainer=self._trainer,
             training=_solve(config.meta_solver),
             evaluation=_solve(config.evaluation_solver) if config.evaluation_solver else None,
             expansion=EXPANSIONS[config.expansion],
@@ -399,15 +416,17 @@ class Experiment:
                 return
 
     @functools.cached_property
-    def _oracle(self) -> Oracle:
+    def oracle(self) -> Oracle:
+        """What trains best responses."""
         name = self.config.oracle
         settings = getattr(self.config, name, None)
         if settings and "rounds" in EXPANSIONS[self.config.expansion].uses:
             settings = settings.shared_by(self.config.rounds)
         return ORACLES[name](TreeGame(self.tree), self.policy_network, settings)
 
+    @functools.cached_property
     def _trainer(self) -> Trainer:
-        config, tree, policy, oracle = self.config, self.tree, self.policy_network, self._oracle
+        config, tree, policy, oracle = self.config, self.tree, self.policy_network, self.oracle
         seats, tabular = np.arange(tree.num_players), ORACLES[config.oracle].tabular
 
         @jax.jit
@@ -628,22 +647,25 @@ def snapshot(folder: str | os.PathLike) -> Snapshot:
     )
 
 
-def create(config: RunConfig, out: str | os.PathLike | None = None) -> Experiment:
+def create(
+    config: RunConfig, out: str | os.PathLike | None = None, like: Experiment | None = None
+) -> Experiment:
     """A new experiment and its folder; nothing is left behind when the game cannot be loaded.
 
     Args:
         config: the run.
         out: the folder, which must not exist; `experiments/<game>-<timestamp>` by default.
+        like: one of the same config but for its seed, for `Experiment.again`.
     """
-    folder = Path(out) if out is not None else _default_folder(config.game)
+    folder = Path(out) if out is not None else default_folder(config.game)
     with _writing(folder):
         taken = folder.exists() or folder.is_symlink()
     if taken:
         raise ExperimentError(
             f"{folder} exists already; choose another --out, or `psro resume {folder}`"
         )
-    experiment = Experiment(folder, config)
-    _ = experiment._oracle  # which may refuse the game
+    experiment = like.again(folder, config) if like else Experiment(folder, config)
+    _ = experiment.oracle  # which may refuse the game
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     with _writing(folder):
         try:
@@ -835,7 +857,7 @@ def _check_game_file(folder: Path, config: RunConfig, digest: str | None) -> Non
         raise ExperimentError(f"{copy} is damaged: it is not the game that this run began with")
 
 
-def _default_folder(game: str) -> Path:
+def default_folder(game: str) -> Path:
     if files.is_file(game):
         game = Path(game).name
     name = re.sub(r"[^A-Za-z0-9_.=]+", "-", game).strip("-")[:80]

@@ -34,7 +34,7 @@ ORDER = [
     ["psro.ratings"],
     ["psro.evaluation"],
     ["psro.experiment"],
-    ["psro.report", "psro.match", "psro.page", "psro.variants"],
+    ["psro.report", "psro.seeds", "psro.match", "psro.page", "psro.variants"],
     ["psro.match_page", "psro.watch"],
     ["psro.play"],
     ["psro.cli"],

@@ -7,7 +7,7 @@ import numpy as np
 
 from games.game import Game
 from psro import exact
-from psro.oracles.base import Jobs, Results
+from psro.oracles.base import Jobs, Results, by_run
 from psro.policy import TablePolicy, stack
 
 _TIE = 1e-9
@@ -34,9 +34,10 @@ class BestResponse:
 
     def __call__(self, key: jax.Array, jobs: Jobs) -> Results:
         params, values = [], []
-        rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
-        for player, gain in zip(np.asarray(jobs.player), jobs.gains, strict=True):
-            tie_breaker = rng.uniform(0, _TIE * np.abs(gain).max(), len(gain))
+        keys, jobs = by_run(key, jobs)
+        rngs = [np.random.default_rng(each) for each in np.asarray(jax.random.key_data(keys))]
+        for run, player, gain in zip(jobs.run, np.asarray(jobs.player), jobs.gains, strict=True):
+            tie_breaker = rngs[run].uniform(0, _TIE * np.abs(gain).max(), len(gain))
             best = exact.best_response_to(self._tree.players[player], gain + tie_breaker)
             params.append(self._policy.from_plan(self._tree, player, best.plan))
             values.append(gain @ best.plan)
