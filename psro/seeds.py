@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import os
 import queue
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +35,7 @@ CONFIDENCE = 0.95
 
 class Seeds:
     """Experiments that differ in their seed, and the folder that holds their folders `seed-N` and
-    their `summary.csv`. `run_many` makes and trains one.
+    their `summary.csv`. `create_many` and `reopen_many` make one, `run_many` makes and trains one.
 
     Attributes:
         folder: holds all.
@@ -78,7 +79,7 @@ class Seeds:
                 answers = dict(zip(requests, trained, strict=True))
         finally:
             for each in runs:
-                each.stop()
+                each.stop()  # each has an oracle of its own again
 
     def summary(self) -> pd.DataFrame:
         """A row an iteration: how many `seeds` it is of, and of their `distance` and their
@@ -140,10 +141,49 @@ def create_many(config: RunConfig, seeds: int, out: str | os.PathLike | None = N
     if folder.exists() or folder.is_symlink():
         raise ExperimentError(f"{folder} exists already; choose another --out")
     made: list[Experiment] = []
-    for each in configs:
-        like = made[0] if made else None
-        made.append(experiment.create(each, folder / f"seed-{each.seed}", like))
+    try:
+        for each in configs:
+            like = made[0] if made else None
+            made.append(experiment.create(each, folder / f"seed-{each.seed}", like))
+    except BaseException:
+        for each in made:
+            shutil.rmtree(each.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        raise
     return Seeds(folder, made)
+
+
+def is_many(folder: str | os.PathLike) -> bool:
+    """Whether `create_many` made this folder, by what is in it."""
+    folder = Path(folder)
+    return not (folder / experiment.CONFIG).exists() and bool(_folders(folder))
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Those of the runs, by seed."""
+    found = [each for each in folder.glob("seed-*") if each.name[5:].isdecimal()]
+    return sorted(found, key=lambda each: int(each.name[5:]))
+
+
+def reopen_many(folder: str | os.PathLike, iterations: int | None = None) -> Seeds:
+    """The experiments in a folder of `create_many`, to go on with wherever each of them stands; see
+    `experiment.reopen`.
+
+    Raises:
+        ExperimentError: one cannot be read, or differs from the others in more than its seed.
+    """
+    folder = Path(folder)
+    experiments = [experiment.reopen(each, iterations) for each in _folders(folder)]
+    for each in experiments:
+        if dataclasses.replace(each.config, seed=experiments[0].config.seed) != (
+            experiments[0].config
+        ):
+            raise ExperimentError(
+                f"{each.folder} and {experiments[0].folder} differ in more than their seed; resume "
+                "them one by one"
+            )
+    return Seeds(folder, experiments)
 
 
 def run_many(
@@ -205,4 +245,5 @@ class _Run:
             pass
         except BaseException as error:
             said = error
+        self._experiment.train_by(self._experiment.oracle)
         self._said.put(said)
