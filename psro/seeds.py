@@ -75,7 +75,8 @@ class Seeds:
                     self.write_summary()
                     yield from range(shown, done)
                     shown = done
-                trained = train_together(oracle, list(requests.values())) if requests else []
+                asked = list(requests.values())
+                trained = train_together(oracle, asked, len(runs)) if asked else []
                 answers = dict(zip(requests, trained, strict=True))
         finally:
             for each in runs:

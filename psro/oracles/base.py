@@ -12,6 +12,9 @@ import numpy as np
 
 from psro.policy import Params
 
+IDLE = -1
+"""The run of a job that is not to be trained; what comes of it means nothing."""
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,7 +39,7 @@ class Jobs:
             opponents draw their policies independently of each other; else None.
         bonus: what of `gains` the game does not pay, such as a reward for being different from the
             population, `[S_p]` for each job; None for nothing.
-        run: whose job each is, int32 `[J]` below G; None where all are of one run.
+        run: whose job each is, int32 `[J]` below G, or `IDLE`; None where all are of one run.
     """
 
     player: jax.Array
@@ -102,14 +105,21 @@ class Oracle(Protocol):
         ...
 
 
-def train_together(oracle: Oracle, requests: Sequence[tuple[jax.Array, Jobs]]) -> list[Results]:
+def train_together(
+    oracle: Oracle, requests: Sequence[tuple[jax.Array, Jobs]], room: int
+) -> list[Results]:
     """What `oracle(key, jobs)` gives for each of G runs with the same settings, by one call for
-    all; on a CPU bit for bit, but for the rounding of `whole_tree`'s oracles."""
-    if (
-        oracle.conditional or len(requests) == 1
-    ):  # a network for each run, which has nothing to share
+    all, on a CPU bit for bit.
+
+    Args:
+        oracle: theirs.
+        requests: key and jobs of each run.
+        room: runs, at least G, that shapes allow for: with fewer nothing is compiled again, because
+            jobs that end at once stand in for those that are missing.
+    """
+    if room == 1 or oracle.conditional:  # such a run's network learns from its own jobs alone
         return [oracle(key, jobs) for key, jobs in requests]
-    keys, jobs = _end_to_end(requests)
+    keys, jobs = _end_to_end(requests, 0 if oracle.tabular else room - len(requests))
     results = oracle(keys, jobs)
     return [
         jax.tree.map(lambda leaf, run=run: np.asarray(leaf)[jobs.run == run], results)
@@ -117,8 +127,10 @@ def train_together(oracle: Oracle, requests: Sequence[tuple[jax.Array, Jobs]]) -
     ]
 
 
-def _end_to_end(requests: Sequence[tuple[jax.Array, Jobs]]) -> tuple[jax.Array, Jobs]:
-    """Keys `[G]`, and all jobs as those of G runs."""
+def _end_to_end(requests: Sequence[tuple[jax.Array, Jobs]], idle: int) -> tuple[jax.Array, Jobs]:
+    """Keys `[G]`, and all jobs as those of G runs, the last ones idle."""
+    numbers = np.array([*range(len(requests)), *[IDLE] * idle], np.int32)
+    requests = [*requests, *[requests[0]] * idle]
     keys, runs = zip(*requests, strict=True)
 
     def listed(name: str) -> list | None:
@@ -135,7 +147,7 @@ def _end_to_end(requests: Sequence[tuple[jax.Array, Jobs]]) -> tuple[jax.Array, 
         ),
         opponents=np.concatenate([jobs.opponents for jobs in runs]),
         **{name: listed(name) for name in ("gains", "reach", "mixture", "bonus")},
-        run=np.repeat(np.arange(len(runs), dtype=np.int32), [len(jobs.player) for jobs in runs]),
+        run=np.repeat(numbers, [len(jobs.player) for jobs in runs]),
     )
 
 

@@ -366,6 +366,7 @@ class Sampled(abc.ABC):
             else lambda params: expected_return(self._policy, params, yardstick),
             rounds=config.evaluations,
             patience=config.patience,
+            enough=jnp.where(run == base.IDLE, -jnp.inf, jnp.inf),
         )
         # Environments and what the method keeps end here.
         return dataclasses.replace(
