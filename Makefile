@@ -1,14 +1,19 @@
 # make demo: set up .venv and train on Kuhn poker.   make test: set up .venv and run the tests.
+# make docs: build the documentation into site/, warnings being errors.
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test test-slow lint install
+.PHONY: demo test test-slow lint docs install
 
 # The constraints are the exact versions that were tested, for the Python at hand.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+.venv/installed-docs: .venv/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	touch $@
 
 install: .venv/installed
@@ -25,3 +30,6 @@ test-slow: install
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+docs: .venv/installed-docs
+	$(BIN)/mkdocs build

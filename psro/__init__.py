@@ -9,6 +9,7 @@ exploitability is exact.
 from psro.experiment import Experiment, ExperimentError, RunConfig, load, resume, run
 from psro.oracles import PPOConfig
 from psro.seeds import Seeds, run_many
+from psro.sharing import export
 
 __all__ = [
     "Experiment",
@@ -16,6 +17,7 @@ __all__ = [
     "PPOConfig",
     "RunConfig",
     "Seeds",
+    "export",
     "load",
     "resume",
     "run",

@@ -1,5 +1,5 @@
-"""`psro run | resume | eval | plot | report | watch | play | games | variants`. Bad input ends with
-one sentence and exit code 2."""
+"""`psro run | resume | eval | plot | report | watch | play | export | games | variants`. Bad input
+ends with one sentence and exit code 2."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +23,20 @@ import tyro
 
 import games as games_package
 from games import cache
-from psro import evaluation, exact_jax, experiment, page, play, plots, report, watch
+from psro import (
+    archive,
+    comparison,
+    evaluation,
+    exact_jax,
+    experiment,
+    loggers,
+    page,
+    play,
+    plots,
+    report,
+    sharing,
+    watch,
+)
 from psro import seeds as many
 from psro.experiment import Experiment, ExperimentError, RunConfig
 from psro.loop import Record
@@ -37,6 +50,10 @@ _NAMES = {"nash": "exploitability", "cce": "CCE gap", "ce": "CE gap"}
 """What the distance of a record is called, by its concept."""
 _REGRET = 1e-5
 """A meta-strategy's regret that is worth a word, as a share of the game's largest return."""
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which a scheduler sends before it kills: stops a run as Ctrl-C does."""
 
 
 class UsageError(ValueError):
@@ -67,6 +84,7 @@ def run(
     variant: str | None = None,
     config: str | None = None,
     out: str | None = None,
+    log: tuple[str, ...] = (),
     seeds: int | None = None,
 ) -> None:
     """Train a population and save it as an experiment folder.
@@ -78,52 +96,98 @@ def run(
         config: TOML or JSON file with settings, such as a run's config.json; those on the command
             line win.
         out: Folder to make, which must not exist; experiments/<game>-<timestamp> by default.
+        log: Where records go besides metrics.csv: tensorboard, wandb, or both.
         seeds: Train so many runs side by side, with --seed and the seeds after it, in folders
             seed-N of that folder, beside a summary of their means with 95 % intervals.
     """
+    loggers.check(log)
     settings = RunConfig.from_json(dataclasses.asdict(options))
     if seeds is None:
-        _train(experiment.create(settings, out))
+        _train(experiment.create(settings, out), log)
+    elif log:
+        raise UsageError("--log is for one run; with --seeds leave it out")
     else:
         _train_many(many.create_many(settings, seeds, out))
 
 
-def resume(folder: tyro.conf.Positional[str], iterations: int | None = None) -> None:
+def resume(
+    folder: tyro.conf.Positional[str],
+    iterations: int | None = None,
+    out: str | None = None,
+    log: tuple[str, ...] = (),
+) -> None:
     """Go on with a run that was stopped; the result is that of a run that never stopped.
 
     Args:
-        folder: An experiment folder, or the folder of several that differ in their seed.
+        folder: An experiment folder, the folder of several that differ in their seed, or a file
+            that `psro export` wrote.
         iterations: Train to this iteration, instead of the one that the folder's config names.
+        out: Folder to unpack a file to, which must not exist; by default beside it, with its name
+            less the ending.
+        log: Where records go besides metrics.csv: tensorboard, wandb, or both.
     """
+    loggers.check(log)
     if many.is_many(folder):
+        if log or out is not None:
+            raise UsageError("--log and --out are for one run; leave them out, or resume one seed")
         _train_many(many.reopen_many(folder, iterations))
         return
-    opened = experiment.reopen(folder, iterations)
+    opened = experiment.reopen(folder, iterations, out)
     if opened.ended:
         _draw(opened)
-        print(f"{folder} has ended: {_why(opened)}")
+        print(f"{opened.folder} has ended: {_why(opened)}")
         if opened.ended == "budget":
             print(f"--iterations {2 * opened.config.iterations} would go on")
         return
-    _train(opened)
+    _train(opened, log)
 
 
 def evaluate(
-    folder: tyro.conf.Positional[str],
+    folders: tyro.conf.Positional[tuple[str, ...]],
     json: bool = False,
+    csv: str | None = None,
     equilibrium: bool = False,
+    cfr_iterations: int = 200,
     device: str | None = None,
 ) -> None:
-    """Measure a saved population, exactly.
+    """Measure a saved population, exactly; or play several against each other and against uniform
+    random play, CFR+ and the game's equilibrium.
 
     Args:
-        folder: An experiment folder.
+        folders: Experiment folders, or files that `psro export` wrote.
         json: Print one JSON object instead of tables.
+        csv: Write a table to this file as well: of the policies, or of who plays whom.
         equilibrium: Solve the whole game and the population's least exploitable mixture by linear
             programs, however large they are; small games are solved unasked.
+        cfr_iterations: Of CFR+, where several play each other; 0 leaves it out.
         device: Exploitability by JAX on a cpu, gpu or tpu, in float64, instead of by numpy.
     """
-    opened = experiment.load(folder)
+    if not folders:
+        raise UsageError("name at least one experiment folder")
+    if cfr_iterations < 0:
+        raise UsageError(f"--cfr-iterations {cfr_iterations} must be at least 0")
+    if len(folders) > 1:
+        runs = [(folder, experiment.load(folder)) for folder in folders]
+        mixtures = comparison.mixtures(runs)
+        tree, game = runs[0][1].tree, runs[0][1].config.game
+        others, omitted = comparison.baselines(
+            tree, cfr_iterations=cfr_iterations, programs=equilibrium
+        )
+        omitted += [
+            f"{folder} draws its players' policies together; here each draws by itself"
+            for folder, run in runs
+            if run.joint is not None
+        ]
+        on_device = device and exact_jax.DeviceTree(tree, device).exploitability
+        compared = comparison.compare(tree, mixtures | others, omitted, exploitability=on_device)
+        if csv is not None:
+            report.write_comparison_csv(compared, csv)
+        if json:
+            report.print_comparison_json(compared, game)
+        else:
+            report.print_comparison(compared, report.console(), game)
+        return
+    opened = experiment.load(folders[0])
     measured = evaluation.evaluate(
         opened.tree,
         opened.plans,
@@ -133,6 +197,8 @@ def evaluate(
         programs=equilibrium,
         exploitability=device and exact_jax.DeviceTree(opened.tree, device).exploitability,
     )
+    if csv is not None:
+        report.write_csv(opened, measured, csv)
     if json:
         report.print_json(opened, measured)
     else:
@@ -151,7 +217,7 @@ def plot(
     meta-strategy is one). Folders that differ only in their seed become one curve with a band.
 
     Args:
-        folders: Experiment folders.
+        folders: Experiment folders, or files that `psro export` wrote.
         out: The picture to write, PNG or SVG by its ending; exploitability.png by default.
         x: Horizontal axis: iterations, decisions or seconds.
         payoffs: Draw the payoff table between the populations of one folder instead, as heat maps,
@@ -159,20 +225,33 @@ def plot(
     """
     if not folders:
         raise UsageError("name at least one experiment folder")
-    if not payoffs:
-        figure = plots.exploitability_figure(folders, x=x)
-        print(plots.save_figure(figure, out or "exploitability.png"))
-    elif len(folders) > 1:
+    if payoffs and len(folders) > 1:
         raise UsageError(f"--payoffs draws one folder, not {len(folders)}")
-    else:
-        print(plots.save_figure(plots.payoffs_figure(folders[0]), out or "payoffs.png"))
+    with contextlib.ExitStack() as stack:
+        errors = (ExperimentError, plots.PlotError)
+        read = [stack.enter_context(archive.as_folder(each, errors)) for each in folders]
+        if payoffs:
+            print(plots.save_figure(plots.payoffs_figure(read[0]), out or "payoffs.png"))
+        else:
+            figure = plots.exploitability_figure(read, x=x)
+            print(plots.save_figure(figure, out or "exploitability.png"))
+
+
+def export(folder: tyro.conf.Positional[str], file: tyro.conf.Positional[str]) -> None:
+    """Write an experiment to one file, which eval, plot, report and resume accept like a folder.
+
+    Args:
+        folder: An experiment folder, also of a run that is still training.
+        file: The file to make, which must not exist: run.psro.
+    """
+    print(sharing.export(folder, file))
 
 
 def write_page(folders: tyro.conf.Positional[tuple[str, ...]], out: str = "report.html") -> None:
     """Write a run, or several beside each other, as one web page that needs no other file.
 
     Args:
-        folders: Experiment folders.
+        folders: Experiment folders, or files that `psro export` wrote.
         out: The page to write.
     """
     print(page.write(page.report(folders), out))
@@ -254,6 +333,7 @@ def main(arguments: list[str] | None = None) -> None:
     _use_caches()
     _use_all_cores()
     arguments = sys.argv[1:] if arguments is None else arguments
+    terminated = signal.signal(signal.SIGTERM, _terminate)
     try:
         tyro.extras.subcommand_cli_from_dict(
             {
@@ -263,6 +343,7 @@ def main(arguments: list[str] | None = None) -> None:
                 "plot": plot,
                 "report": write_page,
                 "watch": watch_run,
+                "export": export,
                 "games": games,
                 "play": play.play,
                 "variants": variants,
@@ -276,6 +357,7 @@ def main(arguments: list[str] | None = None) -> None:
         UsageError,
         games_package.GameError,
         ExperimentError,
+        loggers.LoggerError,
         MetaSolverError,
         TrainingDiverged,
         plots.PlotError,
@@ -285,11 +367,22 @@ def main(arguments: list[str] | None = None) -> None:
         if not _is_ours(error):
             raise
         _fail(str(error))
-    except KeyboardInterrupt:  # before or after training, which says itself how to go on
+    except KeyboardInterrupt as error:  # before or after training, which says how to go on
         print("\nstopped", file=sys.stderr)
-        raise SystemExit(130) from None
+        raise SystemExit(_exit_code(error)) from None
     except BrokenPipeError:  # whoever read our output has seen enough
         _close_stdout()
+    finally:
+        signal.signal(signal.SIGTERM, terminated)
+
+
+def _terminate(number, frame) -> None:
+    raise _Terminated
+
+
+def _exit_code(interrupt: KeyboardInterrupt) -> int:
+    """128 and the signal's number, as shells have it."""
+    return 128 + (signal.SIGTERM if isinstance(interrupt, _Terminated) else signal.SIGINT)
 
 
 def _named(arguments: list[str], option: str) -> str | None:
@@ -327,27 +420,33 @@ def _run_with(arguments: list[str]):
         variant: str | None = None,
         config: str | None = None,
         out: str | None = None,
+        log: tuple[str, ...] = (),
         seeds: int | None = None,
     ) -> None:
-        run(options, variant, config, out, seeds)
+        run(options, variant, config, out, log, seeds)
 
     with_defaults.__doc__ = run.__doc__
     return with_defaults
 
 
-def _train(opened: Experiment) -> None:
+def _train(opened: Experiment, log: Sequence[str] = ()) -> None:
     """Trains to the end, showing every record, then draws the curve."""
     for note in opened.tree.notes():
         print(f"note: {note}", file=sys.stderr)
-    interrupted = False
+    interrupted = None
     try:
-        with _display(opened) as show, _noting_interrupts() as interrupts:
+        with (
+            loggers.logging(log, opened, complain=_complain) as tell,
+            _display(opened) as show,
+            _noting_interrupts() as interrupts,
+        ):
             for record in opened.train():
                 show(record)
+                tell(record)
                 if interrupts:
-                    raise KeyboardInterrupt
-    except KeyboardInterrupt:
-        interrupted = True
+                    raise interrupts[0]
+    except KeyboardInterrupt as error:
+        interrupted = error
     except TrainingDiverged as error:
         raise TrainingDiverged(
             f"{error}; {opened.folder} keeps the {len(opened.records)} iterations before; "
@@ -358,7 +457,7 @@ def _train(opened: Experiment) -> None:
     if interrupted:
         saved = f"saved up to iteration {len(opened.records) - 1}" if opened.records else "stopped"
         print(f"\n{saved}; go on with: psro resume {opened.folder}", file=sys.stderr)
-        raise SystemExit(130)
+        raise SystemExit(_exit_code(interrupted))
     last = opened.records[-1]
     _say(f"\n{_NAMES[opened.concept]} {last.distance:.6f} after {last.iteration} iterations")
     if last.concept != "nash":
@@ -373,6 +472,10 @@ def _train(opened: Experiment) -> None:
     _say(f"  psro plot {opened.folder}")
 
 
+def _complain(sentence: str) -> None:
+    print(f"psro: {sentence}", file=sys.stderr)
+
+
 def _train_many(runs: many.Seeds) -> None:
     """Trains all to their ends, showing the mean of every iteration, then draws the curves."""
     first, last = runs.experiments[0], runs.experiments[-1]
@@ -382,7 +485,7 @@ def _train_many(runs: many.Seeds) -> None:
     _say(f"{_title(first)}, seeds {first.config.seed} to {last.config.seed}")
     _say(f"{runs.folder}")
     _say(f"{'iteration':>9} {distance + ', 95 %':>23} {'seeds':>5} {'seconds':>8}")
-    interrupted = False
+    interrupted = None
     since = time.perf_counter()
     try:
         with _noting_interrupts() as interrupts:
@@ -392,9 +495,9 @@ def _train_many(runs: many.Seeds) -> None:
                 _say(f"{number:>9} {_mean(row):>23} {row.seeds:>5} {now - since:>8.2f}")
                 since = now
                 if interrupts:
-                    raise KeyboardInterrupt
-    except KeyboardInterrupt:
-        interrupted = True
+                    raise interrupts[0]
+    except KeyboardInterrupt as error:
+        interrupted = error
     begun = [each for each in runs.experiments if each.records]
     for each in begun:
         _draw(each)
@@ -407,7 +510,7 @@ def _train_many(runs: many.Seeds) -> None:
             done = f"saved up to iteration {len(each.records) - 1}" if each.records else "stopped"
             print(f"{done}; go on with: psro resume {each.folder}", file=sys.stderr)
         print(f"or with all of them: psro resume {runs.folder}", file=sys.stderr)
-        raise SystemExit(130)
+        raise SystemExit(_exit_code(interrupted))
     for number, error in runs.failed.items():
         failed = runs.experiments[number]
         print(
@@ -448,20 +551,21 @@ def _draw(opened: Experiment) -> None:
 
 
 @contextlib.contextmanager
-def _noting_interrupts() -> Iterator[list[int]]:
-    """The interrupts so far: Python drops a KeyboardInterrupt that is raised in a callback of its
-    garbage collector, and JAX has one."""
-    interrupts: list[int] = []
+def _noting_interrupts() -> Iterator[list[KeyboardInterrupt]]:
+    """The interrupts so far, SIGINT and SIGTERM: Python drops a KeyboardInterrupt that is raised in
+    a callback of its garbage collector, and JAX has one."""
+    interrupts: list[KeyboardInterrupt] = []
 
     def interrupted(number, frame):
-        interrupts.append(number)
-        raise KeyboardInterrupt
+        interrupts.append(_Terminated() if number == signal.SIGTERM else KeyboardInterrupt())
+        raise interrupts[-1]
 
-    before = signal.signal(signal.SIGINT, interrupted)
+    before = {each: signal.signal(each, interrupted) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield interrupts
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

@@ -153,8 +153,8 @@ def gains_and_reach(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BestResponse:
-    """What a player can get against fixed opponents: `value` in game payoff, and a pure `plan [S]`
-    that gets it; zero where its own actions do not lead."""
+    """What a player can get against fixed opponents: `value` in game payoff, and a `plan [S]` that
+    gets it, pure unless ties are mixed; zero where its own actions do not lead."""
 
     value: float
     plan: np.ndarray
@@ -169,8 +169,12 @@ def best_response(tree: GameTree, player: int, plans: Sequence[np.ndarray]) -> B
     return best_response_to(tree.players[player], gains(tree, player, plans))
 
 
-def best_response_to(mine: PlayerTree, gains: np.ndarray) -> BestResponse:
-    """`best_response` from the `gains [S]` of a player, which are all it depends on."""
+def best_response_to(
+    mine: PlayerTree, gains: np.ndarray, *, mix_ties: float | None = None
+) -> BestResponse:
+    """`best_response` from the `gains [S]` of a player, which are all it depends on. With
+    `mix_ties`, all actions that are worth the best one's value, within this much, are played
+    alike: then the plan is not pure."""
     gain = gains.copy()
     choice = np.zeros(mine.num_sequences)
     choice[0] = 1.0
@@ -180,9 +184,12 @@ def best_response_to(mine: PlayerTree, gains: np.ndarray) -> BestResponse:
         offsets = mine.first_sequence[first:last] - start
         best = np.maximum.reduceat(gain[start:stop], offsets)  # [info states of the level]
         owner = mine.info_state[start:stop] - first
-        candidates = np.flatnonzero(gain[start:stop] == best[owner])
-        _, earliest = np.unique(owner[candidates], return_index=True)
-        choice[start + candidates[earliest]] = 1.0
+        candidates = np.flatnonzero(gain[start:stop] >= best[owner] - (mix_ties or 0.0))
+        if mix_ties is None:
+            _, earliest = np.unique(owner[candidates], return_index=True)
+            choice[start + candidates[earliest]] = 1.0
+        else:
+            choice[start + candidates] = 1 / np.bincount(owner[candidates])[owner[candidates]]
         gain += np.bincount(mine.parent[first:last], weights=best, minlength=len(gain))
     return BestResponse(value=float(gain[0]), plan=realization_plan(mine, choice))
 

@@ -12,6 +12,8 @@ A folder holds
     exploitability.png        the curve, written when a run ends
     game.csv                  a copy of the game, where it came from a file, with that one's ending;
                               its SHA-256 is in config.json
+    .lock                     empty; held by the process that trains (`psro.storage.lock`)
+    tensorboard/, wandb/      what `--log` writes (`psro.loggers`); nothing here reads them
 
 `payoffs.safetensors` is replaced in one rename after the iteration's policies are on disk, so the
 folder is always that of a finished iteration, whenever the process or the machine stops. A policy
@@ -20,19 +22,20 @@ file that it does not name is left over from an iteration that was not finished,
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import datetime
 import difflib
 import functools
-import hashlib
 import importlib.metadata
 import json
 import os
 import re
 import shutil
+import sys
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +43,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-import safetensors
-import safetensors.numpy
 
 import games
 from games import GameTree, TreePolicy, files
 from games.tree_game import TreeGame
-from psro import exact
+from psro import archive, exact, storage
 from psro.bot import PopulationBot
 from psro.diversity_terms import TERMS
 from psro.expansions import EXPANSIONS
@@ -76,13 +77,31 @@ from psro.oracles import (
 from psro.oracles.base import check_types
 from psro.policy import ConditionalPolicy, Params, Policy, TablePolicy, Tabulator
 from psro.population import Population
+from psro.storage import FORMAT_VERSION, ExperimentError
 from psro.trainer import Trainer, TrainingDiverged
 from psro.tree_solvers import TREE_SOLVERS
 
-FORMAT_VERSION = 3
-"""2: correlated meta-strategies, gaps by concept. 3: several policies an iteration, and policies
-that are trained further. Versions 1 and 2 are read as well."""
 CONFIG, COMMIT = "config.json", "payoffs.safetensors"
+_PLANNED = 1024
+"""Policies a player that populations have room for from the start, at most; it doubles when they
+are full. What is planned is set aside at once."""
+_MOST = {
+    "iterations": 1_000_000,
+    "levels": 1_000,
+    "rounds": 1_000_000,
+    "hidden_size": 16_384,
+    "max_histories": 1_000_000_000,
+}
+"""Settings beyond which a run is neither begun nor, where it is saved so, read: it is refused
+before anything of that size is made. Every other whole number may be at most 2**53, so that JSON
+keeps it."""
+_NAMES_A_FILE = re.compile(r"(filename|_file|_root)\s*=", re.IGNORECASE)
+"""Parameters by which OpenSpiel's games read files: efg_game's filename, bargaining's
+instances_file, colored_trails' boards_file, crossword's word_list_file and puzzles_root."""
+_MOST_CONDITION = 1 << 20
+"""Numbers of a conditional network's condition, beyond which its first layer fills any memory."""
+MAX_GAME = 10_000
+"""Characters of a game's name in a saved run; a Tiny Hanabi payoff table takes some hundreds."""
 _PACKAGES = (
     "psro", "jax", "jaxlib", "flax", "optax", "flashbax", "open_spiel", "nashpy", "numpy", "scipy",
 )  # fmt: skip
@@ -102,10 +121,6 @@ def solver_of(text: str) -> Solver:
         if text.isidentifier():
             raise MetaSolverError(f"{error}, {', '.join(TREE_SOLVERS)}") from None
         raise
-
-
-class ExperimentError(ValueError):
-    """A folder that cannot be made, read or written; one sentence says why."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -278,9 +293,13 @@ class Experiment:
         }
         if oracle.conditional:
             seats = self.tree.num_players
-            return ConditionalPolicy(
-                condition_size=seats + self._capacity ** (seats - 1), **settings
-            )
+            size = seats + self._capacity ** (seats - 1)
+            if size > _MOST_CONDITION:
+                raise ValueError(
+                    f"levels = {config.levels} in a game for {seats} make a condition of more than "
+                    f"{_MOST_CONDITION:,} numbers"
+                )
+            return ConditionalPolicy(condition_size=size, **settings)
         return Policy(**settings)
 
     @property
@@ -391,10 +410,30 @@ class Experiment:
         self._trainer = dataclasses.replace(self._trainer, oracle=oracle)
 
     def train(self) -> Iterator[Record]:
-        """Trains until it has `ended`; each record is yielded once its iteration is on disk."""
-        config = self.config
+        """Trains until it has `ended`; each record is yielded once its iteration is on disk.
+
+        Raises:
+            ExperimentError: another process trains in the folder, or has since this one read it.
+        """
         if self.ended:
             return
+        with self._locked():
+            yield from self._train()
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """The folder is held, and still what was read or written last."""
+        with storage.lock(self.folder):
+            commit = self.folder / COMMIT
+            digests = storage.read_tensors(commit)[1].get("policies") if commit.exists() else []
+            if digests != self._digests:
+                raise ExperimentError(
+                    f"{self.folder} has changed since it was read: another psro has trained in it"
+                )
+            yield
+
+    def _train(self) -> Iterator[Record]:
+        config = self.config
         iterations = psro(
             key=jax.random.key(config.seed),
             iterations=config.iterations,
@@ -459,12 +498,12 @@ class Experiment:
 
     @property
     def _capacity(self) -> int:
-        """Room for all policies that a run of so many iterations comes to, a power of two, so that
-        a few iterations more are no other shape."""
+        """Room for all policies that a run of so many iterations comes to, or for `_PLANNED`; a
+        power of two, so that a few iterations more are no other shape."""
         most = EXPANSIONS[self.config.expansion].capacity(
             self.config.iterations, self.config.levels
         )
-        return 1 << (most - 1).bit_length()
+        return 1 << (min(most, _PLANNED) - 1).bit_length()
 
     def _finished(self) -> Iteration:
         if self._last is None:
@@ -474,11 +513,11 @@ class Experiment:
     def _commit(self, iteration: Iteration) -> None:
         """Puts an iteration on disk; see the module's docstring for the order."""
         folder, policies = self.folder / "policies", iteration.policies
-        with _writing(self.folder):
+        with storage.writing(self.folder):
             folder.mkdir(exist_ok=True)
-            digest = _write_tensors(
-                folder / _policy_file(iteration.record.iteration),
-                _flatten(
+            digest = storage.write_tensors(
+                folder / policy_file(iteration.record.iteration),
+                storage.flatten(
                     jax.tree.map(
                         lambda *leaves: np.stack(leaves, axis=1)[: self._num_populations],
                         *policies.values(),
@@ -494,7 +533,7 @@ class Experiment:
             tensors |= _strategy_tensors("meta_strategy", iteration.meta_strategy)
             if self.config.evaluation_solver:
                 tensors |= _strategy_tensors("evaluation", iteration.evaluation)
-            _write_tensors(
+            storage.write_tensors(
                 self.folder / COMMIT,
                 tensors,
                 {
@@ -507,7 +546,7 @@ class Experiment:
             self._write_metrics()
 
     def _write_metrics(self) -> None:
-        _write(self.folder / "metrics.csv", metrics_table(self.records).to_csv(index=False))
+        storage.write(self.folder / "metrics.csv", metrics_table(self.records).to_csv(index=False))
 
     def _restore(self) -> None:
         """Reads the folder's commit and the policies that it names."""
@@ -515,10 +554,11 @@ class Experiment:
         if commit is None:
             return
         path, num_players = self.folder / COMMIT, self.tree.num_players
-        self.records, self._digests, payoffs = commit.records, commit.digests, commit.payoffs
-        if len(payoffs) != num_players:
-            raise ExperimentError(f"{path} is damaged: payoffs for {len(payoffs)} players")
-        size = self.records[-1].size
+        self.records, self._digests = commit.records, commit.digests
+        if len(commit.payoffs) != num_players:
+            raise ExperimentError(
+                f"{path} is damaged: payoffs for {len(commit.payoffs)} players, not {num_players}"
+            )
         expected = jax.eval_shape(
             lambda: self.policy_network.init_many(
                 jax.random.split(jax.random.key(0), self._num_populations)
@@ -527,7 +567,7 @@ class Experiment:
         seats = np.arange(num_players) % self._num_populations  # whose each seat's is
         policies: dict[int, Params] = {}  # as they are in the end
         for number, digest in enumerate(self._digests):
-            file = self.folder / "policies" / _policy_file(number)
+            file = self.folder / "policies" / policy_file(number)
             stacks, slots = _read_policies(file, digest, number)
             shapes = jax.tree.map(lambda leaf: (leaf.shape[0], *leaf.shape[2:]), stacks)
             if shapes != jax.tree.map(lambda leaf: leaf.shape, expected):
@@ -539,14 +579,15 @@ class Experiment:
                 for n, slot in enumerate(slots)
             }
             policies |= latest
-        if sorted(policies) != list(range(size)):
-            raise ExperimentError(f"{path} is damaged: {len(policies)} policies of {size}")
+            size = self.records[number].size
+            if len(policies) != size or max(slots) >= size:
+                raise ExperimentError(f"{file} is damaged: its slots do not make {size} policies")
         # The same calls as in training, so that every rounding is the same.
         population = Population.empty(policies[0], self._capacity)
         for slot in range(size):
             population = population.put(slot, policies[slot])
         meta_game = MetaGame.empty(self.tree).put(
-            range(size), [self._tabulate(policies[slot]) for slot in range(size)], payoffs
+            range(size), [self._tabulate(policies[slot]) for slot in range(size)], commit.payoffs
         )
         self._last = Iteration(
             record=self.records[-1],
@@ -574,19 +615,21 @@ def _read_commit(folder: Path, config: RunConfig) -> _Commit | None:
     path = folder / COMMIT
     if not path.exists():
         return None
-    tensors, info = _read_tensors(path)
+    tensors, info = storage.read_tensors(path)
     try:
-        records = [_record(each) for each in info["records"]]
-        digests, payoffs = list(info["policies"]), tensors["payoffs"]
-        meta_strategy = _read_strategy(tensors, "meta_strategy", len(payoffs))
+        payoffs = tensors["payoffs"]
+        num_players = len(payoffs)
+        records = [
+            _record(each, number, num_players) for number, each in enumerate(info["records"])
+        ]
+        digests = list(info["policies"])
+        meta_strategy = _read_strategy(tensors, "meta_strategy", num_players)
         evaluation = meta_strategy
         if config.evaluation_solver:
-            evaluation = _read_strategy(tensors, "evaluation", len(payoffs))
-        size = records[-1].size
-    except (KeyError, TypeError) as error:
+            evaluation = _read_strategy(tensors, "evaluation", num_players)
+        _check_commit(records, digests, payoffs, meta_strategy, evaluation)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ExperimentError(f"{path} is damaged: {error} is missing or wrong") from None
-    if payoffs.shape != (len(payoffs),) + (size,) * len(payoffs):
-        raise ExperimentError(f"{path} is damaged: payoffs {payoffs.shape} for {size} policies")
     return _Commit(
         records=records,
         digests=digests,
@@ -619,23 +662,28 @@ class Snapshot:
     meta_strategies: list[list[np.ndarray] | None]
 
 
-def snapshot(folder: str | os.PathLike) -> Snapshot:
+def snapshot(folder: str | os.PathLike, *, foreign: bool = False) -> Snapshot:
     """The run in a folder as of its last finished iteration, also while another process goes on
     with it; cheap, whatever its game.
+
+    Args:
+        folder: of the run.
+        foreign: it was unpacked from an exported file.
 
     Raises:
         ExperimentError: it is no experiment, is damaged, or was written by a newer version.
     """
     folder = Path(folder)
-    config = _read_run(folder)
+    config = _read_run(folder, foreign=foreign)
     copy = _game_file(folder, config)
     commit = _read_commit(folder, config)
     strategies: list[list[np.ndarray] | None] = []
     if commit is not None:
-        for number, digest in enumerate(commit.digests):
-            info = _read_info(folder / "policies" / _policy_file(number), digest)
-            known = info.get("meta_strategy")
-            strategies.append(None if known is None else [np.array(each) for each in known])
+        for record, digest in zip(commit.records, commit.digests, strict=True):
+            path = folder / "policies" / policy_file(record.iteration)
+            info = storage.read_info(path)
+            _check_named(path, info, digest)
+            strategies.append(_kept_strategy(path, info, len(commit.payoffs), record.size))
         strategies[-1] = list(commit.evaluation.marginals)
     return Snapshot(
         folder=folder,
@@ -645,6 +693,23 @@ def snapshot(folder: str | os.PathLike) -> Snapshot:
         payoffs=commit.payoffs if commit else None,
         meta_strategies=strategies,
     )
+
+
+def _kept_strategy(
+    path: Path, info: Mapping[str, Any], num_players: int, size: int
+) -> list[np.ndarray] | None:
+    """The meta-strategy's marginals that stand beside an iteration's policies, where any do."""
+    if "meta_strategy" not in info:
+        return None
+    try:
+        marginals = [np.array(each) for each in info["meta_strategy"]]
+        if len(marginals) != num_players or not all(
+            each.ndim == 1 and _are_weights(each, size) for each in marginals
+        ):
+            raise ValueError("no distributions over its policies")
+    except (TypeError, ValueError) as error:
+        raise ExperimentError(f"{path} is damaged: meta_strategy: {error}") from None
+    return marginals
 
 
 def create(
@@ -658,32 +723,31 @@ def create(
         like: one of the same config but for its seed, for `Experiment.again`.
     """
     folder = Path(out) if out is not None else default_folder(config.game)
-    with _writing(folder):
+    with storage.writing(folder):
         taken = folder.exists() or folder.is_symlink()
     if taken:
         raise ExperimentError(
             f"{folder} exists already; choose another --out, or `psro resume {folder}`"
         )
+    try:
+        _check_sizes(config)  # what is saved must be accepted when it is read
+    except ValueError as error:
+        raise ExperimentError(f"no run of {config.game[:80]!r}: {error}") from None
     experiment = like.again(folder, config) if like else Experiment(folder, config)
     _ = experiment.oracle  # which may refuse the game
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    with _writing(folder):
-        try:
-            aside.mkdir(parents=True)
-            if copy := _game_file(aside, config):
-                shutil.copyfile(config.game, copy)
-                _sync(copy)
-            _write_config(aside, config)
-            aside.rename(folder)
-        except BaseException:
-            shutil.rmtree(aside, ignore_errors=True)
-            raise
-        _sync(folder.parent)
+    with storage.making(folder) as aside:
+        (aside / "policies").mkdir()
+        storage.write(aside / storage.LOCK, "")
+        if copy := _game_file(aside, config):
+            shutil.copyfile(config.game, copy)
+            storage.sync(copy)
+        _write_config(aside, config)
     return experiment
 
 
 def load(folder: str | os.PathLike) -> Experiment:
-    """The experiment in a folder, as of its last finished iteration.
+    """The experiment in a folder, or in a file that `psro export` wrote, as of its last finished
+    iteration. One from a file is for reading only.
 
     Raises:
         ExperimentError: it is no experiment, has no finished iteration, is damaged, or was written
@@ -702,31 +766,62 @@ def run(config: RunConfig | None = None, out: str | os.PathLike | None = None) -
     return experiment
 
 
-def resume(folder: str | os.PathLike, iterations: int | None = None) -> Experiment:
+def resume(
+    folder: str | os.PathLike, iterations: int | None = None, out: str | os.PathLike | None = None
+) -> Experiment:
     """Trains the experiment in a folder to its end, or to `iterations`; see `reopen`."""
-    experiment = reopen(folder, iterations)
+    experiment = reopen(folder, iterations, out)
     for _ in experiment.train():
         pass
     return experiment
 
 
-def reopen(folder: str | os.PathLike, iterations: int | None = None) -> Experiment:
+def reopen(
+    folder: str | os.PathLike, iterations: int | None = None, out: str | os.PathLike | None = None
+) -> Experiment:
     """The experiment in a folder, to go on with; `iterations` replaces the number in its config.
 
-    Going on gives bit for bit what a run without a stop would have given.
+    Going on gives bit for bit what a run without a stop would have given. An exported file is
+    unpacked first, to a new folder `out`; by default beside it, with its name less the ending.
     """
-    experiment = _open(folder)
-    done = len(experiment.records) - 1
+    exported = archive.is_file(folder)
+    if out is not None and not exported:
+        raise ExperimentError(f"{folder} is no exported file: it goes on where it is")
+    if exported:
+        folder = _unpack(Path(folder), out)
+    try:
+        experiment = _open_folder(Path(folder), foreign=exported)
+        with experiment._locked():
+            _plan(experiment, iterations)
+    except BaseException:
+        if exported:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return experiment
+
+
+def _unpack(file: Path, out: str | os.PathLike | None) -> Path:
+    folder = file.with_suffix("") if out is None else Path(out)
+    with storage.writing(folder):
+        taken = folder.exists() or folder.is_symlink()
+    if taken:
+        raise ExperimentError(f"{folder} exists already; name a new folder to unpack to with --out")
+    archive.unpack(file, folder)
+    return folder
+
+
+def _plan(experiment: Experiment, iterations: int | None) -> None:
+    """Writes what a stop, or another number of iterations, leaves to be written."""
+    folder, done = experiment.folder, len(experiment.records) - 1
     if iterations is not None and iterations != experiment.config.iterations:
         if iterations < done:
             raise ExperimentError(f"{folder} has {done} iterations already, more than {iterations}")
         experiment.config = dataclasses.replace(experiment.config, iterations=iterations)
-        with _writing(experiment.folder):
+        with storage.writing(experiment.folder):
             _write_config(experiment.folder, experiment.config)
     if experiment.records:  # a stop between the commit and this file leaves it one row behind
-        with _writing(experiment.folder):
+        with storage.writing(experiment.folder):
             experiment._write_metrics()
-    return experiment
 
 
 def metrics_table(records: list[Record]) -> pd.DataFrame:
@@ -870,9 +965,16 @@ def default_folder(game: str) -> Path:
     return folder
 
 
-def _open(folder: str | os.PathLike) -> Experiment:
-    folder = Path(folder)
-    run_config = _read_run(folder)
+def _open(path: str | os.PathLike) -> Experiment:
+    with archive.as_folder(path) as folder:
+        experiment = _open_folder(folder, foreign=archive.is_file(path))
+    experiment.folder = Path(path)
+    return experiment
+
+
+def _open_folder(folder: Path, *, foreign: bool = False) -> Experiment:
+    """The experiment in a folder; `foreign` if that was unpacked from a file."""
+    run_config = _read_run(folder, foreign=foreign)
     try:
         experiment = Experiment(folder, run_config)
     except ValueError as error:
@@ -881,21 +983,21 @@ def _open(folder: str | os.PathLike) -> Experiment:
     return experiment
 
 
-def _read_run(folder: Path) -> RunConfig:
+def _read_run(folder: Path, *, foreign: bool = False) -> RunConfig:
     """The run of a folder, its copy of the game checked."""
     config = folder / CONFIG
     try:
         if not config.is_file():
             what = "has no config.json" if folder.is_dir() else "does not exist"
             raise ExperimentError(f"{folder} is no experiment: it {what}")
-        fields = json.loads(config.read_text(encoding="utf-8"))
+        fields = storage.read_json(config)
         version = fields["format_version"]
     except ExperimentError:
         raise
     except OSError as error:
         raise ExperimentError(f"cannot read {config}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise ExperimentError(f"{config} is damaged: {_sentence(error)}") from None
+        raise ExperimentError(f"{config} is damaged: {storage.sentence(error)}") from None
     if not isinstance(version, int) or version > FORMAT_VERSION:
         raise ExperimentError(
             f"{folder} was written in format {version}, this psro reads up to {FORMAT_VERSION}; "
@@ -903,10 +1005,43 @@ def _read_run(folder: Path) -> RunConfig:
         )
     try:
         run_config = RunConfig.from_json(fields["run"])
+        _check_sizes(run_config)
+        if foreign:
+            check_shareable(run_config)
+    except ExperimentError:
+        raise
     except (ValueError, KeyError, TypeError) as error:
-        raise ExperimentError(f"{config} is damaged: {_sentence(error)}") from None
+        raise ExperimentError(f"{config} is damaged: {storage.sentence(error)}") from None
     _check_game_file(folder, run_config, fields.get("game_sha256"))
     return run_config
+
+
+def _check_sizes(config: RunConfig) -> None:
+    """Raises ValueError where a saved setting is beyond all use."""
+    if len(config.game) > MAX_GAME:
+        raise ValueError(f"its game's name is longer than {MAX_GAME:,} characters")
+    if not config.game.isprintable():
+        raise ValueError(f"its game's name, {config.game[:80]!r}, cannot be printed")
+    for owner, settings in ("", config), *((f"{n}.", getattr(config, n)) for n in CONFIGS):
+        for name, value in vars(settings).items():
+            most = _MOST.get(name, 1 << 53) if not owner else 1 << 53
+            if isinstance(value, int) and value > most:
+                raise ValueError(f"{owner}{name} must be at most {most:,}")
+
+
+def check_shareable(config: RunConfig) -> None:
+    """Raises ExperimentError where loading the run would read a file that an export does not hold,
+    or lay out a game larger than `psro run` does unasked."""
+    if _NAMES_A_FILE.search(config.game):
+        raise ExperimentError(
+            f"{config.game[:80]!r} names a file of its own, which an exported run cannot; name the "
+            "file itself, as in --game poker.efg, and the run keeps a copy"
+        )
+    if config.max_histories > games.MAX_HISTORIES:
+        raise ExperimentError(
+            f"max_histories = {config.max_histories:,} is more than an exported run may ask for, "
+            f"{games.MAX_HISTORIES:,}"
+        )
 
 
 def read_config(path: str | os.PathLike) -> dict[str, Any]:
@@ -939,7 +1074,7 @@ def read_config(path: str | os.PathLike) -> dict[str, Any]:
     except OSError as error:
         raise ExperimentError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, TypeError, AttributeError) as error:
-        raise ExperimentError(f"{path}: {_sentence(error)}") from None
+        raise ExperimentError(f"{path}: {storage.sentence(error)}") from None
     return fields
 
 
@@ -951,148 +1086,109 @@ def _write_config(folder: Path, config: RunConfig) -> None:
     }
     if copy := _game_file(folder, config):
         fields["game_sha256"] = files.digest(copy)
-    _write(folder / CONFIG, json.dumps(fields, indent=2) + "\n")
+    storage.write(folder / CONFIG, json.dumps(fields, indent=2) + "\n")
 
 
-def _record(fields: Mapping[str, Any]) -> Record:
+def _record(fields: Mapping[str, Any], number: int, num_players: int) -> Record:
+    """Record `number` from what was saved of it; raises ValueError where that is no such record."""
     if "concept" not in fields:  # format 1
         nash = {"concept": "nash", "meaning": MEANINGS["nash"], "cce_gap": None, "ce_gap": None}
         fields = {**nash, **fields}
-    fields = {"size": fields["iteration"] + 1, **fields}  # before format 3
-    return Record(
+    fields = {"size": number + 1, **fields}  # before format 3
+    record = Record(
         **{name: tuple(each) if isinstance(each, list) else each for name, each in fields.items()}
+    )
+    for field in dataclasses.fields(record):
+        value, kind = getattr(record, field.name), field.type.removesuffix(" | None")
+        sound = {
+            "int": lambda value: type(value) is int,
+            "float": _is_number,
+            "str": lambda value: isinstance(value, str),
+            "tuple[float, ...]": lambda value: len(value) == num_players and _are_numbers(value),
+            "tuple[int, ...]": lambda value: len(value) == num_players and _are_numbers(value),
+            "dict[str, float]": lambda value: _are_numbers(value.values()),
+        }[kind]
+        if not (value is None and kind != field.type) and not sound(value):
+            raise ValueError(f"{field.name} of record {number}")
+    if record.iteration != number or record.concept not in MEANINGS or record.distance is None:
+        raise ValueError(f"iteration or concept of record {number}")
+    return record
+
+
+def _is_number(value: Any) -> bool:
+    """Finite, and no bool."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
+
+
+def _are_numbers(values: Iterable[Any]) -> bool:
+    return all(map(_is_number, values))
+
+
+def _check_commit(
+    records: Sequence[Record],
+    digests: Sequence[str],
+    payoffs: np.ndarray,
+    *strategies: MetaStrategy,
+) -> None:
+    """Raises ValueError where the parts of a commit do not fit together."""
+    if not records or len(records) != len(digests):
+        raise ValueError(f"{len(records)} records for {len(digests)} policies: one number")
+    sizes = [0, *(record.size for record in records)]
+    if sizes != sorted(sizes) or sizes[1] < 1:
+        raise ValueError("size of a record")
+    size, num_players = sizes[-1], len(payoffs)
+    if payoffs.ndim != num_players + 1 or set(payoffs.shape[1:]) != {size}:
+        raise ValueError(f"payoffs {payoffs.shape} for {size} policies: one number")
+    if payoffs.dtype != np.float64 or not np.isfinite(payoffs).all():
+        raise ValueError("payoffs")
+    for strategy in strategies:
+        for weights in (*strategy.marginals, strategy.joint):
+            if weights is not None and not _are_weights(weights, size):
+                raise ValueError("a meta-strategy")
+        if strategy.joint is not None and strategy.joint.shape != payoffs.shape[1:]:
+            raise ValueError("a joint meta-strategy")
+
+
+def _are_weights(weights: np.ndarray, size: int) -> bool:
+    """Whether this is a distribution, every axis of which is over so many policies."""
+    return (
+        set(weights.shape) == {size}
+        and weights.dtype == np.float64
+        and bool(weights.min() > -1e-6)  # what a linear program leaves
+        and abs(weights.sum() - 1) < 1e-6
     )
 
 
-def _policy_file(number: int) -> str:
+def policy_file(number: int) -> str:
+    """The name of an iteration's policies in the folder `policies`."""
     return f"{number:04d}.safetensors"
-
-
-def _flatten(params: Params, prefix: str = "") -> dict[str, np.ndarray]:
-    """A nested dict of arrays as one dict, keys joined by slashes."""
-    flat = {}
-    for name, value in params.items():
-        flat |= (
-            _flatten(value, f"{prefix}{name}/")
-            if isinstance(value, dict)
-            else {prefix + name: np.asarray(value)}
-        )
-    return flat
 
 
 def _read_policies(path: Path, digest: str, number: int) -> tuple[Params, list[int]]:
     """An iteration's policies, leaves `[P, N, ...]`, and their N numbers in the populations."""
-    tensors, info = _read_tensors(path)
-    if info["sha256"] != digest:
-        raise ExperimentError(
-            f"{path} is damaged: it is not the file that payoffs.safetensors names"
-        )
+    tensors, info = storage.read_tensors(path)
+    _check_named(path, info, digest)
     slots = info.get("slots", [number])
-    params: Params = {}
-    for name, value in tensors.items():
-        *above, last = name.split("/")
-        inner = params
-        for part in above:
-            inner = inner.setdefault(part, {})
-        # Before format 3 there was one policy an iteration, and no axis for it.
-        inner[last] = jnp.asarray(value if "slots" in info else value[:, None])
-    return params, slots
-
-
-def _write_tensors(path: Path, tensors: Mapping[str, np.ndarray], info: dict[str, Any]) -> str:
-    """Writes a safetensors file whose metadata hold `info` and a SHA-256 of all; returns that."""
-    tensors = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
-    digest = _digest(tensors, info)
-    # One key, because safetensors writes several in no particular order.
-    metadata = {"psro": json.dumps({**info, "format_version": FORMAT_VERSION, "sha256": digest})}
-    _write(path, safetensors.numpy.save(tensors, metadata))
-    return digest
-
-
-def _read_info(path: Path, digest: str) -> dict[str, Any]:
-    """The `info` of a tensor file, from its head alone: the tensors are not checked."""
     try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            info = json.loads((file.metadata() or {})["psro"])
-        sha256 = info["sha256"]
-    except FileNotFoundError:
-        raise ExperimentError(f"{path} is missing") from None
-    except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise ExperimentError(f"{path} is damaged: {_sentence(error)}") from None
-    if sha256 != digest:
+        if "slots" not in info:  # before format 3: one policy an iteration, and no axis for it
+            tensors = {name: value[:, None] for name, value in tensors.items()}
+        if not all(type(slot) is int and slot >= 0 for slot in slots) or not slots:
+            raise ValueError("slots must be numbers of policies")
+        if len(set(slots)) < len(slots):
+            raise ValueError("a slot is there twice")
+        for name, value in tensors.items():
+            if value.dtype != np.float32 or not np.isfinite(value).all():
+                raise ValueError(f"{name} must be finite float32 numbers")
+            if value.ndim < 2 or value.shape[1] != len(slots):
+                raise ValueError(f"{name} must hold {len(slots)} policies a player")
+        return jax.tree.map(jnp.asarray, storage.unflatten(tensors)), slots
+    except (IndexError, TypeError, ValueError) as error:
+        raise ExperimentError(f"{path} is damaged: {error}") from None
+
+
+def _check_named(path: Path, info: Mapping[str, Any], digest: str) -> None:
+    if info["sha256"] != digest:
         raise ExperimentError(f"{path} is damaged: it is not the file that {COMMIT} names")
-    return info
-
-
-def _read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            info = json.loads((file.metadata() or {})["psro"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        sha256 = info["sha256"]
-        content = {k: v for k, v in info.items() if k not in ("format_version", "sha256")}
-        intact = _digest(tensors, content) == sha256
-    except FileNotFoundError:
-        raise ExperimentError(f"{path} is missing") from None
-    except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise ExperimentError(f"{path} is damaged: {_sentence(error)}") from None
-    if not intact:
-        raise ExperimentError(f"{path} is damaged: its contents do not match their checksum")
-    return tensors, info
-
-
-def _digest(tensors: Mapping[str, np.ndarray], info: Mapping[str, Any]) -> str:
-    digest = hashlib.sha256(json.dumps(info, sort_keys=True).encode())
-    for name in sorted(tensors):
-        value = tensors[name]
-        digest.update(f"{name} {value.dtype.str} {value.shape}".encode())
-        digest.update(value.tobytes())
-    return digest.hexdigest()
-
-
-def _write(path: Path, content: bytes | str) -> None:
-    """Replaces a file in one step: a reader, or a crash, sees the old one or the new one."""
-    aside = path.with_name(f".{path.name}.tmp")
-    try:
-        with open(aside, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    """Makes a file's contents, or renames in a folder, durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-class _writing:
-    """Turns what the operating system says into a sentence about the folder."""
-
-    def __init__(self, folder: Path):
-        self._folder = folder
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind, error, traceback) -> None:
-        if isinstance(error, OSError):
-            raise ExperimentError(
-                f"cannot write to {self._folder}: {error.strerror or error}; what was saved before "
-                "is intact"
-            ) from None
-
-
-def _sentence(error: Exception) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__
 
 
 __all__ = [

@@ -23,6 +23,8 @@ AXES = {
 FORMATS = ("png", "svg")
 FORMAT_VERSION = 3
 """Of experiment folders; `psro.experiment` writes it."""
+MAX_JSON = 1 << 20
+"""Bytes of a config.json that are read; `psro.storage` has the same limit."""
 FLOOR = 1e-9
 """A gap below this is drawn here: a logarithmic axis has no zero."""
 GAPS = {
@@ -174,18 +176,22 @@ def save_figure(figure: matplotlib.figure.Figure, path: str | os.PathLike) -> Pa
 
 def _config(folder: Path) -> dict[str, Any]:
     try:
-        fields = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        with open(folder / "config.json", "rb") as file:
+            fields = json.loads(file.read(MAX_JSON).decode())  # cut off, it is no JSON
         if fields["format_version"] > FORMAT_VERSION:
             raise PlotError(
                 f"{folder} was written in format {fields['format_version']}, this psro reads up "
                 f"to {FORMAT_VERSION}; install a newer psro"
             )
-        return fields["run"]
+        run = fields["run"]
+        if not isinstance(run["game"], str):
+            raise TypeError(f"game = {run['game']!r} must be a string")
+        return run
     except PlotError:
         raise
     except FileNotFoundError:
         raise PlotError(f"{folder} is no experiment: it has no config.json") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise PlotError(f"{folder / 'config.json'} is damaged: {error}") from None
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import rich.box
 import rich.console
+import rich.markup
 import rich.table
 
-from psro import exact
+from psro import exact, storage
+from psro.comparison import Comparison
 from psro.evaluation import Evaluation
 from psro.experiment import Experiment
 
@@ -49,6 +55,78 @@ def print_json(opened: Experiment, measured: Evaluation) -> None:
             }
         )
     )
+
+
+def write_csv(opened: Experiment, measured: Evaluation, path: str | os.PathLike) -> None:
+    """A line for each policy number: the table of policies and that of ratings."""
+    columns: dict[str, Any] = {
+        "policy": range(len(measured.policies)),
+        "exploitability": [each.exploitability for each in measured.policies],
+    }
+    for p in range(opened.tree.num_players):
+        columns[f"weight_{p}"] = opened.meta_strategy[p]
+        columns[f"rating_{p}"] = measured.elo_like.ratings[p]
+        if measured.worst_case is not None:
+            columns[f"worst_case_{p}"] = measured.worst_case[p]
+        if measured.nash_average:
+            columns[f"nash_average_{p}"] = measured.nash_average.ratings[p]
+    _write_csv(columns, path)
+
+
+def print_comparison(compared: Comparison, out: rich.console.Console, game: str) -> None:
+    """Who gets what from whom, on average over the seats."""
+    out.print(f"[bold]{game}[/bold]", highlight=False)
+    numbers = range(1, len(compared.names) + 1)
+    rows = table("", "exploitability", *(f"against {number}" for number in numbers))
+    for number, name in enumerate(compared.names):
+        own = compared.measured[number].exploitability
+        cells = (f"{value + 0.0:+.6f}" for value in compared.average[number].round(6))  # not -0
+        rows.add_row(f"{number + 1} {rich.markup.escape(name)}", f"{own:.6f}", *cells)
+    out.print(rows)
+    out.print(
+        "What each gets, its seats averaged, when the other has all other seats; the seats one by "
+        "one with --json and --csv",
+        highlight=False,
+    )
+    for sentence in compared.omitted:
+        out.print(f"note: {sentence}", highlight=False, markup=False)
+
+
+def print_comparison_json(compared: Comparison, game: str) -> None:
+    """Everything, on one line: `returns[p][i][j]` is what i gets in seat p against j."""
+    print(
+        json.dumps(
+            {
+                "game": game,
+                "names": list(compared.names),
+                "exploitability": [each.exploitability for each in compared.measured],
+                "nash_conv": [each.nash_conv for each in compared.measured],
+                "average": compared.average.tolist(),
+                "returns": compared.returns.tolist(),
+                "omitted": list(compared.omitted),
+            }
+        )
+    )
+
+
+def write_comparison_csv(compared: Comparison, path: str | os.PathLike) -> None:
+    """A line for each contender: its exploitability, and against each other one what it gets on
+    average and in each seat."""
+    columns: dict[str, Any] = {
+        "name": compared.names,
+        "exploitability": [each.exploitability for each in compared.measured],
+        "nash_conv": [each.nash_conv for each in compared.measured],
+    }
+    for number, name in enumerate(compared.names):
+        columns[f"against {name}"] = compared.average[:, number]
+        for p, of_seat in enumerate(compared.returns):
+            columns[f"against {name}, seat {p}"] = of_seat[:, number]
+    _write_csv(columns, path)
+
+
+def _write_csv(columns: dict[str, Any], path: str | os.PathLike) -> None:
+    with storage.writing(Path(path)):
+        storage.write(Path(path), pd.DataFrame(columns).to_csv(index=False))
 
 
 def print_tables(opened: Experiment, measured: Evaluation, out: rich.console.Console) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import jax
 from plotly.offline import get_plotlyjs
 
-from psro import experiment, page
+from psro import archive, experiment, page
 from psro.experiment import ExperimentError
 from psro.loopback import LoopbackServer, Refused, Response, text
 from psro.page import document
@@ -28,6 +28,8 @@ class Watched:
 
     def __init__(self, folder: str | os.PathLike):
         self.folder = Path(folder)
+        if archive.is_file(folder):
+            raise ExperimentError(f"{folder} is an exported run, which ends there; use psro report")
         self._lock = threading.Lock()
         self._made: tuple[str, str] | None = None
         self.title = experiment.snapshot(self.folder).config.game

@@ -62,6 +62,7 @@ class Untrained:
 
     temperature = 1.0
     tabular = False
+    conditional = False
 
     def __init__(self, game, policy, config):
         pass
@@ -548,6 +549,30 @@ def test_control_c(capsys, uninterrupted, tmp_path):
     assert 1 <= last < LONG and f"up to iteration {last};" in err
     assert psro_main(capsys, "resume", folder)[0] == 0
     assert outcome(folder) == outcome(uninterrupted[0])
+
+
+def test_sigterm_stops_as_control_c_does(capsys, uninterrupted, tmp_path):
+    folder = tmp_path / "run"
+    process = start("run", *TINY, "--iterations", LONG, "--out", folder)
+    for line in process.stdout:
+        if line.split()[:1] == ["1"]:
+            break
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    last = psro.load(folder).records[-1].iteration
+    assert f"saved up to iteration {last}; go on with: psro resume {folder}" in err
+    assert "Traceback" not in err and not list(folder.rglob("*.tmp"))
+    assert psro_main(capsys, "resume", folder)[0] == 0
+    assert outcome(folder) == outcome(uninterrupted[0])
+
+
+def test_sigterm_before_there_is_anything_to_save(capsys, tmp_path, monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(experiment, "create", lambda *_: signal.raise_signal(signal.SIGTERM))
+    code, _, err = psro_main(capsys, "run", *TINY, "--out", tmp_path / "run")
+    assert (code, err) == (143, "\nstopped\n")
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_control_c_before_the_first_iteration(uninterrupted, tmp_path):

@@ -198,11 +198,11 @@ def test_the_least_exploitable_mixtures_exploitability_does_not_rise(tmp_path):
 
 
 def test_what_is_placed_is_the_average(tmp_path):
-    """SP-PSRO adds a policy that mixes: its plans are no longer pure, as best responses are."""
-    run = trained(tmp_path / "run", expansion="stochastic", iterations=3, rounds=8)
-    best, new = run.plans[0][1::2], run.plans[0][2::2]
-    assert np.isin(best, [0.0, 1.0]).all()
-    assert not np.isin(new, [0.0, 1.0]).all()
+    """SP-PSRO adds a policy that mixes: in tenths, after ten rounds of pure best responses and
+    ties, and its plan is one of a policy."""
+    run = trained(tmp_path / "run", expansion="stochastic", iterations=3, rounds=10)
+    new = run.plans[0][2::2]
+    assert not np.isin(new, [0.0, 0.5, 1.0]).all()
     behaviours = exact.behaviour(run.tree.players[0], new)
     np.testing.assert_allclose(
         exact.realization_plan(run.tree.players[0], behaviours), new, atol=1e-12
@@ -279,3 +279,33 @@ def test_a_diversity_term_is_what_best_responses_maximise(tmp_path, diversity):
 @pytest.mark.parametrize("name", VARIANTS)
 def test_variants_are_settings_that_exist(name):
     RunConfig.from_json({"game": "kuhn_poker", **VARIANTS[name].settings})
+
+
+@pytest.mark.parametrize("game, most", [("kuhn_poker", 12), ("leduc_poker", 936)])
+def test_xdo_ends_within_the_number_of_info_states(tmp_path, game, most):
+    """Proposition 1 of the paper; what is left is the rounding of tables."""
+    run = trained(tmp_path / "run", game=game, expansion="extensive", iterations=30)
+    assert run.ended == "converged" and run.records[-1].iteration <= most
+    for record in run.records[1:]:
+        assert record.support_size == (1, 1)
+
+
+def test_networks_share_all_but_their_conditions(tmp_path):
+    """NeuPL: one network for all policies of all players, and it solves Kuhn poker."""
+    run = trained(
+        tmp_path / "run",
+        oracle="conditional",
+        expansion="hierarchy",
+        levels=6,
+        iterations=8,
+        tolerance=0.02,
+    )
+    assert run.ended == "converged"
+    first, second = run.populations
+    for ours, theirs in zip(
+        jax.tree.leaves(first["network"]), jax.tree.leaves(second["network"]), strict=True
+    ):
+        assert (ours[1:] == ours[1]).all() and (theirs[1:] == ours[1]).all()
+    conditions = np.concatenate([first["condition"][1:], second["condition"][1:]])
+    assert len(np.unique(conditions, axis=0)) > 6
+    np.testing.assert_allclose(conditions.sum(axis=1), 2.0, atol=1e-5)  # a seat, and weights

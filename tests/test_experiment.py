@@ -21,7 +21,7 @@ from open_spiel.python.algorithms import exploitability
 import games
 import psro
 from games import openspiel
-from psro import experiment
+from psro import experiment, storage
 from psro.experiment import ExperimentError, RunConfig
 from psro.loop import why_ended
 from psro.meta_solvers import META_SOLVERS
@@ -205,7 +205,7 @@ def test_the_metrics_are_the_records(trained):
 
 def test_a_folder_holds_no_more_than_its_docstring_says(trained):
     assert set(contents(trained.folder)) == {
-        "config.json", "metrics.csv", "payoffs.safetensors", "policies", *POLICIES
+        ".lock", "config.json", "metrics.csv", "payoffs.safetensors", "policies", *POLICIES
     }  # fmt: skip
 
 
@@ -656,14 +656,14 @@ def test_policies_of_another_network(copy):
 @pytest.mark.parametrize("name", ["payoffs.safetensors", POLICIES[0]])
 def test_a_flipped_bit_is_noticed_wherever_it_is(copy, name):
     path = copy / name
-    content, (_, info) = path.read_bytes(), experiment._read_tensors(path)
+    content, (_, info) = path.read_bytes(), storage.read_tensors(path)
     harmless = content.index(b"format_version")  # of this file; config.json's is what counts
     for position in range(0, len(content), 13):
         if 0 <= position - harmless < 25:
             continue
         flip(path, position, bit=position % 8)
         try:
-            _, found = experiment._read_tensors(path)
+            _, found = storage.read_tensors(path)
         except ExperimentError as error:
             assert str(path) in str(error)
         else:  # 1e-05 and 1E-05 are the same number
@@ -752,15 +752,23 @@ def test_folders_of_format_1_are_read(trained, copy):
     """They knew independent players only, and their records no gap but NashConv."""
     path = copy / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 1}))
-    tensors, info = experiment._read_tensors(copy / "payoffs.safetensors")
+    tensors, info = storage.read_tensors(copy / "payoffs.safetensors")
     info = {name: info[name] for name in ("records", "policies")}
     for record in info["records"]:
-        for name in ("concept", "meaning", "cce_gap", "ce_gap"):
+        for name in ("concept", "meaning", "cce_gap", "ce_gap", "size"):
             del record[name]
+    for number in range(len(info["policies"])):  # one policy an iteration, without an axis for it
+        path = copy / "policies" / f"{number:04d}.safetensors"
+        policies, _ = storage.read_tensors(path)
+        policies = {name: each[:, 0] for name, each in policies.items()}
+        info["policies"][number] = storage.write_tensors(path, policies, {})
     tensors = {name: each for name, each in tensors.items() if "evaluation" not in name}
-    experiment._write_tensors(copy / "payoffs.safetensors", tensors, info)
+    storage.write_tensors(copy / "payoffs.safetensors", tensors, info)
     again = psro.load(copy)
     assert again.records == trained.records and again.joint is None
+    np.testing.assert_array_equal(again.payoffs, trained.payoffs)
+    for ours, theirs in zip(again.plans, trained.plans, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
     assert again.exploitability() == trained.exploitability()
 
 

@@ -14,7 +14,7 @@ import pytest
 
 import games
 import psro
-from psro import cli, exact, experiment, page
+from psro import cli, exact, experiment, page, storage
 from psro.page import behaviour, document
 from psro.page.known import EQUILIBRIA
 
@@ -151,11 +151,11 @@ def test_a_folder_of_an_older_version_tells_the_last_meta_strategy(runs, tmp_pat
     digests = []
     for number in range(len(opened.records)):
         path = folder / "policies" / f"{number:04d}.safetensors"
-        tensors, info = experiment._read_tensors(path)
-        digests.append(experiment._write_tensors(path, tensors, {"slots": info["slots"]}))
-    tensors, info = experiment._read_tensors(folder / experiment.COMMIT)
+        tensors, info = storage.read_tensors(path)
+        digests.append(storage.write_tensors(path, tensors, {"slots": info["slots"]}))
+    tensors, info = storage.read_tensors(folder / experiment.COMMIT)
     info = {"records": info["records"], "policies": digests}
-    experiment._write_tensors(folder / experiment.COMMIT, tensors, info)
+    storage.write_tensors(folder / experiment.COMMIT, tensors, info)
 
     content = content_of(page.report([folder]))
     weights = np.array(view(content, "meta-strategy")["data"][0]["z"], float)

@@ -1,4 +1,5 @@
-"""The README's Python code runs as it stands, with smaller networks and fewer decisions."""
+"""The Python code of the README and of docs/variants.md runs as it stands, with smaller networks
+and fewer decisions."""
 
 from __future__ import annotations
 
@@ -9,21 +10,36 @@ from pathlib import Path
 import pytest
 
 import psro
+from psro.expansions import EXPANSIONS
 
-README = Path(__file__).resolve().parent.parent / "README.md"
-BLOCKS = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.M | re.S)
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ["README.md", "docs/variants.md"]
+BLOCKS = [
+    (page, block)
+    for page in PAGES
+    for block in re.findall(
+        r"^```python\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.M | re.S
+    )
+]
 
 
-def test_there_is_code():
-    assert BLOCKS and any("psro.run(" in block for block in BLOCKS)
+@pytest.mark.parametrize("page", PAGES)
+def test_there_is_code(page):
+    assert any(where == page and "psro.run(" in block for where, block in BLOCKS)
 
 
-@pytest.mark.parametrize("block", BLOCKS)
-def test_code_runs(block, tmp_path, monkeypatch, capsys):
+def test_the_example_of_a_variant_is_short():
+    (block,) = [block for page, block in BLOCKS if page == "docs/variants.md"]
+    assert len(block.splitlines()) < 60
+
+
+@pytest.mark.parametrize("page, block", BLOCKS)
+def test_code_runs(page, block, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     small = functools.partial(psro.RunConfig, hidden_size=8, ppo=psro.PPOConfig(decisions=2_048))
     monkeypatch.setattr(psro, "RunConfig", small)
     names: dict[str, object] = {}
-    exec(compile(block, str(README), "exec"), names)
+    exec(compile(block, page, "exec"), names)
+    EXPANSIONS.pop("hedged", None)  # the example's own
     printed = capsys.readouterr().out.splitlines()
     assert len(printed) >= block.count("print(")

@@ -8,18 +8,20 @@ import numpy as np
 from games.game import Game
 from psro import exact
 from psro.oracles.base import Jobs, Results, by_run
-from psro.policy import TablePolicy, stack
+from psro.policy import Params, TablePolicy, stack
 
 _TIE = 1e-9
-"""By how much returns of sequences may differ to be broken as a tie, as a share of the largest."""
+"""How much less an action may be worth and still be as good as the best, as a share of the largest
+return of a sequence."""
 
 
 class BestResponse:
-    """The oracle: `BestResponse(game, policy)(key, jobs)`. Its policies are pure, and there
-    is nothing to set.
+    """The oracle: `BestResponse(game, policy)(key, jobs)`. There is nothing to set.
 
-    Ties are broken at random. Against a mixture that leaves its opponent least, many responses are
-    equally good, and the first of them may be in the population for good.
+    Actions that are equally good are played alike, above all where the opponents never come, and
+    where a pure policy would be as arbitrary as exploitable. Where nobody's best response is new to
+    its population, ties are broken at random where the opponents come: another best response may
+    be.
     """
 
     temperature = 1.0
@@ -33,14 +35,22 @@ class BestResponse:
         self._policy = policy
 
     def __call__(self, key: jax.Array, jobs: Jobs) -> Results:
-        params, values = [], []
         keys, jobs = by_run(key, jobs)
         rngs = [np.random.default_rng(each) for each in np.asarray(jax.random.key_data(keys))]
-        for run, player, gain in zip(jobs.run, np.asarray(jobs.player), jobs.gains, strict=True):
-            tie_breaker = rngs[run].uniform(0, _TIE * np.abs(gain).max(), len(gain))
-            best = exact.best_response_to(self._tree.players[player], gain + tie_breaker)
-            params.append(self._policy.from_plan(self._tree, player, best.plan))
-            values.append(gain @ best.plan)
+        players, responses = np.asarray(jobs.player), []
+        together = len(np.unique(players))  # jobs that respond to the same meta-strategy
+        for first in range(0, len(players), together):
+            these = range(first, first + together)
+            run = jobs.run[first]
+            population = jax.tree.map(lambda leaf, run=run: leaf[run], jobs.populations)
+            found = [self._response(jobs, job) for job in these]
+            if all(
+                _is_among(table, players[job], population)
+                for job, (table, _) in zip(these, found, strict=True)
+            ):
+                found = [self._response(jobs, job, rngs[run]) for job in these]
+            responses += found
+        params, values = zip(*responses, strict=True)
         none = np.zeros(len(params), int)
         return Results(
             params=stack(params),
@@ -49,3 +59,26 @@ class BestResponse:
             diverged=none > 0,
             curve=np.array(values)[:, None],
         )
+
+    def _response(
+        self, jobs: Jobs, job: int, rng: np.random.Generator | None = None
+    ) -> tuple[Params, float]:
+        """A job's policy and its value; with random numbers, one whose ties they broke."""
+        player, gain = int(jobs.player[job]), jobs.gains[job]
+        mine, tie = self._tree.players[player], _TIE * np.abs(gain).max()
+        if rng is None:
+            best = exact.best_response_to(mine, gain, mix_ties=tie)
+        else:
+            met = np.append(False, jobs.reach[job][mine.info_state[1:]] > 0)
+            broken = gain + rng.uniform(0, tie, len(gain)) * met
+            best = exact.best_response_to(mine, broken, mix_ties=0.0)
+        return self._policy.from_plan(self._tree, player, best.plan), gain @ best.plan
+
+
+def _is_among(table: Params, player: int, populations: Params) -> bool:
+    """Whether a player has these very logits in its population."""
+    same = [
+        (np.asarray(of_all)[player] == np.asarray(rows)).all(axis=(1, 2))
+        for rows, of_all in zip(jax.tree.leaves(table), jax.tree.leaves(populations), strict=True)
+    ]
+    return bool(np.logical_and.reduce(same).any())

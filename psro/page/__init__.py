@@ -7,6 +7,8 @@ content security policy lets it load nothing whatever, so that it works, and is 
 from __future__ import annotations
 
 import base64
+import contextlib
+import dataclasses
 import hashlib
 import html
 import importlib.resources
@@ -18,7 +20,7 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
-from psro import experiment
+from psro import archive, experiment, storage
 from psro.page import document
 
 
@@ -27,19 +29,25 @@ class PageError(ValueError):
 
 
 def report(folders: Sequence[str | os.PathLike]) -> str:
-    """The page of a run, or of several beside each other, as HTML that needs no other file.
+    """The page of a run, or of several beside each other, as HTML that needs no other file; of
+    folders, or of files that `psro export` wrote.
 
     Raises:
         ExperimentError: a folder is no experiment, or is damaged.
         PageError: one of several has no finished iteration, or there is none.
     """
-    runs = [experiment.snapshot(folder) for folder in folders]
-    if not runs:
+    if not folders:
         raise PageError("name at least one experiment folder")
-    for run in runs:
-        if not run.records:
-            raise PageError(f"{run.folder} has no finished iteration yet")
-    content = document.of_run(runs[0]) if len(runs) == 1 else document.of_runs(runs)
+    with contextlib.ExitStack() as stack:
+        runs = []
+        for path in folders:
+            read = stack.enter_context(archive.as_folder(path))
+            run = experiment.snapshot(read, foreign=archive.is_file(path))
+            runs.append(dataclasses.replace(run, folder=Path(path)))
+        for run in runs:
+            if not run.records:
+                raise PageError(f"{run.folder} has no finished iteration yet")
+        content = document.of_run(runs[0]) if len(runs) == 1 else document.of_runs(runs)
     scripts = [get_plotlyjs(), asset("page.js")]
     hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
     data = as_json(content).replace("<", "\\u003c")  # no </script> ends it early
@@ -70,7 +78,7 @@ def write(page: str, path: str | os.PathLike) -> Path:
     """
     path = Path(path)
     try:
-        path.write_text(page, encoding="utf-8")
+        storage.write(path, page)
     except OSError as error:
         raise PageError(f"cannot write {path}: {error.strerror or error}") from None
     return path

@@ -1,0 +1,171 @@
+"""Records go to several loggers at once, and none of them can stop a run."""
+
+import os
+import struct
+import subprocess
+import sys
+import types
+
+import pandas as pd
+import pytest
+from test_cli import assert_refused, psro_main
+
+import psro
+from psro import experiment, loggers
+from psro.experiment import RunConfig
+
+CONFIG = RunConfig(game="kuhn_poker", oracle="best_response", iterations=3, tolerance=0.0)
+ARGUMENTS = ("--game", "kuhn_poker", "--oracle", "best_response", "--tolerance", "0")
+
+
+def events(folder):
+    """(tag, step, value) of every scalar in event files, in their order; steps from a purge on,
+    `SessionLog.START`, take back those before. Format: length, its checksum, event, checksum."""
+    from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+    found = []
+    for path in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns):
+        content = path.read_bytes()
+        while content:
+            (length,) = struct.unpack("<Q", content[:8])
+            event = Event.FromString(content[12 : 12 + length])
+            content = content[16 + length :]
+            if event.session_log.status == SessionLog.START:
+                found = [each for each in found if each[1] < event.step]
+            found += [(each.tag, event.step, each.simple_value) for each in event.summary.value]
+    return found
+
+
+class Listener:
+    """A logger that remembers, or fails where it is told to."""
+
+    package = "json"
+    fails_at = None
+
+    def __init__(self, opened):
+        self.heard = type(self).heard = []
+        self._act("open")
+
+    def _act(self, what):
+        if what == self.fails_at:
+            raise OSError("the network is down")
+        self.heard.append(what)
+
+    def log(self, record):
+        self._act(record.iteration)
+
+    def close(self):
+        self._act("close")
+
+
+@pytest.fixture
+def listeners(monkeypatch):
+    """Two loggers, the first of which may be made to fail."""
+    kinds = [type(name, (Listener,), {}) for name in ("first", "second")]
+    for kind in kinds:
+        monkeypatch.setitem(loggers.LOGGERS, kind.__name__, kind)
+    return kinds
+
+
+def test_several_loggers_hear_every_record(capsys, tmp_path, listeners):
+    run = ["run", *ARGUMENTS, "--iterations", 3, "--out", tmp_path / "run"]
+    code, _, err = psro_main(capsys, *run, "--log", "first", "second")
+    assert (code, err) == (0, "")
+    for kind in listeners:
+        assert kind.heard == ["open", 0, 1, 2, 3, "close"]
+    code, *_ = psro_main(capsys, "resume", tmp_path / "run", "--iterations", 5, "--log", "first")
+    assert code == 0 and listeners[0].heard == ["open", *range(6), "close"]
+
+
+@pytest.mark.parametrize("fails_at", ["open", 0, 2, "close"])
+def test_a_logger_that_fails_stops_nothing(capsys, tmp_path, listeners, fails_at):
+    listeners[0].fails_at = fails_at
+    run = ["run", *ARGUMENTS, "--iterations", 3, "--out", tmp_path / "run"]
+    code, _, err = psro_main(capsys, *run, "--log", "first", "second")
+    assert (code, err) == (0, "psro: first is given up: OSError: the network is down\n")
+    assert listeners[1].heard == ["open", 0, 1, 2, 3, "close"]
+    assert len(psro.load(tmp_path / "run").records) == 4
+
+
+def test_scalars_are_the_metrics(tmp_path):
+    run = psro.run(CONFIG, tmp_path / "run")
+    table = pd.read_csv(run.folder / "metrics.csv")
+    for row, record in zip(table.to_dict("records"), run.records, strict=True):
+        numbers = {k: v for k, v in row.items() if isinstance(v, int | float) and v == v}
+        assert loggers.scalars(record) | {"iteration": record.iteration} == numbers
+
+
+def test_tensorboard_holds_every_number_once(tmp_path):
+    pytest.importorskip("tensorboardX")
+    folder = tmp_path / "run"
+    for iterations in (2, 3):  # the second goes on, in a new event file
+        opened = (
+            experiment.reopen(folder, iterations)
+            if folder.exists()
+            else experiment.create(RunConfig(**{**vars(CONFIG), "iterations": 2}), folder)
+        )
+        with loggers.logging(["tensorboard"], opened, complain=pytest.fail) as tell:
+            for record in opened.train():
+                tell(record)
+    found = events(folder / "tensorboard")
+    expected = [
+        (name, record.iteration, pytest.approx(value, rel=1e-6))
+        for record in opened.records
+        for name, value in loggers.scalars(record).items()
+    ]
+    assert found == expected and len(opened.records) == 4
+    assert psro.load(folder).records == opened.records  # the folder is one all the same
+    exported = psro.export(folder, tmp_path / "run.psro")
+    assert len(psro.load(exported).records) == 4
+
+
+@pytest.mark.parametrize("command", ["run", "resume"])
+def test_a_missing_package_is_named_before_training(capsys, tmp_path, monkeypatch, command):
+    monkeypatch.setattr(loggers.importlib.util, "find_spec", lambda name: None)
+    arguments = [*ARGUMENTS, "--out", tmp_path / "run"] if command == "run" else [tmp_path / "run"]
+    sentence = assert_refused(psro_main(capsys, command, *arguments, "--log", "wandb"))
+    assert "pip install 'psro[wandb]'" in sentence and not list(tmp_path.iterdir())
+
+
+def test_an_unknown_logger_is_refused(capsys, tmp_path):
+    run = ["run", *ARGUMENTS, "--out", tmp_path / "run", "--log", "tensorboard", "mlflow"]
+    assert "known: tensorboard, wandb" in assert_refused(psro_main(capsys, *run))
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_wandb_is_told(tmp_path, monkeypatch):
+    """By a stand-in with wandb's names, as the package is large; the next test has the real one."""
+    told = []
+    fake = types.SimpleNamespace(
+        init=lambda **options: (
+            told.append(options)
+            or types.SimpleNamespace(
+                log=lambda row, step: told.append((step, row)), finish=lambda: told.append("end")
+            )
+        ),
+    )
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    monkeypatch.delenv("WANDB_PROJECT", raising=False)
+    run = psro.run(CONFIG, tmp_path / "run")
+    with loggers.logging(["wandb"], run, complain=pytest.fail):
+        pass
+    assert told[0]["project"] == "psro" and told[0]["config"]["game"] == "kuhn_poker"
+    assert told[1:-1] == [(each.iteration, loggers.scalars(each)) for each in run.records]
+    assert told[-1] == "end"
+
+
+@pytest.mark.slow
+def test_wandb_offline(tmp_path):
+    pytest.importorskip("wandb")
+    done = subprocess.run(
+        [sys.executable, "-m", "psro.cli", "run", *ARGUMENTS, "--iterations", "3"]
+        + ["--out", str(tmp_path / "run"), "--log", "wandb"],
+        env=os.environ | {"WANDB_MODE": "offline"},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0 and "given up" not in done.stderr
+    (record,) = (tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb")
+    assert b"exploitability" in record.read_bytes()
+    assert len(psro.load(tmp_path / "run").records) == 4
