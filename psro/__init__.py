@@ -8,6 +8,7 @@ exploitability is exact.
 
 from psro.experiment import Experiment, ExperimentError, RunConfig, load, resume, run
 from psro.oracles import PPOConfig
+from psro.seeds import Seeds, run_many
 from psro.sharing import export
 
 __all__ = [
@@ -15,8 +16,10 @@ __all__ = [
     "ExperimentError",
     "PPOConfig",
     "RunConfig",
+    "Seeds",
     "export",
     "load",
     "resume",
     "run",
+    "run_many",
 ]

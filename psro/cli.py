@@ -9,6 +9,7 @@ import difflib
 import os
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -36,6 +37,7 @@ from psro import (
     sharing,
     watch,
 )
+from psro import seeds as many
 from psro.experiment import Experiment, ExperimentError, RunConfig
 from psro.loop import Record
 from psro.meta_solvers import MetaSolverError
@@ -83,6 +85,7 @@ def run(
     config: str | None = None,
     out: str | None = None,
     log: tuple[str, ...] = (),
+    seeds: int | None = None,
 ) -> None:
     """Train a population and save it as an experiment folder.
 
@@ -94,9 +97,17 @@ def run(
             line win.
         out: Folder to make, which must not exist; experiments/<game>-<timestamp> by default.
         log: Where records go besides metrics.csv: tensorboard, wandb, or both.
+        seeds: Train so many runs side by side, with --seed and the seeds after it, in folders
+            seed-N of that folder, beside a summary of their means with 95 % intervals.
     """
     loggers.check(log)
-    _train(experiment.create(RunConfig.from_json(dataclasses.asdict(options)), out), log)
+    settings = RunConfig.from_json(dataclasses.asdict(options))
+    if seeds is None:
+        _train(experiment.create(settings, out), log)
+    elif log:
+        raise UsageError("--log is for one run; with --seeds leave it out")
+    else:
+        _train_many(many.create_many(settings, seeds, out))
 
 
 def resume(
@@ -108,13 +119,19 @@ def resume(
     """Go on with a run that was stopped; the result is that of a run that never stopped.
 
     Args:
-        folder: An experiment folder, or a file that `psro export` wrote.
+        folder: An experiment folder, the folder of several that differ in their seed, or a file
+            that `psro export` wrote.
         iterations: Train to this iteration, instead of the one that the folder's config names.
         out: Folder to unpack a file to, which must not exist; by default beside it, with its name
             less the ending.
         log: Where records go besides metrics.csv: tensorboard, wandb, or both.
     """
     loggers.check(log)
+    if many.is_many(folder):
+        if log or out is not None:
+            raise UsageError("--log and --out are for one run; leave them out, or resume one seed")
+        _train_many(many.reopen_many(folder, iterations))
+        return
     opened = experiment.reopen(folder, iterations, out)
     if opened.ended:
         _draw(opened)
@@ -404,8 +421,9 @@ def _run_with(arguments: list[str]):
         config: str | None = None,
         out: str | None = None,
         log: tuple[str, ...] = (),
+        seeds: int | None = None,
     ) -> None:
-        run(options, variant, config, out, log)
+        run(options, variant, config, out, log, seeds)
 
     with_defaults.__doc__ = run.__doc__
     return with_defaults
@@ -458,6 +476,62 @@ def _complain(sentence: str) -> None:
     print(f"psro: {sentence}", file=sys.stderr)
 
 
+def _train_many(runs: many.Seeds) -> None:
+    """Trains all to their ends, showing the mean of every iteration, then draws the curves."""
+    first, last = runs.experiments[0], runs.experiments[-1]
+    distance = _NAMES[first.concept]
+    for note in first.tree.notes():
+        print(f"note: {note}", file=sys.stderr)
+    _say(f"{_title(first)}, seeds {first.config.seed} to {last.config.seed}")
+    _say(f"{runs.folder}")
+    _say(f"{'iteration':>9} {distance + ', 95 %':>23} {'seeds':>5} {'seconds':>8}")
+    interrupted = None
+    since = time.perf_counter()
+    try:
+        with _noting_interrupts() as interrupts:
+            for number in runs.train():
+                now = time.perf_counter()
+                row = runs.summary().iloc[number]
+                _say(f"{number:>9} {_mean(row):>23} {row.seeds:>5} {now - since:>8.2f}")
+                since = now
+                if interrupts:
+                    raise interrupts[0]
+    except KeyboardInterrupt as error:
+        interrupted = error
+    begun = [each for each in runs.experiments if each.records]
+    for each in begun:
+        _draw(each)
+    if begun:
+        runs.write_summary()
+        figure = plots.exploitability_figure([each.folder for each in begun])
+        plots.save_figure(figure, runs.folder / "exploitability.png")
+    if interrupted:
+        for each in runs.experiments:
+            done = f"saved up to iteration {len(each.records) - 1}" if each.records else "stopped"
+            print(f"{done}; go on with: psro resume {each.folder}", file=sys.stderr)
+        print(f"or with all of them: psro resume {runs.folder}", file=sys.stderr)
+        raise SystemExit(_exit_code(interrupted))
+    for number, error in runs.failed.items():
+        failed = runs.experiments[number]
+        print(
+            f"psro: seed {failed.config.seed}: {error}; {failed.folder} keeps the "
+            f"{len(failed.records)} iterations before, and would fail again from there",
+            file=sys.stderr,
+        )
+    if runs.failed:
+        raise SystemExit(2)
+    row = runs.summary().iloc[-1]
+    _say(f"\n{distance} {_mean(row)} (95 %)")
+    _say(f"saved in {runs.folder}, summary in {many.SUMMARY}; look at it with")
+    _say(f"  psro plot {runs.folder}/seed-*")
+
+
+def _mean(row: Any) -> str:
+    """Of a row of the summary, with its interval where there are several seeds."""
+    interval = f" ± {row.distance_ci95:.6f}" if row.seeds > 1 else ""
+    return f"{row.distance_mean:.6f}{interval}"
+
+
 def _why(opened: Experiment) -> str:
     """Why a run has ended, with the numbers."""
     config = opened.config
@@ -499,11 +573,7 @@ def _display(opened: Experiment) -> Iterator[Any]:
     """A live table with a progress bar on a terminal, plain lines elsewhere."""
     console = report.console()
     config, folder, distance = opened.config, opened.folder, _NAMES[opened.concept]
-    _say(
-        f"{config.game}: {opened.tree.num_histories:,} histories, "
-        f"{opened.tree.num_info_states:,} info states; {config.cell} of {config.hidden_size}, "
-        f"oracle {config.oracle}, meta-solver {config.meta_solver}, seed {config.seed}"
-    )
+    _say(f"{_title(opened)}, seed {config.seed}")
     _say(f"{folder}")
     if not console.is_terminal:
         _say(f"{'iteration':>9} {distance:>14} {'gap':>10} {'support':>9} {'seconds':>8}")
@@ -546,6 +616,16 @@ def _display(opened: Experiment) -> Iterator[Any]:
         if records:
             progress.update(task, completed=records[-1].iteration)
         yield update
+
+
+def _title(opened: Experiment) -> str:
+    """The game and what is trained for it."""
+    config = opened.config
+    return (
+        f"{config.game}: {opened.tree.num_histories:,} histories, "
+        f"{opened.tree.num_info_states:,} info states; {config.cell} of {config.hidden_size}, "
+        f"oracle {config.oracle}, meta-solver {config.meta_solver}"
+    )
 
 
 def _cells(record: Record) -> tuple[str, str, str, str, str]:

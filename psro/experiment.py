@@ -23,6 +23,7 @@ file that it does not name is left over from an iteration that was not finished,
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import datetime
 import difflib
@@ -34,7 +35,7 @@ import re
 import shutil
 import sys
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +68,11 @@ from psro.oracles import (
     DistillConfig,
     DQNConfig,
     FullWidthConfig,
+    Jobs,
     Oracle,
     PPOConfig,
     ReinforceConfig,
+    Results,
 )
 from psro.oracles.base import check_types
 from psro.policy import ConditionalPolicy, Params, Policy, TablePolicy, Tabulator
@@ -392,6 +395,20 @@ class Experiment:
             seed=seed,
         )
 
+    def again(self, folder: Path, config: RunConfig) -> Experiment:
+        """A run that is not begun and whose config differs in its seed only; it shares this one's
+        game and all that is compiled for it."""
+        other = copy.copy(self)
+        other._trainer = self._trainer
+        other.folder, other.config = folder, config
+        other.records, other._last, other._digests = [], None, []
+        return other
+
+    def train_by(self, oracle: Callable[[jax.Array, Jobs], Results]) -> None:
+        """Has best responses trained by calls of `oracle`, which comes to what the experiment's own
+        comes to."""
+        self._trainer = dataclasses.replace(self._trainer, oracle=oracle)
+
     def train(self) -> Iterator[Record]:
         """Trains until it has `ended`; each record is yielded once its iteration is on disk.
 
@@ -420,7 +437,7 @@ class Experiment:
         iterations = psro(
             key=jax.random.key(config.seed),
             iterations=config.iterations,
-            trainer=self._trainer(),
+            trainer=self._trainer,
             training=_solve(config.meta_solver),
             evaluation=_solve(config.evaluation_solver) if config.evaluation_solver else None,
             expansion=EXPANSIONS[config.expansion],
@@ -438,15 +455,17 @@ class Experiment:
                 return
 
     @functools.cached_property
-    def _oracle(self) -> Oracle:
+    def oracle(self) -> Oracle:
+        """What trains best responses."""
         name = self.config.oracle
         settings = getattr(self.config, name, None)
         if settings and "rounds" in EXPANSIONS[self.config.expansion].uses:
             settings = settings.shared_by(self.config.rounds)
         return ORACLES[name](TreeGame(self.tree), self.policy_network, settings)
 
+    @functools.cached_property
     def _trainer(self) -> Trainer:
-        config, tree, policy, oracle = self.config, self.tree, self.policy_network, self._oracle
+        config, tree, policy, oracle = self.config, self.tree, self.policy_network, self.oracle
         seats, tabular = np.arange(tree.num_players), ORACLES[config.oracle].tabular
 
         @jax.jit
@@ -693,14 +712,17 @@ def _kept_strategy(
     return marginals
 
 
-def create(config: RunConfig, out: str | os.PathLike | None = None) -> Experiment:
+def create(
+    config: RunConfig, out: str | os.PathLike | None = None, like: Experiment | None = None
+) -> Experiment:
     """A new experiment and its folder; nothing is left behind when the game cannot be loaded.
 
     Args:
         config: the run.
         out: the folder, which must not exist; `experiments/<game>-<timestamp>` by default.
+        like: one of the same config but for its seed, for `Experiment.again`.
     """
-    folder = Path(out) if out is not None else _default_folder(config.game)
+    folder = Path(out) if out is not None else default_folder(config.game)
     with storage.writing(folder):
         taken = folder.exists() or folder.is_symlink()
     if taken:
@@ -711,8 +733,8 @@ def create(config: RunConfig, out: str | os.PathLike | None = None) -> Experimen
         _check_sizes(config)  # what is saved must be accepted when it is read
     except ValueError as error:
         raise ExperimentError(f"no run of {config.game[:80]!r}: {error}") from None
-    experiment = Experiment(folder, config)
-    _ = experiment._oracle  # which may refuse the game
+    experiment = like.again(folder, config) if like else Experiment(folder, config)
+    _ = experiment.oracle  # which may refuse the game
     with storage.making(folder) as aside:
         (aside / "policies").mkdir()
         storage.write(aside / storage.LOCK, "")
@@ -930,7 +952,7 @@ def _check_game_file(folder: Path, config: RunConfig, digest: str | None) -> Non
         raise ExperimentError(f"{copy} is damaged: it is not the game that this run began with")
 
 
-def _default_folder(game: str) -> Path:
+def default_folder(game: str) -> Path:
     if files.is_file(game):
         game = Path(game).name
     name = re.sub(r"[^A-Za-z0-9_.=]+", "-", game).strip("-")[:80]

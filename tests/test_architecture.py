@@ -41,6 +41,7 @@ ORDER = [
         "psro.loggers",
         "psro.match",
         "psro.page",
+        "psro.seeds",
         "psro.sharing",
         "psro.variants",
     ],

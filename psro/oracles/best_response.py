@@ -7,7 +7,7 @@ import numpy as np
 
 from games.game import Game
 from psro import exact
-from psro.oracles.base import Jobs, Results
+from psro.oracles.base import Jobs, Results, by_run
 from psro.policy import Params, TablePolicy, stack
 
 _TIE = 1e-9
@@ -35,17 +35,20 @@ class BestResponse:
         self._policy = policy
 
     def __call__(self, key: jax.Array, jobs: Jobs) -> Results:
-        rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+        keys, jobs = by_run(key, jobs)
+        rngs = [np.random.default_rng(each) for each in np.asarray(jax.random.key_data(keys))]
         players, responses = np.asarray(jobs.player), []
         together = len(np.unique(players))  # jobs that respond to the same meta-strategy
         for first in range(0, len(players), together):
             these = range(first, first + together)
+            run = jobs.run[first]
+            population = jax.tree.map(lambda leaf, run=run: leaf[run], jobs.populations)
             found = [self._response(jobs, job) for job in these]
             if all(
-                _is_among(table, players[job], jobs.populations)
+                _is_among(table, players[job], population)
                 for job, (table, _) in zip(these, found, strict=True)
             ):
-                found = [self._response(jobs, job, rng) for job in these]
+                found = [self._response(jobs, job, rngs[run]) for job in these]
             responses += found
         params, values = zip(*responses, strict=True)
         none = np.zeros(len(params), int)

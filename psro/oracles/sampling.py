@@ -199,20 +199,22 @@ class Sampled(abc.ABC):
                 ),
             )
         )
-        self._train = OverJobs(self._train_one, shared=(0, 3, 8), env_devices=config.env_devices)
+        self._train = OverJobs(self._train_one, shared=(0, 4, 9), env_devices=config.env_devices)
 
     @property
     def temperature(self) -> float:
         return self._config.temperature
 
     def __call__(self, key: jax.Array, jobs: Jobs) -> Results:
+        keys, jobs = base.by_run(key, jobs)
         # Summed on the host in float64, so that spare capacity cannot change a rounding.
         flat = np.asarray(jobs.opponents, np.float64).reshape(len(jobs.player), -1)
         cumulative = np.cumsum(flat, axis=1)
         cumulative = (cumulative / cumulative[:, -1:]).astype(np.float32)
         training = self._train(
             len(jobs.player),
-            key,
+            keys,
+            jobs.run,
             jobs.player,
             jobs.initial,
             jobs.populations,
@@ -272,7 +274,8 @@ class Sampled(abc.ABC):
 
     def _train_one(
         self,
-        key: jax.Array,
+        keys: jax.Array,
+        run: jax.Array,
         player: jax.Array,
         initial: Params,
         populations: Params,
@@ -290,7 +293,7 @@ class Sampled(abc.ABC):
             if tables is None
             else self._rollout.playing(self._rollout.game.playing(tables))
         )
-        key = jax.random.fold_in(key, player)
+        key = jax.random.fold_in(keys[run], player)
         learner = Learner(
             student=self._start(initial),
             actors=rollout.empty(),
@@ -307,7 +310,7 @@ class Sampled(abc.ABC):
             if mixture is None:
                 levels = None
                 profile = self._draw(cumulative, profile_key)
-                opponents = self._opponents(populations, player, profile)
+                opponents = self._opponents(populations, run, player, profile)
             else:
                 levels = yardstick.levels
                 params = self._table(params, levels)
@@ -363,6 +366,7 @@ class Sampled(abc.ABC):
             else lambda params: expected_return(self._policy, params, yardstick),
             rounds=config.evaluations,
             patience=config.patience,
+            enough=jnp.where(run == base.IDLE, -jnp.inf, jnp.inf),
         )
         # Environments and what the method keeps end here.
         return dataclasses.replace(
@@ -376,13 +380,15 @@ class Sampled(abc.ABC):
         points = (strata + jax.random.uniform(key)) / self._config.num_strata
         return jnp.minimum(jnp.searchsorted(cumulative, points, side="right"), len(cumulative) - 1)
 
-    def _opponents(self, populations: Params, player: jax.Array, profile: jax.Array) -> Params:
+    def _opponents(
+        self, populations: Params, run: jax.Array, player: jax.Array, profile: jax.Array
+    ) -> Params:
         """Parameters of the opponents in every stratum, leaves `[Q, S, ...]`."""
         opponents = self._num_opponents
-        capacity = jax.tree.leaves(populations)[0].shape[1]
+        capacity = jax.tree.leaves(populations)[0].shape[2]
         members = jnp.stack(jnp.unravel_index(profile, (capacity,) * opponents))  # [Q, S]
         seats = (player + 1 + jnp.arange(opponents)) % (opponents + 1)  # [Q]
-        return jax.tree.map(lambda leaf: leaf[seats[:, None], members], populations)
+        return jax.tree.map(lambda leaf: leaf[run, seats[:, None], members], populations)
 
     @abc.abstractmethod
     def _start(self, initial: Params) -> Any:

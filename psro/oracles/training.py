@@ -18,7 +18,7 @@ import numpy as np
 from games.tree import GameTree
 from psro import exact
 from psro.levels import Level, action_values, by_level
-from psro.oracles.base import Jobs
+from psro.oracles.base import IDLE, Jobs
 from psro.policy import Params, Policy, log_probabilities
 
 
@@ -118,7 +118,7 @@ class Yardstick:
         returns: its returns by level, weighted by its opponents' reach, `[W, A]`.
         offset: what it gets in episodes in which it decides nothing, `[]`.
         reach: probability that its opponents lead to each info state, `[W]` per level.
-        best: value of the exact best response, `[]`.
+        best: value of the exact best response, `[]`; of an idle job -inf, which is enough.
     """
 
     levels: Sequence[Level]
@@ -131,6 +131,7 @@ class Yardstick:
 def yardstick(tree: GameTree, levels: Sequence[Level], jobs: Jobs) -> Yardstick:
     """Of every job, from the tree's `levels` and the jobs' `gains` and `reach`, in float64."""
     players = np.asarray(jobs.player)
+    idle = np.zeros(len(players), bool) if jobs.run is None else jobs.run == IDLE
     returns, reaches, offset, best = [], [], [], []
     for p, gain, reach in zip(players, jobs.gains, jobs.reach, strict=True):
         mine = tree.players[p]
@@ -148,7 +149,7 @@ def yardstick(tree: GameTree, levels: Sequence[Level], jobs: Jobs) -> Yardstick:
         returns=[np.stack(each) for each in zip(*returns, strict=True)],
         offset=np.array(offset, np.float32),
         reach=[np.stack(each) for each in zip(*reaches, strict=True)],
-        best=np.array(best, np.float32),
+        best=np.where(idle, -np.inf, best).astype(np.float32),
     )
 
 
