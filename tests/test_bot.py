@@ -62,7 +62,9 @@ def bot_of(experiment, player, weights, seed=0):
     )
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n == "leduc" else n for n in RUNS]
+)
 def test_action_probabilities_are_the_tabulated_ones_in_every_state(trained, name):
     """Of the last policy, in an order in which most states are in another game than the one before;
     and again from a fresh start in every state."""

@@ -551,6 +551,7 @@ def test_control_c(capsys, uninterrupted, tmp_path):
     assert outcome(folder) == outcome(uninterrupted[0])
 
 
+@pytest.mark.slow
 def test_sigterm_stops_as_control_c_does(capsys, uninterrupted, tmp_path):
     folder = tmp_path / "run"
     process = start("run", *TINY, "--iterations", LONG, "--out", folder)
@@ -605,7 +606,7 @@ def test_a_file_that_may_not_grow(capsys, uninterrupted, tmp_path):
     assert outcome(folder) == outcome(uninterrupted[0])
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [1, pytest.param(10, marks=pytest.mark.slow)])
 def test_killed_at_random_moments(uninterrupted, tmp_path, kills):
     expected, _, seconds = uninterrupted
     folder, moments = tmp_path / "run", random.Random(kills)

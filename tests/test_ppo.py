@@ -133,6 +133,7 @@ def test_the_objective_is_per_episode():
     assert pi[0] > 0.9
 
 
+@pytest.mark.slow  # dqn: tests/test_dqn.py
 def test_a_training_that_diverges_stops_with_its_last_finite_parameters():
     game = Probe("observation")
     policy = policy_for(game)

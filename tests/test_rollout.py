@@ -25,7 +25,9 @@ def take(params, index):
     return jax.tree.map(lambda leaf: leaf[index], params)
 
 
-@pytest.mark.parametrize("name", ["kuhn_poker", "leduc_poker", "kuhn_poker(players=3)"])
+@pytest.mark.parametrize(
+    "name", ["kuhn_poker(players=3)", pytest.param("leduc_poker", marks=pytest.mark.slow)]
+)
 def test_mean_sampled_return_is_the_exact_value(name):
     """Within three standard errors, for every seat, against opponents drawn per episode."""
     tree = games.load(name)

@@ -76,7 +76,7 @@ def exact(tmp_path_factory):
 @pytest.mark.parametrize(
     "oracle",
     [
-        name if name in ("ppo", "full_width") else pytest.param(name, marks=pytest.mark.slow)
+        name if name == "full_width" else pytest.param(name, marks=pytest.mark.slow)
         for name in ORACLES
         if name != "best_response"
     ],
