@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from psro.meta_solvers import META_SOLVERS, cce_gains, ce_gains, joint_of, marginals, regrets
+from psro.meta_solvers import (
+    META_SOLVERS,
+    MetaSolverError,
+    cce_gains,
+    ce_gains,
+    correlated,
+    joint_of,
+    marginals,
+    regrets,
+)
 
 CHICKEN = np.array([[[0, 7], [2, 6]], [[0, 2], [7, 6]]], float)
 PENNIES = np.array([[[1, -1], [-1, 1]], [[-1, 1], [1, -1]]], float)
@@ -154,3 +163,25 @@ def test_nearly_equal_policies_of_a_common_payoff_game(name, seed):
     gains_of = ce_gains if solver.concept == "ce" else cce_gains
     gain = max(float(np.max(each)) for each in gains_of(payoffs, solver(payoffs)))
     assert gain <= 1e-6 * np.ptp(table)
+
+
+@pytest.mark.parametrize("name", JOINT)
+def test_where_the_programs_fail_a_nash_equilibrium_is_one(name, monkeypatch):
+    """As policies that are nearly copies make them fail; the result is an equilibrium all the
+    same."""
+    payoffs = np.stack([ROCK_PAPER_SCISSORS, -ROCK_PAPER_SCISSORS])
+    pure = np.zeros((3, 3))
+    pure[0, 0] = 1.0
+
+    def unsolved(*arguments):
+        raise MetaSolverError("no")
+
+    monkeypatch.setattr(correlated, "_maximise", lambda *arguments: pure)
+    monkeypatch.setattr(correlated, "_nearest", unsolved)
+    monkeypatch.setattr(correlated, "_VIOLATED", np.inf)
+    joint = META_SOLVERS[name](payoffs)
+    np.testing.assert_allclose(joint, 1 / 9, atol=1e-8)
+    three = np.stack([np.arange(8.0).reshape(2, 2, 2)] * 3)
+    monkeypatch.setattr(correlated, "_maximise", lambda *arguments: np.eye(8)[0].reshape(2, 2, 2))
+    with pytest.raises(MetaSolverError, match="certificate"):
+        META_SOLVERS[name](three)

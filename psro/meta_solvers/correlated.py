@@ -13,6 +13,7 @@ whatever N is, and payoffs are within [0, 1].
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 
 import clarabel
@@ -21,8 +22,9 @@ import scipy.optimize
 import scipy.sparse as sparse
 
 from psro.meta_solvers.gini import least_squares
+from psro.meta_solvers.nash import nash
 from psro.meta_solvers.payoffs import unit
-from psro.meta_solvers.regret import MetaSolverError, fixed_gains, swap_gains
+from psro.meta_solvers.regret import MetaSolverError, fixed_gains, joint_of, swap_gains
 
 CERTIFICATE = 1e-6
 """No deviation may gain more than this share of the player's payoff span."""
@@ -99,7 +101,13 @@ def _equilibrium(
                 entered |= bool(new.any())
     gain = _largest(gains_of(scaled, joint))
     if gain > _REPAIRED:
-        joint = _nearest(joint, rows_of(scaled, chosen))
+        with contextlib.suppress(MetaSolverError):  # then the certificate decides
+            joint = _nearest(joint, rows_of(scaled, chosen))
+        gain = _largest(gains_of(scaled, joint))
+    if gain > CERTIFICATE and len(payoffs) == 2:
+        # Policies that are nearly copies can leave the programs without an interior. The product of
+        # a Nash equilibrium is an equilibrium of this kind too, if not the one of most objective.
+        joint = joint_of(nash(scaled))
         gain = _largest(gains_of(scaled, joint))
     if gain > CERTIFICATE:
         raise MetaSolverError(
