@@ -152,6 +152,11 @@ class Sample:
     levels: Sequence[Level] | None = None
 
 
+_MET = 1e-12
+"""The least probability that opponents lead somewhere with which a bonus is paid there: below, no
+episode comes by, and the quotient is no float32."""
+
+
 class Sampled(abc.ABC):
     """An oracle but for its method: `_start`, `_params` and `_learn`."""
 
@@ -268,7 +273,7 @@ class Sampled(abc.ABC):
         for p, bonus, reach in zip(np.asarray(jobs.player), jobs.bonus, jobs.reach, strict=True):
             mine = self._tree.players[p]
             met = np.append(1.0, reach[mine.info_state[1:]])
-            paid = np.divide(bonus, met, out=np.zeros_like(bonus), where=met > 0)
+            paid = np.divide(bonus, met, out=np.zeros_like(bonus), where=met > _MET)
             tables.append(np.concatenate(by_level(self._tree, p, paid)))
         return np.array(tables)
 
