@@ -38,6 +38,7 @@ from psro import (
     watch,
 )
 from psro import seeds as many
+from psro.expansions import EXPANSIONS
 from psro.experiment import Experiment, ExperimentError, RunConfig
 from psro.loop import Record
 from psro.meta_solvers import MetaSolverError
@@ -464,8 +465,9 @@ def _train(opened: Experiment, log: Sequence[str] = ()) -> None:
         _say(f"  ({last.meaning})")
     _say(f"ended: {_why(opened)}")
     worst = max(record.meta_regret for record in opened.records)
-    solver = experiment.solver_of(opened.config.meta_solver)
-    if solver.concept and worst > _REGRET * opened.tree.max_return:
+    aims = experiment.solver_of(opened.config.meta_solver).concept
+    solved = aims and not EXPANSIONS[opened.config.expansion].meta_strategy
+    if solved and worst > _REGRET * opened.tree.max_return:
         _say(f"note: the meta-solver missed its equilibrium by up to {worst:.3g} (meta_regret)")
     _say(f"saved in {opened.folder}; look at it with")
     _say(f"  psro eval {opened.folder}")
