@@ -86,8 +86,8 @@ class Expansion:
         num_players: how many players a game must have; None for any.
         zero_sum: for games whose returns add up to a constant only.
         symmetric: works where seats share one population.
-        meta_strategy: finds the meta-strategy itself, which need be no equilibrium of the meta-game:
-            the training solver is not asked.
+        meta_strategy: finds the meta-strategy itself, which need be no equilibrium of the
+            meta-game: the training solver is not asked.
     """
 
     function: Callable[[Situation], Steps]
