@@ -58,22 +58,15 @@ def pack(folder: Path, file: Path) -> None:
             f"the experiment has {len(names):,} files of {total:,} bytes; an exported one may have "
             f"{MAX_MEMBERS:,} of {MAX_BYTES:,}"
         )
-    aside = file.with_name(f".{file.name}.tmp")
-    try:
-        with open(aside, "wb") as written:
-            with zipfile.ZipFile(written, "w", zipfile.ZIP_STORED, allowZip64=False) as archive:
-                for name in names:
-                    member = zipfile.ZipInfo(name, _DATE)
-                    member.create_system = 3  # Unix, on every system
-                    member.external_attr = (stat.S_IFREG | 0o644) << 16
-                    archive.writestr(member, (folder / name).read_bytes())
-            written.flush()
-            os.fsync(written.fileno())
-        os.replace(aside, file)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-    storage.sync(file.parent)
+    with (
+        storage.replacing(file) as written,
+        zipfile.ZipFile(written, "w", zipfile.ZIP_STORED, allowZip64=False) as archive,
+    ):
+        for name in names:
+            member = zipfile.ZipInfo(name, _DATE)
+            member.create_system = 3  # Unix, on every system
+            member.external_attr = (stat.S_IFREG | 0o644) << 16
+            archive.writestr(member, (folder / name).read_bytes())
 
 
 def unpack(file: Path, folder: Path) -> None:

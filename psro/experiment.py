@@ -310,13 +310,7 @@ class Experiment:
     def ended(self) -> str | None:
         """Why the run has nothing left to do: `converged` (exploitability within the tolerance),
         `no oracle improves` (for `patience` iterations) or `budget` (all iterations are done)."""
-        config = self.config
-        return why_ended(
-            self.records,
-            iterations=config.iterations,
-            tolerance=config.tolerance,
-            patience=config.patience,
-        )
+        return _ended(self.records, self.config)
 
     @property
     def concept(self) -> str:
@@ -661,6 +655,11 @@ class Snapshot:
     payoffs: np.ndarray | None
     meta_strategies: list[list[np.ndarray] | None]
 
+    @property
+    def ended(self) -> str | None:
+        """As `Experiment.ended`."""
+        return _ended(self.records, self.config)
+
 
 def snapshot(folder: str | os.PathLike, *, foreign: bool = False) -> Snapshot:
     """The run in a folder as of its last finished iteration, also while another process goes on
@@ -847,6 +846,15 @@ def metrics_table(records: list[Record]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _ended(records: Sequence[Record], config: RunConfig) -> str | None:
+    return why_ended(
+        records,
+        iterations=config.iterations,
+        tolerance=config.tolerance,
+        patience=config.patience,
+    )
+
+
 def _solve(name: str) -> Solve:
     """A meta-solver by its string, and what its results are measured as: the equilibrium that it
     aims at, else a coarse correlated one where they are joints and a Nash equilibrium where they
@@ -890,7 +898,7 @@ def _check_solvable(config: RunConfig, tree: GameTree) -> None:
             raise ValueError(
                 f"{option} {name} is for games whose players share one population; add --symmetric"
             )
-        if name in TREE_SOLVERS and not _is_zero_sum(tree):
+        if name in TREE_SOLVERS and not tree.is_constant_sum:
             raise ValueError(f"{option} {name} is for zero-sum games, and {config.game} is none")
     expansion = EXPANSIONS[config.expansion]
     if expansion.num_players not in (None, tree.num_players):
@@ -903,7 +911,7 @@ def _check_solvable(config: RunConfig, tree: GameTree) -> None:
             f"expansion {config.expansion} is for players who draw independently, and those of "
             f"meta-solver {config.meta_solver} do not"
         )
-    if expansion.zero_sum and not _is_zero_sum(tree):
+    if expansion.zero_sum and not tree.is_constant_sum:
         raise ValueError(
             f"expansion {config.expansion} is for zero-sum games, and {config.game} is none"
         )
@@ -928,11 +936,6 @@ def _check_solvable(config: RunConfig, tree: GameTree) -> None:
             f"{config.oracle}.tabulated needs opponents that draw independently, and those of "
             f"meta-solver {config.meta_solver} are correlated"
         )
-
-
-def _is_zero_sum(tree: GameTree) -> bool:
-    """Up to a constant that players share."""
-    return bool(np.ptp(tree.returns.sum(axis=1)) <= 1e-9 * max(1.0, tree.max_return))
 
 
 def _game_file(folder: Path, config: RunConfig) -> Path | None:

@@ -15,7 +15,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import safetensors
@@ -168,10 +168,18 @@ def _digest(tensors: Mapping[str, np.ndarray], info: Mapping[str, Any]) -> str:
 
 def write(path: Path, content: bytes | str) -> None:
     """Replaces a file in one step: a reader, or a crash, sees the old one or the new one."""
+    with replacing(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A new file to be written, which takes the place of an old one in one step, once it is whole
+    and on disk; or not at all."""
     aside = path.with_name(f".{path.name}.tmp")
     try:
         with open(aside, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(aside, path)

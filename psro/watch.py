@@ -55,7 +55,7 @@ class Watched:
             version = self.version()
             if self._made is None or self._made[0] != version:
                 run = experiment.snapshot(self.folder)
-                why = document.ended(run)
+                why = run.ended
                 status = f"ended: {why}" if why else _going_on(run)
                 content = document.of_run(run) | {"status": status, "ended": why is not None}
                 self._made = version, page.as_json(content)

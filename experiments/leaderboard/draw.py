@@ -7,7 +7,8 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pandas as pd
-import scipy.stats
+
+from psro.seeds import half_interval
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt  # noqa: E402
@@ -70,8 +71,7 @@ def interval(values: np.ndarray) -> str:
     values = values[np.isfinite(values)]
     if len(values) < 2:
         return f"{values.mean():.3g}" if len(values) else ""
-    width = scipy.stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return f"{values.mean():.3g} ± {width:.2g}"
+    return f"{values.mean():.3g} ± {half_interval(values):.2g}"
 
 
 def tables(results: pd.DataFrame, published: dict[str, list[tuple[str, float, str]]]) -> str:

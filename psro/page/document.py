@@ -13,7 +13,6 @@ from typing import Any
 
 from psro import plots
 from psro.experiment import RunConfig, Snapshot
-from psro.loop import why_ended
 from psro.oracles import CONFIGS
 from psro.page import behaviour, figures
 
@@ -89,17 +88,6 @@ def of_runs(runs: Sequence[Snapshot]) -> Document:
     }
 
 
-def ended(run: Snapshot) -> str | None:
-    """As `Experiment.ended`."""
-    config = run.config
-    return why_ended(
-        run.records,
-        iterations=config.iterations,
-        tolerance=config.tolerance,
-        patience=config.patience,
-    )
-
-
 def _section(name: str, title: str, text: str, figure: figures.Figure) -> dict[str, Any]:
     return {
         "id": name,
@@ -133,7 +121,7 @@ def _facts(run: Snapshot) -> list[dict[str, str]]:
         {
             "label": "iteration",
             "value": f"{last.iteration} of {run.config.iterations}",
-            "note": f"ended: {why}" if (why := ended(run)) else "not ended",
+            "note": f"ended: {why}" if (why := run.ended) else "not ended",
         },
         {
             "label": "value",
@@ -310,7 +298,7 @@ def _results(runs: Sequence[Snapshot], labels: Sequence[str]) -> dict[str, Any]:
                 label,
                 f"{last.distance:.6g} ({NAMES[last.concept]})",
                 str(last.iteration),
-                ended(run) or "not ended",
+                run.ended or "not ended",
                 " / ".join(map(str, last.support_size)),
                 _short(sum(sum(record.decisions) for record in run.records)),
                 f"{sum(sum(record.seconds.values()) for record in run.records):.1f}",
