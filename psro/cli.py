@@ -45,7 +45,7 @@ from psro.meta_solvers import MetaSolverError
 from psro.oracles import CONFIGS
 from psro.oracles.devices import CPU_DEVICES
 from psro.trainer import TrainingDiverged
-from psro.variants import VARIANTS
+from psro.variants import PUBLISHED, VARIANTS
 
 _NAMES = {"nash": "exploitability", "cce": "CCE gap", "ce": "CE gap"}
 """What the distance of a record is called, by its concept."""
@@ -312,9 +312,13 @@ def variants() -> None:
     for column in table.columns:
         column.justify = "left"
     for name, variant in VARIANTS.items():
-        table.add_row(name, _options(variant.settings), variant.source)
+        own = {n: v for n, v in variant.settings.items() if PUBLISHED.get(n) != v}
+        table.add_row(name, _options(own), variant.source)
     console = report.console()
     console.print(table)
+    console.print(
+        f"Where a variant does not say otherwise: {_options(PUBLISHED).replace(chr(10), ' ')}"
+    )
     console.print("Each setting can be set alone: psro run --variant apsro --rounds 20")
 
 
@@ -626,7 +630,7 @@ def _title(opened: Experiment) -> str:
     return (
         f"{config.game}: {opened.tree.num_histories:,} histories, "
         f"{opened.tree.num_info_states:,} info states; {config.cell} of {config.hidden_size}, "
-        f"oracle {config.oracle}, meta-solver {config.meta_solver}"
+        f"oracle {config.oracle}, {config.solvers}"
     )
 
 

@@ -82,6 +82,10 @@ from psro.trainer import Trainer, TrainingDiverged
 from psro.tree_solvers import TREE_SOLVERS
 
 CONFIG, COMMIT = "config.json", "payoffs.safetensors"
+SAME = "same"
+"""The evaluation solver that measures what best responses train against."""
+_MOST_PROGRAMMED = 500_000
+"""Histories of a game up to which `least_exploitable` costs less than training does."""
 _PLANNED = 1024
 """Policies a player that populations have room for from the start, at most; it doubles when they
 are full. What is planned is set aside at once."""
@@ -152,7 +156,9 @@ class RunConfig:
     at the game itself (two players, zero-sum): least_exploitable, the mixtures that lose least to
     players who are free. Settings stand in brackets: "projected_replicator(gamma=0.05)"."""
     evaluation_solver: str | None = None
-    """What is measured and saved as the result: another meta-solver; by default the same."""
+    """What is measured and saved as the result: another meta-solver, or same. By default
+    least_exploitable for the meta-solver nash with the expansion best_response in a two-player
+    zero-sum game of at most 500,000 histories, and else the same."""
     symmetric: bool = False
     """All seats share one population and one strategy over it, as if seats were drawn at random,
     and each iteration trains one best response instead of one a player; for games in which every
@@ -180,9 +186,10 @@ class RunConfig:
     policy_hull (PSD-PSRO); for oracles that know the tree. By default nothing."""
     diversity_weight: float = 0.1
     """How much that counts: a term of 1 is worth this share of the game's largest return."""
-    init: str = "scratch"
+    init: str | None = None
     """What a best response starts from: scratch, previous (the last best response) or fusion (the
-    average of the player's parameters under its meta-strategy)."""
+    average of the player's parameters under its meta-strategy). By default fusion for
+    the oracles ppo, a2c and reinforce, and else scratch."""
     tolerance: float = 1e-6
     """The run has converged when its exploitability is not above this, in units of the game's
     payoff; 0: it uses all iterations."""
@@ -215,7 +222,7 @@ class RunConfig:
             ("expansion", self.expansion, EXPANSIONS),
             ("regret minimiser", self.regret_minimiser, REGRET_MINIMISERS),
             ("diversity", self.diversity or next(iter(TERMS)), TERMS),
-            ("init", self.init, INITS),
+            ("init", self.init or next(iter(INITS)), INITS),
         ):
             if name not in known:
                 near = difflib.get_close_matches(str(name), known, n=1)
@@ -225,7 +232,8 @@ class RunConfig:
             solver = getattr(self, name)
             if not isinstance(solver, str) and (solver, name) != (None, "evaluation_solver"):
                 raise TypeError(f"{name} = {solver!r} must be a string")
-            solver_of(solver or self.meta_solver)
+            if solver not in (None, SAME):
+                solver_of(solver)
         for name, least in (
             ("iterations", 1),
             ("levels", 1),
@@ -240,8 +248,20 @@ class RunConfig:
                 raise ValueError(f"{name} = {getattr(self, name)} must be at least {least}")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed = {self.seed} must be between 0 and 2**32 - 1")
-        if ORACLES[self.oracle].tabular and self.init != "scratch":
+        if ORACLES[self.oracle].tabular and self.init not in (None, "scratch"):
             raise ValueError(f"init {self.init} trains networks further; {self.oracle} trains none")
+
+    @property
+    def evaluation(self) -> str | None:
+        """The meta-solver of what is measured, where it is another one's than is trained against;
+        of a run's own config, in which no default is open any more."""
+        return None if self.evaluation_solver in (None, SAME) else self.evaluation_solver
+
+    @property
+    def solvers(self) -> str:
+        """Both, for people."""
+        measured = f", measured by {self.evaluation}" if self.evaluation else ""
+        return f"meta-solver {self.meta_solver}{measured}"
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> RunConfig:
@@ -264,7 +284,6 @@ class Experiment:
 
     def __init__(self, folder: Path, config: RunConfig):
         self.folder = folder
-        self.config = config
         copy = _game_file(folder, config)
         self.tree = games.load(
             str(copy) if copy and copy.exists() else config.game,
@@ -274,6 +293,7 @@ class Experiment:
         if config.symmetric:
             self.tree = games.symmetric_view(self.tree)
         _check_solvable(config, self.tree)
+        self.config = _with_defaults(config, self.tree)
         self.policy_network = self._network()
         self.records: list[Record] = []
         self._tabulate = Tabulator(self.policy_network, self.tree)
@@ -315,7 +335,7 @@ class Experiment:
     @property
     def concept(self) -> str:
         """The equilibrium that the meta-strategy is measured as: nash, cce or ce."""
-        return _solve(self.config.evaluation_solver or self.config.meta_solver).concept
+        return _solve(self.config.evaluation or self.config.meta_solver).concept
 
     @property
     def populations(self) -> list[Params]:
@@ -394,7 +414,7 @@ class Experiment:
         game and all that is compiled for it."""
         other = copy.copy(self)
         other._trainer = self._trainer
-        other.folder, other.config = folder, config
+        other.folder, other.config = folder, dataclasses.replace(self.config, seed=config.seed)
         other.records, other._last, other._digests = [], None, []
         return other
 
@@ -433,7 +453,7 @@ class Experiment:
             iterations=config.iterations,
             trainer=self._trainer,
             training=_solve(config.meta_solver),
-            evaluation=_solve(config.evaluation_solver) if config.evaluation_solver else None,
+            evaluation=_solve(config.evaluation) if config.evaluation else None,
             expansion=EXPANSIONS[config.expansion],
             levels=config.levels,
             rounds=config.rounds,
@@ -525,7 +545,7 @@ class Experiment:
             records = [*self.records, iteration.record]
             tensors = {"payoffs": iteration.meta_game.payoffs}
             tensors |= _strategy_tensors("meta_strategy", iteration.meta_strategy)
-            if self.config.evaluation_solver:
+            if self.config.evaluation:
                 tensors |= _strategy_tensors("evaluation", iteration.evaluation)
             storage.write_tensors(
                 self.folder / COMMIT,
@@ -619,7 +639,7 @@ def _read_commit(folder: Path, config: RunConfig) -> _Commit | None:
         digests = list(info["policies"])
         meta_strategy = _read_strategy(tensors, "meta_strategy", num_players)
         evaluation = meta_strategy
-        if config.evaluation_solver:
+        if config.evaluation:
             evaluation = _read_strategy(tensors, "evaluation", num_players)
         _check_commit(records, digests, payoffs, meta_strategy, evaluation)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -740,7 +760,7 @@ def create(
         if copy := _game_file(aside, config):
             shutil.copyfile(config.game, copy)
             storage.sync(copy)
-        _write_config(aside, config)
+        _write_config(aside, experiment.config)
     return experiment
 
 
@@ -870,6 +890,18 @@ def _solve(name: str) -> Solve:
     )
 
 
+def _with_defaults(config: RunConfig, tree: GameTree) -> RunConfig:
+    """With what is left open decided, by the measurements of experiments/leaderboard/."""
+    plain = config.meta_solver == "nash" and config.expansion == "best_response"
+    two_player_zero_sum = tree.num_players == 2 and tree.is_constant_sum
+    programmed = plain and two_player_zero_sum and tree.num_histories <= _MOST_PROGRAMMED
+    return dataclasses.replace(
+        config,
+        evaluation_solver=config.evaluation_solver or ("least_exploitable" if programmed else SAME),
+        init=config.init or ORACLES[config.oracle].default_init,
+    )
+
+
 def _strategy_tensors(name: str, strategy: MetaStrategy) -> dict[str, np.ndarray]:
     if strategy.joint is not None:
         return {f"{name}/joint": strategy.joint}
@@ -886,7 +918,7 @@ def _check_solvable(config: RunConfig, tree: GameTree) -> None:
     """Raises ValueError where a setting is for other games than this one."""
     for option, name in (
         ("meta-solver", config.meta_solver),
-        ("evaluation-solver", config.evaluation_solver or config.meta_solver),
+        ("evaluation-solver", config.evaluation or config.meta_solver),
     ):
         solver = solver_of(name)
         if solver.num_players not in (None, tree.num_players):
@@ -1008,6 +1040,8 @@ def _read_run(folder: Path, *, foreign: bool = False) -> RunConfig:
         )
     try:
         run_config = RunConfig.from_json(fields["run"])
+        if run_config.evaluation_solver is None:  # of before that was decided by the game
+            run_config = dataclasses.replace(run_config, evaluation_solver=SAME)
         _check_sizes(run_config)
         if foreign:
             check_shareable(run_config)

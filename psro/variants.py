@@ -21,8 +21,12 @@ class Variant:
     settings: Mapping[str, Any]
 
 
+PUBLISHED = types.MappingProxyType({"evaluation_solver": "same", "init": "scratch"})
+"""What holds of every variant that does not say otherwise, where our defaults may differ."""
+
+
 def _variant(source: str, **settings: Any) -> Variant:
-    return Variant(source=source, settings=types.MappingProxyType(settings))
+    return Variant(source=source, settings=types.MappingProxyType({**PUBLISHED, **settings}))
 
 
 _KNOWS_INFO_STATES = {"tabulated": True}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from probes import random_behaviours
 import games
 import psro
 from psro import exact, joint_gaps
+from psro.experiment import create
 from psro.meta_game import MetaGame
 from psro.meta_solvers import joint_of, regrets
 from psro.meta_strategy import MetaStrategy, gaps, target
@@ -176,3 +178,58 @@ def test_one_solver_trains_and_another_is_measured(tmp_path):
     np.testing.assert_array_equal(resumed.payoffs, both.payoffs)
     for one, other in zip(resumed.meta_strategy, both.meta_strategy, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_by_default_the_least_exploitable_mixture_is_measured(tmp_path):
+    """Best responses are those to the Nash equilibrium of the meta-game all the same, and what is
+    measured never rises."""
+    settings = {"game": "leduc_poker", "oracle": "best_response", "iterations": 6}
+    plain = psro.run(psro.RunConfig(**settings, evaluation_solver="same"), tmp_path / "plain")
+    run = psro.run(psro.RunConfig(**settings), tmp_path / "default")
+    np.testing.assert_array_equal(run.payoffs, plain.payoffs)
+    measured = [record.exploitability for record in run.records]
+    assert all(late <= early + 1e-9 for early, late in itertools.pairwise(measured))
+    assert measured[-1] < plain.exploitability()
+    assert run.exploitability() == measured[-1]
+    assert psro.load(run.folder).config.evaluation_solver == "least_exploitable"
+
+
+@pytest.mark.parametrize(
+    "settings, evaluation_solver, init",
+    [
+        ({"oracle": "ppo"}, "least_exploitable", "fusion"),
+        ({"oracle": "distill"}, "least_exploitable", "scratch"),
+        ({"oracle": "ppo", "init": "scratch"}, "least_exploitable", "scratch"),
+        ({"oracle": "best_response", "meta_solver": "qre"}, "same", "scratch"),
+        ({"oracle": "best_response", "expansion": "extensive"}, "same", "scratch"),
+        ({"game": "matrix_bos", "oracle": "best_response"}, "same", "scratch"),
+        (
+            {"game": "kuhn_poker(players=3)", "meta_solver": "mgcce", "oracle": "best_response"},
+            "same",
+            "scratch",
+        ),
+    ],
+)
+def test_what_is_left_open_is_decided_once_and_saved(settings, evaluation_solver, init, tmp_path):
+    made = create(psro.RunConfig(**settings), tmp_path / "run").config
+    assert (made.evaluation_solver, made.init) == (evaluation_solver, init)
+    saved = json.loads((tmp_path / "run" / "config.json").read_text())["run"]
+    assert (saved["evaluation_solver"], saved["init"]) == (evaluation_solver, init)
+
+
+def test_a_folder_from_before_there_was_a_default_measures_what_it_measured(tmp_path):
+    run = psro.run(
+        psro.RunConfig(oracle="best_response", evaluation_solver="same", iterations=2),
+        tmp_path / "run",
+    )
+    path = run.folder / "config.json"
+    fields = json.loads(path.read_text())
+    fields["run"]["evaluation_solver"] = None
+    path.write_text(json.dumps(fields))
+    assert psro.load(run.folder).config.evaluation is None
+    resumed = psro.resume(run.folder, iterations=4)
+    straight = psro.run(
+        psro.RunConfig(oracle="best_response", evaluation_solver="same", iterations=4),
+        tmp_path / "straight",
+    )
+    assert resumed.exploitability() == straight.exploitability()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import matplotlib
@@ -19,19 +20,39 @@ SHOWN = 6
 """Variants a figure names, beside PSRO; the others are grey."""
 FLOOR = 1e-6
 """What counts as zero on a log scale."""
-BUDGETS = {"exact": ("iteration", 40), "ppo": ("decisions", 600_000)}
+BUDGETS = {
+    "exact": ("iteration", 40),
+    "ppo": ("decisions", 600_000),
+    "long": ("decisions", 10_000_000),
+}
 """What a field is ranked at: the last iteration within it."""
+TITLES = {
+    "exact": "exact best responses",
+    "ppo": "recurrent PPO",
+    "long": "recurrent PPO, longer",
+}
 
 
-def draw(runs: Path, out: Path, published: dict[str, list[tuple[str, float, str]]]) -> None:
-    """Reads all runs; `published` are exploitabilities from papers by game, with their budget."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Published:
+    """A value of a deep learner of the family from a paper: exploitability (NashConv / 2), after at
+    most so many episodes, None where that was not said."""
+
+    name: str
+    exploitability: float
+    episodes: float | None = None
+
+
+def draw(runs: Path, out: Path, published: dict[str, list[Published]]) -> None:
+    """Reads all runs; `published` is by game."""
     paths = sorted(runs.glob("*/*/*.csv"))
     if not paths:
         return
     records = pd.concat([pd.read_csv(path) for path in paths], ignore_index=True)
     results = summary(records)
     results.to_csv(out / "results.csv", index=False, float_format="%.6g")
-    (out / "table.md").write_text(tables(results, published))
+    parts = [overview(results), comparison(records, published), tables(results), cost(records)]
+    (out / "table.md").write_text("\n".join(parts))
     for game in records.game.unique():
         figure(records[records.game == game], game, out / f"{game}.png")
 
@@ -41,12 +62,12 @@ def summary(records: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (field, game, variant, seed), run in records.groupby(["field", "game", "variant", "seed"]):
         row = {"field": field, "game": game, "variant": variant, "seed": seed}
-        error = run.error.iloc[0]
-        if isinstance(error, str) and error:
-            rows.append(row | {"error": error})
-            continue
+        error = "" if pd.isna(run.error.iloc[0]) else run.error.iloc[0]
         axis, budget = BUDGETS[field]
         within = run[run[axis] <= budget]
+        if within.empty:
+            rows.append(row | {"error": error})
+            continue
         last, x = within.iloc[-1], within[axis].to_numpy(float)
         logs = np.log10(np.maximum(within.exploitability.to_numpy(), FLOOR))
         row |= {
@@ -62,7 +83,7 @@ def summary(records: pd.DataFrame) -> pd.DataFrame:
         for least in REACH:
             there = within[within.exploitability <= least]
             row[f"to_{least}"] = there[axis].iloc[0] if len(there) else np.nan
-        rows.append(row | {"error": ""})
+        rows.append(row | {"error": error})
     return pd.DataFrame(rows)
 
 
@@ -74,7 +95,72 @@ def interval(values: np.ndarray) -> str:
     return f"{values.mean():.3g} ± {half_interval(values):.2g}"
 
 
-def tables(results: pd.DataFrame, published: dict[str, list[tuple[str, float, str]]]) -> str:
+def overview(results: pd.DataFrame) -> str:
+    """Markdown: for every field with all variants, mean exploitability by game and mean rank."""
+    text = []
+    for field in BUDGETS:
+        means = results[results.field == field].pivot_table("exploitability", "variant", "game")
+        if len(means) < 3:
+            continue
+        ranks = np.maximum(means, FLOOR).rank().mean(axis=1)
+        axis, budget = BUDGETS[field]
+        text += [f"### All games, {TITLES[field]}: at {budget:,} {axis.removesuffix('s')}s\n"]
+        text += ["| variant | mean rank | " + " | ".join(means.columns) + " |"]
+        text += ["|---|" + "---:|" * (1 + len(means.columns))]
+        for variant in ranks.sort_values().index:
+            cells = ["" if np.isnan(x) else _short(x) for x in means.loc[variant]]
+            text.append(f"| {variant} | {ranks[variant]:.1f} | {' | '.join(cells)} |")
+        text.append("")
+    return "\n".join(text)
+
+
+def _short(exploitability: float) -> str:
+    return "0" if exploitability < FLOOR else f"{exploitability:.2g}"
+
+
+def comparison(records: pd.DataFrame, published: dict[str, list[Published]]) -> str:
+    """Markdown: the best recurrent result on each game after no more decisions than a published one
+    had episodes, each of which is at least one decision; where a paper does not say, after those of
+    the field ppo."""
+    text = [
+        "### Beside published values\n",
+        "| game | published | episodes | exploitability | here | decisions | exploitability | |",
+        "|---|---|---:|---:|---|---:|---:|---|",
+    ]
+    recurrent = records[records.field.isin(["ppo", "long"])]
+    for game, values in published.items():
+        here = recurrent[recurrent.game == game]
+        for each in values:
+            within = here[here.decisions <= (each.episodes or BUDGETS["ppo"][1])]
+            if within.empty:
+                continue
+            last = within.sort_values("iteration").groupby(["field", "variant", "seed"]).last()
+            mean = last.groupby(["field", "variant"]).exploitability.mean()
+            best = last.loc[mean.idxmin()]
+            value = best.exploitability.mean()
+            less = each.exploitability - value
+            verdict = f"{'less by' if less > 0 else 'falls short by'} {abs(less):.2g}"
+            episodes = f"{each.episodes / 1e6:g} M" if each.episodes else "not said"
+            text.append(
+                f"| {game} | {each.name} | {episodes} | {each.exploitability} | "
+                f"{mean.idxmin()[1]} | {best.decisions.mean() / 1e6:.2f} M | "
+                f"{interval(best.exploitability.to_numpy())} | {verdict} |"
+            )
+    return "\n".join([*text, ""])
+
+
+def cost(records: pd.DataFrame) -> str:
+    """Markdown: what it took, compiling included."""
+    runs = records.groupby(["field", "game", "variant", "seed"]).all_cpu_seconds.max()
+    by_field = runs.groupby("field").sum() / 3600
+    parts = ", ".join(f"{field} {hours:.2f}" for field, hours in by_field.items())
+    return (
+        f"CPU hours of the {len(runs):,} runs, compiling and starting included: "
+        f"{by_field.sum():.2f} ({parts}).\n"
+    )
+
+
+def tables(results: pd.DataFrame) -> str:
     """Markdown, a table for every field and game, the least exploitable variant first."""
     text = []
     for (field, game), group in results.groupby(["field", "game"]):
@@ -103,9 +189,7 @@ def tables(results: pd.DataFrame, published: dict[str, list[tuple[str, float, st
             )
         for error in sorted(set(group.error) - {""}):
             names = ", ".join(sorted(set(group[group.error == error].variant)))
-            text.append(f"\nNot run: {names}: {error}")
-        for who, value, when in published.get(game, []):
-            text.append(f"\nPublished: {who} {value}{f' ({when})' if when else ''}")
+            text.append(f"\nEnded early: {names}: {error}")
         text.append("")
     return "\n".join(text)
 
@@ -142,9 +226,7 @@ def figure(records: pd.DataFrame, game: str, path: Path) -> None:
         ax.set_yscale("log")
         ax.set_xlabel("learner decisions" if axis == "decisions" else "iterations")
         ax.set_ylabel("exploitability (NashConv / 2)")
-        ax.set_title(
-            f"{game}: exact best responses" if field == "exact" else f"{game}: recurrent PPO"
-        )
+        ax.set_title(f"{game}: {TITLES[field]}")
         ax.grid(True, which="major", color="0.93")
         ax.legend(frameon=False, fontsize=8)
     panels.savefig(path, dpi=110)

@@ -5,11 +5,12 @@
     python experiments/leaderboard/leaderboard.py --draw            # only the tables and figures
 
 Two fields compete: `exact` has exact best responses as tables, which leaves nothing but the variant
-to differ, and `ppo` recurrent networks that play episodes. A run ends with the first budget that is
-used up: iterations, learner decisions (of both players together) or CPU seconds. Every run is one
-CSV file in --runs, by field, game, variant and seed, and is not repeated; so the command can be
-stopped, and files of several machines can be put together. Then results.csv, table.md and one
-figure a game are written beside this file.
+to differ, and `ppo` recurrent networks that play episodes; `long` are recurrent runs of a few as
+long as a published result took. A run ends with the first budget that is used up: iterations,
+learner decisions (of both players together) or CPU seconds. Every run is one CSV file in --runs, by
+field, game, variant and seed, and is not repeated; so the command can be stopped, and files of
+several machines can be put together. Then results.csv, table.md and one figure a game are written
+beside this file.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from draw import Published, draw
 
 HERE = Path(__file__).parent
 
@@ -44,8 +46,10 @@ GAMES = {
 }
 """Of `skill` and `disc` every seed has a game of its own."""
 
+DEFAULT = "default"
+"""What `psro run` does unasked."""
 VARIANTS = [
-    "psro", "self_play", "last_k", "fictitious_play", "psro_prd", "psro_rrd", "psro_qre",
+    DEFAULT, "psro", "self_play", "last_k", "fictitious_play", "psro_prd", "psro_rrd", "psro_qre",
     "alpha_psro", "psro_rn", "odo", "ado", "apsro", "epsro", "sp_psro", "xdo", "dpp_psro", "bd_rd",
     "psd_psro", "fusion_psro", "p2sro", "dch", "neupl", "global_psro", "jpsro_cce", "jpsro_ce",
 ]  # fmt: skip
@@ -64,31 +68,43 @@ class Budget:
 FIELDS = {
     "exact": Budget(iterations=40, cpu_seconds=5.0),
     "ppo": Budget(iterations=60, cpu_seconds=10.0, decisions=600_000),
+    "long": Budget(iterations=1_000, cpu_seconds=240.0, decisions=10_000_000),
 }
 LARGER = {("ppo", "liars_dice"): Budget(iterations=60, cpu_seconds=30.0, decisions=600_000)}
 """Where the field's budget is a few iterations."""
 
-NOT_PLAYED = {("ppo", "skill"), ("ppo", "disc")}
-"""One decision an episode, and nothing to see: there is no use for a memory."""
+NO_MEMORY = {"skill", "disc"}
+"""One decision an episode, and nothing to see: recurrent networks are not played."""
+LONG = {"leduc": (DEFAULT, "psro"), "liars_dice": (DEFAULT,)}
+"""What is played with the budget `long`, where published results had more than others."""
 NETWORKS = {"neupl"}
 """Variants without tables: they compete with the recurrent field, on the whole tree, unsampled."""
 
+
 PUBLISHED = {
-    "kuhn": [("PSRO-PPO", 0.062, "")],
+    "kuhn": [Published(name="PSRO-PPO", exploitability=0.062)],
     "leduc": [
-        ("PSRO-DQN", 0.15, "22 M episodes"),
-        ("PSRO-DQN", 1.10, "1 M, best"),
-        ("APSRO-DQN", 0.17, "22 M"),
-        ("SP-PSRO-DQN", 0.62, "1 M"),
-        ("P2SRO-SAC", 0.46, "0.6 to 0.9 M"),
-        ("PSRO-PPO", 0.80, "20 x 60,000 episodes"),
-        ("XDO, exact best responses", 0.00096, "16 points"),
+        Published(name="P2SRO-SAC", exploitability=0.46, episodes=0.6e6),
+        Published(name="SP-PSRO-DQN", exploitability=0.62, episodes=1e6),
+        Published(name="PSRO-DQN", exploitability=1.10, episodes=1e6),
+        Published(name="PSRO-PPO", exploitability=0.80, episodes=20 * 60_000),
+        Published(name="PSRO-DQN", exploitability=0.15, episodes=22e6),
+        Published(name="APSRO-DQN", exploitability=0.17, episodes=22e6),
     ],
-    "liars_dice": [("PSRO", 0.12, "80 M"), ("SP-PSRO", 0.15, "30 M")],
-    "repeated_rps": [("PSRO", 0.73, ""), ("SP-PSRO, last iterate", 0.60, "")],
-    "battleship": [("PSRO", 1.56, ""), ("SP-PSRO", 0.70, "")],
+    "liars_dice": [
+        Published(name="SP-PSRO", exploitability=0.15, episodes=30e6),
+        Published(name="PSRO", exploitability=0.12, episodes=80e6),
+    ],
+    "repeated_rps": [
+        Published(name="PSRO", exploitability=0.73),
+        Published(name="SP-PSRO, last iterate", exploitability=0.60),
+    ],
+    "battleship": [
+        Published(name="PSRO", exploitability=1.56),
+        Published(name="SP-PSRO", exploitability=0.70),
+    ],
 }
-"""Exploitability (NashConv / 2) as published, with the budget that came with it."""
+"""The least of a published range, with the least of its episodes."""
 
 
 def matrix(name: str, seed: int) -> np.ndarray:
@@ -105,8 +121,16 @@ def matrix(name: str, seed: int) -> np.ndarray:
     return payoffs / np.abs(payoffs).max()
 
 
+def entered(field: str, game: str, variant: str) -> bool:
+    """Whether a variant plays a game in a field."""
+    if field == "long":
+        return variant in LONG.get(game, ())
+    return not (variant in NETWORKS if field == "exact" else game in NO_MEMORY)
+
+
 def run(field: str, game: str, variant: str, seed: int, file: Path) -> str:
     """One run, to its file; returns a line about it."""
+    begun = time.process_time()
     import psro
     from psro import sequence_form
     from psro.experiment import RunConfig, create
@@ -120,7 +144,7 @@ def run(field: str, game: str, variant: str, seed: int, file: Path) -> str:
         if game in ("skill", "disc"):
             name = str(folder / f"{game}.npy")
             np.save(name, matrix(game, seed))
-        settings = dict(KNOWN[variant].settings)
+        settings = {} if variant == DEFAULT else dict(KNOWN[variant].settings)
         if field == "exact":
             settings.pop("init", None)  # tables start from nothing
         oracle = settings.pop("oracle", "best_response" if field == "exact" else "ppo")
@@ -144,6 +168,7 @@ def run(field: str, game: str, variant: str, seed: int, file: Path) -> str:
                     "iteration": record.iteration,
                     "decisions": decisions,
                     "cpu_seconds": used,
+                    "all_cpu_seconds": time.process_time() - begun,
                     "exploitability": max(record.exploitability, 0.0),
                     "distance": record.distance,
                     "support": max(record.support_size),
@@ -208,7 +233,7 @@ def main() -> None:
             for field in arguments.fields
             for game in arguments.games
             for variant in arguments.variants
-            if (field, game) not in NOT_PLAYED and not (field == "exact" and variant in NETWORKS)
+            if entered(field, game, variant)
             for folder in [arguments.runs / field / game]
         ][shard::shards]
         jobs = [job for job in jobs if not job[-1].exists()]
@@ -229,8 +254,6 @@ def main() -> None:
                 done += len(lines.result())
                 print("\n".join(lines.result()))
                 print(f"{done} of {len(jobs)} in {time.monotonic() - start:.0f} s", flush=True)
-    from draw import draw
-
     draw(arguments.runs, HERE, PUBLISHED)
 
 

@@ -26,6 +26,7 @@ class BestResponse:
 
     temperature = 1.0
     tabular = True
+    default_init = "scratch"
     conditional = False
 
     def __init__(self, game: Game, policy: TablePolicy, config: None = None):

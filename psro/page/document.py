@@ -45,7 +45,7 @@ def of_run(run: Snapshot) -> Document:
     sections.append(_config_section(config))
     return {
         "title": config.game,
-        "subtitle": f"{config.oracle} best responses, meta-solver {config.meta_solver}, seed "
+        "subtitle": f"{config.oracle} best responses, {config.solvers}, seed "
         f"{config.seed} · {run.folder.name}",
         "facts": _facts(run),
         "sections": sections,
