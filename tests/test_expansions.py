@@ -414,6 +414,38 @@ def test_variants_are_settings_that_exist(name):
     RunConfig.from_json({"game": "kuhn_poker", **VARIANTS[name].settings})
 
 
+NOT_BY_DESIGN = {
+    "self_play": "circles",
+    "last_k": "circles",
+    "fictitious_play": "falls as 1.4 / iterations",
+    "psro_rn": "ends where rectified responses are members already",
+}
+"""Variants that 40 exact iterations leave above 0.02 on Kuhn poker (docs/variants.md)."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", VARIANTS)
+def test_variants_solve_kuhn_poker_or_do_not_by_design(tmp_path, name):
+    settings = {"oracle": "best_response", **VARIANTS[name].settings, "iterations": 40}
+    settings.pop("ppo", None)
+    if settings["oracle"] == "best_response":
+        settings.pop("init", None)  # tables begin anew
+    end = trained(tmp_path / "run", **settings).records[-1].exploitability
+    assert (end > 0.02) == (name in NOT_BY_DESIGN)
+
+
+def test_rectified_responses_end_where_they_are_members_already(tmp_path):
+    """Why PSRO_rN need not converge: what it adds repeats what is there, while a best response to
+    the whole meta-strategy still gains."""
+    run = trained(tmp_path / "run", expansion="rectified", levels=8, iterations=20, tolerance=0)
+    first, last = run.records[15].size, run.records[-1].size
+    assert last > first + 5
+    for plans in run.plans:
+        before, after = (len(np.unique(plans[:size].round(9), axis=0)) for size in (first, last))
+        assert before == after
+    assert run.records[-1].exploitability > 0.02
+
+
 @pytest.mark.parametrize("game, most", [("kuhn_poker", 12), ("leduc_poker", 936)])
 def test_xdo_ends_within_the_number_of_info_states(tmp_path, game, most):
     """Proposition 1 of the paper; what is left is the rounding of tables."""
