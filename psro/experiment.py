@@ -173,8 +173,8 @@ class RunConfig:
     hierarchy (DCH), candidates (Global PSRO), anytime (APSRO), stochastic (SP-PSRO), or extensive
     (XDO, and with networks NXDO)."""
     levels: int = 4
-    """Best responses a player that are trained side by side, by the expansions rectified, pipeline,
-    hierarchy and candidates."""
+    """Best responses a player that are trained side by side, by the expansions rectified (of which
+    it keeps one for each policy of the support), pipeline, hierarchy and candidates."""
     rounds: int = 10
     """Parts into which the expansions anytime and stochastic cut training; opponents move between
     them."""

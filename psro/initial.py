@@ -36,8 +36,8 @@ def previous(
 def fusion(
     fresh: Params, population: Population, meta_strategy: Sequence[np.ndarray], reheat: Reheat
 ) -> Params:
-    """The average of a player's parameters under its meta-strategy (Fusion-PSRO, Lian et al. 2024,
-    arXiv:2405.21027, eq. 4)."""
+    """The average of a player's parameters under its meta-strategy, `sum_k sigma(k) theta_k`, over
+    the whole support (Fusion-PSRO, Lian et al. 2024, arXiv:2405.21027, eq. 4)."""
     weights = jnp.asarray(
         np.stack([np.pad(w, (0, population.capacity - len(w))) for w in meta_strategy]), jnp.float32
     )  # [P, K]

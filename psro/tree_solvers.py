@@ -12,8 +12,12 @@ from psro.meta_strategy import MetaStrategy
 
 def least_exploitable(meta_game: MetaGame) -> MetaStrategy:
     """The mixtures of the populations that lose least to players who are not restricted to theirs:
-    what anytime double oracle trains against (McAleer et al. 2022, arXiv:2201.07700, section 3).
-    Their exploitability does not rise when populations grow."""
+    what anytime double oracle trains against (McAleer et al. 2022, arXiv:2201.07700, section 3):
+
+        sigma_p in argmax over Delta(Pi_p) of min over any pi_-p of u_p(sigma_p, pi_-p),
+
+    for Pi_p player p's population and u_p its expected return. Their exploitability does not rise
+    when populations grow: the maximum is over more. Of several the program's vertex is taken."""
     found = sequence_form.population_exploitability(meta_game.tree, meta_game.plans)
     return MetaStrategy(marginals=tuple(found.mixtures))
 

@@ -42,11 +42,13 @@ VARIANTS: Mapping[str, Variant] = types.MappingProxyType(
             "Lanctot et al. 2017, arXiv:1711.00832", meta_solver="projected_replicator"
         ),
         "psro_rrd": _variant(
-            "Wang and Wellman 2023, arXiv:2207.10269", meta_solver="regularized_replicator"
+            "Wang and Wellman 2023, arXiv:2302.04928", meta_solver="regularized_replicator"
         ),
         "psro_qre": _variant("McKelvey and Palfrey 1995", meta_solver="qre"),
         "alpha_psro": _variant("Muller et al. 2020, arXiv:1909.12823", meta_solver="alpha_rank"),
-        "psro_rn": _variant("Balduzzi et al. 2019, arXiv:1901.08106", expansion="rectified"),
+        "psro_rn": _variant(
+            "Balduzzi et al. 2019, arXiv:1901.08106", expansion="rectified", levels=8
+        ),
         "odo": _variant("Dinh et al. 2021, arXiv:2103.07780", meta_solver="hedge"),
         "ado": _variant(
             "McAleer et al. 2022, arXiv:2201.07700, exact", meta_solver="least_exploitable"
@@ -58,7 +60,11 @@ VARIANTS: Mapping[str, Variant] = types.MappingProxyType(
             regret_minimiser="hedge",
             init="previous",
         ),
-        "sp_psro": _variant("McAleer et al. 2022, arXiv:2207.06541", expansion="stochastic"),
+        "sp_psro": _variant(
+            "McAleer et al. 2022, arXiv:2207.06541",
+            expansion="stochastic",
+            evaluation_solver="least_exploitable",
+        ),
         "xdo": _variant("McAleer et al. 2021, arXiv:2103.06426", expansion="extensive"),
         "dpp_psro": _variant(
             "Perez-Nieves et al. 2021, arXiv:2103.07927",

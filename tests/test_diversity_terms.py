@@ -154,6 +154,17 @@ def test_the_meta_strategy_s_mixture_is_at_no_distance(term):
     assert abs(value) <= 1e-9 and np.abs(gradient).max() <= 1e-9
 
 
+@pytest.mark.parametrize("name", GAMES)
+@pytest.mark.parametrize("pure", [False, True])
+@pytest.mark.parametrize("term", DISTANCES)
+def test_a_duplicate_of_what_is_played_is_at_no_distance(term, pure, name):
+    """Of the policy that has all of the meta-strategy's weight; other members are at no distance
+    of a hull either (above), and the published cardinality grows by a copy (below)."""
+    context = context_of(name, pure=pure)
+    context = dataclasses.replace(context, weights=np.eye(len(context.plans))[1])
+    assert abs(TERMS[term](context)(context.plans[1])[0]) <= 1e-9
+
+
 @pytest.mark.parametrize("term", TERMS)
 def test_a_matrix_without_terminals_gives_what_its_tree_gives(term):
     """The same game twice: `matrix_rps` and a `NormalForm`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import jax
 import numpy as np
@@ -140,31 +141,57 @@ def test_a_hierarchy_becomes_the_population_of_psro(tmp_path):
     assert meta_game.size == 1
 
 
-def test_rectified_weights_are_of_what_is_beaten():
-    meta_game = grown("kuhn_poker", 6)
+def rectified_requests(now: Situation):
+    """What is asked for, and how many of those are kept."""
+    steps = rectified(now)
+    requests = next(steps)
+    with pytest.raises(StopIteration) as stop:
+        steps.send(now.meta_game)
+    return requests, list(stop.value.value.keep)
+
+
+@pytest.mark.parametrize("iterations", [0, 3, 6])
+def test_rectified_responses_are_one_a_support_member_to_what_it_beats_or_ties(iterations):
+    """Each opponent of the support that the member beats or ties with, by its Nash weight, and no
+    other; as many responses as the larger support, whatever the shapes."""
+    meta_game = grown("kuhn_poker", iterations)
     now = situation(meta_game, levels=8)
-    weights, values = (
-        now.meta_strategy.marginals,
-        [
-            now.meta_strategy.marginals[0] @ table @ now.meta_strategy.marginals[1]
-            for table in meta_game.payoffs
-        ],
-    )
-    requests = next(rectified(now))
-    assert [each.slot for each in requests] == list(range(7, 15))
-    order = [np.argsort(-each, kind="stable") for each in weights]
-    seen = 0
-    for level, request in enumerate(requests):
-        for p, faced in enumerate(request.against.marginals[::-1]):  # what player p faces
-            assert faced.sum() == pytest.approx(1.0)
-            assert (faced[weights[1 - p] == 0] == 0).all()
-            if level < len(order[p]) and weights[p][order[p][level]] > 1e-6:
-                own = order[p][level]
-                row = meta_game.payoffs[0][own] if p == 0 else meta_game.payoffs[1][:, own]
-                if (row[weights[1 - p] > 0] >= values[p] - 1e-9).any():
-                    assert (row[faced > 0] >= values[p] - 1e-8).all()
-                    seen += 1
-    assert seen >= 4
+    weights = now.meta_strategy.marginals
+    value = weights[0] @ meta_game.payoffs[0] @ weights[1]
+    supports = [np.flatnonzero(each > 1e-6) for each in weights]
+    requests, kept = rectified_requests(now)
+    assert [each.slot for each in requests] == list(range(iterations + 1, iterations + 9))
+    assert kept == [each.slot for each in requests[: max(map(len, supports))]]
+    margins = [meta_game.payoffs[0] - value, (value - meta_game.payoffs[0]).T]
+    for p, (own, support) in enumerate(zip(weights, supports, strict=True)):
+        others, met = weights[1 - p], []
+        for member in support:
+            beaten = others * (margins[p][member] >= -1e-9)
+            met.append(beaten / beaten.sum())
+        faced = [request.against.marginals[1 - p] for request in requests]
+        for member, expected in zip(support, met, strict=True):
+            place = list(support[np.argsort(-own[support], kind="stable")]).index(member)
+            np.testing.assert_allclose(faced[place], expected, atol=1e-9)
+        for rest in faced[len(support) :]:
+            np.testing.assert_allclose(rest, others)
+    if iterations == 6:  # and it makes a difference
+        assert any((each.against.marginals[0] != weights[0]).any() for each in requests)
+
+
+def test_rectified_responses_are_bounded_and_likeliest_first():
+    now = situation(grown("kuhn_poker", 6), levels=2)
+    many, kept = rectified_requests(now)
+    assert len(many) == len(kept) == 2
+    more, _ = rectified_requests(dataclasses.replace(now, levels=8))
+    for ours, theirs in zip(many, more, strict=False):
+        for one, other in zip(ours.against.marginals, theirs.against.marginals, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_rectified_populations_grow_by_their_supports(tmp_path):
+    run = trained(tmp_path / "run", expansion="rectified", levels=8, iterations=5, tolerance=0)
+    for before, after in itertools.pairwise(run.records):
+        assert after.size == before.size + max(before.support_size)
 
 
 @pytest.mark.parametrize("minimiser", REGRET_MINIMISERS)
@@ -205,16 +232,114 @@ def test_the_least_exploitable_mixtures_exploitability_does_not_rise(tmp_path):
     assert (np.diff([record.exploitability for record in plain.records]) > 0.1).any()
 
 
-def test_what_is_placed_is_the_average(tmp_path):
-    """SP-PSRO adds a policy that mixes: in tenths, after ten rounds of pure best responses and
-    ties, and its plan is one of a policy."""
-    run = trained(tmp_path / "run", expansion="stochastic", iterations=3, rounds=10)
-    new = run.plans[0][2::2]
-    assert not np.isin(new, [0.0, 0.5, 1.0]).all()
-    behaviours = exact.behaviour(run.tree.players[0], new)
-    np.testing.assert_allclose(
-        exact.realization_plan(run.tree.players[0], behaviours), new, atol=1e-12
+def answered(meta_game: MetaGame, request):
+    """The meta-game with exact best responses in it, or with what is placed."""
+    tree, slots, behaviours = meta_game.tree, [], []
+    for each in request:
+        if isinstance(each, Train):
+            mixture = meta_game.mixture(each.against.padded(meta_game.size).marginals)
+            plans = [exact.best_response(tree, p, mixture).plan for p in range(2)]
+        else:
+            plans = each.plans
+        slots.append(each.slot)
+        behaviours.append(
+            [exact.behaviour(*each) for each in zip(tree.players, plans, strict=True)]
+        )
+    return meta_game.put(slots, behaviours)
+
+
+def carried_out(steps, meta_game: MetaGame):
+    """What exact best responses make of an expansion: the meta-game after each request, and its
+    end."""
+    request, seen = next(steps), []
+    while True:
+        meta_game = answered(meta_game, request)
+        seen.append((request, meta_game))
+        try:
+            request = steps.send(meta_game)
+        except StopIteration as stop:
+            return seen, stop.value
+
+
+@pytest.mark.parametrize("rounds", [1, 5])
+def test_what_sp_psro_adds_is_the_average_of_its_rounds(rounds):
+    """Beside the best response of the last round; each round's policy is a best response to the
+    other player's best response of the round before."""
+    meta_game = grown("kuhn_poker", 2)
+    tree, size = meta_game.tree, meta_game.size
+    seen, end = carried_out(
+        EXPANSIONS["stochastic"].function(situation(meta_game, rounds=rounds)), meta_game
     )
+    *training, (placing, last) = seen
+    assert len(training) == rounds
+    assert [each.slot for each in placing] == [size + 1]
+    for p in range(2):
+        moving = np.stack([at_hand.plans[p][size + 1] for _, at_hand in training])
+        np.testing.assert_allclose(last.plans[p][size + 1], moving.mean(axis=0), atol=1e-12)
+        assert end.meta_strategy.marginals[p][size] == 0  # none for the best response itself
+    for (_, before), (_, after) in itertools.pairwise(training):
+        for p in range(2):
+            gains = exact.gains(tree, p, [plans[size] for plans in before.plans])
+            best = exact.best_response_to(tree.players[p], gains).value
+            assert gains @ after.plans[p][size + 1] == pytest.approx(best, abs=1e-12)
+            assert end.meta_strategy.marginals[p].sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("minimiser", REGRET_MINIMISERS)
+@pytest.mark.parametrize("game", ["kuhn_poker", "leduc_poker"])
+def test_anytime_exploitability_does_not_rise_by_more_than_the_regret(tmp_path, minimiser, game):
+    """APSRO's and EPSRO's property on their own runs: what the average mixture leaves beyond the
+    least exploitable one is at most the average regret, and the least does not rise."""
+    rounds = 8
+    run = trained(
+        tmp_path / "run",
+        game=game,
+        expansion="anytime",
+        regret_minimiser=minimiser,
+        rounds=rounds,
+        iterations=4,
+        tolerance=0,
+    )
+    span, least = 2 * run.tree.max_return, []
+    for record in run.records[1:]:
+        size = record.size - 1  # the new best response is no part of the mixture
+        plans = [each[:size] for each in run.plans]
+        least.append(sequence_form.population_exploitability(run.tree, plans).measured)
+        bound = {
+            "hedge": np.sqrt(2 * np.log(size) / rounds) + np.sqrt(np.log(size) / 8) / rounds,
+            "regret_matching_plus": np.sqrt(size / rounds),
+        }[minimiser]
+        excess = record.exploitability - least[-1].exploitability
+        assert -1e-9 <= excess <= span * bound + 1e-9
+    assert (np.diff([each.exploitability for each in least]) <= 1e-9).all()
+
+
+def test_online_double_oracle_keeps_its_regret_bound(tmp_path):
+    """Once best responses bring nothing new, the averages of T rounds over k policies are within
+    the regret bound of k policies against *all* of the game, of which there are 2^6 a player."""
+    rounds = 200
+    run = trained(
+        tmp_path / "run", meta_solver=f"hedge(iterations={rounds})", iterations=20, tolerance=0
+    )
+    last = run.records[-1]
+    mixture = [exact.mix(*each) for each in zip(run.plans, run.meta_strategy, strict=True)]
+    spans = np.ptp(run.payoffs, axis=(1, 2))
+    new = [
+        exact.best_response(run.tree, p, mixture).value
+        - max(exact.gains(run.tree, p, mixture) @ plan for plan in run.plans[p])
+        for p in range(2)
+    ]
+    np.testing.assert_allclose(new, 0.0, atol=1e-9)  # closed under best responses
+    k = last.size
+    bound = np.sqrt(2 * np.log(k) / rounds) + np.sqrt(np.log(k) / 8) / rounds
+    assert 0 < last.nash_conv <= bound * spans.sum()
+
+
+@pytest.mark.parametrize("solver, gap", [("mgcce", "cce_gap"), ("mgce", "ce_gap")])
+@pytest.mark.parametrize("game", ["kuhn_poker", "matrix_bos"])
+def test_jpsro_s_gap_goes_to_zero(tmp_path, solver, gap, game):
+    run = trained(tmp_path / "run", game=game, meta_solver=solver, iterations=40)
+    assert run.ended == "converged" and getattr(run.records[-1], gap) <= 1e-6
 
 
 def test_the_candidate_that_is_kept_leaves_least(tmp_path):
@@ -287,6 +412,38 @@ def test_a_diversity_term_is_what_best_responses_maximise(tmp_path, diversity):
 @pytest.mark.parametrize("name", VARIANTS)
 def test_variants_are_settings_that_exist(name):
     RunConfig.from_json({"game": "kuhn_poker", **VARIANTS[name].settings})
+
+
+NOT_BY_DESIGN = {
+    "self_play": "circles",
+    "last_k": "circles",
+    "fictitious_play": "is slow: 116 iterations",
+    "psro_rn": "ends where rectified responses are members already",
+}
+"""Variants that 40 exact iterations leave above 0.02 on Kuhn poker (docs/variants.md)."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", VARIANTS)
+def test_variants_solve_kuhn_poker_or_do_not_by_design(tmp_path, name):
+    settings = {"oracle": "best_response", **VARIANTS[name].settings, "iterations": 40}
+    settings.pop("ppo", None)
+    if settings["oracle"] == "best_response":
+        settings.pop("init", None)  # tables begin anew
+    end = trained(tmp_path / "run", **settings).records[-1].exploitability
+    assert (end > 0.02) == (name in NOT_BY_DESIGN)
+
+
+def test_rectified_responses_end_where_they_are_members_already(tmp_path):
+    """Why PSRO_rN need not converge: what it adds repeats what is there, while a best response to
+    the whole meta-strategy still gains."""
+    run = trained(tmp_path / "run", expansion="rectified", levels=8, iterations=20, tolerance=0)
+    first, last = run.records[15].size, run.records[-1].size
+    assert last > first + 5
+    for plans in run.plans:
+        before, after = (len(np.unique(plans[:size].round(9), axis=0)) for size in (first, last))
+        assert before == after
+    assert run.records[-1].exploitability > 0.02
 
 
 @pytest.mark.parametrize("game, most", [("kuhn_poker", 12), ("leduc_poker", 936)])

@@ -9,8 +9,9 @@ from psro.diversity_terms.context import Context, Term
 
 
 def behavioural(context: Context) -> Term:
-    """An f-divergence of the policy's occupancy d from the occupancy e of the player's own
-    meta-strategy, both against the opponents that it trains against.
+    """`D_f(d || e) = sum over (s, a) of f(d / e) e`: an f-divergence of the policy's occupancy d
+    from the occupancy e of the player's own meta-strategy, both against the opponents that it
+    trains against.
 
     Occupancies are exact: the probability of coming to the info state and taking the action there,
     `reach[I] x[I, a]`. The paper leaves f open; it is `(t - 1)^2 / (2 (t + 1))`, the triangular

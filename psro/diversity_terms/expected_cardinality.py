@@ -10,9 +10,10 @@ from psro.diversity_terms.context import Context, Term
 
 
 def expected_cardinality(context: Context) -> Term:
-    """What a policy adds to the population's expected cardinality `tr(I - (M M' + I)^-1)`
-    (`diversity.expected_cardinality`). The rows of M `[K, N]` are the policies' payoffs, divided by
-    the root mean square of the population's rows' lengths.
+    """What a policy adds to the population's expected cardinality: `D(S + pi) - D(S)` with
+    `D(S) = tr(I - (M M' + I)^-1)` (`diversity.expected_cardinality`). The rows of M `[K, N]` are
+    the policies' payoffs, divided by the root mean square of the population's rows' lengths. A new
+    policy is to maximise `u(pi, sigma) + weight * D(S + pi)`, D(S) being the same for all.
 
     With `A = I + M' M` and the policy's row m it is `m' A^-2 m / (1 + m' A^-1 m)` (Sherman and
     Morrison's formula), in [0, 1). Of rows of one length r those orthogonal to the population's

@@ -16,8 +16,9 @@ MAX_STEPS = 100
 
 
 def policy_hull(context: Context, *, tremble: float = 0.01) -> Term:
-    """The least Kullback-Leibler divergence, in nats, of the policy from a mixture of the
-    population: the sequence-form divergence, a Bregman divergence of realization plans.
+    """`min over psi in H(Pi) of KL(pi || psi)`: the least Kullback-Leibler divergence, in nats, of
+    the policy from a mixture of the population: the sequence-form divergence, a Bregman divergence
+    of realization plans. A new policy is to maximise `u(pi, sigma) + weight *` this.
 
     The paper's is the sum over info states of the probability of coming there, with the policy
     against fixed opponents, times the divergence of the actions. By the chain rule that is the

@@ -10,8 +10,9 @@ from psro.diversity_terms.nearest import nearest
 
 
 def response(context: Context) -> Term:
-    """Squared distance of the policy's payoff row `[N]`, in units of the game's largest return,
-    from the convex hull of the population's rows `[K, N]`.
+    """`min over beta in Delta(K) of |A' beta - a|^2`: the squared distance of the policy's payoff
+    row a `[N]`, in units of the game's largest return, from the convex hull of the population's
+    rows A `[K, N]`.
 
     The paper maximises a lower bound of it, by the rows' pseudo-inverse and least singular value;
     here it is solved exactly. Zero for members and mixtures of the population, and for whatever

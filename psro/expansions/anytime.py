@@ -14,17 +14,25 @@ from psro.meta_strategy import MetaStrategy
 def anytime(now: Situation) -> Steps:
     """Each player's mixture over its population moves by regret minimisation against the *other
     player's* best response, which learns meanwhile: together they play the game in which the one is
-    restricted to its population and the other is not, so that the average mixture approaches the
-    least exploitable one. Its exploitability cannot rise when a population grows, as the one of the
-    meta-game's equilibrium can.
+    restricted to its population and the other is not, `max over sigma_p in Delta(Pi_p) of min over
+    any pi_-p of u_p(sigma_p, pi_-p)`, for Pi_p the population and u_p the expected return. So the
+    average mixture approaches the least exploitable one: after T rounds against exact best
+    responses it is exploited by at most the average regret more, `O(sqrt(K / T))` for K policies
+    (`regret_minimisers`). The least exploitable one's exploitability cannot rise when a population
+    grows, as that of the meta-game's equilibrium can.
 
     Training is cut into `rounds`; after each the mixtures move by one step, and best responses are
     trained further. The average mixture is the meta-strategy: the policies that the iteration adds
     have no weight in it. Best responses to the average itself would be worse to add: it leaves many
     nearly equally good ones, of which the best may be in the population already.
 
-    EPSRO adds that no payoff table is needed, which here costs nothing; that best responses start
-    from the ones before (`init`); and its mixtures move by multiplicative weights (`hedge`).
+    EPSRO solves the same game, which it calls unrestricted-restricted (URR). It adds that no payoff
+    table is needed, which here costs nothing; that best responses start from the ones before
+    (`init`); and its mixtures move by multiplicative weights (`hedge`).
+
+    The papers leave open which minimiser, and how many of its steps there are to one of the best
+    response: here `rounds` of both, each mixture beginning anew from the even one, so that nothing
+    has to be remembered between iterations.
     """
     size, scale = now.meta_game.size, now.meta_game.tree.max_return
     states = [regret_minimisers.init(size) for _ in range(2)]

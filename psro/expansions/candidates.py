@@ -12,10 +12,13 @@ from psro.tree_solvers import least_exploitable
 
 
 def candidates(now: Situation) -> Steps:
-    """Explore, then select: best responses to `levels` candidate meta-strategies are trained, and
-    the pair is kept with which the populations' exploitability, that of their least exploitable
-    mixtures, is least. The paper estimates it with a conditional network; here it is exact, by
-    linear programs over the sequence form.
+    """Explore, then select: best responses to `levels` candidate meta-strategies sigma^c are
+    trained, and the pair is kept with which the populations' exploitability is least:
+
+        c* = argmin_c PE(Pi + BR(sigma^c)),  PE(Pi) = min over mixtures of Pi of exploitability.
+
+    The paper estimates it with a conditional network; here it is exact, by linear programs over
+    the sequence form.
 
     The candidates are the meta-solver's, the least exploitable mixtures, and from the third on
     random ones, half the meta-solver's and half drawn evenly from all mixtures (the paper leaves

@@ -8,8 +8,10 @@ from psro.expansions.pipeline import below
 
 
 def hierarchy(now: Situation) -> Steps:
-    """Level k trains against the meta-strategy of levels 0 to k - 1 as they are now; all of them in
-    every iteration, from where they stand. Level 0 are the untrained policies.
+    """Level k trains against the meta-strategy of levels 0 to k - 1 as they are now, towards
+    `pi_k = BR(sigma_k)` with sigma_k the meta-solver's answer to the meta-game of `pi_0 ...
+    pi_(k-1)`; all of them in every iteration, from where they stand. Level 0 are the untrained
+    policies.
 
     The paper's levels run for as long as there is time and exchange their parameters now and then;
     here that is once an iteration, so that it is the same run whatever the machine.

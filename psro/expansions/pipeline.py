@@ -7,7 +7,9 @@ from psro.expansions.base import Expanded, Situation, Steps, Train
 
 
 def pipeline(now: Situation) -> Steps:
-    """Every level trains against the meta-strategy of all policies below it, fixed or not.
+    """Every level trains against the meta-strategy of all policies below it, fixed or not: policy
+    number j is on its way to `BR(sigma^j)`, for sigma^j the meta-solver's answer to the meta-game
+    of the policies 0 to j - 1.
 
     After the iteration the lowest level is fixed; the others go on where they are, one level lower,
     and a new one begins above them. So a policy is trained in as many iterations as there are

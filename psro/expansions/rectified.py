@@ -8,35 +8,46 @@ import numpy as np
 from psro.expansions.base import Expanded, Situation, Steps, Train
 from psro.meta_strategy import MetaStrategy
 
+_SUPPORT = 1e-6
+"""A policy of less weight is not in the support."""
+
 
 def rectified(now: Situation) -> Steps:
     """For every policy in a player's support a best response to those opponents, in the other's
-    support, against which it does no worse than the meta-game's value (Nash weights, rectified).
+    support, which it beats or ties with (Nash weights, rectified):
 
-    The paper trains one for every policy of the support. Here they are `levels`, for the likeliest,
-    so that shapes stay; where a support is smaller, the rest train against all opponents. Its
-    games are symmetric and of value zero; in others what is beaten is what concedes the value.
+        for each v with p[v] > 0:  v' = argmax_x sum_w p[w] [phi(v, w) >= 0] phi(x, w),
+
+    for p the meta-game's equilibrium and phi(v, w) what v wins from w.
+
+    Choices. The paper writes the rectified objective `sum_w p[w] max(phi(v, w), 0)`; which
+    opponents count is decided once here, by the policy v itself, and not anew as the response moves
+    away from it. Its games are symmetric and of value zero; in others what is beaten is what
+    concedes the value. There are as many responses as the larger of the players' supports has
+    policies, likeliest first, at most `levels`; a player with the smaller one gets best responses
+    to its whole opposition in their stead. So that shapes stay, `levels` are always trained, and
+    those beyond the supports are thrown away.
     """
-    payoffs, weights = now.meta_game.payoffs, now.meta_strategy.marginals
+    size, weights = now.meta_game.size, now.meta_strategy.marginals
+    payoffs = now.meta_game.payoffs
     values = [weights[0] @ table @ weights[1] for table in payoffs]
     scores = [payoffs[0] - values[0], (payoffs[1] - values[1]).T]  # [own policy, opponent's]
     margin = 1e-9 * max(np.ptp(payoffs), 1e-300)
-    order = [np.argsort(-each, kind="stable") for each in weights]
+    supports = [  # likeliest first
+        [k for k in np.argsort(-each, kind="stable") if each[k] > _SUPPORT] for each in weights
+    ]
     requests = []
     for level in range(now.levels):
         faced = []  # by each player: the other's rectified weights
         for p in range(2):
             others = weights[1 - p]
-            if level < len(order[p]) and weights[p][order[p][level]] > 1e-6:
-                beaten = others * (scores[p][order[p][level]] >= -margin)
-                others = beaten / beaten.sum() if beaten.sum() > 1e-6 else others
+            if level < len(supports[p]):
+                beaten = others * (scores[p][supports[p][level]] >= -margin)
+                others = beaten / beaten.sum() if beaten.sum() > _SUPPORT else others
             faced.append(others)
         # Player 0 is who faces player 1's weights, and the other way round.
         requests.append(
-            Train(
-                slot=now.meta_game.size + level,
-                against=MetaStrategy(marginals=(faced[1], faced[0])),
-            )
+            Train(slot=size + level, against=MetaStrategy(marginals=(faced[1], faced[0])))
         )
     yield requests
-    return Expanded()
+    return Expanded(keep=range(size, size + min(now.levels, max(map(len, supports)))))

@@ -12,12 +12,20 @@ from psro.meta_strategy import MetaStrategy
 
 def stochastic(now: Situation) -> Steps:
     """As `anytime`, but that each player's mixture is over its population and one policy more,
-    which is itself trained, against the other player's best response as it learns. The average over
-    rounds of what it was is added to the population, beside the best response.
+    nu, which is itself trained, against the other player's best response beta as it learns. The
+    average over rounds of what it was is added to the population, beside the best response:
+
+        nu_p^t = BR(beta_-p^(t-1)),  Pi_p <- Pi_p + {beta_p^T, (nu_p^1 + ... + nu_p^T) / T}.
 
     The paper trains the new policy off-policy and averages it by supervised learning. Here it is
     a best response of its own, trained further in every round, averaged as a realization plan,
-    exactly; and where policies are networks, one is fitted to the average.
+    exactly; and where policies are networks, one is fitted to the average. All of its rounds count
+    in that, the last as well, after which it is replaced by it. Both are jobs of one call, so that
+    nu answers the beta of the round before.
+
+    The mixture that is returned is the average one, whose regret after few rounds over a population
+    that grows by two an iteration can be much larger than what the population itself leaves open;
+    `--evaluation-solver least_exploitable` measures the latter, and the variant sets it.
     """
     size, best, new = now.meta_game.size, now.meta_game.size, now.meta_game.size + 1
     scale, own = now.meta_game.tree.max_return, [*range(size), new]

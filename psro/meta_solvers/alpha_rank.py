@@ -31,7 +31,12 @@ def alpha_rank(
 ) -> np.ndarray:
     """The stationary distribution over profiles, a joint `[K_0, ..., K_{P-1}]`.
 
-    From each profile, one player's policy may change to one that earns more (equation 12).
+    From each profile, one player's policy may change to one that earns more (equation 12): pi with
+    `pi C = pi`, where `C[s, s'] = eta * fixation(u_p(s') - u_p(s))` for profiles that differ in one
+    player p's policy, and eta is one over the number of such changes.
+
+    alpha-PSRO (Muller et al.) has a preference-based best response beside it, for games with many
+    players or payoffs that do not add up; here, as with every solver, best responses are plain.
 
     Args:
         payoffs: `[P, K_0, ..., K_{P-1}]`.

@@ -1,7 +1,15 @@
 """Correlated and coarse correlated equilibria that maximise something (Marris et al. 2021).
 
 "Multi-Agent Training beyond Zero-Sum with Correlated Equilibrium Meta-Solvers", arXiv:2106.09435.
-The equilibria of a meta-game are a polytope; the Gini impurity is a quadratic program on it,
+The equilibria of a meta-game are a polytope, for sigma the joint and G_p player p's payoffs:
+
+    CE:  sum over a_-p of sigma(a_p, a_-p) (G_p(b, a_-p) - G_p(a_p, a_-p)) <= 0, all p, a_p and b
+    CCE: sum over a of sigma(a) (G_p(b, a_-p) - G_p(a)) <= 0, all p and b
+
+JPSRO trains against it (`meta_strategy.target`): for a CCE best responses `argmax over pi of the
+sum of sigma(a_-p) u_p(pi, a_-p)`, for a CE one such for each a_p, with `sigma(a_-p | a_p)`; here
+only for the a_p by leaving which player p gains most. The Gini impurity `1 - sum sigma^2` is a
+quadratic program on the polytope,
 welfare a linear one, entropy an exponential cone program. HiGHS solves the linear ones by the
 simplex method, Clarabel, an interior-point method, that of entropy; the Gini impurity has an
 interior-point method of its own (`gini`), and Clarabel where constraints are many or that does not

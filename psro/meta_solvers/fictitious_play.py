@@ -18,7 +18,8 @@ _TIE = 1e-12
 
 
 def fictitious_play(payoffs: np.ndarray, *, iterations: Count = 3_000) -> list[np.ndarray]:
-    """How often each policy was played, one distribution `[K_p]` per player.
+    """How often each policy was played, one distribution `[K_p]` per player: the averages x move by
+    `x_p <- x_p + (BR_p(x_-p) - x_p) / t` in round t.
 
     The averages tend to an equilibrium in two-player zero-sum games (Robinson 1951) and in some
     others, not in all.

@@ -12,15 +12,20 @@ from psro.meta_solvers.settings import Count
 
 
 def hedge(payoffs: np.ndarray, *, iterations: Count = 3_000) -> list[np.ndarray]:
-    """Each player's average strategy `[K_p]` over all rounds of `regret_minimisers.hedge`.
+    """Each player's average strategy `[K_p]` over all rounds of `regret_minimisers.hedge`, in which
+    `x_(t+1)(k)` is in proportion to `exp(mu_t (u_1(k) + ... + u_t(k)))`, u_t(k) being what policy
+    k would have earned in round t.
 
     A player's average regret after T rounds is at most `sqrt(2 log K_p / T)` of its payoff span,
     and a little. So in two-player zero-sum games the averages tend to an equilibrium, from which
     the players together gain no more than both regrets; elsewhere only the joint average tends to
     a coarse correlated one, of which these are the marginals.
 
-    Online double oracle plays one such round between two best responses, against whoever comes;
-    here the meta-game is played to its end before a best response is asked for.
+    Online double oracle plays such rounds against whoever comes, and its effective strategy set
+    grows by the best response to the average opponent when that is new to it; its regret is
+    `O(sqrt(k log k / T))` in that set's size k and not the game's. Both players are such here,
+    and the meta-game is played to its end before a best response is asked for. Once best
+    responses bring nothing new the bound above holds against all strategies of the game.
 
     Args:
         payoffs: `[P, K_0, ..., K_{P-1}]`.

@@ -10,5 +10,6 @@ from psro.meta_solvers.payoffs import checked
 
 
 def last(payoffs: np.ndarray) -> list[np.ndarray]:
-    """All weight on each player's newest policy, from payoffs `[P, K_0, ..., K_{P-1}]`."""
+    """All weight on each player's newest policy, `sigma(K - 1) = 1`, from payoffs
+    `[P, K_0, ..., K_{P-1}]`. It need not converge: best responses may go round in circles."""
     return last_k(checked(payoffs, "last"), k=1)

@@ -30,7 +30,8 @@ _ROUNDS = 10
 
 def nash(payoffs: np.ndarray) -> list[np.ndarray]:
     """An equilibrium of payoffs `[2, K_0, K_1]`, its regrets at most `TOLERANCE` (or, failing that,
-    `FALLBACK_TOLERANCE`).
+    `FALLBACK_TOLERANCE`): strategies x and y with `x A y = max_i (A y)_i` and `x B y = max_j (x
+    B)_j`, for A and B the players' payoffs; where B = -A, `max_x min_j (x A)_j`.
 
     Constant-sum: the linear program's solver stops within its own tolerance (1e-7); where that is
     not enough, the indifference systems on the supports that it found are solved, then the program

@@ -20,7 +20,12 @@ def projected_replicator(
     step: PositiveShare = 0.05,
     iterations: Count = 2_000,
 ) -> list[np.ndarray]:
-    """The average over Euler steps of the dynamics that start at uniform play, `[K_p]` per player.
+    """The average over Euler steps of the dynamics that start at uniform play, `[K_p]` per player:
+
+        x_p <- P(x_p + step * dx_p),  dx_p(k) = x_p(k) (u_p(k, x_-p) - u_p(x)),
+
+    for u_p player p's payoff and P the projection to the distributions with no entry below a floor
+    (the paper's gamma-exploratory simplex).
 
     Args:
         payoffs: `[P, K_0, ..., K_{P-1}]`.

@@ -15,7 +15,8 @@ from psro.meta_solvers.uniform import uniform
 
 
 def regret_matching(payoffs: np.ndarray, *, iterations: Count = 3_000) -> list[np.ndarray]:
-    """Each player's average strategy `[K_p]` over all rounds.
+    """Each player's average strategy `[K_p]` over all rounds, in which `x(k)` is in proportion to
+    `max(R(k), 0)`, then `R(k) <- R(k) + u(k) - u(x)`, where policy k would have earned u(k).
 
     A player's average regret after T rounds is at most sqrt(K_p / T) of its payoff span. So in
     two-player zero-sum games the averages tend to an equilibrium; elsewhere only the joint average

@@ -54,7 +54,8 @@ def average(state: RegretState) -> np.ndarray:
 
 
 def hedge(state: RegretState, payoffs: np.ndarray) -> tuple[RegretState, np.ndarray]:
-    """Multiplicative weights (Freund and Schapire 1997): in proportion to `exp(step * score)`.
+    """Multiplicative weights (Freund and Schapire 1997): in proportion to `exp(step * score)`, the
+    score being the sum of `u_t(k)`, policy k's payoffs in all rounds.
 
     The step for round t is `sqrt(8 log K / t)`, of which no horizon need be known: after T rounds
     the average regret is at most `sqrt(2 log K / T) + sqrt(log K / 8) / T` (Cesa-Bianchi and Lugosi
@@ -68,7 +69,8 @@ def hedge(state: RegretState, payoffs: np.ndarray) -> tuple[RegretState, np.ndar
 
 def regret_matching_plus(state: RegretState, payoffs: np.ndarray) -> tuple[RegretState, np.ndarray]:
     """In proportion to regrets, which never fall below zero (Tammelin 2014, arXiv:1407.5042; there
-    counterfactual ones); all alike where there are none.
+    counterfactual ones); all alike where there are none: `Q(k) <- max(Q(k) + u(k) - u(x), 0)`, then
+    `x(k) = Q(k) / sum Q`.
 
     After T rounds the average regret is at most `sqrt(K / T)`. The units of payoffs do not
     matter. It is an `Update`.

