@@ -1,4 +1,4 @@
-"""Experiment folders to figures; reads their files and imports nothing else of ours."""
+"""Experiment folders to figures."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ import pandas as pd
 import safetensors
 import safetensors.numpy
 
+from psro import storage
+from psro.storage import FORMAT_VERSION, MAX_JSON
+
 AXES = {
     "iterations": "iteration",
     "decisions": "own decisions of all learners",
     "seconds": "wall seconds",
 }
 FORMATS = ("png", "svg")
-FORMAT_VERSION = 3
-"""Of experiment folders; `psro.experiment` writes it."""
-MAX_JSON = 1 << 20
-"""Bytes of a config.json that are read; `psro.storage` has the same limit."""
 FLOOR = 1e-9
 """A gap below this is drawn here: a logarithmic axis has no zero."""
 GAPS = {
@@ -168,7 +167,8 @@ def save_figure(figure: matplotlib.figure.Figure, path: str | os.PathLike) -> Pa
     if kind not in FORMATS:
         raise PlotError(f"{path} must end in {' or '.join('.' + each for each in FORMATS)}")
     try:
-        figure.savefig(path, format=kind)
+        with storage.replacing(path) as file:
+            figure.savefig(file, format=kind)
     except OSError as error:
         raise PlotError(f"cannot write {path}: {error.strerror or error}") from None
     return path

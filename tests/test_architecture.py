@@ -38,13 +38,13 @@ ORDER = [
     ["psro.experiment"],
     [
         "psro.comparison",
-        "psro.loggers",
         "psro.match",
-        "psro.page",
         "psro.seeds",
         "psro.sharing",
         "psro.variants",
     ],
+    ["psro.loggers", "psro.plots"],
+    ["psro.page"],
     ["psro.match_page", "psro.report", "psro.watch"],
     ["psro.play"],
     ["psro.cli"],
@@ -52,7 +52,7 @@ ORDER = [
 """Each may import only what stands before it."""
 
 RANK = {unit: rank for rank, units in enumerate(ORDER) for unit in units}
-ASIDE = {"psro.meta_solvers": "psro.tree_solvers", "psro.plots": "psro.page"}
+ASIDE = {"psro.meta_solvers": "psro.tree_solvers"}
 """Modules that import nothing of ours, and the first that may import them."""
 
 CERTIFICATE = "psro.meta_solvers.regret."
