@@ -13,7 +13,7 @@ import os
 import queue
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,7 @@ class Seeds:
             storage.write(self.folder / SUMMARY, self.summary().to_csv(index=False))
 
 
-def half_interval(values: list[float]) -> float:
+def half_interval(values: Sequence[float] | np.ndarray) -> float:
     """Half the width of the mean's 95 % interval by Student's t, of values that are normal; NaN for
     one value."""
     if len(values) < 2:
