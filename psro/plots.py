@@ -17,7 +17,7 @@ import safetensors.numpy
 
 from psro import storage
 from psro.seeds import half_interval
-from psro.storage import FORMAT_VERSION, MAX_JSON
+from psro.storage import FORMAT_VERSION
 
 AXES = {
     "iterations": "iteration",
@@ -179,8 +179,7 @@ def save_figure(figure: matplotlib.figure.Figure, path: str | os.PathLike) -> Pa
 
 def _config(folder: Path) -> dict[str, Any]:
     try:
-        with open(folder / "config.json", "rb") as file:
-            fields = json.loads(file.read(MAX_JSON).decode())  # cut off, it is no JSON
+        fields = storage.read_json(folder / "config.json")
         if fields["format_version"] > FORMAT_VERSION:
             raise PlotError(
                 f"{folder} was written in format {fields['format_version']}, this psro reads up "
@@ -194,7 +193,7 @@ def _config(folder: Path) -> dict[str, Any]:
         raise
     except FileNotFoundError:
         raise PlotError(f"{folder} is no experiment: it has no config.json") from None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise PlotError(f"{folder / 'config.json'} is damaged: {error}") from None
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import datetime
 import errno
 import functools
+import json
 import os
 import random
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import power_loss
 import pytest
+from test_cli import assert_refused, psro_main
 from test_experiment import outcome, refused, train_until
 
 import games
@@ -242,6 +244,20 @@ def test_a_folder_is_the_same_elsewhere(trained, stopped, tmp_path):
     assert dataclasses.asdict(config) == dataclasses.asdict(CONFIG)
     psro.resume(moved)
     assert outcome(moved) == outcome(trained.folder)
+
+
+@pytest.mark.parametrize("command", ["eval", "resume", "plot", "report", "export", "watch"])
+def test_a_folder_of_a_newer_version_is_named_so(stopped, tmp_path, capsys, command):
+    path = stopped / "config.json"
+    newer = psro.storage.FORMAT_VERSION + 1
+    fields = json.loads(path.read_text()) | {"format_version": newer}
+    path.write_text(json.dumps(fields))
+    before = outcome(stopped)
+    more = [tmp_path / "run.psro"] if command == "export" else []
+    sentence = assert_refused(psro_main(capsys, command, stopped, *more))
+    assert f"format {newer}" in sentence and "install a newer psro" in sentence
+    assert str(stopped) in sentence
+    assert outcome(stopped) == before and list(tmp_path.iterdir()) == [stopped]
 
 
 # Power

@@ -3,10 +3,10 @@
     python experiments/trust/watched.py --times 5
 
 The same run, with exact best responses, alone and watched, in turns: by the command `psro watch`
-and a client that asks as a browser does, for the version every second and for the document when
-that has changed. Printed are the ratios of the watched run's CPU seconds, its process's and its
-children's own, and of its wall seconds, each pair's and their median; and whether both folders are
-the same, bit for bit.
+and a client that asks twice as often as its page does, for the version every second and for the
+document when that has changed. Printed are the ratios of CPU seconds of the run's own process and
+of wall seconds, watched to alone: their median, least and greatest; and whether all folders are the
+same, bit for bit.
 """
 
 from __future__ import annotations
