@@ -105,10 +105,8 @@ def run(
     settings = RunConfig.from_json(dataclasses.asdict(options))
     if seeds is None:
         _train(experiment.create(settings, out), log)
-    elif log:
-        raise UsageError("--log is for one run; with --seeds leave it out")
     else:
-        _train_many(many.create_many(settings, seeds, out))
+        _train_many(many.create_many(settings, seeds, out), log)
 
 
 def resume(
@@ -129,9 +127,9 @@ def resume(
     """
     loggers.check(log)
     if many.is_many(folder):
-        if log or out is not None:
-            raise UsageError("--log and --out are for one run; leave them out, or resume one seed")
-        _train_many(many.reopen_many(folder, iterations))
+        if out is not None:
+            raise UsageError("--out is for an exported file; leave it out")
+        _train_many(many.reopen_many(folder, iterations), log)
         return
     opened = experiment.reopen(folder, iterations, out)
     if opened.ended:
@@ -377,6 +375,12 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(_exit_code(error)) from None
     except BrokenPipeError:  # whoever read our output has seen enough
         _close_stdout()
+    except OSError as error:  # of standard output, or of the folder for temporary files
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _close_stdout()  # or Python would complain once more
+        _fail(str(error))
     finally:
         signal.signal(signal.SIGTERM, terminated)
 
@@ -482,7 +486,7 @@ def _complain(sentence: str) -> None:
     print(f"psro: {sentence}", file=sys.stderr)
 
 
-def _train_many(runs: many.Seeds) -> None:
+def _train_many(runs: many.Seeds, log: Sequence[str] = ()) -> None:
     """Trains all to their ends, showing the mean of every iteration, then draws the curves."""
     first, last = runs.experiments[0], runs.experiments[-1]
     distance = _NAMES[first.concept]
@@ -494,8 +498,12 @@ def _train_many(runs: many.Seeds) -> None:
     interrupted = None
     since = time.perf_counter()
     try:
-        with _noting_interrupts() as interrupts:
+        with (
+            loggers.logging_many(log, runs, complain=_complain) as tell,
+            _noting_interrupts() as interrupts,
+        ):
             for number in runs.train():
+                tell()
                 now = time.perf_counter()
                 row = runs.summary().iloc[number]
                 _say(f"{number:>9} {_mean(row):>23} {row.seeds:>5} {now - since:>8.2f}")
@@ -646,11 +654,14 @@ def _cells(record: Record) -> tuple[str, str, str, str, str]:
 
 
 def _say(text: str) -> None:
-    """Prints a line; when nobody reads any more, the rest goes nowhere and training goes on."""
+    """Prints a line; when nobody reads any more, or there is no room for what they would read, the
+    rest goes nowhere and training goes on."""
     try:
         print(text, flush=True)
-    except BrokenPipeError:
+    except OSError as error:
         _close_stdout()
+        if not isinstance(error, BrokenPipeError):
+            _complain(f"the output goes nowhere from here on: {error.strerror or error}")
 
 
 def _close_stdout() -> None:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from psro.experiment import Experiment, metrics_table
 from psro.loop import Record
+from psro.seeds import Seeds, seed_folder
 
 
 class LoggerError(ValueError):
@@ -52,19 +53,23 @@ class TensorBoard:
 class WandB:
     """A run of Weights & Biases in project `psro`, its files under `wandb/` in the run's folder.
     Its environment variables apply (WANDB_MODE=offline, WANDB_PROJECT). Every process is a run
-    there, in a group by the folder's name."""
+    there, in a group by the folder's name; those of several seeds, in one by their folder's."""
 
     package = "wandb"
 
     def __init__(self, opened: Experiment):
         import wandb
 
+        folder = opened.folder.resolve()
+        is_seed = folder.name == seed_folder(opened.config.seed)
+        group = folder.parent.name if is_seed else folder.name
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "psro"),
-            name=opened.folder.name,
-            group=opened.folder.name,
+            name=f"{group}/{folder.name}" if is_seed else group,
+            group=group,
             dir=str(opened.folder),
             config=dataclasses.asdict(opened.config),
+            reinit="create_new",  # seeds are runs side by side in one process
         )
 
     def log(self, record: Record) -> None:
@@ -128,3 +133,26 @@ def logging(
     finally:
         for name, logger in list(loggers.items()):
             attempt(name, logger.close)
+
+
+@contextlib.contextmanager
+def logging_many(
+    names: Sequence[str], runs: Seeds, complain: Callable[[str], None]
+) -> Iterator[Callable[[], None]]:
+    """What tells each of several runs' new records to loggers of its own; see `logging`."""
+    with contextlib.ExitStack() as stack:
+        told = [len(each.records) for each in runs.experiments]
+        tells = [
+            stack.enter_context(
+                logging(names, each, lambda said, e=each: complain(f"seed {e.config.seed}: {said}"))
+            )
+            for each in runs.experiments
+        ]
+
+        def tell() -> None:
+            for number, each in enumerate(runs.experiments):
+                for record in each.records[told[number] :]:
+                    tells[number](record)
+                told[number] = len(each.records)
+
+        yield tell

@@ -1,4 +1,4 @@
-"""Experiment folders to figures; reads their files and imports nothing else of ours."""
+"""Experiment folders to figures."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ import pandas as pd
 import safetensors
 import safetensors.numpy
 
+from psro import storage
+from psro.seeds import half_interval
+from psro.storage import FORMAT_VERSION
+
 AXES = {
     "iterations": "iteration",
     "decisions": "own decisions of all learners",
     "seconds": "wall seconds",
 }
 FORMATS = ("png", "svg")
-FORMAT_VERSION = 3
-"""Of experiment folders; `psro.experiment` writes it."""
-MAX_JSON = 1 << 20
-"""Bytes of a config.json that are read; `psro.storage` has the same limit."""
 FLOOR = 1e-9
 """A gap below this is drawn here: a logarithmic axis has no zero."""
 GAPS = {
@@ -50,8 +50,8 @@ def exploitability_figure(
     """The gap to an equilibrium against iterations, decisions or seconds, on a logarithmic axis:
     exploitability, and where meta-strategies are correlated one curve for each gap of theirs.
 
-    Folders that differ in nothing but their seed are drawn as one curve: the geometric mean, and a
-    band from the least to the greatest.
+    Folders that differ in nothing but their seed are drawn as one curve: the mean, in a band that
+    is its 95 % interval, as in `summary.csv` (`seeds.half_interval`), to the end of the shortest.
 
     Raises:
         PlotError: a folder holds no metrics, they are damaged, or `x` is unknown.
@@ -73,16 +73,16 @@ def exploitability_figure(
 
     figure = matplotlib.figure.Figure(figsize=(7.2, 4.4), dpi=160, layout="constrained")
     axes = figure.subplots()
+    lowest = np.inf
     for (name, gap), curves in groups.items():
         colour = _COLOURS[list(configs).index(name) % len(_COLOURS)]
         label = label_of(configs[name], list(configs.values()), len(curves))
         label += f", {GAPS[gap].split('  ')[0]}" if len(gaps) > 1 else ""
         grid, values = on_one_grid(curves)
-        middle = np.exp(np.log(values).mean(axis=0))
+        middle, least, greatest = interval(values)
+        lowest = min(lowest, values.min())
         if len(curves) > 1:
-            axes.fill_between(
-                grid, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15, lw=0
-            )
+            axes.fill_between(grid, least, greatest, color=colour, alpha=0.15, lw=0)
         few = len(grid) <= 40
         axes.plot(
             grid,
@@ -95,6 +95,8 @@ def exploitability_figure(
             ms=3.5,
         )
     axes.set_yscale("log")
+    if axes.collections:  # a band may go down to nothing, which would leave the curves no room
+        axes.set_ylim(bottom=lowest / 2)
     axes.set_xlabel(AXES[x])
     axes.set_ylabel(GAPS[gaps[0]] if len(gaps) == 1 else "gap to the equilibrium")
     games = {config["game"] for config in configs.values()}
@@ -168,7 +170,8 @@ def save_figure(figure: matplotlib.figure.Figure, path: str | os.PathLike) -> Pa
     if kind not in FORMATS:
         raise PlotError(f"{path} must end in {' or '.join('.' + each for each in FORMATS)}")
     try:
-        figure.savefig(path, format=kind)
+        with storage.replacing(path) as file:
+            figure.savefig(file, format=kind)
     except OSError as error:
         raise PlotError(f"cannot write {path}: {error.strerror or error}") from None
     return path
@@ -176,8 +179,7 @@ def save_figure(figure: matplotlib.figure.Figure, path: str | os.PathLike) -> Pa
 
 def _config(folder: Path) -> dict[str, Any]:
     try:
-        with open(folder / "config.json", "rb") as file:
-            fields = json.loads(file.read(MAX_JSON).decode())  # cut off, it is no JSON
+        fields = storage.read_json(folder / "config.json")
         if fields["format_version"] > FORMAT_VERSION:
             raise PlotError(
                 f"{folder} was written in format {fields['format_version']}, this psro reads up "
@@ -191,7 +193,7 @@ def _config(folder: Path) -> dict[str, Any]:
         raise
     except FileNotFoundError:
         raise PlotError(f"{folder} is no experiment: it has no config.json") from None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise PlotError(f"{folder / 'config.json'} is damaged: {error}") from None
 
 
@@ -249,6 +251,14 @@ def on_one_grid(curves: Sequence[pd.Series]) -> tuple[np.ndarray, np.ndarray]:
     return grid, np.array(values)
 
 
+def interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean over seeds and its 95 % interval's ends, not below `FLOOR`, of `[seeds, N]`; NaN ends of
+    one seed."""
+    mean = values.mean(axis=0)
+    half = np.array([half_interval(each) for each in values.T])
+    return mean, np.maximum(mean - half, FLOOR), mean + half
+
+
 def label_of(config: dict[str, Any], all_configs: list[dict[str, Any]], seeds: int) -> str:
     """What sets this configuration apart from the others, and the number of its seeds."""
     flat = [_flat(each) for each in all_configs]
@@ -259,7 +269,9 @@ def label_of(config: dict[str, Any], all_configs: list[dict[str, Any]], seeds: i
         str(mine.get(name)) if name == "game" else f"{name.replace('_', '-')} {mine.get(name)}"
         for name in differing
     ]
-    return ", ".join(parts or [config["game"]]) + (f" ({seeds} seeds)" if seeds > 1 else "")
+    return ", ".join(parts or [config["game"]]) + (
+        f" ({seeds} seeds: mean, 95 % interval)" if seeds > 1 else ""
+    )
 
 
 def _flat(config: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import os
 import queue
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
-from psro import experiment
+from psro import experiment, storage
 from psro.experiment import Experiment, ExperimentError, RunConfig
 from psro.meta_solvers import MetaSolverError
 from psro.oracles.base import Jobs, Results, train_together
@@ -104,16 +104,11 @@ class Seeds:
 
     def write_summary(self) -> None:
         """Writes `summary.csv`, with the iterations that are done."""
-        try:
-            self.summary().to_csv(self.folder / SUMMARY, index=False)
-        except OSError as error:
-            raise ExperimentError(
-                f"cannot write to {self.folder}: {error.strerror or error}; the runs in it are "
-                "intact"
-            ) from None
+        with storage.writing(self.folder):
+            storage.write(self.folder / SUMMARY, self.summary().to_csv(index=False))
 
 
-def half_interval(values: list[float]) -> float:
+def half_interval(values: Sequence[float] | np.ndarray) -> float:
     """Half the width of the mean's 95 % interval by Student's t, of values that are normal; NaN for
     one value."""
     if len(values) < 2:
@@ -145,7 +140,7 @@ def create_many(config: RunConfig, seeds: int, out: str | os.PathLike | None = N
     try:
         for each in configs:
             like = made[0] if made else None
-            made.append(experiment.create(each, folder / f"seed-{each.seed}", like))
+            made.append(experiment.create(each, folder / seed_folder(each.seed), like))
     except BaseException:
         for each in made:
             shutil.rmtree(each.folder, ignore_errors=True)
@@ -153,6 +148,11 @@ def create_many(config: RunConfig, seeds: int, out: str | os.PathLike | None = N
             folder.rmdir()
         raise
     return Seeds(folder, made)
+
+
+def seed_folder(seed: int) -> str:
+    """The name of a run's folder in that of all."""
+    return f"seed-{seed}"
 
 
 def is_many(folder: str | os.PathLike) -> bool:

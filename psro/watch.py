@@ -19,8 +19,8 @@ from psro.experiment import ExperimentError
 from psro.loopback import LoopbackServer, Refused, Response, text
 from psro.page import document
 
-NICENESS = 10
-"""How far the watcher stands behind a run that wants the same core."""
+NICENESS = 19
+"""How far the watcher stands behind a run that wants the same core: as far as there is."""
 
 
 class Watched:

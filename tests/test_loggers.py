@@ -1,10 +1,13 @@
 """Records go to several loggers at once, and none of them can stop a run."""
 
+import json
 import os
+import socket
 import struct
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -154,18 +157,117 @@ def test_what_wandb_is_told(tmp_path, monkeypatch):
     assert told[-1] == "end"
 
 
-@pytest.mark.slow
-def test_wandb_offline(tmp_path):
-    pytest.importorskip("wandb")
-    done = subprocess.run(
-        [sys.executable, "-m", "psro.cli", "run", *ARGUMENTS, "--iterations", "3"]
-        + ["--out", str(tmp_path / "run"), "--log", "wandb"],
-        env=os.environ | {"WANDB_MODE": "offline"},
-        capture_output=True,
-        text=True,
-        timeout=200,
+NO_NETWORK = """
+import runpy, socket, sys
+
+def forbidden(event, arguments):
+    if event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        raise RuntimeError(f"asks for the address of {arguments[0]}")
+    if event in ("socket.connect", "socket.sendto") and arguments[0].family != socket.AF_UNIX:
+        if not str(arguments[1][0]).startswith("127."):
+            raise RuntimeError(f"sends to {arguments[1]}")
+
+sys.addaudithook(forbidden)
+sys.argv[1:2], code = [], sys.argv[1]
+if code == "import":
+    import wandb
+else:
+    runpy.run_module("psro.cli", run_name="__main__")
+"""
+"""Python that neither asks for an address nor sends anything beyond this machine."""
+
+
+@pytest.fixture
+def without_network():
+    """Runs a process as above, which Weights & Biases is told to keep offline. That has a program
+    of its own, not in Python: whatever it would send comes to a socket of ours, and fails here."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "WANDB_BASE_URL")
+        names += tuple(each.lower() for each in names[:3])
+        yield lambda *arguments: subprocess.run(
+            [sys.executable, "-c", NO_NETWORK, *map(str, arguments)],
+            env=os.environ
+            | dict.fromkeys(names, address)
+            | {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "NO_PROXY": "", "no_proxy": ""},
+            cwd=Path(psro.__file__).parents[1],
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):  # nobody has come
+            listener.accept()
+
+
+def records_of(wandb_file):
+    """What `wandb.log` was told, by step, read from a run's own file: 7 bytes, then a LevelDB log
+    of blocks of 32,768 bytes, whose pieces are a checksum, a length, a kind and content."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    content, at, whole, rows = wandb_file.read_bytes(), 7, b"", {}
+    while at < len(content):
+        if 32768 - at % 32768 < 7:
+            at += 32768 - at % 32768
+            continue
+        length, kind = struct.unpack("<HB", content[at + 4 : at + 7])
+        whole += content[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):  # all of it, or its last piece
+            record, whole = Record.FromString(whole), b""
+            if record.WhichOneof("record_type") == "history":
+                rows[record.history.step.num] = {
+                    each.key or ".".join(each.nested_key): json.loads(each.value_json)
+                    for each in record.history.item
+                }
+    return rows
+
+
+def test_wandb_offline_for_several_seeds(tmp_path, without_network):
+    """The package itself: each seed's folder holds all its numbers, and nothing is sent."""
+    pytest.importorskip("wandb", reason="the extra wandb is not installed")
+    folder = tmp_path / "run"
+    done = without_network(
+        "run", "run", *ARGUMENTS, "--iterations", 2, "--out", folder, "--log", "wandb",
+        "--seeds", 2,
+    )  # fmt: skip
+    assert done.returncode == 0 and "given up" not in done.stderr, done.stderr
+    for seed in range(2):
+        (file,) = (folder / f"seed-{seed}" / "wandb").glob("offline-run-*/*.wandb")
+        rows, run = records_of(file), psro.load(folder / f"seed-{seed}")
+        assert sorted(rows) == [each.iteration for each in run.records] == [0, 1, 2]
+        for record in run.records:
+            assert loggers.scalars(record).items() <= rows[record.iteration].items()
+
+
+def test_wandb_is_imported_without_network(without_network):
+    pytest.importorskip("wandb", reason="the extra wandb is not installed")
+    done = without_network("import")
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_seed_has_loggers_of_its_own(capsys, tmp_path, monkeypatch):
+    heard = {}
+
+    class Each(Listener):
+        def __init__(self, opened):
+            self.heard = heard.setdefault(opened.config.seed, [])
+            self._act("open")
+
+    class Broken(Each):
+        fails_at = 1
+
+    monkeypatch.setitem(loggers.LOGGERS, "each", Each)
+    run = ["run", *ARGUMENTS, "--iterations", 3, "--out", tmp_path / "run", "--seeds", 2]
+    assert psro_main(capsys, *run, "--log", "each")[0] == 0
+    assert heard == {seed: ["open", 0, 1, 2, 3, "close"] for seed in range(2)}
+    heard.clear()
+    monkeypatch.setitem(loggers.LOGGERS, "each", Broken)
+    go_on = ["resume", tmp_path / "run", "--iterations", 5, "--log", "each"]
+    code, _, err = psro_main(capsys, *go_on)
+    assert code == 0 and heard == {seed: ["open", 0] for seed in range(2)}
+    assert err == "".join(
+        f"psro: seed {seed}: each is given up: OSError: the network is down\n" for seed in range(2)
     )
-    assert done.returncode == 0 and "given up" not in done.stderr
-    (record,) = (tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb")
-    assert b"exploitability" in record.read_bytes()
-    assert len(psro.load(tmp_path / "run").records) == 4
+    for seed in range(2):
+        assert len(psro.load(tmp_path / "run" / f"seed-{seed}").records) == 6

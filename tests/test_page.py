@@ -276,7 +276,7 @@ def test_runs_are_compared(runs, tmp_path):
     content = content_of(page.report(folders))
     curves = view(content, "gap", which="seconds")["data"]
     named = [curve["name"] for curve in curves if curve.get("name")]
-    assert len(named) == 2 and "(2 seeds)" in named[0]  # seeds are one curve, and a band
+    assert len(named) == 2 and "(2 seeds: mean, 95 % interval)" in named[0]  # one curve, and a band
     results = section(content, "runs")["tables"][0]["rows"]
     for row, folder in zip(results, folders, strict=True):
         record = psro.load(folder).records[-1]

@@ -7,6 +7,7 @@ import matplotlib.collections
 import numpy as np
 import pytest
 import safetensors.numpy
+import scipy.stats
 
 from psro.plots import (
     AXES,
@@ -45,7 +46,7 @@ def lines(figure):
 
 
 def bands(figure):
-    """The bands as (x, least, greatest)."""
+    """The bands as (x, lower end, upper end)."""
     result = []
     for band in figure.axes[0].collections:
         assert isinstance(band, matplotlib.collections.PolyCollection)
@@ -93,12 +94,15 @@ def test_seeds_become_one_curve_with_a_band(make):
         [make(f"seed{seed}", curve, seed=seed) for seed, curve in enumerate(curves.tolist())]
     )
     ((x, y, _),) = lines(figure)
-    np.testing.assert_allclose(y, np.prod(curves, axis=0) ** (1 / 3))  # the geometric mean
-    ((grid, least, greatest),) = bands(figure)
+    np.testing.assert_allclose(y, curves.mean(axis=0))
+    ((grid, lower, upper),) = bands(figure)
     np.testing.assert_allclose(grid, x)
-    np.testing.assert_allclose(least, curves.min(axis=0))
-    np.testing.assert_allclose(greatest, curves.max(axis=0))
-    assert labels(figure) == ["kuhn_poker (3 seeds)"]
+    by_scipy = scipy.stats.t.interval(0.95, 2, y, scipy.stats.sem(curves, axis=0))
+    np.testing.assert_allclose(lower, np.maximum(by_scipy[0], FLOOR))
+    np.testing.assert_allclose(upper, by_scipy[1])
+    assert lower[1] == FLOOR < lower[0]  # an end below zero, which the axis does not reach down to
+    assert figure.axes[0].get_ylim()[0] == pytest.approx(0.05)
+    assert labels(figure) == ["kuhn_poker (3 seeds: mean, 95 % interval)"]
 
 
 def test_seeds_of_different_length_end_with_the_shortest(make):
@@ -128,7 +132,10 @@ def test_the_legend_says_only_what_differs(make):
         make("fast1", [0.5, 0.3], ppo={"learning_rate": 0.1}, seed=1),
     ]
     figure = exploitability_figure(runs)
-    assert labels(figure) == ["ppo.learning-rate 0.001", "ppo.learning-rate 0.1 (2 seeds)"]
+    assert labels(figure) == [
+        "ppo.learning-rate 0.001",
+        "ppo.learning-rate 0.1 (2 seeds: mean, 95 % interval)",
+    ]
     assert len(lines(figure)) == 2 and len(bands(figure)) == 1
     assert len({line.get_color() for line in figure.axes[0].lines}) == 2
 

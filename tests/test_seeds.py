@@ -17,7 +17,7 @@ import safetensors.numpy
 import scipy.stats
 
 import psro
-from psro import cli, experiment, seeds
+from psro import cli, experiment, plots, seeds
 from psro.experiment import ExperimentError, RunConfig
 from psro.oracles import ORACLES, BestResponse
 
@@ -138,6 +138,23 @@ def test_means_and_intervals(exact):
             0.95, 3, loc=values.mean(axis=0), scale=np.maximum(scipy.stats.sem(values), 1e-300)
         )
         np.testing.assert_allclose(2 * table[f"{name}_ci95"][some], (high - low)[some])
+
+
+def test_the_figure_s_band_is_the_summary_s_interval(exact):
+    """Where all runs still go on: there the figure ends, and in the summary those that ended count
+    on with what they came to."""
+    (axes,) = plots.exploitability_figure([each.folder for each in exact.experiments]).axes
+    (line,), (band,) = axes.lines, axes.collections
+    size = min(len(each.records) for each in exact.experiments)
+    summary = pd.read_csv(exact.folder / "summary.csv")[:size]
+    mean, half = summary.exploitability_mean, summary.exploitability_ci95
+    np.testing.assert_allclose(line.get_ydata(), mean, atol=2 * plots.FLOOR)
+    x, y = band.get_paths()[0].vertices.T
+    for at in range(size):
+        ends = mean[at] + half[at] * np.array([-1, 1])
+        found = y[x == at].min(), y[x == at].max()
+        np.testing.assert_allclose(found, np.maximum(ends, plots.FLOOR), atol=2 * plots.FLOOR)
+    assert (half > 0.001).any() and "95 % interval" in line.get_label()
 
 
 def test_the_interval_holds_the_mean_as_often_as_it_says():

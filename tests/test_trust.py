@@ -4,6 +4,8 @@ import builtins
 import dataclasses
 import datetime
 import errno
+import functools
+import json
 import os
 import random
 import shutil
@@ -15,11 +17,14 @@ from pathlib import Path
 import numpy as np
 import power_loss
 import pytest
+from test_cli import assert_refused, psro_main
 from test_experiment import outcome, refused, train_until
 
+import games
 import psro
 from psro import cli, experiment
 from psro.experiment import ExperimentError, RunConfig
+from psro.oracles import ORACLES, PPOConfig
 
 CONFIG = RunConfig(game="kuhn_poker", oracle="best_response", iterations=4, tolerance=0.0)
 """An exact oracle: nothing about files depends on the oracle."""
@@ -162,6 +167,50 @@ def test_a_disk_that_fills_up_at_any_moment(trained, tmp_path, monkeypatch, seed
     assert outcome(folder) == outcome(trained.folder)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--quick", "--sizes", "4"),
+        pytest.param(("--sizes", "10"), marks=[pytest.mark.slow, pytest.mark.timeout(1200)]),
+    ],
+)
+def test_real_disks_that_are_too_small_or_read_only(options):
+    root = Path(psro.__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "experiments/trust/faults.py", *options],
+        env=os.environ | {"PYTHONPATH": str(root)},
+        cwd=root,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode == 3:
+        pytest.skip(done.stderr.strip())
+    assert done.returncode == 0, done.stderr
+    last = done.stdout.splitlines()[-1]
+    assert "0 folders were lost" in last and int(last.split()[0]) > 1, last
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_output_onto_a_full_disk(trained, tmp_path):
+    """Of a run nothing is lost but its words; what is all words ends with a sentence."""
+    psro_command = [sys.executable, "-m", "psro.cli"]
+    begin = ["run", "--game", "kuhn_poker", "--oracle", "best_response", "--iterations", "4"]
+    begin += ["--tolerance", "0", "--out", str(tmp_path / "run")]
+    with open("/dev/full", "w") as full:
+        for arguments, code in ((begin, 0), (["eval", str(trained.folder)], 2)):
+            done = subprocess.run(
+                [*psro_command, *arguments],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                cwd=Path(psro.__file__).parents[1],
+            )
+            assert done.returncode == code and os.strerror(errno.ENOSPC) in done.stderr
+            assert done.stderr.startswith("psro: ") and done.stderr.count("\n") == 1
+    (tmp_path / "run" / "exploitability.png").unlink()
+    assert outcome(tmp_path / "run") == outcome(trained.folder)
+
+
 def test_a_clock_that_jumps_back(trained, tmp_path, monkeypatch):
     """Nothing is decided by the time of day: a name that is taken gets a number."""
     monkeypatch.chdir(tmp_path)
@@ -197,6 +246,20 @@ def test_a_folder_is_the_same_elsewhere(trained, stopped, tmp_path):
     assert outcome(moved) == outcome(trained.folder)
 
 
+@pytest.mark.parametrize("command", ["eval", "resume", "plot", "report", "export", "watch"])
+def test_a_folder_of_a_newer_version_is_named_so(stopped, tmp_path, capsys, command):
+    path = stopped / "config.json"
+    newer = psro.storage.FORMAT_VERSION + 1
+    fields = json.loads(path.read_text()) | {"format_version": newer}
+    path.write_text(json.dumps(fields))
+    before = outcome(stopped)
+    more = [tmp_path / "run.psro"] if command == "export" else []
+    sentence = assert_refused(psro_main(capsys, command, stopped, *more))
+    assert f"format {newer}" in sentence and "install a newer psro" in sentence
+    assert str(stopped) in sentence
+    assert outcome(stopped) == before and list(tmp_path.iterdir()) == [stopped]
+
+
 # Power
 
 
@@ -230,24 +293,70 @@ class States:
                 disk.close()
 
 
-@pytest.mark.parametrize("times", [15, pytest.param(100, marks=pytest.mark.slow)])
-def test_power_fails_at_random_moments(trained, tmp_path, monkeypatch, times):
+PPO = RunConfig(
+    game="kuhn_poker",
+    iterations=4,
+    hidden_size=4,
+    tolerance=0.0,
+    ppo=PPOConfig(decisions=512, num_envs=16, rollout_length=8),
+)
+
+
+@pytest.fixture
+def one_oracle_a_game(monkeypatch):
+    """Tracing an oracle is nearly all that a tiny run costs, and it is a pure function of its
+    arguments: experiments of one game share theirs, and its tree."""
+    monkeypatch.setattr(games, "load", functools.cache(games.load))
+    for name, oracle in ORACLES.items():
+        monkeypatch.setitem(ORACLES, name, _Shared(oracle))
+
+
+class _Shared:
+    """An oracle, made once for each tree."""
+
+    def __init__(self, oracle):
+        self.tabular, self.conditional = oracle.tabular, oracle.conditional
+        self._oracle, self._made = oracle, {}
+
+    def __call__(self, game, policy, config):
+        if game.tree not in self._made:
+            self._made[game.tree] = self._oracle(game, policy, config)
+        return self._made[game.tree]
+
+
+@pytest.mark.parametrize(
+    ("game", "oracle", "times"),
+    [
+        ("kuhn_poker", "best_response", 15),
+        *(
+            pytest.param(game, oracle, times, marks=pytest.mark.slow)
+            for game in ("kuhn_poker", "leduc_poker")
+            for oracle, times in (("best_response", 60), ("ppo", 30))
+        ),
+    ],
+)
+def test_power_fails_at_random_moments(
+    tmp_path, monkeypatch, one_oracle_a_game, game, oracle, times
+):
     """Every folder is loaded and resumed to the same bits, and has lost nothing that was shown."""
+    config = dataclasses.replace(PPO, game=game, oracle=oracle)
+    trained = psro.run(config, tmp_path / "trained")
     (tmp_path / "disk").mkdir()
-    states = States(tmp_path / "disk", monkeypatch)
+    states = States(tmp_path / "disk", monkeypatch, config)
     assert len(states.found) > 100
-    torn = behind = 0
+    none = torn = behind = 0
     for number, (shown, left) in enumerate(random.Random(times).sample(states.found, times)):
         root = tmp_path / f"after{number}"
         power_loss.write(left, root)
         folder = root / states.name
         if not folder.exists():
             assert shown == -1
+            none += 1
             continue
         opened = experiment.reopen(folder)
         size = len(opened.records)
         assert size >= shown
-        behind += shown < CONFIG.iterations + 1
+        behind += shown < config.iterations + 1
         torn += any(".tmp" in name for name in left)
         if size:
             np.testing.assert_array_equal(
@@ -257,6 +366,10 @@ def test_power_fails_at_random_moments(trained, tmp_path, monkeypatch, times):
             pass
         assert outcome(folder) == outcome(trained.folder)
     assert behind > times / 2 and torn > 0  # or nothing was tried
+    print(
+        f"power loss, {game}, {oracle}: {times} states; {none} before there was a folder, {torn} "
+        f"with a file half written; {times - none} loaded and resumed to the same bits"
+    )
 
 
 def test_the_double_notices_what_is_not_synced(tmp_path, monkeypatch):

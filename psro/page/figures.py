@@ -54,8 +54,8 @@ def _along(records: Sequence[Record], x: str) -> list[float]:
 
 def gaps(runs: Sequence[Snapshot]) -> dict[str, Figure]:
     """The gap to the equilibrium that each run aims at, by what it is drawn against, logarithmic.
-    Runs that differ only in their seed are one curve, the geometric mean, in a band from the least
-    to the greatest. Oracles that play no episodes make no decisions to draw it against."""
+    Runs that differ only in their seed are one curve, the mean, in a band that is its 95 % interval
+    by Student's t. Oracles that play no episodes make no decisions to draw it against."""
     shown = [
         x for x in AXES if all(_along(run.records, x)[-1] for run in runs) or x == "iterations"
     ]
@@ -73,7 +73,7 @@ def _gaps(runs: Sequence[Snapshot], x: str) -> Figure:
         for gap in plots.SHOWN[run.records[-1].concept]:
             groups.setdefault((name, gap), []).append(run)
     kinds = list(dict.fromkeys(gap for _, gap in groups))
-    traces = []
+    traces, lowest = [], np.inf
     for number, ((name, gap), same) in enumerate(groups.items()):
         curves = [
             pd.Series(
@@ -88,10 +88,12 @@ def _gaps(runs: Sequence[Snapshot], x: str) -> Figure:
             label += f", {plots.GAPS[gap].split('  ')[0]}"
         if len(curves) == 1:
             grid, middle = curves[0].index, curves[0].to_numpy()
+            lowest = min(lowest, middle.min())
         else:
             grid, values = plots.on_one_grid(curves)
-            middle = np.exp(np.log(values).mean(axis=0))
-            band = np.concatenate([values.min(axis=0), values.max(axis=0)[::-1]])
+            middle, least, greatest = plots.interval(values)
+            band = np.concatenate([least, greatest[::-1]])
+            lowest = min(lowest, values.min())
             traces.append(
                 {
                     "type": "scatter",
@@ -117,6 +119,7 @@ def _gaps(runs: Sequence[Snapshot], x: str) -> Figure:
                 "hovertemplate": f"{AXES[x]} %{{x}}<br>%{{y:.6g}}<extra>{_plain(label)}</extra>",
             }
         )
+    bands = len(traces) > len(groups)
     return {
         "data": traces,
         "layout": {
@@ -126,8 +129,10 @@ def _gaps(runs: Sequence[Snapshot], x: str) -> Figure:
                 type="log",
                 exponentformat="power",
                 dtick=None,
+                # A band may go down to nothing, which would leave the curves no room.
+                **({"range": [float(np.log10(lowest / 2)), None]} if bands else {}),
             ),
-            "showlegend": len(groups) > 1,
+            "showlegend": len(groups) > 1 or bands,
             "height": 380,
         },
     }
