@@ -163,6 +163,31 @@ def test_run_prints_every_iteration(uninterrupted):
     assert f"psro eval {folder}" in out
 
 
+def screen(text):
+    """What is seen of a terminal's output: without colours and movements of the cursor."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+
+
+def test_a_terminal_shows_a_table_and_a_progress_bar(capsys, tmp_path, monkeypatch, untrained):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # to rich, any output is a terminal then
+    folder = tmp_path / "run"
+    few = ("run", "--game", "matrix_rps", "--iterations", 2, "--tolerance", 0, "--out", folder)
+    code, out, err = psro_main(capsys, *few)
+    assert (code, err) == (0, "") and "\x1b[" in out
+    shown = screen(out)
+    assert "iteration 0 of 2" in shown and "iteration 2 of 2" in shown
+    assert "compiling, then training" in shown
+    rows = [line.split()[:2] for line in shown.splitlines() if line.split()[:1] in (["0"], ["2"])]
+    records = psro.load(folder).records
+    assert rows[-2:] == [[str(r.iteration), f"{r.distance:.6f}"] for r in records[::2]]
+    # Going on, the table begins with what has been done.
+    code, out, err = psro_main(capsys, "resume", folder, "--iterations", 3)
+    assert (code, err) == (0, "")
+    first = screen(out).split("iteration 2 of 3")[0]
+    assert f"{records[2].distance:.6f}" in first
+    assert "iteration 3 of 3" in screen(out) and len(psro.load(folder).records) == 4
+
+
 def test_run_chooses_a_folder(capsys, tmp_path, monkeypatch, untrained):
     monkeypatch.chdir(tmp_path)
     code, out, err = psro_main(capsys, "run", "--game", "matrix_rps", "--iterations", 1)
