@@ -1,5 +1,6 @@
 """The command `psro`: in this process where possible, as a process where it is about processes."""
 
+import dataclasses
 import io
 import json
 import os
@@ -20,7 +21,9 @@ import rich.console
 import games
 import psro
 from psro import cli, evaluation, experiment, report
+from psro.meta_solvers import META_SOLVERS, Solver
 from psro.oracles import Results
+from psro.variants import VARIANTS
 
 COMMAND = str(Path(sys.executable).with_name("psro"))
 TINY = [  # as in test_experiment.py, so that the compiled code is shared through the cache
@@ -524,6 +527,51 @@ def test_training_that_diverges(capsys, tmp_path):
     assert len(psro.load(tmp_path / "run").records) == 1
 
 
+class Diverging(Untrained):
+    """Its training never comes to numbers."""
+
+    def __call__(self, key, jobs):
+        return dataclasses.replace(
+            super().__call__(key, jobs), diverged=np.ones(len(jobs.player), bool)
+        )
+
+
+def test_an_oracle_that_diverges(capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(experiment.ORACLES, "ppo", Diverging)
+    folder = tmp_path / "run"
+    sentence = assert_refused(psro_main(capsys, "run", "--game", "matrix_rps", "--out", folder))
+    assert "diverged in iteration 1" in sentence
+    assert f"{folder} keeps the 1 iterations before; a smaller learning rate may help" in sentence
+    assert len(psro.load(folder).records) == 1
+    assert (folder / "exploitability.png").exists() is False
+
+
+def test_an_error_that_is_not_ours_keeps_its_traceback(monkeypatch):
+    def broken(*_):
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(experiment, "create", broken)
+    with pytest.raises(ValueError, match="a bug"):
+        cli.main(["run"])
+
+
+@pytest.mark.parametrize(
+    ("solver", "says"),
+    [
+        ("loose", r"note: the meta-solver missed its equilibrium by up to 0\.\d+ \(meta_regret\)"),
+        ("mgcce", r"CCE gap \d\.\d{6} after 1 iterations\n  \(.*\)\nended: budget"),
+    ],
+)
+def test_a_run_says_what_its_number_is_worth(
+    capsys, tmp_path, monkeypatch, untrained, solver, says
+):
+    loose = Solver(function=META_SOLVERS["uniform"], concept="nash")  # aims there, and misses
+    monkeypatch.setitem(META_SOLVERS, "loose", loose)
+    few = ("run", "--game", "kuhn_poker", "--iterations", 1, "--tolerance", 0, "--hidden-size", 8)
+    code, out, err = psro_main(capsys, *few, "--meta-solver", solver, "--out", tmp_path / "run")
+    assert (code, err) == (0, "") and re.search(says, out)
+
+
 # Stopping
 
 
@@ -661,6 +709,43 @@ def test_killed_at_random_moments(uninterrupted, tmp_path, kills):
     _, err = process.communicate(timeout=200)
     assert (process.returncode, err) == (0, "")
     assert outcome(folder) == outcome(expected)
+
+
+# Variants
+
+
+@pytest.fixture
+def configured(monkeypatch):
+    """The configs of runs that were asked for and not made."""
+    configs = []
+    monkeypatch.setattr(experiment, "create", lambda config, out: config)
+    monkeypatch.setattr(cli, "_train", lambda config, log: configs.append(config))
+    return configs
+
+
+@pytest.mark.parametrize("name", ["psro", "epsro", "dpp_psro", "neupl"])
+def test_a_variant_is_the_settings_that_are_listed(capsys, configured, name):
+    assert psro_main(capsys, "run", "--variant", name)[0] == 0
+    listed = psro_main(capsys, "variants")[1]
+    options = cli._options(VARIANTS[name].settings).splitlines()
+    assert VARIANTS[name].source in listed and all(each in listed for each in options)
+    assert psro_main(capsys, "run", *" ".join(options).split())[0] == 0
+    variant, typed = configured
+    assert variant == typed != experiment.RunConfig(meta_solver="uniform")
+
+
+def test_files_win_over_variants_and_the_command_line_over_both(capsys, configured, tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text("levels = 5\niterations = 3\n")
+    arguments = ("--config", path, "--variant", "dch", "--iterations", 2)
+    assert psro_main(capsys, "run", *arguments)[0] == 0
+    (config,) = configured
+    assert (config.expansion, config.levels, config.iterations) == ("hierarchy", 5, 2)
+
+
+def test_an_unknown_variant(capsys):
+    sentence = assert_refused(psro_main(capsys, "run", "--variant", "psro_r"))
+    assert "unknown variant 'psro_r'; did you mean psro_rn?" in sentence and "neupl" in sentence
 
 
 # Settings in files
