@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -785,3 +786,29 @@ def test_commands_keep_trees_in_the_user_s_cache_folder_unless_told_otherwise(
     monkeypatch.delenv("PSRO_TREE_CACHE")
     cli._use_caches()
     assert os.environ["PSRO_TREE_CACHE"] == str(tmp_path / "psro" / "trees")
+
+
+def test_commands_keep_compiled_code_there_unless_told_otherwise(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+    told = [getattr(jax.config, name) for name in names]
+    try:
+        cli._use_caches()
+        assert [getattr(jax.config, name) for name in names] == told  # conftest.py has told it
+        jax.config.update("jax_compilation_cache_dir", None)
+        cli._use_caches()
+        assert jax.config.jax_compilation_cache_dir == str(tmp_path / "psro" / "jax")
+    finally:
+        for name, value in zip(names, told, strict=True):
+            jax.config.update(name, value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_tree_has_to_note_is_said(capsys, tmp_path, untrained):
+    game = "pig(horizon=3)"
+    (note, *_) = games.load(game).notes()
+    code, out, err = psro_main(capsys, "games", game)
+    assert (code, err) == (0, "") and f"note: {note}" in " ".join(out.split())
+    few = ("run", "--game", game, "--iterations", 1, "--hidden-size", 8, "--meta-solver", "uniform")
+    code, _, err = psro_main(capsys, *few, "--out", tmp_path / "run")
+    assert code == 0 and f"note: {note}\n" in err
