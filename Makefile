@@ -1,9 +1,10 @@
 # make demo: set up .venv and train on Kuhn poker.   make test: set up .venv and run the tests.
+# make coverage: the same tests, and the lines of psro/ and games/ that none of them runs.
 # make docs: build the documentation into site/, warnings being errors.
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test test-slow lint docs install
+.PHONY: demo test test-slow coverage lint docs install
 
 # The constraints are the exact versions that were tested, for the Python at hand.
 .venv/installed: pyproject.toml constraints.txt
@@ -21,11 +22,19 @@ install: .venv/installed
 demo: install
 	$(BIN)/psro run --game kuhn_poker
 
+FAST = pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m 'not slow'
+
 test: install
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m 'not slow'
+	$(BIN)/python -m $(FAST)
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow
+
+coverage: install
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m $(FAST)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --fail-under 95
 
 lint: install
 	$(BIN)/ruff check .

@@ -40,8 +40,6 @@ def joint_opponent_reach(
     has weight: two players cost one mixed plan, three as many as the smaller population.
     """
     others = [q for q in range(tree.num_players) if q != player]
-    if not others:
-        return weights * tree.chance
     widest = int(np.argmax(weights.shape))
     rest = [q for position, q in enumerate(others) if position != widest]
     mixtures = np.moveaxis(weights, widest, -1) @ plans[others[widest]]  # [K of the rest ..., S]

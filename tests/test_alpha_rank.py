@@ -81,6 +81,16 @@ def test_small_probabilities_are_exact():
     np.testing.assert_allclose(stationary(rates), [1, 1e-30, 1e-50], rtol=1e-12)
 
 
+def test_weights_may_span_more_than_floating_point_has():
+    """A chain of neighbours, up at rate 1 and down at rate 1e-60: detailed balance makes each state
+    1e60 times as likely as the one below, 1e420 in all."""
+    size, down = 8, 1e-60
+    rates = np.diag(np.ones(size - 1), 1) + np.diag(np.full(size - 1, down), -1)
+    found = stationary(rates)
+    np.testing.assert_allclose(found[-5:], down ** np.arange(4, -1, -1), rtol=1e-12)
+    assert found.sum() == 1 and (found[:-5] <= 1e-299).all()
+
+
 def test_the_best_reply_cycle_shares_its_weight():
     """Matching pennies: each profile leads to the next, and back to the first."""
     pennies = np.array([[1.0, -1], [-1, 1]])

@@ -93,3 +93,11 @@ def test_where_nothing_passes_the_least_regret_is_returned(monkeypatch, size):
     found = bimatrix(payoffs, tolerance=1e-9)
     uniform = [np.full(size, 1 / size)] * 2
     assert regrets(payoffs, found).max() < regrets(payoffs, uniform).max()
+
+
+def test_polytopes_of_one_dimension_are_no_trouble():
+    """One policy against three, and a tolerance that nothing can meet, so that vertices are tried:
+    Qhull refuses the one policy's polytope, and the equilibrium found before is returned."""
+    payoffs = np.random.default_rng(0).normal(size=(2, 1, 3))
+    assert not list(module._vertices(payoffs))
+    assert regrets(payoffs, bimatrix(payoffs, tolerance=-1.0)).max() == 0

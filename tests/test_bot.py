@@ -187,6 +187,23 @@ def test_bots_are_repeatable_and_draw_by_weight(trained):
         assert bot.drawn == 2
 
 
+def test_a_bot_says_to_openspiel_that_it_tells_its_policy(trained):
+    experiment = trained("kuhn")
+    bot = experiment.bot(0, 0)
+    assert bot.provides_policy()
+    state = openspiel.load_openspiel("kuhn_poker").new_initial_state()
+    for card in (0, 1):
+        state.apply_action(card)
+    for number in range(len(experiment.plans[0])):
+        bot.restart_as(number)
+        told, action = bot.step_with_policy(state)
+        assert bot.drawn == number and action in dict(told)
+        mine, plan = experiment.tree.players[0], experiment.plans[0][number]
+        at = mine.names.index(state.information_state_string(0))
+        start, stop = mine.first_sequence[at : at + 2]
+        np.testing.assert_allclose(list(dict(told).values()), plan[start:stop], atol=1e-5)
+
+
 def test_what_is_not_in_the_game_is_refused(trained):
     experiment = trained("kuhn")
     with pytest.raises(ValueError, match="player 2 of a game for 2"):

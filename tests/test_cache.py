@@ -19,6 +19,8 @@ NAMES = [
     "pig(horizon=3)",  # by histories
 ]
 
+KUHN = {"game": "kuhn_poker", "observation": "information_state"}
+
 
 @pytest.fixture(autouse=True)
 def keep_everything(monkeypatch):
@@ -104,11 +106,7 @@ def test_no_damaged_byte_goes_unnoticed(tmp_path):
     """One of every eleven bytes, header and arrays alike, changed in turn."""
     tree = games.load("kuhn_poker", cache=tmp_path)
     (file,) = tmp_path.iterdir()
-    key = {
-        "game": "kuhn_poker",
-        "observation": "information_state",
-        "open_spiel": importlib.metadata.version("open_spiel"),
-    }
+    key = KUHN | {"open_spiel": importlib.metadata.version("open_spiel")}
     assert_same(cache.read(tmp_path, key), tree)
     whole = file.read_bytes()
     for place in range(0, len(whole), 11):
@@ -139,6 +137,21 @@ def test_indices_that_point_nowhere_are_refused(name):
             assert not cache._is_sound(tree)
             each.flat[-1] = right
     assert cache._is_sound(tree)
+
+
+def test_a_file_that_is_whole_and_wrong_is_made_anew(tmp_path):
+    """Its checksum is right, its last terminal's sequence is not."""
+    tree = games.load("kuhn_poker", cache=tmp_path)
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    key = KUHN | {"open_spiel": importlib.metadata.version("open_spiel")}
+    wrong = games.load("kuhn_poker")
+    wrong.sequence[-1] = 10**6
+    cache.write(tmp_path, key, wrong)
+    assert list(tmp_path.iterdir()) == [file] and file.read_bytes() != whole
+    assert cache.read(tmp_path, key) is None
+    assert_same(games.load("kuhn_poker", cache=tmp_path), tree)
+    assert file.read_bytes() == whole
 
 
 def test_a_half_written_file_is_never_in_place(tmp_path, monkeypatch):

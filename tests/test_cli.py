@@ -1,5 +1,6 @@
 """The command `psro`: in this process where possible, as a process where it is about processes."""
 
+import dataclasses
 import io
 import json
 import os
@@ -12,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,7 +22,9 @@ import rich.console
 import games
 import psro
 from psro import cli, evaluation, experiment, report
+from psro.meta_solvers import META_SOLVERS, Solver
 from psro.oracles import Results
+from psro.variants import VARIANTS
 
 COMMAND = str(Path(sys.executable).with_name("psro"))
 TINY = [  # as in test_experiment.py, so that the compiled code is shared through the cache
@@ -161,6 +165,31 @@ def test_run_prints_every_iteration(uninterrupted):
     printed = [line.split()[:2] for line in out.splitlines() if line[:9].strip().isdigit()]
     assert printed == [[str(r.iteration), f"{r.exploitability:.6f}"] for r in records]
     assert f"psro eval {folder}" in out
+
+
+def screen(text):
+    """What is seen of a terminal's output: without colours and movements of the cursor."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+
+
+def test_a_terminal_shows_a_table_and_a_progress_bar(capsys, tmp_path, monkeypatch, untrained):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # to rich, any output is a terminal then
+    folder = tmp_path / "run"
+    few = ("run", "--game", "matrix_rps", "--iterations", 2, "--tolerance", 0, "--out", folder)
+    code, out, err = psro_main(capsys, *few)
+    assert (code, err) == (0, "") and "\x1b[" in out
+    shown = screen(out)
+    assert "iteration 0 of 2" in shown and "iteration 2 of 2" in shown
+    assert "compiling, then training" in shown
+    rows = [line.split()[:2] for line in shown.splitlines() if line.split()[:1] in (["0"], ["2"])]
+    records = psro.load(folder).records
+    assert rows[-2:] == [[str(r.iteration), f"{r.distance:.6f}"] for r in records[::2]]
+    # Going on, the table begins with what has been done.
+    code, out, err = psro_main(capsys, "resume", folder, "--iterations", 3)
+    assert (code, err) == (0, "")
+    first = screen(out).split("iteration 2 of 3")[0]
+    assert f"{records[2].distance:.6f}" in first
+    assert "iteration 3 of 3" in screen(out) and len(psro.load(folder).records) == 4
 
 
 def test_run_chooses_a_folder(capsys, tmp_path, monkeypatch, untrained):
@@ -499,6 +528,51 @@ def test_training_that_diverges(capsys, tmp_path):
     assert len(psro.load(tmp_path / "run").records) == 1
 
 
+class Diverging(Untrained):
+    """Its training never comes to numbers."""
+
+    def __call__(self, key, jobs):
+        return dataclasses.replace(
+            super().__call__(key, jobs), diverged=np.ones(len(jobs.player), bool)
+        )
+
+
+def test_an_oracle_that_diverges(capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(experiment.ORACLES, "ppo", Diverging)
+    folder = tmp_path / "run"
+    sentence = assert_refused(psro_main(capsys, "run", "--game", "matrix_rps", "--out", folder))
+    assert "diverged in iteration 1" in sentence
+    assert f"{folder} keeps the 1 iterations before; a smaller learning rate may help" in sentence
+    assert len(psro.load(folder).records) == 1
+    assert (folder / "exploitability.png").exists() is False
+
+
+def test_an_error_that_is_not_ours_keeps_its_traceback(monkeypatch):
+    def broken(*_):
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(experiment, "create", broken)
+    with pytest.raises(ValueError, match="a bug"):
+        cli.main(["run"])
+
+
+@pytest.mark.parametrize(
+    ("solver", "says"),
+    [
+        ("loose", r"note: the meta-solver missed its equilibrium by up to 0\.\d+ \(meta_regret\)"),
+        ("mgcce", r"CCE gap \d\.\d{6} after 1 iterations\n  \(.*\)\nended: budget"),
+    ],
+)
+def test_a_run_says_what_its_number_is_worth(
+    capsys, tmp_path, monkeypatch, untrained, solver, says
+):
+    loose = Solver(function=META_SOLVERS["uniform"], concept="nash")  # aims there, and misses
+    monkeypatch.setitem(META_SOLVERS, "loose", loose)
+    few = ("run", "--game", "kuhn_poker", "--iterations", 1, "--tolerance", 0, "--hidden-size", 8)
+    code, out, err = psro_main(capsys, *few, "--meta-solver", solver, "--out", tmp_path / "run")
+    assert (code, err) == (0, "") and re.search(says, out)
+
+
 # Stopping
 
 
@@ -638,6 +712,43 @@ def test_killed_at_random_moments(uninterrupted, tmp_path, kills):
     assert outcome(folder) == outcome(expected)
 
 
+# Variants
+
+
+@pytest.fixture
+def configured(monkeypatch):
+    """The configs of runs that were asked for and not made."""
+    configs = []
+    monkeypatch.setattr(experiment, "create", lambda config, out: config)
+    monkeypatch.setattr(cli, "_train", lambda config, log: configs.append(config))
+    return configs
+
+
+@pytest.mark.parametrize("name", ["psro", "epsro", "dpp_psro", "neupl"])
+def test_a_variant_is_the_settings_that_are_listed(capsys, configured, name):
+    assert psro_main(capsys, "run", "--variant", name)[0] == 0
+    listed = psro_main(capsys, "variants")[1]
+    options = cli._options(VARIANTS[name].settings).splitlines()
+    assert VARIANTS[name].source in listed and all(each in listed for each in options)
+    assert psro_main(capsys, "run", *" ".join(options).split())[0] == 0
+    variant, typed = configured
+    assert variant == typed != experiment.RunConfig(meta_solver="uniform")
+
+
+def test_files_win_over_variants_and_the_command_line_over_both(capsys, configured, tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text("levels = 5\niterations = 3\n")
+    arguments = ("--config", path, "--variant", "dch", "--iterations", 2)
+    assert psro_main(capsys, "run", *arguments)[0] == 0
+    (config,) = configured
+    assert (config.expansion, config.levels, config.iterations) == ("hierarchy", 5, 2)
+
+
+def test_an_unknown_variant(capsys):
+    sentence = assert_refused(psro_main(capsys, "run", "--variant", "psro_r"))
+    assert "unknown variant 'psro_r'; did you mean psro_rn?" in sentence and "neupl" in sentence
+
+
 # Settings in files
 
 
@@ -675,3 +786,29 @@ def test_commands_keep_trees_in_the_user_s_cache_folder_unless_told_otherwise(
     monkeypatch.delenv("PSRO_TREE_CACHE")
     cli._use_caches()
     assert os.environ["PSRO_TREE_CACHE"] == str(tmp_path / "psro" / "trees")
+
+
+def test_commands_keep_compiled_code_there_unless_told_otherwise(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+    told = [getattr(jax.config, name) for name in names]
+    try:
+        cli._use_caches()
+        assert [getattr(jax.config, name) for name in names] == told  # conftest.py has told it
+        jax.config.update("jax_compilation_cache_dir", None)
+        cli._use_caches()
+        assert jax.config.jax_compilation_cache_dir == str(tmp_path / "psro" / "jax")
+    finally:
+        for name, value in zip(names, told, strict=True):
+            jax.config.update(name, value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_tree_has_to_note_is_said(capsys, tmp_path, untrained):
+    game = "pig(horizon=3)"
+    (note, *_) = games.load(game).notes()
+    code, out, err = psro_main(capsys, "games", game)
+    assert (code, err) == (0, "") and f"note: {note}" in " ".join(out.split())
+    few = ("run", "--game", game, "--iterations", 1, "--hidden-size", 8, "--meta-solver", "uniform")
+    code, _, err = psro_main(capsys, *few, "--out", tmp_path / "run")
+    assert code == 0 and f"note: {note}\n" in err

@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import scipy.optimize
+from scipy import sparse
 
 from psro.meta_solvers import (
     META_SOLVERS,
@@ -185,3 +186,9 @@ def test_where_the_programs_fail_a_nash_equilibrium_is_one(name, monkeypatch):
     monkeypatch.setattr(correlated, "_maximise", lambda *arguments: np.eye(8)[0].reshape(2, 2, 2))
     with pytest.raises(MetaSolverError, match="certificate"):
         META_SOLVERS[name](three)
+
+
+def test_a_program_that_has_no_solution_is_told():
+    """Two densities of at least 5 that add up to 2."""
+    with pytest.raises(MetaSolverError, match="HiGHS could not solve the program: .*nfeasible"):
+        correlated._vertex(np.zeros(2), sparse.csr_array(-np.eye(2)), np.full(2, -5.0), 2)

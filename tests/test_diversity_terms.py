@@ -383,6 +383,17 @@ def test_a_tremble_is_a_probability(tremble):
         policy_hull(context_of("kuhn_poker"), tremble=tremble)
 
 
+def test_a_mixture_that_is_not_found_is_told(monkeypatch):
+    """Three densities after one of Newton's steps: the sentence has the gap that is left."""
+    generator = np.random.default_rng(0)
+    densities, mass = generator.uniform(0.01, 1, (3, 20)), generator.uniform(0, 1, 20)
+    found = likeliest(densities, mass)
+    assert (densities @ (mass / (found @ densities))).max() - mass.sum() <= GAP
+    monkeypatch.setitem(likeliest.__globals__, "MAX_STEPS", 1)
+    with pytest.raises(DiversityError, match="of 3 policies was not found: after 1 steps"):
+        likeliest(densities, mass)
+
+
 # From a term to gains
 
 

@@ -106,6 +106,11 @@ BAD_TEXTS = {
         'EFG 2 R "" { "a" "b" }\np "" 1 1 "" { "l" "r" } 0\nt "" 0\np "" 1 1 "" { "l" } 0\nt "" 0',
         "line 4: information set 1 had other actions",
     ),
+    "nothing.efg": ('EFG 2 R "" { "a" "b" }\np "" 1 1 "" { } 0', "set 1 has no actions"),
+    "short.efg": ('EFG 2 R "" { "a"', "ends too early"),
+    "brace.efg": ('EFG 2 R "" "a" "b"', """line 1: '"a"' where '{' should be"""),
+    "kind.efg": ('EFG 2 Q "" { "a" "b" }\nt "" 0', "does not begin with EFG 2 R"),
+    "whole.efg": ('EFG 2 R "" { "a" "b" }\np "" one 1', "'one' where a whole number should be"),
     "forgetful.efg": (
         'EFG 2 R "" { "a" "b" }\np "" 1 1 "" { "l" "r" } 0\n'
         'p "" 1 2 "" { "l" "r" } 0\nt "" 0\nt "" 0\np "" 1 2 "" { "l" "r" } 0\nt "" 0\nt "" 0',
@@ -119,6 +124,23 @@ def test_a_bad_file_is_refused_in_a_sentence(tmp_path, name):
     content, complaint = BAD_TEXTS[name]
     message = refusal(write(tmp_path / name, content))
     assert re.search(complaint, message), message
+
+
+def test_what_openspiel_refuses_is_refused_in_its_words(monkeypatch, tmp_path):
+    def fail(text):
+        raise openspiel.pyspiel.SpielError("a node\nthat it does not know")
+
+    monkeypatch.setattr(openspiel.pyspiel, "load_efg_game", fail)
+    file = write(tmp_path / "kuhn.efg", 'EFG 2 R "" { "a" "b" }\nt "" 0')
+    with pytest.raises(GameError, match="OpenSpiel cannot load .*kuhn.efg': a node") as error:
+        openspiel.load_openspiel(str(file))
+    assert "\n" not in str(error.value)
+
+
+def test_payoffs_have_the_same_observations_as_other_games(tmp_path):
+    file = write(tmp_path / "a.csv", "1,2\n3,4\n")
+    with pytest.raises(GameError, match="unknown observation 'pixels'; known: information_state"):
+        games.load(str(file), observation="pixels")
 
 
 def test_what_is_no_file_is_refused_in_a_sentence(tmp_path):

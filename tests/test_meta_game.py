@@ -127,3 +127,10 @@ def test_a_mixture_is_worth_what_the_table_says(name):
     for strategy in reversed(strategies):
         expected = expected @ strategy
     np.testing.assert_allclose(exact.returns(tree, mixture), expected, atol=1e-12)
+
+
+def test_a_number_may_not_be_left_out():
+    tree = games.load("kuhn_poker")
+    behaviours = [random_behaviours(tree, k) for k in range(2)]
+    with pytest.raises(IndexError, match=r"slots \[1, 2\] leave a gap after 0 policies"):
+        MetaGame.empty(tree).put([1, 2], behaviours)

@@ -429,3 +429,21 @@ def test_a_pure_equilibrium_has_no_regret():
     np.testing.assert_array_equal(regrets(payoffs, [defect, defect]), [0, 0])
     np.testing.assert_array_equal(regrets(payoffs, [cooperate, cooperate]), [2, 2])
     np.testing.assert_array_equal(regrets(payoffs, [cooperate, defect]), [1, 0])
+
+
+def test_nothing_that_fails_its_certificate_is_a_nash_equilibrium(monkeypatch):
+    """Candidates off by more than rounding: the best of them where that is little, else none."""
+    pennies = np.array([[1.0, -1.0], [-1.0, 1.0]])
+    payoffs = np.stack([pennies, -pennies])
+
+    def shifted(*by):  # gains of 2 * by
+        each = [[np.array([0.5 + d, 0.5 - d]), np.array([0.5, 0.5])] for d in by]
+        monkeypatch.setitem(nash.__globals__, "_candidates", lambda row: iter(each))
+
+    little = nash.__globals__["FALLBACK_TOLERANCE"] / 4
+    assert little > nash.__globals__["TOLERANCE"]
+    shifted(0.2, little, 0.1)
+    np.testing.assert_allclose(regrets(payoffs, nash(payoffs)).max(), 2 * little, rtol=1e-6)
+    shifted(0.2, 0.1)
+    with pytest.raises(MetaSolverError, match="2 x 2 .* its certificate: .* a gain of 0.2,"):
+        nash(payoffs)

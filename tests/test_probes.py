@@ -62,3 +62,14 @@ def test_a_probe_of_an_endless_game_is_cut_short():
     probes = probed("chess", limit=10, probes=3)
     assert probes.hopeless
     assert "more than" in probes.sentence(1e-5, 100)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "says"), [(1e-3, "about 1 s"), (1.0, "about 17 min"), (1e3, "about 280 h")]
+)
+def test_the_sentence_says_how_long_in_fitting_units(seconds, says):
+    """Of a game with 1,000 histories, by what one of them takes."""
+    probes = Probes(load_openspiel("kuhn_poker"), 10)
+    for _ in range(2):
+        probes.note(1000.0)
+    assert says in probes.sentence(seconds, 100)

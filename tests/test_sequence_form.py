@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+import scipy.sparse
 from probes import random_populations
 
 import games
@@ -182,3 +183,27 @@ def test_pure_strategies_of_matching_pennies():
     np.testing.assert_allclose(found.mixtures[0], [0.5, 0.5], atol=1e-9)
     np.testing.assert_allclose(found.measured.best_response_value, [1, 0], atol=1e-9)
     assert found.measured.exploitability == pytest.approx(0.5)
+
+
+def test_what_a_program_returns_is_checked(monkeypatch):
+    """With a tolerance that nothing can meet, both sentences have the number that is off."""
+    tree = games.load("kuhn_poker")
+    monkeypatch.setattr(sequence_form, "TOLERANCE", -1.0)
+    with pytest.raises(SequenceFormError, match="of kuhn_poker left a NashConv of"):
+        sequence_form.equilibrium(tree)
+    with pytest.raises(SequenceFormError, match="a population of 2 promised a best response of"):
+        sequence_form.population_exploitability(tree, random_populations(tree, (2, 2), 0))
+
+
+def test_a_program_without_a_solution_is_told():
+    """z is at most 0, and is 1."""
+    one = scipy.sparse.csr_array(np.ones((1, 1)))
+    with pytest.raises(SequenceFormError, match="was not solved: .*nfeasible"):
+        sequence_form._solve(
+            cost=np.ones(1),
+            at_most_zero=one,
+            equal=one,
+            target=np.ones(1),
+            num_nonnegative=1,
+            method="highs-ds",
+        )

@@ -411,6 +411,32 @@ def test_imperfect_recall_is_refused(forgetful):
     assert "second" in message  # names the info state
 
 
+def test_an_info_state_with_differing_actions_is_refused(monkeypatch):
+    """Leduc by what a player did itself: a raise can be folded to, a call cannot."""
+    forgetful = {"tensor": lambda state, player, parent: parent}
+    monkeypatch.setattr(openspiel, "_identities", lambda game: forgetful)
+    assert "has differing legal actions" in refusal("leduc_poker")
+
+
+def test_a_game_that_openspiel_fails_in_is_refused_in_a_sentence(monkeypatch):
+    def fail(*arguments):
+        raise openspiel.pyspiel.SpielError("no such\nstate")
+
+    monkeypatch.setattr(openspiel, "_enumerate", fail)
+    assert "OpenSpiel failed in 'kuhn_poker': no such" in refusal("kuhn_poker")
+
+
+def test_a_policy_speaks_for_its_players_only():
+    tree = load("kuhn_poker")
+    policy = games.TreePolicy(tree, {0: np.ones(tree.players[0].num_sequences)})
+    state = openspiel.load_openspiel("kuhn_poker").new_initial_state()
+    state.apply_action(0)
+    state.apply_action(1)
+    assert set(policy.action_probabilities(state)) == {0, 1}
+    with pytest.raises(KeyError, match="not of player 1"):
+        policy.action_probabilities(state, 1)
+
+
 @pytest.mark.parametrize("identity", ["string", "tensor", "history"])
 def test_every_identity_gives_a_game_of_perfect_recall_the_same_tree(identity, monkeypatch):
     every = openspiel._identities
