@@ -20,7 +20,7 @@ import pyspiel
 from open_spiel.python import policy
 
 from games import cache as tree_cache
-from games import files
+from games import files, trial
 from games.normal_form import NormalForm
 from games.probes import Probes
 from games.tree import GameError, GameTree, PlayerTree, Texts
@@ -65,6 +65,8 @@ def load_openspiel(name: str) -> pyspiel.Game:
         ]
         hint = f"did you mean {' or '.join(near[:3])}?" if near else "`psro games` lists some"
         raise GameError(f"no game is called {short_name!r}; {hint}")
+    if trial.asks_for_much(name):
+        trial.check(name)
     try:
         with _silent_stderr():  # OpenSpiel prints what it raises
             game = pyspiel.load_game(name)
