@@ -65,7 +65,7 @@ def load_openspiel(name: str) -> pyspiel.Game:
         ]
         hint = f"did you mean {' or '.join(near[:3])}?" if near else "`psro games` lists some"
         raise GameError(f"no game is called {short_name!r}; {hint}")
-    if trial.asks_for_much(name):
+    if "(" in name:
         trial.check(name)
     try:
         with _silent_stderr():  # OpenSpiel prints what it raises
@@ -401,6 +401,7 @@ def _enumerate(
     num_slots, num_histories, max_length = 1, 0, 0
     probes = Probes(game, max_histories)
     started, check = time.perf_counter(), min(_PROBE_AFTER, max_histories + 1)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
     at = [0] * num_players  # every player's last sequence on the way to where we are
     # That node: what is left to play there, the player to move, its sequence before and the first
@@ -417,9 +418,15 @@ def _enumerate(
             while probes.steps < share * num_histories and not probes.hopeless:
                 probes.probe()
             started = time.perf_counter() - spent  # the probes' own time does not count
+            seen = sum(len(each.index) for each in players) / num_histories
+            num_bytes = _PEAK_BYTES + seen * (_PEAK_BYTES_INFO_STATE + math.prod(shape))
+            if 2 * num_histories * num_bytes > memory:  # at the next check it would be too late
+                raise GameError(
+                    f"{name!r} is too large for {memory / 2**30:.0f} GiB of memory: "
+                    f"{num_histories:,} histories were seen, and "
+                    f"{probes.sentence(spent / num_histories, num_bytes)}"
+                )
             if num_histories > max_histories or probes.hopeless:
-                seen = sum(len(each.index) for each in players) / num_histories
-                num_bytes = _PEAK_BYTES + seen * (_PEAK_BYTES_INFO_STATE + math.prod(shape))
                 raise GameError(
                     f"{name!r} is too large to enumerate: {num_histories:,} histories were seen, "
                     f"{probes.sentence(spent / num_histories, num_bytes)}, and the limit is "

@@ -1,17 +1,17 @@
-"""Whether OpenSpiel copes with a game string at all, tried out in a process of its own.
+"""Whether OpenSpiel copes with a game's parameters at all, tried out in a process of its own.
 
-Games set aside what their parameters name as soon as they are loaded: a Goofspiel of 10^9 cards
-fills any memory, Blotto with 20 coins on 20 fields lists 10^11 actions, and a file that is named
-may never end. Nothing stops OpenSpiel in the middle of that. So a string that could ask for much is
-first loaded and probed (`games.probes`) by a process that has little time and memory; a game that
-is too much for one probe is too large to enumerate.
+A Goofspiel of 10^9 cards fills any memory, Blotto with 20 coins on 20 fields lists 10^11 actions,
+Hanabi with 7 colours aborts, Yacht with 63 sides and Gomoku on 9^7 cells lay out tables for minutes,
+go fish with no players and most parameters of Universal Poker are a segmentation fault, and a file
+that is named may never end: nothing in Python stops that. So a string with parameters is first
+loaded and probed (`games.probes`) by a process that has little time and memory; a game that is too
+much for one probe is too large to enumerate. That takes a fifth of a second, once for each string.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import math
 import re
 import subprocess
 import sys
@@ -23,20 +23,10 @@ SECONDS = 5
 """Of processor time; what is tried takes a tenth of a second in a game that can be enumerated."""
 GIBIBYTES = 2
 """Of memory."""
-LEAST_PRODUCT = 64
-"""What the numbers of a string multiply to, from which on it is tried out: no game of OpenSpiel
-takes a tenth of a second, or of a gigabyte, to load with less (`tests/test_trial.py`)."""
 NAMES_A_FILE = re.compile(r"(filename|_file|_root)\s*=", re.IGNORECASE)
 """Parameters by which OpenSpiel's games read files: efg_game's filename, bargaining's
 instances_file, colored_trails' boards_file, crossword's word_list_file and puzzles_root."""
 _PATIENCE = 12  # times as much wall time, on a machine that is busy with other things
-_NUMBER = re.compile(r"\d+(?:\.\d*)?(?:e[+-]?\d+)?", re.IGNORECASE)
-
-
-def asks_for_much(name: str) -> bool:
-    """Whether a game string is to be tried out: its numbers are large, or it names a file."""
-    numbers = [max(1.0, float(each)) for each in _NUMBER.findall(name.partition("(")[2])]
-    return math.prod(numbers) >= LEAST_PRODUCT or bool(NAMES_A_FILE.search(name))
 
 
 @functools.lru_cache
@@ -57,6 +47,6 @@ def check(name: str) -> None:
         process.wait()
     if process.returncode:
         raise GameError(
-            f"{name!r} is too large to enumerate: OpenSpiel fails to load it and to play through "
-            f"it once within {SECONDS} s and {GIBIBYTES} GiB"
+            f"{name!r} cannot be enumerated: OpenSpiel fails to load it and to play through it "
+            f"once within {SECONDS} s and {GIBIBYTES} GiB"
         )
