@@ -1,7 +1,7 @@
 """Whether OpenSpiel copes with a game's parameters at all, tried out in a process of its own.
 
 A Goofspiel of 10^9 cards fills any memory, Blotto with 20 coins on 20 fields lists 10^11 actions,
-Hanabi with 7 colours aborts, Yacht with 63 sides and Gomoku on 9^7 cells lay out tables for minutes,
+Hanabi with 7 colours aborts, Yacht with 63 sides lays out tables for minutes,
 go fish with no players and most parameters of Universal Poker are a segmentation fault, and a file
 that is named may never end: nothing in Python stops that. So a string with parameters is first
 loaded and probed (`games.probes`) by a process that has little time and memory; a game that is too

@@ -211,7 +211,7 @@ class RunConfig:
             ("dtype", self.dtype, DTYPES),
             ("expansion", self.expansion, EXPANSIONS),
             ("regret minimiser", self.regret_minimiser, REGRET_MINIMISERS),
-            ("diversity", self.diversity or next(iter(TERMS)), TERMS),
+            ("diversity", next(iter(TERMS)) if self.diversity is None else self.diversity, TERMS),
             ("init", self.init, INITS),
         ):
             if name not in known:

@@ -13,8 +13,6 @@ from games import GameError, trial
     [
         "goofspiel(num_cards=1000000000)",  # memory
         "hex(board_size=100000)",
-        "blotto(coins=20,fields=20)",  # time
-        "yacht(dice_sides=7,num_dice=9)",
         "go_fish(players=0)",  # a segmentation fault
         "hanabi(colors=7)",  # an abort
     ],
@@ -22,6 +20,12 @@ from games import GameError, trial
 def test_what_openspiel_does_not_survive_is_refused(name):
     with pytest.raises(GameError, match="cannot be enumerated"):
         games.load(name)
+
+
+def test_what_takes_too_long_is_refused(monkeypatch):
+    monkeypatch.setattr(trial, "SECONDS", 1)
+    with pytest.raises(GameError, match="cannot be enumerated"):
+        games.load("blotto(coins=20,fields=20)")
 
 
 def test_a_file_without_an_end_is_refused(tmp_path):

@@ -54,7 +54,7 @@ SECONDS = 60.0
 """Wall time that an input may take, with a machine that is busy in mind."""
 GIBIBYTES = 6.0
 """Of data that a worker may hold, jax's and OpenSpiel's own included."""
-TRAINING_SECONDS = 10.0
+TRAINING_SECONDS = 5.0
 """For how long the runs that train do so at most."""
 CODES = {
     0: "done",
@@ -150,8 +150,9 @@ _NUMBERS = st.sampled_from(
 _WORDS = st.one_of(
     st.sampled_from(
         ["", " ", "-", "--", "-h", "--help", "\n", "a\nb", "\t", "\x1b[31mred", "é", "漢字", "🂡",
-         "\udcff", "\u202e", "'", '"', "[bold]", "[/bold]", "{}", "%s", "$HOME", "~", "*", "None", "null",
-         "=", "--game", "true", "False", "x" * 300, "x" * 5_000, "é" * 100_000, "(" * 1_000, "=" * 100]
+         "\udcff", "\u202e", "'", '"', "[bold]", "[/bold]", "{}", "%s", "$HOME", "~", "*", "None",
+         "null", "=", "--game", "true", "False", "x" * 300, "x" * 5_000, "é" * 100_000,
+         "(" * 1_000]
     ),
     st.text(st.characters(exclude_characters="\0"), max_size=20),
 )  # fmt: skip
@@ -367,7 +368,7 @@ def _drawn_inputs(draw) -> Input:
     return Input(
         arguments=arguments,
         settings=draw(_settings_files()) if any("run." in each for each in arguments) else b"",
-        train=arguments[:1] in (("run",), ("resume",)) and draw(st.integers(0, 9)) == 0,
+        train=arguments[:1] in (("run",), ("resume",)) and draw(st.integers(0, 29)) == 0,
     )
 
 
@@ -520,7 +521,7 @@ def _stopped_where_it_begins(train: bool, began: Callable[[], None]) -> Iterator
     """Servers end as soon as they serve, training where it begins or, to `train`, after a while.
     What is yielded comes to hold what was stopped."""
     stopped: list[str] = []
-    serve, trains = LoopbackServer.serve_forever, Experiment.train
+    serve, trains, nice = LoopbackServer.serve_forever, Experiment.train, os.nice
 
     def served(server: LoopbackServer) -> None:
         stopped.append("served")
@@ -538,6 +539,7 @@ def _stopped_where_it_begins(train: bool, began: Callable[[], None]) -> Iterator
             raise _Began
 
     LoopbackServer.serve_forever, Experiment.train = served, begin
+    os.nice = lambda by: 0  # `watch` steps back, which a process cannot undo
     before = signal.signal(signal.SIGALRM, enough)
     signal.setitimer(signal.ITIMER_REAL, TRAINING_SECONDS, 1.0)
     try:
@@ -545,7 +547,7 @@ def _stopped_where_it_begins(train: bool, began: Callable[[], None]) -> Iterator
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-        LoopbackServer.serve_forever, Experiment.train = serve, trains
+        LoopbackServer.serve_forever, Experiment.train, os.nice = serve, trains, nice
 
 
 def _without_settings(world: Path) -> dict[str, tuple[int, ...]]:
@@ -631,6 +633,7 @@ class Worker:
             "JAX_PLATFORMS": "cpu",
             "MPLBACKEND": "agg",
             "PSRO_TREE_CACHE": "",
+            "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
             "HOME": str(self._place),
             "XDG_CACHE_HOME": str(self._place / "cache"),
         }
@@ -684,8 +687,9 @@ def fuzz(given: Mapping[int, Input], num_workers: int, quiet: bool = False) -> i
                         print(f"FAILED {number}: {outcome.word}: {str(each)[:500]}")
                         print(f"    {outcome.wrong[-3_000:]}", flush=True)
                     done = sum(counts.values())
-                    if done % 500 == 0 and not quiet:
-                        print(f"{done} inputs, {time.monotonic() - began:.0f} s", flush=True)
+                    if done % 100 == 0 and not quiet:
+                        seconds = time.monotonic() - began
+                        print(f"{done} inputs, {len(failed)} failed, {seconds:.0f} s", flush=True)
 
     with tempfile.TemporaryDirectory() as root:
         whole = Path(root) / "whole"
