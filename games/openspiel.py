@@ -399,9 +399,11 @@ def _enumerate(
     decision_slot, decision_reach, decision_player, decision_info_state = _arrays("idbi")
     by_string = identity == "string"
     num_slots, num_histories, max_length = 1, 0, 0
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    set_by = "--max-histories" if max_histories < memory // _PEAK_BYTES else "memory"
+    max_histories = min(max_histories, memory // _PEAK_BYTES)
     probes = Probes(game, max_histories)
     started, check = time.perf_counter(), min(_PROBE_AFTER, max_histories + 1)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
     at = [0] * num_players  # every player's last sequence on the way to where we are
     # That node: what is left to play there, the player to move, its sequence before and the first
@@ -430,7 +432,7 @@ def _enumerate(
                 raise GameError(
                     f"{name!r} is too large to enumerate: {num_histories:,} histories were seen, "
                     f"{probes.sentence(spent / num_histories, num_bytes)}, and the limit is "
-                    f"{max_histories:,} (--max-histories)"
+                    f"{max_histories:,} ({set_by})"
                 )
             check = min(2 * check, max_histories + 1)
         mover = child.current_player()

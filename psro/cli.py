@@ -52,6 +52,8 @@ _NAMES = {"nash": "exploitability", "cce": "CCE gap", "ce": "CE gap"}
 _REGRET = 1e-5
 """A meta-strategy's regret that is worth a word, as a share of the game's largest return."""
 
+_MOST_CFR = 1_000_000
+"""Iterations of CFR+: some minutes in Kuhn poker, and no error of it is left to measure."""
 _MOST_SAID = 1_000
 """Characters of an error's sentence."""
 
@@ -168,8 +170,10 @@ def evaluate(
     """
     if not folders:
         raise UsageError("name at least one experiment folder")
-    if cfr_iterations < 0:
-        raise UsageError(f"--cfr-iterations {cfr_iterations} must be at least 0")
+    if not 0 <= cfr_iterations <= _MOST_CFR:
+        raise UsageError(
+            f"--cfr-iterations {cfr_iterations} must be at least 0 and at most {_MOST_CFR:,}"
+        )
     if len(folders) > 1:
         runs = [(folder, experiment.load(folder)) for folder in folders]
         mixtures = comparison.mixtures(runs)
