@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ORDER = [
     ["games.tree", "psro.loopback"],
     ["games.cache", "games.game", "games.gambit", "games.normal_form", "games.probes"],
-    ["games.files"],
+    ["games.files", "games.trial"],
     ["games.openspiel", "games.symmetry", "games.tree_game"],
     ["games", "psro.cards"],
     ["psro.exact", "psro.levels", "psro.networks"],
