@@ -5,7 +5,7 @@ Hanabi with 7 colours aborts, Yacht with 63 sides lays out tables for minutes,
 go fish with no players and most parameters of Universal Poker are a segmentation fault, and a file
 that is named may never end: nothing in Python stops that. So a string with parameters is first
 loaded and probed (`games.probes`) by a process that has little time and memory; a game that is too
-much for one probe is too large to enumerate. That takes a fraction of a second, once for each string.
+much for one probe is too large to enumerate. It takes a fraction of a second, once for each string.
 """
 
 from __future__ import annotations

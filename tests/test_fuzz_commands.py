@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from games import trial
+
 FILE = Path(__file__).resolve().parent.parent / "experiments" / "trust" / "fuzz_commands.py"
 
 
@@ -28,7 +30,7 @@ def world(fuzz, tmp_path):
 
 def test_random_inputs_end_well(fuzz, world):
     ends = set()
-    for number, given in enumerate(fuzz.inputs(200, seed=3)):
+    for number, given in enumerate(fuzz.inputs(150, seed=3)):
         outcome = fuzz.attempt(dataclasses.replace(given, train=False), world)
         assert not outcome.wrong, f"{number}: {given}: {outcome}"
         ends.add(outcome.word)
@@ -66,5 +68,6 @@ def test_what_goes_wrong_is_noticed(fuzz, world, monkeypatch):
 
 
 @pytest.mark.parametrize("given", [("eval", "pipe"), ("games", "efg_game(filename=pipe)")], ids=str)
-def test_a_pipe_that_nobody_writes_to_is_not_waited_for(fuzz, world, given):
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(fuzz, world, given, monkeypatch):
+    monkeypatch.setattr(trial, "_PATIENCE", 1)
     assert fuzz.attempt(fuzz.Input(given), world).word == "refused"
