@@ -120,6 +120,8 @@ def load(
         GameError: the game is unknown, too large, of imperfect recall, or provides no such tensor,
             or the file is not what its ending says.
     """
+    if max_histories < 1:
+        raise GameError(f"max_histories = {max_histories} must be at least 1")
     if files.is_file(name) and not files.is_extensive(name):
         if observation not in (None, *OBSERVATIONS):
             raise GameError(

@@ -412,6 +412,7 @@ def test_run_refuses(capsys, tmp_path, monkeypatch, arguments, says):
         ["games", "kuhn_pokr"],
         ["games", "missing.efg"],
         ["games", "leduc_poker", "--max-histories", "10"],
+        ["games", "mnk", "--max-histories", "-10"],
         ["games", "kuhn_poker", "--observation", "pixels"],
         ["run", "--out", "empty"],
         ["run", "--out", "file"],
