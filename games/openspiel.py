@@ -20,7 +20,7 @@ import pyspiel
 from open_spiel.python import policy
 
 from games import cache as tree_cache
-from games import files
+from games import files, trial
 from games.normal_form import NormalForm
 from games.probes import Probes
 from games.tree import GameError, GameTree, PlayerTree, Texts
@@ -65,6 +65,8 @@ def load_openspiel(name: str) -> pyspiel.Game:
         ]
         hint = f"did you mean {' or '.join(near[:3])}?" if near else "`psro games` lists some"
         raise GameError(f"no game is called {short_name!r}; {hint}")
+    if "(" in name:
+        trial.check(name)
     try:
         with _silent_stderr():  # OpenSpiel prints what it raises
             game = pyspiel.load_game(name)
@@ -118,6 +120,8 @@ def load(
         GameError: the game is unknown, too large, of imperfect recall, or provides no such tensor,
             or the file is not what its ending says.
     """
+    if max_histories < 1:
+        raise GameError(f"max_histories = {max_histories} must be at least 1")
     if files.is_file(name) and not files.is_extensive(name):
         if observation not in (None, *OBSERVATIONS):
             raise GameError(
@@ -397,6 +401,9 @@ def _enumerate(
     decision_slot, decision_reach, decision_player, decision_info_state = _arrays("idbi")
     by_string = identity == "string"
     num_slots, num_histories, max_length = 1, 0, 0
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    set_by = "--max-histories" if max_histories < memory // _PEAK_BYTES else "memory"
+    max_histories = min(max_histories, memory // _PEAK_BYTES)
     probes = Probes(game, max_histories)
     started, check = time.perf_counter(), min(_PROBE_AFTER, max_histories + 1)
 
@@ -415,13 +422,19 @@ def _enumerate(
             while probes.steps < share * num_histories and not probes.hopeless:
                 probes.probe()
             started = time.perf_counter() - spent  # the probes' own time does not count
+            seen = sum(len(each.index) for each in players) / num_histories
+            num_bytes = _PEAK_BYTES + seen * (_PEAK_BYTES_INFO_STATE + math.prod(shape))
+            if 2 * num_histories * num_bytes > memory:  # at the next check it would be too late
+                raise GameError(
+                    f"{name!r} is too large for {memory / 2**30:.0f} GiB of memory: "
+                    f"{num_histories:,} histories were seen, and "
+                    f"{probes.sentence(spent / num_histories, num_bytes)}"
+                )
             if num_histories > max_histories or probes.hopeless:
-                seen = sum(len(each.index) for each in players) / num_histories
-                num_bytes = _PEAK_BYTES + seen * (_PEAK_BYTES_INFO_STATE + math.prod(shape))
                 raise GameError(
                     f"{name!r} is too large to enumerate: {num_histories:,} histories were seen, "
                     f"{probes.sentence(spent / num_histories, num_bytes)}, and the limit is "
-                    f"{max_histories:,} (--max-histories)"
+                    f"{max_histories:,} ({set_by})"
                 )
             check = min(2 * check, max_histories + 1)
         mover = child.current_player()

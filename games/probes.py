@@ -112,3 +112,54 @@ def _duration(seconds: float) -> str:
     if seconds < 3 * 3600:
         return f"{seconds / 60:.0f} min"
     return f"{_short(seconds / 3600)} h"
+
+
+def _try_out() -> None:
+    """The process of `games.trial`: loads the game that stdin names and plays as much of it as is
+    seen before an enumeration first probes, and a probe. Ends with 0 also where OpenSpiel refuses
+    to: that is said by who enumerates."""
+    import resource
+    import sys
+
+    import pyspiel
+
+    seconds, num_bytes = map(int, sys.argv[1:])
+    name = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    resource.setrlimit(resource.RLIMIT_AS, (num_bytes, num_bytes))
+    try:
+        game = pyspiel.load_game(name)
+        if game.get_type().dynamics == pyspiel.GameType.Dynamics.SIMULTANEOUS:
+            game = pyspiel.convert_to_turn_based(game)
+        _walk(game, 1_000)
+        Probes(game, 1 << 24).probe()
+    except (MemoryError, TypeError):  # what pybind11 makes of having no memory for a list
+        raise SystemExit(1) from None
+    except Exception:  # of several kinds, by the game
+        raise SystemExit(0) from None
+
+
+def _walk(game: Any, num_histories: int) -> None:
+    """Random play, with all that is asked of a player's decision."""
+    kind, generator = game.get_type(), random.Random(0)
+    state = game.new_initial_state()
+    for _ in range(num_histories):
+        if state.is_terminal():
+            state.returns()
+            state = game.new_initial_state()
+            continue
+        player = state.current_player()
+        if player >= 0:
+            for provided, ask in (
+                (kind.provides_information_state_string, state.information_state_string),
+                (kind.provides_information_state_tensor, state.information_state_tensor),
+                (kind.provides_observation_tensor, state.observation_tensor),
+            ):
+                if provided:
+                    ask(player)
+        state = state.child(generator.choice(_actions(state)))
+
+
+if __name__ == "__main__":
+    _try_out()

@@ -52,6 +52,11 @@ _NAMES = {"nash": "exploitability", "cce": "CCE gap", "ce": "CE gap"}
 _REGRET = 1e-5
 """A meta-strategy's regret that is worth a word, as a share of the game's largest return."""
 
+_MOST_CFR = 1_000_000
+"""Iterations of CFR+: some minutes in Kuhn poker, and no error of it is left to measure."""
+_MOST_SAID = 1_000
+"""Characters of an error's sentence."""
+
 
 class _Terminated(KeyboardInterrupt):
     """SIGTERM, which a scheduler sends before it kills: stops a run as Ctrl-C does."""
@@ -163,8 +168,10 @@ def evaluate(
     """
     if not folders:
         raise UsageError("name at least one experiment folder")
-    if cfr_iterations < 0:
-        raise UsageError(f"--cfr-iterations {cfr_iterations} must be at least 0")
+    if not 0 <= cfr_iterations <= _MOST_CFR:
+        raise UsageError(
+            f"--cfr-iterations {cfr_iterations} must be at least 0 and at most {_MOST_CFR:,}"
+        )
     if len(folders) > 1:
         runs = [(folder, experiment.load(folder)) for folder in folders]
         mixtures = comparison.mixtures(runs)
@@ -370,17 +377,24 @@ def main(arguments: list[str] | None = None) -> None:
         if not _is_ours(error):
             raise
         _fail(str(error))
+    except MemoryError:
+        _fail("this needs more memory than there is")
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        _fail(f"this needs more memory than there is: {error}")
     except KeyboardInterrupt as error:  # before or after training, which says how to go on
         print("\nstopped", file=sys.stderr)
         raise SystemExit(_exit_code(error)) from None
     except BrokenPipeError:  # whoever read our output has seen enough
         _close_stdout()
-    except OSError as error:  # of standard output, or of the folder for temporary files
+    except OSError as error:  # of standard output, or of a path that nobody below has put in words
         try:
             sys.stdout.flush()
         except OSError:
             _close_stdout()  # or Python would complain once more
-        _fail(str(error))
+        where = "" if error.filename is None else f"cannot use {os.fsdecode(error.filename)!r}: "
+        _fail(f"{where}{error.strerror or error}")
     finally:
         signal.signal(signal.SIGTERM, terminated)
 
@@ -697,8 +711,18 @@ def _is_ours(error: ValueError) -> bool:
 
 
 def _fail(sentence: str) -> None:
-    print(f"psro: {sentence}", file=sys.stderr)
+    print(f"psro: {_one_line(sentence)}", file=sys.stderr)
     raise SystemExit(2)
+
+
+def _one_line(text: str) -> str:
+    """What somebody can read of a sentence that quotes what was typed: names with line breaks or
+    control characters in them, or that are longer than a screen."""
+    if len(text) > _MOST_SAID:
+        text = f"{text[: _MOST_SAID // 2]} ... {text[-_MOST_SAID // 2 :]}"
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
 
 
 if __name__ == "__main__":

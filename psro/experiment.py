@@ -45,7 +45,7 @@ import numpy as np
 import pandas as pd
 
 import games
-from games import GameTree, TreePolicy, files
+from games import GameTree, TreePolicy, files, trial
 from games.tree_game import TreeGame
 from psro import archive, exact, storage
 from psro.bot import PopulationBot
@@ -99,9 +99,6 @@ _MOST = {
 """Settings beyond which a run is neither begun nor, where it is saved so, read: it is refused
 before anything of that size is made. Every other whole number may be at most 2**53, so that JSON
 keeps it."""
-_NAMES_A_FILE = re.compile(r"(filename|_file|_root)\s*=", re.IGNORECASE)
-"""Parameters by which OpenSpiel's games read files: efg_game's filename, bargaining's
-instances_file, colored_trails' boards_file, crossword's word_list_file and puzzles_root."""
 _MOST_CONDITION = 1 << 20
 """Numbers of a conditional network's condition, beyond which its first layer fills any memory."""
 MAX_GAME = 10_000
@@ -221,8 +218,8 @@ class RunConfig:
             ("dtype", self.dtype, DTYPES),
             ("expansion", self.expansion, EXPANSIONS),
             ("regret minimiser", self.regret_minimiser, REGRET_MINIMISERS),
-            ("diversity", self.diversity or next(iter(TERMS)), TERMS),
-            ("init", self.init or next(iter(INITS)), INITS),
+            ("diversity", next(iter(TERMS)) if self.diversity is None else self.diversity, TERMS),
+            ("init", next(iter(INITS)) if self.init is None else self.init, INITS),
         ):
             if name not in known:
                 near = difflib.get_close_matches(str(name), known, n=1)
@@ -1069,7 +1066,7 @@ def _check_sizes(config: RunConfig) -> None:
 def check_shareable(config: RunConfig) -> None:
     """Raises ExperimentError where loading the run would read a file that an export does not hold,
     or lay out a game larger than `psro run` does unasked."""
-    if _NAMES_A_FILE.search(config.game):
+    if trial.NAMES_A_FILE.search(config.game):
         raise ExperimentError(
             f"{config.game[:80]!r} names a file of its own, which an exported run cannot; name the "
             "file itself, as in --game poker.efg, and the run keeps a copy"
@@ -1110,7 +1107,7 @@ def read_config(path: str | os.PathLike) -> dict[str, Any]:
         raise
     except OSError as error:
         raise ExperimentError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ExperimentError(f"{path}: {storage.sentence(error)}") from None
     return fields
 

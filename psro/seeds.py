@@ -29,6 +29,8 @@ from psro.oracles.base import Jobs, Results, train_together
 from psro.trainer import TrainingDiverged
 
 SUMMARY = "summary.csv"
+MOST_SEEDS = 1_000
+"""Every one has a folder, a thread and jobs in each call of the oracle."""
 CONFIDENCE = 0.95
 """Of the intervals in the summary."""
 
@@ -128,10 +130,11 @@ def create_many(config: RunConfig, seeds: int, out: str | os.PathLike | None = N
 
     Raises:
         ExperimentError: the folder exists or cannot be made.
-        ValueError: the number of seeds is below 1, or one is too large to be a seed.
+        ValueError: the number of seeds is below 1 or above `MOST_SEEDS`, or one is too large to be
+            a seed.
     """
-    if seeds < 1:
-        raise ValueError(f"seeds = {seeds} must be at least 1")
+    if not 1 <= seeds <= MOST_SEEDS:
+        raise ValueError(f"seeds = {seeds} must be between 1 and {MOST_SEEDS:,}")
     configs = [dataclasses.replace(config, seed=config.seed + n) for n in range(seeds)]
     folder = Path(out) if out is not None else experiment.default_folder(config.game)
     if folder.exists() or folder.is_symlink():

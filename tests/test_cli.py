@@ -389,6 +389,8 @@ def test_a_run_whose_reader_has_seen_enough(tmp_path):
         (["--oracle", "sac"], "ppo"),
         (["--meta-solver", "nahs"], "nash"),
         (["--observation", "pixels"], "information_state"),
+        (["--diversity", ""], "diversity"),
+        (["--seeds", "1001"], "1,000"),
         (["--hidden-size", "0"], "hidden_size"),
         (["--iterations", "0"], "iterations"),
         (["--iterations", "many"], "many"),
@@ -439,12 +441,16 @@ def test_run_refuses(capsys, tmp_path, monkeypatch, arguments, says):
         ["games", "kuhn_pokr"],
         ["games", "missing.efg"],
         ["games", "leduc_poker", "--max-histories", "10"],
+        ["games", "mnk", "--max-histories", "-10"],
         ["games", "kuhn_poker", "--observation", "pixels"],
         ["run", "--out", "empty"],
         ["run", "--out", "file"],
         ["run", "--out", "file/run"],
         ["run", "--out", "x" * 300],
         ["eval", "x" * 300],
+        ["eval", "x" * 5_000],
+        ["resume", "x" * 5_000],
+        ["eval", "a\nb\x97"],
         ["plot", "x" * 300],
         ["run", "--out", ""],
     ],
@@ -768,9 +774,12 @@ def test_settings_come_from_a_file_and_the_command_line_wins(capsys, tmp_path, u
     assert psro.load(tmp_path / "two").config == config
 
 
-@pytest.mark.parametrize("content", [None, "iteratons = 3", "{", "[ppo]\nclip = -1"])
-def test_a_bad_file_of_settings(capsys, tmp_path, content):
-    path = tmp_path / "run.toml"
+@pytest.mark.parametrize(
+    "content", [None, "iteratons = 3", "{", "[ppo]\nclip = -1", "seed = " + "[" * 5_000]
+)
+@pytest.mark.parametrize("ending", ["toml", "json"])
+def test_a_bad_file_of_settings(capsys, tmp_path, content, ending):
+    path = tmp_path / f"run.{ending}"
     if content is not None:
         path.write_text(content)
     assert str(path) in assert_refused(psro_main(capsys, "run", "--config", path))
