@@ -36,8 +36,9 @@ _SQUARES_DECAY = 0.95
 """Adam's second decay rate. Gradients are exact, so that they need no long average; with the usual
 0.999 a fit takes twice as many steps."""
 
-_FEWEST_ROWS = 64
-"""Levels that are no wider are not cut."""
+_FEWEST_ROWS = 1024
+"""Levels that are no wider are not cut: another shape takes about 5 CPU seconds to compile, which
+is more than small fits take altogether."""
 
 
 def imitate_by_table(policy: TablePolicy, tree: GameTree) -> Imitate:
