@@ -77,6 +77,7 @@ from psro.oracles import (
 from psro.oracles.base import check_types
 from psro.policy import ConditionalPolicy, Params, Policy, TablePolicy, Tabulator
 from psro.population import Population
+from psro.restricted_game import METHODS
 from psro.storage import FORMAT_VERSION, ExperimentError
 from psro.trainer import Trainer, TrainingDiverged
 from psro.tree_solvers import TREE_SOLVERS
@@ -177,6 +178,10 @@ class RunConfig:
     them."""
     regret_minimiser: str = "regret_matching_plus"
     """How they move: regret_matching_plus, or hedge (multiplicative weights)."""
+    restricted_solver: str = "auto"
+    """How the expansion extensive (XDO) solves the restricted game: auto (linear_program or, where
+    that would be large, cfr_plus), linear_program, cfr_plus, or mmd (learned in self-play by
+    magnetic mirror descent)."""
     diversity: str | None = None
     """What best responses are rewarded for besides their returns, for being different from their
     population: expected_cardinality (DPP-PSRO), behavioural, response, both as bd_rd (BD&RD), or
@@ -218,6 +223,7 @@ class RunConfig:
             ("dtype", self.dtype, DTYPES),
             ("expansion", self.expansion, EXPANSIONS),
             ("regret minimiser", self.regret_minimiser, REGRET_MINIMISERS),
+            ("restricted solver", self.restricted_solver, METHODS),
             ("diversity", next(iter(TERMS)) if self.diversity is None else self.diversity, TERMS),
             ("init", next(iter(INITS)) if self.init is None else self.init, INITS),
         ):
@@ -455,6 +461,7 @@ class Experiment:
             levels=config.levels,
             rounds=config.rounds,
             minimise=REGRET_MINIMISERS[config.regret_minimiser],
+            restricted_solver=config.restricted_solver,
             meta_game=MetaGame.empty(self.tree),
             capacity=self._capacity,
             last=self._last,

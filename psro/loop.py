@@ -97,6 +97,7 @@ def psro(
     levels: int,
     rounds: int,
     minimise: Callable,
+    restricted_solver: str,
     meta_game: MetaGame,
     capacity: int,
     last: Iteration | None = None,
@@ -116,6 +117,7 @@ def psro(
         levels: `Situation.levels` for it.
         rounds: `Situation.rounds` for it.
         minimise: `Situation.minimise` for it.
+        restricted_solver: `Situation.restricted_solver` for it.
         meta_game: an empty one of the game.
         capacity: the populations' first capacity.
         last: the iteration to go on from.
@@ -143,6 +145,7 @@ def psro(
                 levels=levels,
                 rounds=rounds,
                 minimise=minimise,
+                restricted_solver=restricted_solver,
                 rng=np.random.default_rng(np.asarray(jax.random.key_data(oracle))),
             )
             state = trainer.expand(

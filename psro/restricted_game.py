@@ -29,6 +29,7 @@ from games.normal_form import NormalForm
 from games.tree import GameTree, PlayerTree
 from psro import exact, sequence_form
 from psro.cfr import cfr_plus
+from psro.mmd import magnetic_mirror_descent
 
 
 class RestrictedGameError(ValueError):
@@ -172,6 +173,15 @@ MAX_SEQUENCES = 50_000
 players together: seconds. (All of one-die Liar's Dice, 49,142: 1.8 CPU seconds, and CFR+ 2.3 to a
 NashConv of 1e-3.)"""
 
+METHODS = ("auto", "linear_program", "cfr_plus", "mmd")
+"""How `solve` finds an equilibrium."""
+
+LEARNER_STEPS = 5_000
+"""Steps of magnetic mirror descent at most: on Leduc 2.5 CPU seconds."""
+
+_LEARNER_CHECK = 50
+"""Steps of it between two measurements of NashConv."""
+
 _CFR_CHECK = 10
 """Iterations of CFR+ between two measurements of NashConv, which costs as much as one of them."""
 
@@ -184,8 +194,8 @@ class Solution:
         plans: lifted to the whole game, `[S_p]` for each player p.
         restricted: the restricted game.
         measured: what exact best responses of the *restricted* game gain there: the certificate.
-        method: `linear_program` or `cfr_plus`.
-        iterations: of CFR+; 0 for the linear program.
+        method: `linear_program`, `cfr_plus` or `mmd`.
+        iterations: of CFR+ or of the learner; 0 for the linear program.
     """
 
     plans: list[np.ndarray]
@@ -209,10 +219,12 @@ def solve(
     Args:
         tree: the whole game.
         masks: what each player may do, bool `[S_p]`.
-        method: `linear_program`, exact to rounding; `cfr_plus`; or `auto`, the former up to
-            `MAX_SEQUENCES`.
-        precision: CFR+ ends when the restricted game's NashConv is no larger, in game payoff.
-        max_iterations: of CFR+.
+        method: one of `METHODS`: `linear_program`, exact to rounding; `cfr_plus`; `mmd`, a learner
+            (`magnetic_mirror_descent`), which gives the best policies that it came to in
+            `LEARNER_STEPS`; or `auto`, the linear program up to `MAX_SEQUENCES`, CFR+ beyond.
+        precision: CFR+ and the learner end when the restricted game's NashConv is no larger, in
+            game payoff.
+        max_iterations: of CFR+, and of the learner.
         fallback: see `Restricted.lift`.
 
     Raises:
@@ -220,8 +232,8 @@ def solve(
             in time.
         SequenceFormError: not two players, not zero-sum, or the program was not solved.
     """
-    if method not in (known := ("auto", "linear_program", "cfr_plus")):
-        raise RestrictedGameError(f"unknown method {method!r}; known: {', '.join(known)}")
+    if method not in METHODS:
+        raise RestrictedGameError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
     sequence_form.check_zero_sum(tree)
     restricted = restrict(tree, masks)
     smaller, iterations = restricted.tree, 0
@@ -231,6 +243,10 @@ def solve(
     if method == "linear_program":
         plans = sequence_form.equilibrium(smaller).plans
         measured = exact.exploitability(smaller, plans)
+    elif method == "mmd":
+        plans, measured, iterations = _learned(
+            smaller, precision=precision, steps=min(max_iterations, LEARNER_STEPS)
+        )
     else:
         for iterations, plans in enumerate(cfr_plus(smaller), 1):
             if iterations % _CFR_CHECK and iterations < max_iterations:
@@ -250,6 +266,22 @@ def solve(
         method=method,
         iterations=iterations,
     )
+
+
+def _learned(
+    tree: GameTree, *, precision: float, steps: int
+) -> tuple[list[np.ndarray], exact.Exploitability, int]:
+    """The least exploitable policies that magnetic mirror descent came to, what is gained against
+    them, and after how many steps learning ended."""
+    best, found = None, None
+    for number, plans in enumerate(magnetic_mirror_descent(tree), 1):
+        if number % _LEARNER_CHECK and number < steps:
+            continue
+        measured = exact.exploitability(tree, plans)
+        if best is None or measured.nash_conv < best.nash_conv:
+            best, found = measured, plans
+        if best.nash_conv <= precision or number >= steps:
+            return found, best, number
 
 
 class _Some(Sequence):

@@ -18,7 +18,14 @@ ORDER = [
     ["games.openspiel", "games.symmetry", "games.tree_game"],
     ["games", "psro.cards"],
     ["psro.exact", "psro.levels", "psro.networks"],
-    ["psro.cfr", "psro.diversity", "psro.exact_jax", "psro.joint_gaps", "psro.sequence_form"],
+    [
+        "psro.cfr",
+        "psro.diversity",
+        "psro.mmd",
+        "psro.exact_jax",
+        "psro.joint_gaps",
+        "psro.sequence_form",
+    ],
     ["psro.diversity_terms"],
     ["psro.restricted_game"],
     ["psro.policy"],
@@ -145,7 +152,7 @@ def test_games_know_nothing_of_learning(module):
     assert not inside(imports(module), "psro", "flax", "optax")
 
 
-EXACT = ["exact", "cfr", "diversity", "joint_gaps", "sequence_form"]
+EXACT = ["exact", "cfr", "mmd", "diversity", "joint_gaps", "sequence_form"]
 EXACT += ["ratings", "restricted_game", "evaluation"]
 
 

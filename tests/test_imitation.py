@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import games
-from psro import cfr, exact
+from psro import cfr, exact, imitation
 from psro.imitation import imitate_by_network, imitate_by_table
+from psro.levels import by_level, levels
 from psro.policy import Policy, TablePolicy, Tabulator
 
 
@@ -55,3 +56,31 @@ def test_networks_come_close():
     ]
     aimed = exact.exploitability(tree, plans).exploitability
     assert exact.exploitability(tree, played).exploitability < aimed + 0.01
+
+
+def test_rows_that_are_left_out_change_nothing(monkeypatch):
+    """A recurrent network's logits at what a pure plan reaches are the same in the smaller tree."""
+    monkeypatch.setattr(imitation, "_FEWEST_ROWS", 4)
+    tree = games.load("goofspiel(imp_info=True,num_cards=4,points_order=descending)")
+    policy = Policy(
+        observation_size=tree.observation_size,
+        num_actions=tree.num_actions,
+        hidden_size=8,
+        cell="gru",
+    )
+    uniform = [exact.realization_plan(p, exact.uniform_behaviour(p)) for p in tree.players]
+    pure = [exact.best_response(tree, p, uniform).plan for p in range(2)]
+    whole = levels(tree)
+    per_player = [by_level(tree, p, pure[p]) for p in range(2)]
+    weights = [np.stack(each) for each in zip(*per_player, strict=True)]
+    some, kept = imitation._reached(whole, weights)
+    assert sum(each.shape[1] for each in kept) < sum(each.shape[1] for each in weights)
+    params = policy.init_many(jax.random.split(jax.random.key(0), 2))
+    tabulate = jax.vmap(policy.tabulate)
+    for level, (full, less) in enumerate(
+        zip(tabulate(params, whole)[0], tabulate(params, some)[0], strict=True)
+    ):
+        for p in range(2):
+            at, of = weights[level][p].sum(axis=1) > 0, kept[level][p].sum(axis=1) > 0
+            assert at.sum() == of.sum()
+            np.testing.assert_allclose(less[p][of], full[p][at], atol=1e-6)

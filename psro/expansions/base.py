@@ -24,6 +24,7 @@ class Situation:
         levels: how many best responses a player are trained side by side.
         rounds: into how many parts training is cut, between which opponents may move.
         minimise: how opponents move between rounds, one of `REGRET_MINIMISERS`.
+        restricted_solver: how a restricted game is solved, one of `restricted_game.METHODS`.
         rng: this iteration's own random numbers.
     """
 
@@ -35,6 +36,7 @@ class Situation:
     rounds: int
     minimise: Update
     rng: np.random.Generator
+    restricted_solver: str = "auto"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
