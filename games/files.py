@@ -31,6 +31,8 @@ ENDINGS = (".csv", ".npy", ".npz", ".nfg", ".efg")
 
 MAX_PAYOFFS = 60_000_000
 """The most numbers in a file: a general-sum game of 5,000 x 5,000 has 50 million."""
+_MOST_AXES = 32
+"""Of an array; NumPy's own limit is 64, and some of what it is then given to takes 32."""
 
 
 def is_file(name: str) -> bool:
@@ -155,8 +157,12 @@ def _array(file: BinaryIO, size: int) -> np.ndarray:
         version = header.read_magic(file)
         read = header.read_array_header_1_0 if version == (1, 0) else header.read_array_header_2_0
         shape, fortran, kind = read(file)
-    except ValueError as error:
+    except OSError:
+        raise
+    except Exception as error:  # of several kinds: NumPy parses the header as Python
         raise GameError(f"it is no array ({_sentence(error)})") from None
+    if len(shape) > _MOST_AXES or any(type(length) is not int or length < 0 for length in shape):
+        raise GameError(f"{str(shape)[:100]} is no shape")
     if kind.kind not in "biuf":
         raise GameError(f"its entries are {kind}, not numbers")
     _check_size(shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Sequence
@@ -25,6 +26,9 @@ FORMAT_VERSION = 3
 """Of experiment folders; `psro.experiment` writes it."""
 MAX_JSON = 1 << 20
 """Bytes of a config.json that are read; `psro.storage` has the same limit."""
+MAX_METRICS = 64 << 20
+"""Bytes of a metrics.csv that are read; the commit's records, of which it is a copy, may have as
+many."""
 FLOOR = 1e-9
 """A gap below this is drawn here: a logarithmic axis has no zero."""
 GAPS = {
@@ -174,10 +178,20 @@ def save_figure(figure: matplotlib.figure.Figure, path: str | os.PathLike) -> Pa
     return path
 
 
+def _read(path: Path, most: int) -> bytes:
+    """A file's bytes; ValueError where it is none (a pipe would never end), or has more."""
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no file")
+    with open(path, "rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"it is larger than {most:,} bytes")
+    return content
+
+
 def _config(folder: Path) -> dict[str, Any]:
     try:
-        with open(folder / "config.json", "rb") as file:
-            fields = json.loads(file.read(MAX_JSON).decode())  # cut off, it is no JSON
+        fields = json.loads(_read(folder / "config.json", MAX_JSON).decode())
         if fields["format_version"] > FORMAT_VERSION:
             raise PlotError(
                 f"{folder} was written in format {fields['format_version']}, this psro reads up "
@@ -199,7 +213,7 @@ def _curves(folder: Path, x: str) -> dict[str, pd.Series]:
     """The gaps that are drawn of a run by `x`, with x as the index."""
     path = folder / "metrics.csv"
     try:
-        table = pd.read_csv(path)
+        table = pd.read_csv(io.BytesIO(_read(path, MAX_METRICS)))
         if x == "iterations":
             at = table["iteration"]
         else:
@@ -233,12 +247,28 @@ def _payoffs(folder: Path) -> tuple[np.ndarray, list[np.ndarray]]:
         name = name or "meta_strategy"
         if f"{name}/joint" in tensors:
             joint = tensors[f"{name}/joint"]
-            return payoffs, [joint.sum(axis=tuple(q for q in players if q != p)) for p in players]
-        return payoffs, [tensors[f"{name}/{p}"] for p in players]
+            strategies = [joint.sum(axis=tuple(q for q in players if q != p)) for p in players]
+        else:
+            strategies = [tensors[f"{name}/{p}"] for p in players]
+        _check_payoffs(payoffs, strategies)
+        return payoffs, strategies
     except FileNotFoundError:
         raise PlotError(f"{folder} has no finished iteration yet") from None
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise PlotError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
+
+
+def _check_payoffs(payoffs: np.ndarray, strategies: Sequence[np.ndarray]) -> None:
+    """Raises ValueError where these are no payoffs `[P, K_0, ..., K_{P-1}]` and no distributions
+    `[K_p]` over their policies."""
+    sizes = payoffs.shape[1:]
+    if len(payoffs) < 2 or len(sizes) != len(payoffs) or not payoffs.size:
+        raise ValueError(f"payoffs of shape {payoffs.shape}")
+    if [each.shape for each in strategies] != [(size,) for size in sizes]:
+        raise ValueError("a meta-strategy is not one number for each policy")
+    for each in (payoffs, *strategies):
+        if each.dtype != np.float64 or not np.isfinite(each).all():
+            raise ValueError("payoffs and meta-strategies must be finite float64 numbers")
 
 
 def on_one_grid(curves: Sequence[pd.Series]) -> tuple[np.ndarray, np.ndarray]:
