@@ -29,6 +29,8 @@ MAX_JSON = 1 << 20
 MAX_METRICS = 64 << 20
 """Bytes of a metrics.csv that are read; the commit's records, of which it is a copy, may have as
 many."""
+MAX_SENTENCE = 300
+"""Characters that are quoted of what an error says."""
 FLOOR = 1e-9
 """A gap below this is drawn here: a logarithmic axis has no zero."""
 GAPS = {
@@ -178,6 +180,12 @@ def save_figure(figure: matplotlib.figure.Figure, path: str | os.PathLike) -> Pa
     return path
 
 
+def _sentence(error: Exception) -> str:
+    """The beginning of what an error says, as it can be printed: it may quote a whole file."""
+    line = str(error).strip().split("\n")[0][:MAX_SENTENCE] or type(error).__name__
+    return line if line.isprintable() else repr(line)
+
+
 def _read(path: Path, most: int) -> bytes:
     """A file's bytes; ValueError where it is none (a pipe would never end), or has more."""
     if path.exists() and not path.is_file():
@@ -192,10 +200,13 @@ def _read(path: Path, most: int) -> bytes:
 def _config(folder: Path) -> dict[str, Any]:
     try:
         fields = json.loads(_read(folder / "config.json", MAX_JSON).decode())
-        if fields["format_version"] > FORMAT_VERSION:
+        version = fields["format_version"]
+        if type(version) is not int:
+            raise TypeError("format_version must be a whole number")
+        if version > FORMAT_VERSION:
             raise PlotError(
-                f"{folder} was written in format {fields['format_version']}, this psro reads up "
-                f"to {FORMAT_VERSION}; install a newer psro"
+                f"{folder} was written in format {str(version)[:20]}, this psro reads up to "
+                f"{FORMAT_VERSION}; install a newer psro"
             )
         run = fields["run"]
         if not isinstance(run["game"], str):
@@ -206,7 +217,7 @@ def _config(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise PlotError(f"{folder} is no experiment: it has no config.json") from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise PlotError(f"{folder / 'config.json'} is damaged: {error}") from None
+        raise PlotError(f"{folder / 'config.json'} is damaged: {_sentence(error)}") from None
 
 
 def _curves(folder: Path, x: str) -> dict[str, pd.Series]:
@@ -229,7 +240,7 @@ def _curves(folder: Path, x: str) -> dict[str, pd.Series]:
     except FileNotFoundError:
         raise PlotError(f"{folder} has no finished iteration yet") from None
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise PlotError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
+        raise PlotError(f"{path} is damaged: {_sentence(error)}") from None
     for gap, curve in curves.items():
         if curve.empty or not np.isfinite([curve.index, curve]).all():
             raise PlotError(f"{path} is damaged: {gap} and {x} must be finite numbers")
@@ -255,7 +266,7 @@ def _payoffs(folder: Path) -> tuple[np.ndarray, list[np.ndarray]]:
     except FileNotFoundError:
         raise PlotError(f"{folder} has no finished iteration yet") from None
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
-        raise PlotError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
+        raise PlotError(f"{path} is damaged: {_sentence(error)}") from None
 
 
 def _check_payoffs(payoffs: np.ndarray, strategies: Sequence[np.ndarray]) -> None:

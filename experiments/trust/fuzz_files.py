@@ -40,6 +40,7 @@ from typing import Any
 
 import hostile
 import hypothesis
+import jax
 import numpy as np
 from hypothesis import strategies as st
 
@@ -69,6 +70,8 @@ ADDRESSES = 4 << 30
 """Bytes of address space beyond which the system refuses memory, touched or not."""
 LONGEST = 1_000
 """Characters of a sentence."""
+CACHE = "compiled"
+"""The folder where JAX keeps what it compiled, beside the workers' boxes."""
 BATCH = 500
 """Inputs of one process."""
 
@@ -123,7 +126,12 @@ Files = dict[str, bytes | Callable[[Path], None]]
 def make_originals(root: Path) -> None:
     """Runs and games to start from."""
     root.mkdir(parents=True)
-    for name, content in ("game.efg", EFG), ("game.nfg", NFG), ("bare.nfg", NFG_BARE), ("game.csv", CSV):
+    for name, content in (
+        ("game.efg", EFG),
+        ("game.nfg", NFG),
+        ("bare.nfg", NFG_BARE),
+        ("game.csv", CSV),
+    ):
         (root / name).write_bytes(content)
     payoffs = np.random.default_rng(0).normal(size=(2, 3, 3))
     np.save(root / "game.npy", payoffs[0])
@@ -189,7 +197,11 @@ def inputs(draw: hostile.Draw, kind: str, originals: Originals) -> tuple[str, Fi
         name = draw(st.sampled_from(["csv", "efg"]))
     else:
         # A network takes ten times as long to load as a table.
-        name = draw(st.sampled_from(["table"] * 11 + ["joint"] * 4 + ["csv", "csv", "efg", "efg", "network"]))
+        name = draw(
+            st.sampled_from(
+                ["table"] * 11 + ["joint"] * 4 + ["csv", "csv", "efg", "efg", "network"]
+            )
+        )
     files: Files = dict(runs[name])
     if kind != "export":
         return "run", draw(_CHANGES[kind](files))
@@ -306,7 +318,7 @@ def _folder(draw: hostile.Draw, files: Files) -> Files:
     for _ in range(draw(st.integers(1, 2))):
         name = draw(st.sampled_from([*files, "policies/0007.safetensors", "exploitability.png"]))
         change = draw(st.sampled_from(
-            ["gone", "empty", "folder", "to nothing", "to itself", "out", "pipe", "hole", "exchange"]
+            ["gone", "empty", "folder", "to nothing", "to itself", "out", "pipe", "hole", "other"]
         ))  # fmt: skip
         if change == "gone":
             changed.pop(name, None)
@@ -553,7 +565,9 @@ class Box:
         for each in self.broken:
             verdict.failures[f"{reader}: {each.split()[0]}"] = f"{reader}: {each}"
         if self._fingerprint() != before:
-            verdict.failures[f"{reader}: changes"] = f"{reader} changed what it reads, or left files"
+            verdict.failures[f"{reader}: changes"] = (
+                f"{reader} changed what it reads, or left files"
+            )
         if reader in ("resume", "export") and verdict.readers.get(reader) == "refused":
             self._check_refused(verdict, reader)
         shutil.rmtree(self.root / "out")
@@ -572,7 +586,9 @@ class Box:
         for name in ("source", "cwd", "tmp"):
             for path in sorted((self.root / name).rglob("*")):
                 about = path.lstat()
-                found.append((str(path), about.st_mode, about.st_size, about.st_mtime_ns, about.st_ino))
+                found.append(
+                    (str(path), about.st_mode, about.st_size, about.st_mtime_ns, about.st_ino)
+                )
         outside = [each.name for each in self.root.parent.iterdir() if "evil" in each.name]
         return [*found, outside, os.getcwd()]
 
@@ -595,7 +611,8 @@ class Box:
         path = os.fsdecode(path) if not isinstance(path, int) else f"/proc/self/fd/{path}"
         base = os.getcwd() if dir_fd < 0 else os.readlink(f"/proc/self/fd/{dir_fd}")
         whole = os.path.normpath(os.path.join(base, path))
-        if not whole.startswith(f"{self.root}/") and whole != os.devnull:
+        places = f"{self.root}/", f"{self.root.parent.parent}/{CACHE}"
+        if not whole.startswith(places) and whole != os.devnull:
             self.broken.append(f"{event} {whole}"[:300])
 
 
@@ -641,6 +658,9 @@ def work(
     warnings.simplefilter("ignore")
     os.fsync = lambda descriptor: None  # nothing here outlives the machine, and it takes long
     originals = Originals.read(made)
+    # As the commands have it: the same networks are compiled again and again.
+    jax.config.update("jax_compilation_cache_dir", str(root / CACHE))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     box = Box(root / f"{kind}-{seed}".replace(" ", "-") / "box", originals)
     signal.signal(signal.SIGALRM, _alarm)
     box.fresh()
@@ -758,7 +778,8 @@ def fuzz(
 ) -> None:
     """Has workers judge every (kind, seed, count) of the plan; one that dies or does not answer is
     a failure of the input that it was at, and another takes over the rest."""
-    context = multiprocessing.get_context("forkserver")
+    context = multiprocessing.get_context("forkserver")  # which imports everything once
+    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)  # and is not told our sys.path
     context.set_forkserver_preload(["fuzz_files"])
     waiting, workers = list(plan), []
     numbers = itertools.count()
@@ -818,7 +839,7 @@ def _answer(worker: Worker, tally: Tally) -> bool:
 def planned(total: int, seed: int, kinds: Mapping[str, int]) -> Iterator[tuple[str, int, int]]:
     """Kind, seed and number of inputs of every batch."""
     whole, given = sum(kinds.values()), 0
-    for place, (kind, share) in enumerate(kinds.items()):
+    for place, kind in enumerate(kinds):
         shares = sum(list(kinds.values())[: place + 1])
         count = total * shares // whole - given
         given += count
@@ -852,7 +873,9 @@ def main() -> None:
         plan = list(planned(options.inputs, options.seed, kinds))
         random.Random(options.seed).shuffle(plan)  # so that kinds share the machine
         tally = Tally(keep=keep)
-        fuzz(plan, root, originals, tally, options.processes)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with contextlib.suppress(KeyboardInterrupt):  # the counts so far are told
+            fuzz(plan, root, originals, tally, options.processes)
     tally.print(time.monotonic() - began)
     if tally.failures:
         print(f"what failed is in {keep}")

@@ -135,7 +135,9 @@ def spoilt(draw: Draw, original: bytes, other: bytes = b"PK\x03\x04") -> bytes:
         elif change == "again":
             content[at:at] = content[at : at + length]
         elif change == "number":
-            number = draw(st.sampled_from([0, 1, 0x7F, 0xFF, 0x7FFFFFFF, 0xFFFFFFFF, 2**63, 2**64 - 1]))
+            number = draw(
+                st.sampled_from([0, 1, 0x7F, 0xFF, 0x7FFFFFFF, 0xFFFFFFFF, 2**63, 2**64 - 1])
+            )
             content[at : at + length] = (number % 2 ** (8 * length)).to_bytes(length, "little")
         elif change == "splice":
             content[at:] = other[draw(st.integers(0, len(other))) :]
@@ -148,6 +150,10 @@ def spoilt(draw: Draw, original: bytes, other: bytes = b"PK\x03\x04") -> bytes:
 
 # safetensors
 
+_FILLS = (float("nan"), float("inf"), -float("inf"), 0, -1, 1e-320, 1e308, -1e308, 0.1)
+_NAMES = (
+    "", "/", "a/b", "x" * 300, "meta_strategy/joint", "evaluation/0", "payoffs", "\x1b[2J", "params",
+)  # fmt: skip
 _DTYPES = ("F64", "F32", "F16", "BF16", "I64", "I8", "U8", "BOOL", "F8_E4M3", "C64", "X", "")
 
 
@@ -171,7 +177,9 @@ def safetensors_bytes(draw: Draw, original: bytes, other: bytes) -> bytes:
         sizes = st.lists(
             st.sampled_from([0, 1, 2, 3, 2**31, 2**32, 2**62, 2**64 - 1, -1]), max_size=5
         )
-        entry[part] = draw(st.sampled_from(_DTYPES) if part == "dtype" else st.one_of(sizes, values))
+        entry[part] = draw(
+            st.sampled_from(_DTYPES) if part == "dtype" else st.one_of(sizes, values)
+        )
     elif change == "header":
         header = draw(json_value(header))
     text = json.dumps(header)
@@ -192,7 +200,9 @@ def tensors(
     """Arrays and info to be signed: of other types, shapes or names, not finite, too many."""
     arrays, changed = dict(original), dict(info)
     for _ in range(draw(st.integers(1, 2))):
-        change = draw(st.sampled_from(["info", "info", "fill", "fill", "type", "shape", "name", "gone"]))
+        change = draw(
+            st.sampled_from(["info", "info", "fill", "fill", "type", "shape", "name", "gone"])
+        )
         if change == "info":
             drawn = draw(json_value(changed))
             changed = drawn if isinstance(drawn, dict) else {"records": drawn}
@@ -202,9 +212,7 @@ def tensors(
         array = np.array(arrays[name])
         if change == "fill" and array.size:
             with np.errstate(all="ignore"):
-                number = np.float64(draw(st.sampled_from([float("nan"), float("inf"), -float("inf"),
-                                                          0, -1, 1e-320, 1e308, -1e308, 0.1])))  # fmt: skip
-                number = number.astype(array.dtype)
+                number = np.float64(draw(st.sampled_from(_FILLS))).astype(array.dtype)
             if draw(st.booleans()):
                 array.reshape(-1)[draw(st.integers(0, array.size - 1))] = number
             else:
@@ -216,14 +224,13 @@ def tensors(
                 arrays[name] = np.nan_to_num(array).astype(kind)
         elif change == "shape":
             arrays[name] = draw(st.sampled_from([
-                array[None], array[:0], array.reshape(-1), array[..., None], np.zeros(0, array.dtype),
-                np.zeros((0, 0, 0), array.dtype), np.array(1, array.dtype),
+                array[None], array[:0], array.reshape(-1), array[..., None],
+                np.zeros(0, array.dtype), np.zeros((0, 0, 0), array.dtype), np.array(1, array.dtype),
                 np.concatenate([array, array]) if array.ndim else array,
                 np.zeros((2,) * 12, array.dtype),
             ]))  # fmt: skip
         elif change == "name":
-            arrays[draw(st.sampled_from(["", "/", "a/b", f"{name}/x", "x" * 300, "meta_strategy/joint",
-                                         "evaluation/0", "payoffs", "\x1b[2J", "params"]))] = array  # fmt: skip
+            arrays[draw(st.sampled_from([*_NAMES, f"{name}/x"]))] = array
         elif change == "gone":
             del arrays[name]
     return arrays, changed
@@ -240,9 +247,7 @@ _KINDS = (stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFDIR, stat.S_IFSOCK)
 
 
 @st.composite
-def archive_bytes(
-    draw: Draw, members: Mapping[str, bytes], other: bytes, outside: str
-) -> bytes:
+def archive_bytes(draw: Draw, members: Mapping[str, bytes], other: bytes, outside: str) -> bytes:
     """An archive of some members and of others, with a table that lies; `outside` is the absolute
     name of a file that must not come to be."""
     contents = list(members.items())
@@ -274,7 +279,9 @@ def archive_bytes(
             if draw(st.integers(0, 15)) == 0:
                 member.external_attr = (draw(st.sampled_from(_KINDS)) | 0o777) << 16
             if bomb:
-                member.compress_type = draw(st.sampled_from([zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2]))
+                member.compress_type = draw(
+                    st.sampled_from([zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+                )
                 content += bytes(draw(st.sampled_from([0, 1 << 16, 1 << 24])))
             archive.writestr(member, content)
     whole = bytearray(made.getvalue())
@@ -378,13 +385,15 @@ def table(draw: Draw, original: bytes, other: bytes) -> bytes:
 
 _SHAPES = (
     "(2, -1)", "(-2, -3)", "(-1,)", "()", "(0, 2)", "(2**9, 2)", "(3, 3)", "(True, 9)", "(2, 3.0)",
-    "(1000000000, 1000000000)", "(99999999999999999999, 1)", "(1, 1, 1, 1, 9)", "('a', 3)", "[3, 3]",
+    "(1000000000, 1000000000)", "(99999999999999999999, 1)", "(1, 1, 1, 1, 9)", "('a', 3)",
+    "[3, 3]",
     "3", "None", "(" * 400 + ")" * 400, "(3, 3" + ", 1" * 70 + ")", "(1,) * 99", "{3: 3}", "(9, 1)",
 )  # fmt: skip
 _DESCRS = (
-    "'<f8'", "'>f8'", "'<f4'", "'<f2'", "'<i8'", "'|u1'", "'|b1'", "'|O'", "'<U9'", "'|S72'", "'<c16'",
-    "'<M8[s]'", "'<f16'", "'|V8'", "[('a', '<f8')]", "[('a', '<f8', (99999,))]", "'f'", "''", "None",
-    "3", "'<f8,<f8'", "('<f8', (2,))", "'O' * 9", "[" * 300 + "]" * 300, "('|V0', 9)", "'<f0'",
+    "'<f8'", "'>f8'", "'<f4'", "'<f2'", "'<i8'", "'|u1'", "'|b1'", "'|O'", "'<U9'", "'|S72'",
+    "'<c16'",
+    "'<M8[s]'", "'<f16'", "'|V8'", "[('a', '<f8')]", "[('a', '<f8', (99999,))]", "'f'", "''",
+    "None", "3", "'<f8,<f8'", "('<f8', (2,))", "'O' * 9", "[" * 300 + "]" * 300, "('|V0', 9)", "'<f0'",
 )  # fmt: skip
 
 
