@@ -41,6 +41,8 @@ GAPS = {
 """Columns of `metrics.csv`, and how they are called on an axis."""
 SHOWN = {"nash": ["exploitability"], "cce": ["cce_gap"], "ce": ["cce_gap", "ce_gap"]}
 """The gaps that are drawn, by a run's equilibrium concept."""
+_MOST_PAYOFF = 1e300
+"""Payoffs beyond which the range of a colour bar is no float."""
 _DASHES = {"exploitability": "-", "cce_gap": "--", "ce_gap": ":"}
 
 _COLOURS = ("#0b6e99", "#d9730d", "#2e8b57", "#ad1a72", "#6940a5", "#8a6d3b", "#4b5563", "#c0392b")
@@ -277,6 +279,8 @@ def _check_payoffs(payoffs: np.ndarray, strategies: Sequence[np.ndarray]) -> Non
         raise ValueError(f"payoffs of shape {payoffs.shape}")
     if [each.shape for each in strategies] != [(size,) for size in sizes]:
         raise ValueError("a meta-strategy is not one number for each policy")
+    if np.abs(payoffs).max() > _MOST_PAYOFF:
+        raise ValueError(f"payoffs above {_MOST_PAYOFF:g}")
     for each in (payoffs, *strategies):
         if each.dtype != np.float64 or not np.isfinite(each).all():
             raise ValueError("payoffs and meta-strategies must be finite float64 numbers")
