@@ -3,8 +3,8 @@
     python experiments/trust/fuzz_bytes.py archive --seconds 120
 
 Needs `pip install 'psro[fuzz]'`. The input is written to a file, which must be read, or refused by
-our own error; anything else ends the run with a traceback and leaves `crash-...` in the folder where
-it runs. `fuzz_files.py` starts from real runs instead, and looks at what is left on disk.
+our own error; anything else ends the run with a traceback and leaves `crash-...` in the working
+folder. `fuzz_files.py` starts from real runs instead, and looks at what is left on disk.
 """
 
 from __future__ import annotations
