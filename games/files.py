@@ -16,8 +16,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
+import lzma
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -124,7 +126,10 @@ def _npz(name: str) -> np.ndarray:
             for key in keys:
                 with archive.open(f"{key}.npy") as file:
                     arrays[key] = _array(file, sizes[f"{key}.npy"])
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, KeyError, NotImplementedError) as error:
+    except (
+        zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, KeyError, EOFError,
+        RuntimeError,
+    ) as error:  # fmt: skip
         raise GameError(f"it is no archive of arrays ({_sentence(error)})") from None
     if "payoffs" in arrays:
         whole = arrays["payoffs"]
@@ -157,7 +162,7 @@ def _array(file: BinaryIO, size: int) -> np.ndarray:
         version = header.read_magic(file)
         read = header.read_array_header_1_0 if version == (1, 0) else header.read_array_header_2_0
         shape, fortran, kind = read(file)
-    except OSError:
+    except (OSError, zipfile.BadZipFile):
         raise
     except Exception as error:  # of several kinds: NumPy parses the header as Python
         raise GameError(f"it is no array ({_sentence(error)})") from None

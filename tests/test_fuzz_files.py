@@ -57,9 +57,9 @@ def fuzzed(tmp_path, *options):
 
 
 def test_some_hostile_files(tmp_path):
-    kinds = ("config.json", "payoffs.safetensors", "export", "game.efg", "game.npy")
-    last = fuzzed(tmp_path, "--inputs", "120", "--processes", "1", "--kinds", *kinds)
-    assert last.startswith("120 inputs") and last.endswith(" 0 failures")
+    kinds = ("config.json", "export", "game.npy")
+    last = fuzzed(tmp_path, "--inputs", "60", "--processes", "1", "--kinds", *kinds)
+    assert last.startswith("60 inputs") and last.endswith(" 0 failures")
 
 
 @pytest.mark.slow
