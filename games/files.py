@@ -16,8 +16,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
+import lzma
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -31,6 +33,8 @@ ENDINGS = (".csv", ".npy", ".npz", ".nfg", ".efg")
 
 MAX_PAYOFFS = 60_000_000
 """The most numbers in a file: a general-sum game of 5,000 x 5,000 has 50 million."""
+_MOST_AXES = 32
+"""Of an array; NumPy's own limit is 64, and some of what it is then given to takes 32."""
 
 
 def is_file(name: str) -> bool:
@@ -122,7 +126,10 @@ def _npz(name: str) -> np.ndarray:
             for key in keys:
                 with archive.open(f"{key}.npy") as file:
                     arrays[key] = _array(file, sizes[f"{key}.npy"])
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, KeyError, NotImplementedError) as error:
+    except (
+        zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, KeyError, EOFError,
+        RuntimeError,
+    ) as error:  # fmt: skip
         raise GameError(f"it is no archive of arrays ({_sentence(error)})") from None
     if "payoffs" in arrays:
         whole = arrays["payoffs"]
@@ -155,8 +162,12 @@ def _array(file: BinaryIO, size: int) -> np.ndarray:
         version = header.read_magic(file)
         read = header.read_array_header_1_0 if version == (1, 0) else header.read_array_header_2_0
         shape, fortran, kind = read(file)
-    except ValueError as error:
+    except (OSError, zipfile.BadZipFile):
+        raise
+    except Exception as error:  # of several kinds: NumPy parses the header as Python
         raise GameError(f"it is no array ({_sentence(error)})") from None
+    if len(shape) > _MOST_AXES or any(type(length) is not int or length < 0 for length in shape):
+        raise GameError(f"{str(shape)[:100]} is no shape")
     if kind.kind not in "biuf":
         raise GameError(f"its entries are {kind}, not numbers")
     _check_size(shape)

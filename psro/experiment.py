@@ -647,7 +647,8 @@ def _read_commit(folder: Path, config: RunConfig) -> _Commit | None:
             evaluation = _read_strategy(tensors, "evaluation", num_players)
         _check_commit(records, digests, payoffs, meta_strategy, evaluation)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ExperimentError(f"{path} is damaged: {error} is missing or wrong") from None
+        sentence = storage.sentence(error)
+        raise ExperimentError(f"{path} is damaged: {sentence} is missing or wrong") from None
     return _Commit(
         records=records,
         digests=digests,
@@ -731,7 +732,9 @@ def _kept_strategy(
         ):
             raise ValueError("no distributions over its policies")
     except (TypeError, ValueError) as error:
-        raise ExperimentError(f"{path} is damaged: meta_strategy: {error}") from None
+        raise ExperimentError(
+            f"{path} is damaged: meta_strategy: {storage.sentence(error)}"
+        ) from None
     return marginals
 
 
@@ -1017,7 +1020,8 @@ def _open_folder(folder: Path, *, foreign: bool = False) -> Experiment:
     try:
         experiment = Experiment(folder, run_config)
     except ValueError as error:
-        raise ExperimentError(f"the run of {folder} cannot be loaded: {error}") from None
+        sentence = storage.sentence(error)
+        raise ExperimentError(f"the run of {folder} cannot be loaded: {sentence}") from None
     experiment._restore()
     return experiment
 
@@ -1037,10 +1041,12 @@ def _read_run(folder: Path, *, foreign: bool = False) -> RunConfig:
         raise ExperimentError(f"cannot read {config}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError) as error:
         raise ExperimentError(f"{config} is damaged: {storage.sentence(error)}") from None
-    if not isinstance(version, int) or version > FORMAT_VERSION:
+    if type(version) is not int:
+        raise ExperimentError(f"{config} is damaged: format_version must be a whole number")
+    if version > FORMAT_VERSION:
         raise ExperimentError(
-            f"{folder} was written in format {version}, this psro reads up to {FORMAT_VERSION}; "
-            "install a newer psro"
+            f"{folder} was written in format {str(version)[:20]}, this psro reads up to "
+            f"{FORMAT_VERSION}; install a newer psro"
         )
     try:
         run_config = RunConfig.from_json(fields["run"])
@@ -1094,24 +1100,24 @@ def read_config(path: str | os.PathLike) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
-        fields = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        if path.suffix == ".json":
+            fields = storage.read_json(path)
+        else:
+            fields = tomllib.loads(path.read_text(encoding="utf-8"))
         fields = fields.get("run", fields)
         known = {None: RunConfig, **CONFIGS}
         for owner, config in known.items():
             names = {field.name for field in dataclasses.fields(config)}
             own = fields if owner is None else fields.get(owner, {})
             if not isinstance(own, dict):
-                raise ExperimentError(f"{path}: {owner} = {own!r} must be a table of settings")
+                raise ValueError(f"{owner} = {own!r} must be a table of settings")
             for name in own:
                 if name not in names:
                     near = difflib.get_close_matches(name, names, n=1)
                     hint = f"; did you mean {near[0]}?" if near else ""
                     setting = name if owner is None else f"{owner}.{name}"
-                    raise ExperimentError(f"{path}: {setting} is no setting{hint}")
+                    raise ValueError(f"{setting} is no setting{hint}")
         RunConfig.from_json(fields)
-    except ExperimentError:
-        raise
     except OSError as error:
         raise ExperimentError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -1224,7 +1230,7 @@ def _read_policies(path: Path, digest: str, number: int) -> tuple[Params, list[i
                 raise ValueError(f"{name} must hold {len(slots)} policies a player")
         return jax.tree.map(jnp.asarray, storage.unflatten(tensors)), slots
     except (IndexError, TypeError, ValueError) as error:
-        raise ExperimentError(f"{path} is damaged: {error}") from None
+        raise ExperimentError(f"{path} is damaged: {storage.sentence(error)}") from None
 
 
 def _check_named(path: Path, info: Mapping[str, Any], digest: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Sequence
@@ -25,6 +26,9 @@ AXES = {
     "seconds": "wall seconds",
 }
 FORMATS = ("png", "svg")
+MAX_METRICS = 64 << 20
+"""Bytes of a metrics.csv that are read; the commit's records, of which it is a copy, may have as
+many."""
 FLOOR = 1e-9
 """A gap below this is drawn here: a logarithmic axis has no zero."""
 GAPS = {
@@ -35,6 +39,8 @@ GAPS = {
 """Columns of `metrics.csv`, and how they are called on an axis."""
 SHOWN = {"nash": ["exploitability"], "cce": ["cce_gap"], "ce": ["cce_gap", "ce_gap"]}
 """The gaps that are drawn, by a run's equilibrium concept."""
+_MOST_PAYOFF = 1e300
+"""Payoffs beyond which the range of a colour bar is no float."""
 _DASHES = {"exploitability": "-", "cce_gap": "--", "ce_gap": ":"}
 
 _COLOURS = ("#0b6e99", "#d9730d", "#2e8b57", "#ad1a72", "#6940a5", "#8a6d3b", "#4b5563", "#c0392b")
@@ -180,10 +186,13 @@ def save_figure(figure: matplotlib.figure.Figure, path: str | os.PathLike) -> Pa
 def _config(folder: Path) -> dict[str, Any]:
     try:
         fields = storage.read_json(folder / "config.json")
-        if fields["format_version"] > FORMAT_VERSION:
+        version = fields["format_version"]
+        if type(version) is not int:
+            raise TypeError("format_version must be a whole number")
+        if version > FORMAT_VERSION:
             raise PlotError(
-                f"{folder} was written in format {fields['format_version']}, this psro reads up "
-                f"to {FORMAT_VERSION}; install a newer psro"
+                f"{folder} was written in format {str(version)[:20]}, this psro reads up to "
+                f"{FORMAT_VERSION}; install a newer psro"
             )
         run = fields["run"]
         if not isinstance(run["game"], str):
@@ -194,14 +203,15 @@ def _config(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise PlotError(f"{folder} is no experiment: it has no config.json") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PlotError(f"{folder / 'config.json'} is damaged: {error}") from None
+        damage = storage.sentence(error)
+        raise PlotError(f"{folder / 'config.json'} is damaged: {damage}") from None
 
 
 def _curves(folder: Path, x: str) -> dict[str, pd.Series]:
     """The gaps that are drawn of a run by `x`, with x as the index."""
     path = folder / "metrics.csv"
     try:
-        table = pd.read_csv(path)
+        table = pd.read_csv(io.BytesIO(storage.read_bytes(path, MAX_METRICS)))
         if x == "iterations":
             at = table["iteration"]
         else:
@@ -217,7 +227,7 @@ def _curves(folder: Path, x: str) -> dict[str, pd.Series]:
     except FileNotFoundError:
         raise PlotError(f"{folder} has no finished iteration yet") from None
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise PlotError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
+        raise PlotError(f"{path} is damaged: {storage.sentence(error)}") from None
     for gap, curve in curves.items():
         if curve.empty or not np.isfinite([curve.index, curve]).all():
             raise PlotError(f"{path} is damaged: {gap} and {x} must be finite numbers")
@@ -235,12 +245,30 @@ def _payoffs(folder: Path) -> tuple[np.ndarray, list[np.ndarray]]:
         name = name or "meta_strategy"
         if f"{name}/joint" in tensors:
             joint = tensors[f"{name}/joint"]
-            return payoffs, [joint.sum(axis=tuple(q for q in players if q != p)) for p in players]
-        return payoffs, [tensors[f"{name}/{p}"] for p in players]
+            strategies = [joint.sum(axis=tuple(q for q in players if q != p)) for p in players]
+        else:
+            strategies = [tensors[f"{name}/{p}"] for p in players]
+        _check_payoffs(payoffs, strategies)
+        return payoffs, strategies
     except FileNotFoundError:
         raise PlotError(f"{folder} has no finished iteration yet") from None
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
-        raise PlotError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
+        raise PlotError(f"{path} is damaged: {storage.sentence(error)}") from None
+
+
+def _check_payoffs(payoffs: np.ndarray, strategies: Sequence[np.ndarray]) -> None:
+    """Raises ValueError where these are no payoffs `[P, K_0, ..., K_{P-1}]` and no distributions
+    `[K_p]` over their policies."""
+    sizes = payoffs.shape[1:]
+    if len(payoffs) < 2 or len(sizes) != len(payoffs) or not payoffs.size:
+        raise ValueError(f"payoffs of shape {payoffs.shape}")
+    if [each.shape for each in strategies] != [(size,) for size in sizes]:
+        raise ValueError("a meta-strategy is not one number for each policy")
+    if np.abs(payoffs).max() > _MOST_PAYOFF:
+        raise ValueError(f"payoffs above {_MOST_PAYOFF:g}")
+    for each in (payoffs, *strategies):
+        if each.dtype != np.float64 or not np.isfinite(each).all():
+            raise ValueError("payoffs and meta-strategies must be finite float64 numbers")
 
 
 def on_one_grid(curves: Sequence[pd.Series]) -> tuple[np.ndarray, np.ndarray]:

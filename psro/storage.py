@@ -142,11 +142,18 @@ def _check_header(path: Path) -> None:
 
 def read_json(path: Path) -> Any:
     """What a JSON file holds; ValueError where it holds something else or more than `MAX_JSON`."""
+    return parse_json(read_bytes(path, MAX_JSON).decode())
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """A file's bytes; ValueError where it is none (a pipe would never end), or has more."""
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no file")
     with open(path, "rb") as file:
-        content = file.read(MAX_JSON + 1)
-    if len(content) > MAX_JSON:
-        raise ValueError(f"it is larger than {MAX_JSON:,} bytes")
-    return parse_json(content.decode())
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"it is larger than {most:,} bytes")
+    return content
 
 
 def parse_json(text: str) -> Any:

@@ -1,0 +1,148 @@
+"""A small part of `experiments/trust/fuzz_files.py`, and what the whole of it has found."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import games
+import psro
+from games import GameError
+from psro import experiment, plots, storage
+from psro.experiment import ExperimentError, RunConfig
+from psro.plots import PlotError
+
+ROOT = Path(__file__).parents[1]
+CONFIG = RunConfig(game="kuhn_poker", oracle="best_response", iterations=1, tolerance=0.0)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return psro.run(CONFIG, tmp_path_factory.mktemp("trained") / "run").folder
+
+
+@pytest.fixture
+def copy(trained, tmp_path):
+    return shutil.copytree(trained, tmp_path / "copy")
+
+
+def refused(kind, call):
+    """The sentence of a refusal, short and fit to print."""
+    with pytest.raises(kind) as error:
+        call()
+    sentence = str(error.value)
+    assert sentence.isprintable() and len(sentence) < 600
+    return sentence
+
+
+def fuzzed(tmp_path, *options):
+    """The last line of a fuzz run in which nothing failed."""
+    command = [sys.executable, "experiments/trust/fuzz_files.py", "--keep", str(tmp_path / "kept")]
+    done = subprocess.run(
+        [*command, *options],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
+    assert not (tmp_path / "kept").exists()
+    return done.stdout.splitlines()[-1]
+
+
+def test_some_hostile_files(tmp_path):
+    kinds = ("config.json", "export", "game.npy")
+    last = fuzzed(tmp_path, "--inputs", "60", "--processes", "1", "--kinds", *kinds)
+    assert last.startswith("60 inputs") and last.endswith(" 0 failures")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_many_hostile_files(tmp_path):
+    assert fuzzed(tmp_path, "--inputs", "2000", "--seed", "1").startswith("2,000 inputs")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': " + "[" * 300 + "]" * 300 + ", 'fortran_order': False, 'shape': (1, 1), }",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (2, -1), }",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (-2, -3), }",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (True, 3), }",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (" + "1, " * 70 + "), }",
+        "{'descr': ('|V0', 9), 'fortran_order': False, 'shape': (1, 1), }",
+    ],
+    ids=["nested", "cut", "negative", "negatives", "bool", "axes", "void"],
+)
+def test_headers_that_numpy_trips_over(tmp_path, header):
+    content = header.encode() + b"\n"
+    path = tmp_path / "game.npy"
+    size = len(content).to_bytes(2, "little")
+    path.write_bytes(b"\x93NUMPY\x01\x00" + size + content + bytes(800))
+    assert "game.npy" in refused(GameError, lambda: games.load(str(path)))
+
+
+@pytest.mark.parametrize("shape", [(0, 2, 2), (1, 2, 2), (2, 0, 0), (2, 2), (2,) * 12], ids=str)
+def test_payoffs_that_are_no_table_are_not_drawn(copy, shape):
+    path = copy / "payoffs.safetensors"
+    tensors, info = storage.read_tensors(path)
+    del info["sha256"], info["format_version"]
+    storage.write_tensors(path, tensors | {"payoffs": np.zeros(shape)}, info)
+    assert "damaged" in refused(PlotError, lambda: plots.payoffs_figure(copy))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e308])
+def test_payoffs_beyond_all_axes_are_not_drawn(copy, value):
+    path = copy / "payoffs.safetensors"
+    tensors, info = storage.read_tensors(path)
+    del info["sha256"], info["format_version"]
+    tensors["payoffs"] = np.full_like(tensors["payoffs"], value)
+    storage.write_tensors(path, tensors, info)
+    assert "damaged" in refused(PlotError, lambda: plots.payoffs_figure(copy))
+
+
+def test_pipes_and_holes_are_no_metrics(copy):
+    metrics = copy / "metrics.csv"
+    metrics.unlink()
+    os.mkfifo(metrics)
+    assert "no file" in refused(PlotError, lambda: plots.exploitability_figure([copy]))
+    metrics.unlink()
+    metrics.touch()
+    os.truncate(metrics, 1 << 40)
+    assert "larger than" in refused(PlotError, lambda: plots.exploitability_figure([copy]))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"format_version": "\x1b[2J"},
+        {"format_version": 10**4_000},
+        {"format_version": True},
+        {"run": {"\x1b[2J": 1}},
+        {"run": {"a" * 20_000: 1}},
+        {"run": {"ppo": ["x" * 20_000]}},
+    ],
+    ids=["escape", "digits", "bool", "setting", "long setting", "table"],
+)
+def test_what_a_config_says_is_quoted_short_and_printable(copy, changes):
+    path = copy / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    refused(ExperimentError, lambda: psro.load(copy))
+    if "run" in changes:
+        refused(ExperimentError, lambda: experiment.read_config(path))
+    else:
+        refused(PlotError, lambda: plots.exploitability_figure([copy]))
+
+
+@pytest.mark.parametrize("name", ["config.json", "config.toml"])
+def test_settings_that_nest_too_deep(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("a = " * name.endswith("toml") + "[" * 100_000)
+    refused(ExperimentError, lambda: experiment.read_config(path))
