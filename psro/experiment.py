@@ -63,6 +63,7 @@ from psro.objective import diverse
 from psro.oracles import (
     CONFIGS,
     ORACLES,
+    STARTS,
     A2CConfig,
     ConditionalConfig,
     DistillConfig,
@@ -901,11 +902,12 @@ def _with_defaults(config: RunConfig, tree: GameTree) -> RunConfig:
     """With what is left open decided, by the measurements of experiments/leaderboard/."""
     plain = config.meta_solver == "nash" and config.expansion == "best_response"
     two_player_zero_sum = tree.num_players == 2 and tree.is_constant_sum
-    programmed = plain and two_player_zero_sum and tree.num_histories <= _MOST_PROGRAMMED
+    most = min(_MOST_PROGRAMMED, config.max_histories)  # a matrix is laid out for the program
+    programmed = plain and two_player_zero_sum and tree.num_histories <= most
     return dataclasses.replace(
         config,
         evaluation_solver=config.evaluation_solver or ("least_exploitable" if programmed else SAME),
-        init=config.init or ORACLES[config.oracle].default_init,
+        init=config.init or STARTS.get(config.oracle, "scratch"),
     )
 
 

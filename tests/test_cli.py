@@ -575,6 +575,7 @@ def test_a_run_says_what_its_number_is_worth(
     loose = Solver(function=META_SOLVERS["uniform"], concept="nash")  # aims there, and misses
     monkeypatch.setitem(META_SOLVERS, "loose", loose)
     few = ("run", "--game", "kuhn_poker", "--iterations", 1, "--tolerance", 0, "--hidden-size", 8)
+    few += ("--init", "scratch")  # or the untrained oracle's policy would be the one before
     code, out, err = psro_main(capsys, *few, "--meta-solver", solver, "--out", tmp_path / "run")
     assert (code, err) == (0, "") and re.search(says, out)
 

@@ -238,7 +238,15 @@ def test_every_page_is_in_the_navigation():
 
 
 INTERNAL = {
-    *("games.cache", "games.gambit", "games.probes", "psro.cards", "psro.cli", "psro.loopback"),
+    *(
+        "games.cache",
+        "games.gambit",
+        "games.probes",
+        "games.trial",
+        "psro.cards",
+        "psro.cli",
+        "psro.loopback",
+    ),
     *(
         "psro.archive",
         "psro.storage",

@@ -168,7 +168,7 @@ def refused(call):
 
 def test_what_is_loaded_is_what_was_trained(trained):
     loaded = psro.load(trained.folder)
-    assert loaded.config == CONFIG
+    assert loaded.config == trained.config
     assert loaded.records == trained.records
     assert [record.iteration for record in loaded.records] == list(range(CONFIG.iterations + 1))
     for ours, theirs in zip(
@@ -753,7 +753,9 @@ def test_a_config_whose_run_is_none(copy, run):
 def test_folders_of_format_1_are_read(trained, copy):
     """They knew independent players only, and their records no gap but NashConv."""
     path = copy / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 1}))
+    fields = json.loads(path.read_text()) | {"format_version": 1}
+    fields["run"]["evaluation_solver"] = None
+    path.write_text(json.dumps(fields))
     tensors, info = storage.read_tensors(copy / "payoffs.safetensors")
     info = {name: info[name] for name in ("records", "policies")}
     for record in info["records"]:
@@ -764,7 +766,8 @@ def test_folders_of_format_1_are_read(trained, copy):
         policies, _ = storage.read_tensors(path)
         policies = {name: each[:, 0] for name, each in policies.items()}
         info["policies"][number] = storage.write_tensors(path, policies, {})
-    tensors = {name: each for name, each in tensors.items() if "evaluation" not in name}
+    for name in [name for name in tensors if name.startswith("evaluation")]:
+        tensors[name.replace("evaluation", "meta_strategy")] = tensors.pop(name)
     storage.write_tensors(copy / "payoffs.safetensors", tensors, info)
     again = psro.load(copy)
     assert again.records == trained.records and again.joint is None

@@ -254,8 +254,8 @@ def test_what_is_no_failure_of_one_run_stops_all(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (["--seeds", "0"], "at least 1"),
-        (["--seeds", "-3"], "at least 1"),
+        (["--seeds", "0"], "between 1 and"),
+        (["--seeds", "-3"], "between 1 and"),
         (["--seeds", "2", "--seed", str(2**32 - 1)], "2**32 - 1"),
         (["--seeds", "2", "--game", "kuhn_pocker"], "kuhn_poker"),
     ],

@@ -23,7 +23,7 @@ FLOOR = 1e-6
 BUDGETS = {
     "exact": ("iteration", 40),
     "ppo": ("decisions", 600_000),
-    "long": ("decisions", 10_000_000),
+    "long": ("decisions", 12_500_000),
 }
 """What a field is ranked at: the last iteration within it."""
 TITLES = {

@@ -68,15 +68,22 @@ class Budget:
 FIELDS = {
     "exact": Budget(iterations=40, cpu_seconds=5.0),
     "ppo": Budget(iterations=60, cpu_seconds=10.0, decisions=600_000),
-    "long": Budget(iterations=1_000, cpu_seconds=240.0, decisions=10_000_000),
+    "long": Budget(iterations=1_000, cpu_seconds=300.0, decisions=12_500_000),
 }
-LARGER = {("ppo", "liars_dice"): Budget(iterations=60, cpu_seconds=30.0, decisions=600_000)}
+LARGER = {("ppo", "liars_dice"): Budget(iterations=60, cpu_seconds=20.0, decisions=600_000)}
 """Where the field's budget is a few iterations."""
 
 NO_MEMORY = {"skill", "disc"}
 """One decision an episode, and nothing to see: recurrent networks are not played."""
-LONG = {"leduc": (DEFAULT, "psro"), "liars_dice": (DEFAULT,)}
-"""What is played with the budget `long`, where published results had more than others."""
+LARGE = {"liars_dice"}
+"""Games of which an oracle's few decisions see a small part: networks run over decisions, not info
+states (`ppo.tabulated`)."""
+SHORT = {game: {"tabulated": game not in LARGE} for game in GAMES}
+LONG = {
+    "leduc": {"tabulated": True, "decisions": 65_536},
+    "liars_dice": {"tabulated": False, "decisions": 131_072},
+}
+"""The games of the field `long`, and its settings of ppo: longer best responses for longer runs."""
 NETWORKS = {"neupl"}
 """Variants without tables: they compete with the recurrent field, on the whole tree, unsampled."""
 
@@ -124,7 +131,7 @@ def matrix(name: str, seed: int) -> np.ndarray:
 def entered(field: str, game: str, variant: str) -> bool:
     """Whether a variant plays a game in a field."""
     if field == "long":
-        return variant in LONG.get(game, ())
+        return game in LONG and variant == DEFAULT
     return not (variant in NETWORKS if field == "exact" else game in NO_MEMORY)
 
 
@@ -148,7 +155,8 @@ def run(field: str, game: str, variant: str, seed: int, file: Path) -> str:
         if field == "exact":
             settings.pop("init", None)  # tables start from nothing
         oracle = settings.pop("oracle", "best_response" if field == "exact" else "ppo")
-        settings["ppo"] = {"tabulated": True}
+        own = settings.get("ppo", {})  # diversity terms want to know info states
+        settings["ppo"] = {**(LONG if field == "long" else SHORT)[game], **own}
         config = RunConfig.from_json(
             {
                 "game": name, "seed": seed, "oracle": oracle, "iterations": budget.iterations,

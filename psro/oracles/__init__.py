@@ -40,12 +40,17 @@ CONFIGS: dict[str, type[Any]] = {
 }
 """The settings of each; best_response has none."""
 
+STARTS = {"ppo": "fusion", "a2c": "fusion", "reinforce": "fusion"}
+"""What of `psro.initial.INITS` best responses start from in a run that does not say, where that is
+not `scratch`."""
+
 __all__ = [
     "A2C",
     "CONFIGS",
     "DQN",
     "ORACLES",
     "PPO",
+    "STARTS",
     "A2CConfig",
     "BestResponse",
     "Conditional",

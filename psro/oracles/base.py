@@ -96,9 +96,6 @@ class Oracle(Protocol):
     tabular: ClassVar[bool]
     """Its policies are tables (`TablePolicy`), not networks."""
 
-    default_init: ClassVar[str]
-    """What of `psro.initial.INITS` its policies start from in a run that does not say."""
-
     conditional: ClassVar[bool]
     """Its policies are one network that is told which one to be (`ConditionalPolicy`)."""
 

@@ -26,7 +26,6 @@ class BestResponse:
 
     temperature = 1.0
     tabular = True
-    default_init = "scratch"
     conditional = False
 
     def __init__(self, game: Game, policy: TablePolicy, config: None = None):

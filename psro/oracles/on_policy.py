@@ -48,8 +48,6 @@ Student = tuple[Params, optax.OptState]
 class OnPolicy(Sampled):
     """An oracle but for how it learns from a rollout: `_improve`."""
 
-    default_init = "fusion"
-
     def __init__(self, game: Game, policy: Policy, config: OnPolicyConfig):
         super().__init__(game, policy, config, sequence_length=config.sequence_length)
 

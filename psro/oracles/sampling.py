@@ -161,7 +161,6 @@ class Sampled(abc.ABC):
     """An oracle but for its method: `_start`, `_params` and `_learn`."""
 
     tabular = False
-    default_init = "scratch"
     conditional = False
 
     def __init__(

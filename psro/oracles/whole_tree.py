@@ -71,7 +71,6 @@ class WholeTree(abc.ABC):
     """An oracle but for what a step makes smaller: `_loss`."""
 
     tabular = False
-    default_init = "scratch"
     conditional = False
 
     def __init__(self, game: Game, policy: Policy, config: WholeTreeConfig):
