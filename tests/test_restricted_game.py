@@ -4,11 +4,7 @@ extensive-form double oracle as a plain loop."""
 from __future__ import annotations
 
 import itertools
-import os
-import subprocess
-import sys
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -362,18 +358,6 @@ def test_levels_that_nothing_leads_to_are_gone():
     terminals_of(smaller)
     assert sequence_form.equilibrium(smaller).nash_conv < 1e-9
     assert exact.exploitability(smaller, next(cfr_plus(smaller))).nash_conv >= 0
-
-
-def test_the_recipe_runs():
-    root = Path(__file__).resolve().parent.parent
-    done = subprocess.run(
-        [sys.executable, "experiments/xdo.py", "--game", "kuhn_poker"],
-        cwd=root, env=os.environ | {"PYTHONPATH": str(root)},
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    last = done.stdout.splitlines()[-2].split()
-    assert float(last[1]) < 1e-6
 
 
 def test_bad_input_is_refused():
