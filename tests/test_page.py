@@ -232,7 +232,7 @@ def test_kuhn_beside_its_equilibria(runs):
     tables = section(content_of(page.report([runs["kuhn"]])), "behaviour")["tables"]
     players = behaviour.behaviour(experiment.snapshot(runs["kuhn"]))
     for table, own, choices in zip(tables, players, EQUILIBRIA["kuhn_poker"].choices, strict=True):
-        bets = {each.name: each.probabilities[1] * (each.reached > 1e-9) for each in own}
+        bets = {each.name: each.probabilities[1] * (each.allowed > 1e-9) for each in own}
         assert len(table["rows"]) == 6
         for (name, choice), (situation, _, bar, equilibrium) in zip(
             choices.items(), table["rows"], strict=True
@@ -246,10 +246,14 @@ def test_kuhn_beside_its_equilibria(runs):
 
 def test_words():
     told = behaviour.InfoState(
-        name="", reached=0.5, actions=["Fold", "Call"], probabilities=np.array([0.25, 0.75])
+        name="",
+        reached=0.5,
+        allowed=1.0,
+        actions=["Fold", "Call"],
+        probabilities=np.array([0.25, 0.75]),
     )
     assert behaviour.in_words(told) == "Call 75.0\xa0%, Fold 25.0\xa0%"
-    assert behaviour.in_words(dataclasses.replace(told, reached=0.0)) == "never comes here"
+    assert behaviour.in_words(dataclasses.replace(told, allowed=0.0)) == "never comes here"
 
 
 def test_a_large_game_s_behaviour_is_left_out(tmp_path):

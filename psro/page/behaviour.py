@@ -19,7 +19,8 @@ MAX_ACTIONS = 40
 """Actions of one info state that fit into a sentence."""
 
 NEVER = 1e-9
-"""An info state that is reached more rarely is never reached: behaviour there means nothing."""
+"""An info state that a player's own play leads to more rarely is never reached: behaviour there
+means nothing. What opponents never lead to counts: they may start to any time."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,12 +30,14 @@ class InfoState:
     Attributes:
         name: OpenSpiel's string.
         reached: probability that an episode comes here when everybody follows the mixture.
+        allowed: probability that the player itself plays its part of the way here.
         actions: OpenSpiel's names of the legal actions.
         probabilities: how often the mixture plays each, float64 `[len(actions)]`.
     """
 
     name: str
     reached: float
+    allowed: float
     actions: list[str]
     probabilities: np.ndarray
 
@@ -73,6 +76,7 @@ def behaviour(run: Snapshot) -> list[list[InfoState]] | None:
                 InfoState(
                     name=player.names[i],
                     reached=float(reached[i]),
+                    allowed=float(mixture[p][player.parent[i]]),
                     actions=names[p][first:end],
                     probabilities=probabilities[first:end],
                 )
@@ -84,8 +88,8 @@ def behaviour(run: Snapshot) -> list[list[InfoState]] | None:
 
 
 def in_words(info_state: InfoState) -> str:
-    """`Pass 79 %, Bet 21 %`, the likeliest first; nothing where no episode comes."""
-    if info_state.reached <= NEVER:
+    """`Pass 79 %, Bet 21 %`, the likeliest first; nothing where the mixture itself never comes."""
+    if info_state.allowed <= NEVER:
         return "never comes here"
     order = np.argsort(-info_state.probabilities, kind="stable")
     said = [
@@ -120,7 +124,7 @@ def tables(game: str, players: list[list[InfoState]]) -> list[dict]:
 
 def _beside(family: Family, player: int, own: list[InfoState]) -> dict:
     """What a player does beside the equilibria of its game."""
-    frequencies = {each.name: float(each.probabilities[1]) for each in own if each.reached > NEVER}
+    frequencies = {each.name: float(each.probabilities[1]) for each in own if each.allowed > NEVER}
     alpha = family.nearest(frequencies, player)
     depends = any(each.slope for each in family.choices[player].values())
     rows = []
