@@ -127,7 +127,8 @@ def comparison(records: pd.DataFrame, published: dict[str, list[Published]]) -> 
         "| game | published | episodes | exploitability | here | decisions | exploitability | |",
         "|---|---|---:|---:|---|---:|---:|---|",
     ]
-    recurrent = records[records.field.isin(["ppo", "long"])]
+    sampled = records.groupby(["field", "game", "variant", "seed"]).decisions.transform("max") > 0
+    recurrent = records[records.field.isin(["ppo", "long"]) & sampled]
     for game, values in published.items():
         here = recurrent[recurrent.game == game]
         for each in values:
@@ -150,13 +151,16 @@ def comparison(records: pd.DataFrame, published: dict[str, list[Published]]) -> 
 
 
 def cost(records: pd.DataFrame) -> str:
-    """Markdown: what it took, compiling included."""
+    """Markdown: what it took, compiling included. Runs that are too old to say count as the mean of
+    those of their field and game."""
     runs = records.groupby(["field", "game", "variant", "seed"]).all_cpu_seconds.max()
-    by_field = runs.groupby("field").sum() / 3600
-    parts = ", ".join(f"{field} {hours:.2f}" for field, hours in by_field.items())
+    measured = runs.notna().sum()
+    hours = runs.fillna(runs.groupby(["field", "game"]).transform("mean")) / 3600
+    by_field = hours.groupby("field").sum()
+    parts = ", ".join(f"{field} {each:.2f}" for field, each in by_field.items())
     return (
-        f"CPU hours of the {len(runs):,} runs, compiling and starting included: "
-        f"{by_field.sum():.2f} ({parts}).\n"
+        f"CPU hours of {len(runs):,} runs, compiling and starting included: {hours.sum():.2f} "
+        f"({parts}); {measured:,} were measured, the others count as their game's mean.\n"
     )
 
 
