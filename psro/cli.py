@@ -482,7 +482,8 @@ def _train(opened: Experiment, log: Sequence[str] = ()) -> None:
         print(f"\n{saved}; go on with: psro resume {opened.folder}", file=sys.stderr)
         raise SystemExit(_exit_code(interrupted))
     last = opened.records[-1]
-    _say(f"\n{_NAMES[opened.concept]} {last.distance:.6f} after {last.iteration} iterations")
+    iterations = f"{last.iteration} iteration{'s' * (last.iteration != 1)}"
+    _say(f"\n{_NAMES[opened.concept]} {last.distance:.6f} after {iterations}")
     if last.concept != "nash":
         _say(f"  ({last.meaning})")
     _say(f"ended: {_why(opened)}")

@@ -566,7 +566,7 @@ def test_an_error_that_is_not_ours_keeps_its_traceback(monkeypatch):
     ("solver", "says"),
     [
         ("loose", r"note: the meta-solver missed its equilibrium by up to 0\.\d+ \(meta_regret\)"),
-        ("mgcce", r"CCE gap \d\.\d{6} after 1 iterations\n  \(.*\)\nended: budget"),
+        ("mgcce", r"CCE gap \d\.\d{6} after 1 iteration\n  \(.*\)\nended: budget"),
     ],
 )
 def test_a_run_says_what_its_number_is_worth(
