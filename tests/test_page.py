@@ -365,7 +365,9 @@ def test_the_command(runs, tmp_path, capsys):
     assert "does not exist" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("lowest, highest", [(0.2436, 2.3687), (0.3, 0.9), (3, 250), (1e-3, 2e-3)])
+@pytest.mark.parametrize(
+    "lowest, highest", [(0.2436, 2.3687), (0.3, 0.9), (3, 250), (1e-3, 2e-3), (1e-3, 2)]
+)
 def test_a_short_logarithmic_axis_names_its_ticks_in_full(lowest, highest):
     ticks = figures._ticks(lowest, highest)
     assert [float(text) for text in ticks["ticktext"]] == ticks["tickvals"]

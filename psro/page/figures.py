@@ -142,8 +142,8 @@ def _gaps(runs: Sequence[Snapshot], x: str) -> Figure:
 
 def _ticks(lowest: float, highest: float) -> dict[str, Any]:
     """Whole numbers at the ticks of a logarithmic axis where plotly would write the first digit
-    only, 5 for 0.5: over less than two powers of ten."""
-    if not 2 <= highest / lowest < 100:
+    only, 5 for 0.5: over less than four powers of ten."""
+    if not 2 <= highest / lowest < 1e4:
         return {"dtick": None}
     digits = range(1, 10) if highest / lowest < 10 else (1, 2, 5)
     powers = range(math.floor(math.log10(lowest)), math.ceil(math.log10(highest)) + 1)
