@@ -21,6 +21,7 @@ install: .venv/installed
 
 demo: install
 	$(BIN)/psro run --game kuhn_poker
+	@echo; echo 'psro is installed in .venv; to type it without the folder: . $(BIN)/activate'
 
 FAST = pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m 'not slow'
 

@@ -482,7 +482,8 @@ def _train(opened: Experiment, log: Sequence[str] = ()) -> None:
         print(f"\n{saved}; go on with: psro resume {opened.folder}", file=sys.stderr)
         raise SystemExit(_exit_code(interrupted))
     last = opened.records[-1]
-    _say(f"\n{_NAMES[opened.concept]} {last.distance:.6f} after {last.iteration} iterations")
+    iterations = f"{last.iteration} iteration{'s' * (last.iteration != 1)}"
+    _say(f"\n{_NAMES[opened.concept]} {last.distance:.6f} after {iterations}")
     if last.concept != "nash":
         _say(f"  ({last.meaning})")
     _say(f"ended: {_why(opened)}")
@@ -604,11 +605,12 @@ def _display(opened: Experiment) -> Iterator[Any]:
     _say(f"{_title(opened)}, seed {config.seed}")
     _say(f"{folder}")
     if not console.is_terminal:
-        _say(f"{'iteration':>9} {distance:>14} {'gap':>10} {'support':>9} {'seconds':>8}")
+        wide = 5 * opened.tree.num_players - 1  # of the supports: up to two digits each
+        _say(f"{'iteration':>9} {distance:>14} {'gap':>10} {'support':>{wide}} {'seconds':>8}")
 
         def line(record: Record) -> None:
             number, value, gap, support, seconds = _cells(record)
-            _say(f"{number:>9} {value:>14} {gap:>10} {support:>9} {seconds:>8}")
+            _say(f"{number:>9} {value:>14} {gap:>10} {support:>{wide}} {seconds:>8}")
 
         for record in opened.records:
             line(record)

@@ -57,7 +57,8 @@ def exploitability_figure(
     exploitability, and where meta-strategies are correlated one curve for each gap of theirs.
 
     Folders that differ in nothing but their seed are drawn as one curve: the mean, in a band that
-    is its 95 % interval, as in `summary.csv` (`seeds.half_interval`), to the end of the shortest.
+    is its 95 % interval, as in `summary.csv` (`seeds.half_interval`), to the end of the
+    shortest; those that have converged count on with what they came to.
 
     Raises:
         PlotError: a folder holds no metrics, they are damaged, or `x` is unknown.
@@ -84,7 +85,7 @@ def exploitability_figure(
         colour = _COLOURS[list(configs).index(name) % len(_COLOURS)]
         label = label_of(configs[name], list(configs.values()), len(curves))
         label += f", {GAPS[gap].split('  ')[0]}" if len(gaps) > 1 else ""
-        grid, values = on_one_grid(curves)
+        grid, values = on_one_grid(curves, configs[name].get("tolerance", 0.0))
         middle, least, greatest = interval(values)
         lowest = min(lowest, values.min())
         if len(curves) > 1:
@@ -197,6 +198,8 @@ def _config(folder: Path) -> dict[str, Any]:
         run = fields["run"]
         if not isinstance(run["game"], str):
             raise TypeError(f"game = {run['game']!r} must be a string")
+        if not isinstance(run.get("tolerance", 0.0), int | float):
+            raise TypeError(f"tolerance = {run['tolerance']!r} must be a number")
         return run
     except PlotError:
         raise
@@ -271,10 +274,12 @@ def _check_payoffs(payoffs: np.ndarray, strategies: Sequence[np.ndarray]) -> Non
             raise ValueError("payoffs and meta-strategies must be finite float64 numbers")
 
 
-def on_one_grid(curves: Sequence[pd.Series]) -> tuple[np.ndarray, np.ndarray]:
-    """All curves at the same places, to the end of the shortest: `[N]` and `[seeds, N]`."""
+def on_one_grid(curves: Sequence[pd.Series], tolerance: float) -> tuple[np.ndarray, np.ndarray]:
+    """All curves at the same places: `[N]` and `[seeds, N]`. A curve that ends at `tolerance` or
+    below has converged and goes on as it ended; else all end with the shortest."""
     grid = np.unique(np.concatenate([curve.index.to_numpy() for curve in curves]))
-    grid = grid[grid <= min(curve.index.max() for curve in curves)]
+    unfinished = [each.index.max() for each in curves if each.iloc[-1] > tolerance]
+    grid = grid[grid <= min(unfinished, default=np.inf)]
     values = [np.exp(np.interp(grid, each.index, np.log(each.to_numpy()))) for each in curves]
     return grid, np.array(values)
 

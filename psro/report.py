@@ -205,9 +205,9 @@ def _print_ratings(out: rich.console.Console, measured: Evaluation, shown, which
     elo_like, nash = measured.elo_like, measured.nash_average
     columns = {}  # header -> a cell for each policy
     for p, ratings in enumerate(elo_like.ratings):
-        columns[f"rating {p}"] = [f"{each:+.4f}" for each in ratings]
+        columns[f"rating {p}"] = [f"{each:+z.4f}" for each in ratings]
         if nash:
-            columns[f"Nash average {p}"] = [f"{each:+.4f}" for each in nash.ratings[p]]
+            columns[f"Nash average {p}"] = [f"{each:+z.4f}" for each in nash.ratings[p]]
             columns[f"its weight {p}"] = [_weight(each) for each in nash.strategies[p]]
     rows = table("policy", *columns)
     for k in shown:
@@ -234,7 +234,7 @@ def _print_payoffs(out: rich.console.Console, opened: Experiment, shown, which: 
     out.print(f"\nPayoffs of player 0 (rows) against player 1 (columns){which}")
     rows = table("", *map(str, shown))
     for k in shown:
-        rows.add_row(str(k), *(f"{opened.payoffs[0, k, other]:+.4f}" for other in shown))
+        rows.add_row(str(k), *(f"{opened.payoffs[0, k, other]:+z.4f}" for other in shown))
     out.print(rows)
 
 

@@ -566,7 +566,7 @@ def test_an_error_that_is_not_ours_keeps_its_traceback(monkeypatch):
     ("solver", "says"),
     [
         ("loose", r"note: the meta-solver missed its equilibrium by up to 0\.\d+ \(meta_regret\)"),
-        ("mgcce", r"CCE gap \d\.\d{6} after 1 iterations\n  \(.*\)\nended: budget"),
+        ("mgcce", r"CCE gap \d\.\d{6} after 1 iteration\n  \(.*\)\nended: budget"),
     ],
 )
 def test_a_run_says_what_its_number_is_worth(
@@ -822,3 +822,20 @@ def test_what_a_tree_has_to_note_is_said(capsys, tmp_path, untrained):
     few = ("run", "--game", game, "--iterations", 1, "--hidden-size", 8, "--meta-solver", "uniform")
     code, _, err = psro_main(capsys, *few, "--out", tmp_path / "run")
     assert code == 0 and f"note: {note}\n" in err
+
+
+def test_supports_of_three_players_stay_in_their_column(capsys, tmp_path):
+    out = ("--out", tmp_path / "three")
+    three = ("--game", "kuhn_poker(players=3)", "--meta-solver", "mgcce", "--iterations", 12)
+    _, printed, _ = psro_main(capsys, "run", *three, "--oracle", "best_response", *out)
+    rows = printed.splitlines()[2:16]
+    assert rows[0].split()[0] == "iteration" and rows[-1].split()[0] == "12"
+    assert max(map(len, re.findall(r"\d+ / \d+ / \d+", printed))) > 9
+    assert len(set(map(len, rows))) == 1
+
+
+def test_no_payoff_is_less_than_zero_and_zero(capsys, seeds):
+    opened = experiment.load(seeds[0])
+    opened.payoffs[0, 0, 0] = -1e-12
+    report._print_payoffs(report.console(), opened, [0], "")
+    assert "+0.0000" in capsys.readouterr().out

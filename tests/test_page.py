@@ -15,7 +15,7 @@ import pytest
 import games
 import psro
 from psro import cli, exact, experiment, page, storage
-from psro.page import behaviour, document
+from psro.page import behaviour, document, figures
 from psro.page.known import EQUILIBRIA
 
 
@@ -363,3 +363,17 @@ def test_the_command(runs, tmp_path, capsys):
         cli.main(["report", str(tmp_path / "nothing")])
     assert end.value.code == 2
     assert "does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "lowest, highest", [(0.2436, 2.3687), (0.3, 0.9), (3, 250), (1e-3, 2e-3), (1e-3, 2)]
+)
+def test_a_short_logarithmic_axis_names_its_ticks_in_full(lowest, highest):
+    ticks = figures._ticks(lowest, highest)
+    assert [float(text) for text in ticks["ticktext"]] == ticks["tickvals"]
+    assert sum(lowest <= tick <= highest for tick in ticks["tickvals"]) >= 2
+
+
+def test_plotly_chooses_the_ticks_of_other_axes():
+    for lowest, highest in ((1e-9, 0.4), (0.31, 0.32), (0.1, 0.1)):
+        assert figures._ticks(lowest, highest) == {"dtick": None}

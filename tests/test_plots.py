@@ -349,3 +349,26 @@ def test_payoffs_that_cannot_be_drawn(make):
     (folder / "payoffs.safetensors").write_bytes(b"nonsense")
     with pytest.raises(PlotError, match="damaged"):
         payoffs_figure(folder)
+
+
+def test_a_seed_that_has_converged_counts_on_with_what_it_came_to(make):
+    """As in `summary.csv`."""
+    runs = [
+        make("converged", [0.4, 0.02], seed=1, tolerance=0.05),
+        make("long", [0.4, 0.2, 0.1], seed=2, tolerance=0.05),
+    ]
+    for axis in AXES:
+        ((_, y, _),) = lines(exploitability_figure(runs, x=axis))
+        np.testing.assert_allclose(y, [0.4, 0.11, 0.06])
+    runs = [
+        make("a", [0.4, 0.02], seed=3, tolerance=0.05),
+        make("b", [0.04], seed=4, tolerance=0.05),
+    ]
+    ((x, y, _),) = lines(exploitability_figure(runs))  # nothing goes on
+    np.testing.assert_allclose(x, [0, 1])
+    np.testing.assert_allclose(y, [0.22, 0.03])
+
+
+def test_a_tolerance_that_is_no_number_is_refused(make):
+    with pytest.raises(PlotError, match="tolerance = 'none' must be a number"):
+        exploitability_figure([make("run", [0.4], tolerance="none")])

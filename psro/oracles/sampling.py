@@ -45,7 +45,8 @@ class SampledConfig:
     """The oracle's, in error messages."""
 
     decisions: int = 16_384
-    """The learner's own decisions per best response at most, rounded up to whole evaluations."""
+    """The learner's own decisions per best response at most, rounded up to a multiple of
+    evaluations * num_envs * rollout_length, the fewest there are."""
     evaluations: int = 8
     """Evaluations of the policy on the way; the best one seen is the best response."""
     patience: int = 8

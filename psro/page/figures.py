@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -73,7 +74,7 @@ def _gaps(runs: Sequence[Snapshot], x: str) -> Figure:
         for gap in plots.SHOWN[run.records[-1].concept]:
             groups.setdefault((name, gap), []).append(run)
     kinds = list(dict.fromkeys(gap for _, gap in groups))
-    traces, lowest = [], np.inf
+    traces, lowest, highest = [], np.inf, 0.0
     for number, ((name, gap), same) in enumerate(groups.items()):
         curves = [
             pd.Series(
@@ -90,7 +91,7 @@ def _gaps(runs: Sequence[Snapshot], x: str) -> Figure:
             grid, middle = curves[0].index, curves[0].to_numpy()
             lowest = min(lowest, middle.min())
         else:
-            grid, values = plots.on_one_grid(curves)
+            grid, values = plots.on_one_grid(curves, configs[name]["tolerance"])
             middle, least, greatest = plots.interval(values)
             band = np.concatenate([least, greatest[::-1]])
             lowest = min(lowest, values.min())
@@ -107,6 +108,7 @@ def _gaps(runs: Sequence[Snapshot], x: str) -> Figure:
                     "showlegend": False,
                 }
             )
+        highest = max(highest, middle.max())
         traces.append(
             {
                 "type": "scatter",
@@ -128,7 +130,7 @@ def _gaps(runs: Sequence[Snapshot], x: str) -> Figure:
                 plots.GAPS[kinds[0]] if len(kinds) == 1 else "gap to the equilibrium",
                 type="log",
                 exponentformat="power",
-                dtick=None,
+                **_ticks(lowest, highest),
                 # A band may go down to nothing, which would leave the curves no room.
                 **({"range": [float(np.log10(lowest / 2)), None]} if bands else {}),
             ),
@@ -136,6 +138,17 @@ def _gaps(runs: Sequence[Snapshot], x: str) -> Figure:
             "height": 380,
         },
     }
+
+
+def _ticks(lowest: float, highest: float) -> dict[str, Any]:
+    """Whole numbers at the ticks of a logarithmic axis where plotly would write the first digit
+    only, 5 for 0.5: over less than four powers of ten."""
+    if not 2 <= highest / lowest < 1e4:
+        return {"dtick": None}
+    digits = range(1, 10) if highest / lowest < 10 else (1, 2, 5)
+    powers = range(math.floor(math.log10(lowest)), math.ceil(math.log10(highest)) + 1)
+    ticks = [float(f"{digit}e{power}") for power in powers for digit in digits]
+    return {"tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
 
 
 def _plain(text: str) -> str:
