@@ -653,8 +653,8 @@ def _title(opened: Experiment) -> str:
     config = opened.config
     return (
         f"{config.game}: {opened.tree.num_histories:,} histories, "
-        f"{opened.tree.num_info_states:,} info states; {config.cell} of {config.hidden_size}, "
-        f"oracle {config.oracle}, {config.solvers}"
+        f"{opened.tree.num_info_states:,} info states\n"
+        f"{config.cell} of {config.hidden_size}, oracle {config.oracle}, {config.solvers}"
     )
 
 

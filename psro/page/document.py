@@ -178,6 +178,11 @@ def _weights_section(run: Snapshot) -> dict[str, Any]:
     text += "each iteration (columns)."
     if run.records[-1].concept != "nash":
         text += " Policies are drawn together; these are each player's marginals."
+    if run.config.evaluation:
+        text += (
+            f" It is the mixture that is measured, by {run.config.evaluation}; best responses train "
+            f"against that of {run.config.meta_solver}."
+        )
     if missing:
         text += f" The folder does not tell it for {missing} iterations: an older version wrote it."
     learners = range(1 if run.config.symmetric else len(run.payoffs))
@@ -253,10 +258,18 @@ def _settings(config: RunConfig) -> dict[str, Any]:
     }
 
 
+_DECIDED = {"evaluation_solver", "init"}
+"""Settings whose default the game and the oracle decide when a run begins."""
+
+
 def _config_section(config: RunConfig) -> dict[str, Any]:
     default = _settings(RunConfig(oracle=config.oracle))
     rows = [
-        [name, _said(value), "" if value == default[name] else f"default {_said(default[name])}"]
+        [
+            name,
+            _said(value),
+            "" if name in _DECIDED or value == default[name] else f"default {_said(default[name])}",
+        ]
         for name, value in _settings(config).items()
     ]
     return {
