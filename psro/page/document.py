@@ -180,8 +180,8 @@ def _weights_section(run: Snapshot) -> dict[str, Any]:
         text += " Policies are drawn together; these are each player's marginals."
     if run.config.evaluation:
         text += (
-            f" It is the mixture that is measured, by {run.config.evaluation}; best responses train "
-            f"against that of {run.config.meta_solver}."
+            f" It is the mixture that is measured, by {run.config.evaluation}; best responses "
+            f"train against that of {run.config.meta_solver}."
         )
     if missing:
         text += f" The folder does not tell it for {missing} iterations: an older version wrote it."
