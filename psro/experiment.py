@@ -190,9 +190,10 @@ class RunConfig:
     diversity_weight: float = 0.1
     """How much that counts: a term of 1 is worth this share of the game's largest return."""
     init: str | None = None
-    """What a best response starts from: scratch, previous (the last best response) or fusion (the
-    average of the player's parameters under its meta-strategy). By default fusion for
-    the oracles ppo, a2c and reinforce, and else scratch."""
+    """What a best response starts from: scratch, previous (the last best response), fusion (the
+    average of the player's parameters under its meta-strategy) or perturbed (that average shrunk,
+    and a fresh network added to it). By default perturbed for the oracles ppo, a2c and reinforce,
+    and else scratch."""
     tolerance: float = 1e-6
     """The run has converged when its exploitability is not above this, in units of the game's
     payoff; 0: it uses all iterations."""

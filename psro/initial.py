@@ -46,4 +46,17 @@ def fusion(
     )
 
 
-INITS = {"scratch": scratch, "previous": previous, "fusion": fusion}
+_SHRUNK = 0.9
+
+
+def perturbed(
+    fresh: Params, population: Population, meta_strategy: Sequence[np.ndarray], reheat: Reheat
+) -> Params:
+    """Fusion's average shrunk, and a fresh network added: `0.9 theta + 0.1 theta_0` (shrink and
+    perturb, Ash and Adams 2020, arXiv:1910.08475, section 4). Where the meta-strategy is pure, the
+    average is a policy that its own training has left without exploration; this one has some."""
+    average = fusion(fresh, population, meta_strategy, reheat)
+    return jax.tree.map(lambda old, new: _SHRUNK * old + (1 - _SHRUNK) * new, average, fresh)
+
+
+INITS = {"scratch": scratch, "previous": previous, "fusion": fusion, "perturbed": perturbed}

@@ -197,7 +197,7 @@ def test_by_default_the_least_exploitable_mixture_is_measured(tmp_path):
 @pytest.mark.parametrize(
     "settings, evaluation_solver, init",
     [
-        ({"oracle": "ppo"}, "least_exploitable", "fusion"),
+        ({"oracle": "ppo"}, "least_exploitable", "perturbed"),
         ({"oracle": "distill"}, "least_exploitable", "scratch"),
         ({"oracle": "ppo", "init": "scratch"}, "least_exploitable", "scratch"),
         ({"oracle": "best_response", "meta_solver": "qre"}, "same", "scratch"),

@@ -40,7 +40,7 @@ CONFIGS: dict[str, type[Any]] = {
 }
 """The settings of each; best_response has none."""
 
-STARTS = {"ppo": "fusion", "a2c": "fusion", "reinforce": "fusion"}
+STARTS = {"ppo": "perturbed", "a2c": "perturbed", "reinforce": "perturbed"}
 """What of `psro.initial.INITS` best responses start from in a run that does not say, where that is
 not `scratch`."""
 
