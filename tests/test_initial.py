@@ -6,7 +6,7 @@ import numpy as np
 from probes import policy_for
 
 import games
-from psro.initial import fusion, previous, scratch
+from psro.initial import fusion, perturbed, previous, scratch
 from psro.population import Population
 
 
@@ -34,3 +34,5 @@ def test_starts():
     ]
     expected = jax.tree.map(lambda *leaves: jnp.stack(leaves), *mean)
     same(fusion(policies[3], population, weights, reheat), expected)
+    shrunk = jax.tree.map(lambda old, new: 0.9 * old + 0.1 * new, expected, policies[3])
+    same(perturbed(policies[3], population, weights, reheat), shrunk)
