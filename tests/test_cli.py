@@ -241,7 +241,8 @@ def test_eval_prints_tables(capsys, seeds):
     loaded = psro.load(seeds[0])
     assert (code, err) == (0, "")
     assert f"{loaded.exploitability():.6f}" in out
-    assert all(f"{payoff:+.4f}" in out for payoff in loaded.payoffs[0].flat)
+    said = [f"{payoff:+.4f}".replace("-0.0000", "+0.0000") for payoff in loaded.payoffs[0].flat]
+    assert all(each in out for each in said)
     for shown in ["least exploitable", "-0.055556", "rating 0", "Nash average 1", "of 6 policies"]:
         assert shown in out
     assert "note:" not in out
@@ -828,7 +829,7 @@ def test_supports_of_three_players_stay_in_their_column(capsys, tmp_path):
     out = ("--out", tmp_path / "three")
     three = ("--game", "kuhn_poker(players=3)", "--meta-solver", "mgcce", "--iterations", 12)
     _, printed, _ = psro_main(capsys, "run", *three, "--oracle", "best_response", *out)
-    rows = printed.splitlines()[2:16]
+    rows = printed.splitlines()[3:17]
     assert rows[0].split()[0] == "iteration" and rows[-1].split()[0] == "12"
     assert max(map(len, re.findall(r"\d+ / \d+ / \d+", printed))) > 9
     assert len(set(map(len, rows))) == 1
