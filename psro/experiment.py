@@ -1037,20 +1037,13 @@ def _read_run(folder: Path, *, foreign: bool = False) -> RunConfig:
             what = "has no config.json" if folder.is_dir() else "does not exist"
             raise ExperimentError(f"{folder} is no experiment: it {what}")
         fields = storage.read_json(config)
-        version = fields["format_version"]
+        storage.check_version(folder, fields["format_version"])
     except ExperimentError:
         raise
     except OSError as error:
         raise ExperimentError(f"cannot read {config}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError) as error:
         raise ExperimentError(f"{config} is damaged: {storage.sentence(error)}") from None
-    if type(version) is not int:
-        raise ExperimentError(f"{config} is damaged: format_version must be a whole number")
-    if version > FORMAT_VERSION:
-        raise ExperimentError(
-            f"{folder} was written in format {str(version)[:20]}, this psro reads up to "
-            f"{FORMAT_VERSION}; install a newer psro"
-        )
     try:
         run_config = RunConfig.from_json(fields["run"])
         if run_config.evaluation_solver is None:  # of before that was decided by the game

@@ -36,6 +36,9 @@ MEANINGS = {
 }
 """By concept: the gap that measures it, and what its zero means."""
 
+SUPPORT = 1e-6
+"""A policy of no more weight is not in the support."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MetaStrategy:
@@ -71,8 +74,8 @@ class MetaStrategy:
 
     @property
     def support_size(self) -> tuple[int, ...]:
-        """How many policies of each player have a weight above 1e-6."""
-        return tuple(int((each > 1e-6).sum()) for each in self.marginals)
+        """How many policies of each player have a weight above `SUPPORT`."""
+        return tuple(int((each > SUPPORT).sum()) for each in self.marginals)
 
     def others(self, player: int) -> np.ndarray:
         """Probabilities of the others' profiles, one axis a player, in the order of their seats."""

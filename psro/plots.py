@@ -18,7 +18,6 @@ import safetensors.numpy
 
 from psro import storage
 from psro.seeds import half_interval
-from psro.storage import FORMAT_VERSION
 
 AXES = {
     "iterations": "iteration",
@@ -187,22 +186,15 @@ def save_figure(figure: matplotlib.figure.Figure, path: str | os.PathLike) -> Pa
 def _config(folder: Path) -> dict[str, Any]:
     try:
         fields = storage.read_json(folder / "config.json")
-        version = fields["format_version"]
-        if type(version) is not int:
-            raise TypeError("format_version must be a whole number")
-        if version > FORMAT_VERSION:
-            raise PlotError(
-                f"{folder} was written in format {str(version)[:20]}, this psro reads up to "
-                f"{FORMAT_VERSION}; install a newer psro"
-            )
+        storage.check_version(folder, fields["format_version"])
         run = fields["run"]
         if not isinstance(run["game"], str):
             raise TypeError(f"game = {run['game']!r} must be a string")
         if not isinstance(run.get("tolerance", 0.0), int | float):
             raise TypeError(f"tolerance = {run['tolerance']!r} must be a number")
         return run
-    except PlotError:
-        raise
+    except storage.ExperimentError as error:
+        raise PlotError(str(error)) from None
     except FileNotFoundError:
         raise PlotError(f"{folder} is no experiment: it has no config.json") from None
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -145,6 +145,22 @@ def read_json(path: Path) -> Any:
     return parse_json(read_bytes(path, MAX_JSON).decode())
 
 
+def check_version(folder: Path, version: Any) -> None:
+    """Of what a folder's config.json says as its `format_version`.
+
+    Raises:
+        ExperimentError: it is newer than this.
+        TypeError: it is no whole number.
+    """
+    if type(version) is not int:
+        raise TypeError("format_version must be a whole number")
+    if version > FORMAT_VERSION:
+        raise ExperimentError(
+            f"{folder} was written in format {str(version)[:20]}, this psro reads up to "
+            f"{FORMAT_VERSION}; install a newer psro"
+        )
+
+
 def read_bytes(path: Path, most: int) -> bytes:
     """A file's bytes; ValueError where it is none (a pipe would never end), or has more."""
     if path.exists() and not path.is_file():

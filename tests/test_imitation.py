@@ -5,12 +5,13 @@ from __future__ import annotations
 import jax
 import numpy as np
 import pytest
+from probes import policy_for
 
 import games
 from psro import cfr, exact, imitation
 from psro.imitation import imitate_by_network, imitate_by_table
 from psro.levels import by_level, levels
-from psro.policy import Policy, TablePolicy, Tabulator
+from psro.policy import TablePolicy, Tabulator
 
 
 def mixed(tree):
@@ -41,12 +42,7 @@ def test_tables_are_exact(name):
 
 def test_networks_come_close():
     tree = games.load("kuhn_poker")
-    policy = Policy(
-        observation_size=tree.observation_size,
-        num_actions=tree.num_actions,
-        hidden_size=16,
-        cell="lstm",
-    )
+    policy = policy_for(tree)
     plans = mixed(tree)
     fresh = policy.init_many(jax.random.split(jax.random.key(0), 2))
     imitated = Tabulator(policy, tree)(imitate_by_network(policy, tree)(fresh, plans))
@@ -62,12 +58,7 @@ def test_rows_that_are_left_out_change_nothing(monkeypatch):
     """A recurrent network's logits at what a pure plan reaches are the same in the smaller tree."""
     monkeypatch.setattr(imitation, "_FEWEST_ROWS", 4)
     tree = games.load("goofspiel(imp_info=True,num_cards=4,points_order=descending)")
-    policy = Policy(
-        observation_size=tree.observation_size,
-        num_actions=tree.num_actions,
-        hidden_size=8,
-        cell="gru",
-    )
+    policy = policy_for(tree, cell="gru", hidden_size=8)
     uniform = [exact.realization_plan(p, exact.uniform_behaviour(p)) for p in tree.players]
     pure = [exact.best_response(tree, p, uniform).plan for p in range(2)]
     whole = levels(tree)

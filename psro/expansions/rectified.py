@@ -6,10 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from psro.expansions.base import Expanded, Situation, Steps, Train
-from psro.meta_strategy import MetaStrategy
-
-_SUPPORT = 1e-6
-"""A policy of less weight is not in the support."""
+from psro.meta_strategy import SUPPORT, MetaStrategy
 
 
 def rectified(now: Situation) -> Steps:
@@ -34,7 +31,7 @@ def rectified(now: Situation) -> Steps:
     scores = [payoffs[0] - values[0], (payoffs[1] - values[1]).T]  # [own policy, opponent's]
     margin = 1e-9 * max(np.ptp(payoffs), 1e-300)
     supports = [  # likeliest first
-        [k for k in np.argsort(-each, kind="stable") if each[k] > _SUPPORT] for each in weights
+        [k for k in np.argsort(-each, kind="stable") if each[k] > SUPPORT] for each in weights
     ]
     requests = []
     for level in range(now.levels):
@@ -43,11 +40,11 @@ def rectified(now: Situation) -> Steps:
             others = weights[1 - p]
             if level < len(supports[p]):
                 beaten = others * (scores[p][supports[p][level]] >= -margin)
-                others = beaten / beaten.sum() if beaten.sum() > _SUPPORT else others
+                others = beaten / beaten.sum() if beaten.sum() > SUPPORT else others
             faced.append(others)
         # Player 0 is who faces player 1's weights, and the other way round.
         requests.append(
             Train(slot=size + level, against=MetaStrategy(marginals=(faced[1], faced[0])))
         )
     yield requests
-    return Expanded(keep=range(size, size + min(now.levels, max(map(len, supports)))))
+    return Expanded(keep=range(size, size + min(now.levels, max(now.meta_strategy.support_size))))
