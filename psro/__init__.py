@@ -6,10 +6,12 @@ exploitability is exact.
     experiment.exploitability()
 """
 
-from psro.experiment import Experiment, ExperimentError, RunConfig, load, resume, run
+from psro.experiment import Experiment, load, resume, run
 from psro.oracles import PPOConfig
+from psro.run_config import RunConfig
 from psro.seeds import Seeds, run_many
 from psro.sharing import export
+from psro.storage import ExperimentError
 
 __all__ = [
     "Experiment",

@@ -1,4 +1,4 @@
-"""Experiment folders as single files, to give away: zip archives of what `psro.experiment` saves.
+"""Experiment folders (`psro.run_folder`) as single files, to give away: zip archives.
 
 Its members are stored, not compressed, in the order of their names and with the same date, so that
 the same run gives the same bytes; and so that what it unpacks to cannot be larger than itself.

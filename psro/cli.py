@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
+import io
 import os
 import signal
 import sys
@@ -39,11 +40,13 @@ from psro import (
 )
 from psro import seeds as many
 from psro.expansions import EXPANSIONS
-from psro.experiment import Experiment, ExperimentError, RunConfig
+from psro.experiment import Experiment
 from psro.loop import Record
 from psro.meta_solvers import MetaSolverError
 from psro.oracles import CONFIGS
 from psro.oracles.devices import CPU_DEVICES
+from psro.run_config import RunConfig, read_config, solver_of
+from psro.storage import ExperimentError
 from psro.trainer import TrainingDiverged
 from psro.variants import PUBLISHED, VARIANTS
 
@@ -342,6 +345,7 @@ def main(arguments: list[str] | None = None) -> None:
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     _use_caches()
     _use_all_cores()
+    _print_any_name()
     arguments = sys.argv[1:] if arguments is None else arguments
     terminated = signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -430,7 +434,7 @@ def _run_with(arguments: list[str]):
     if name is None and file is None:
         return run
     fields = dict(VARIANTS[name].settings) if name else {}
-    fields |= experiment.read_config(file) if file else {}
+    fields |= read_config(file) if file else {}
     defaults = _RunOptions(
         **{
             name: _SETTINGS[name](**value) if name in _SETTINGS else value
@@ -488,7 +492,7 @@ def _train(opened: Experiment, log: Sequence[str] = ()) -> None:
         _say(f"  ({last.meaning})")
     _say(f"ended: {_why(opened)}")
     worst = max(record.meta_regret for record in opened.records)
-    aims = experiment.solver_of(opened.config.meta_solver).concept
+    aims = solver_of(opened.config.meta_solver).concept
     solved = aims and not EXPANSIONS[opened.config.expansion].meta_strategy
     if solved and worst > _REGRET * opened.tree.max_return:
         _say(f"note: the meta-solver missed its equilibrium by up to {worst:.3g} (meta_regret)")
@@ -678,6 +682,12 @@ def _say(text: str) -> None:
         _close_stdout()
         if not isinstance(error, BrokenPipeError):
             _complain(f"the output goes nowhere from here on: {error.strerror or error}")
+
+
+def _print_any_name() -> None:
+    """What the terminal's encoding lacks, in the name of a folder for instance, becomes escapes."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _close_stdout() -> None:

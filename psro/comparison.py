@@ -16,7 +16,8 @@ import numpy as np
 from games import GameError, GameTree, NormalForm
 from psro import cfr, exact, sequence_form
 from psro.evaluation import MAX_SEQUENCES
-from psro.experiment import Experiment, ExperimentError
+from psro.experiment import Experiment
+from psro.storage import ExperimentError
 
 Plans = Sequence[np.ndarray]
 """A realization plan `[S_p]` for every seat p: what somebody plays, wherever it sits."""

@@ -11,8 +11,9 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from psro.experiment import Experiment, metrics_table
+from psro.experiment import Experiment
 from psro.loop import Record
+from psro.run_folder import metrics_table
 from psro.seeds import Seeds, seed_folder
 
 

@@ -22,10 +22,12 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
-from psro import experiment, storage
-from psro.experiment import Experiment, ExperimentError, RunConfig
+from psro import experiment, run_folder, storage
+from psro.experiment import Experiment
 from psro.meta_solvers import MetaSolverError
 from psro.oracles.base import Jobs, Results, train_together
+from psro.run_config import RunConfig
+from psro.storage import ExperimentError
 from psro.trainer import TrainingDiverged
 
 SUMMARY = "summary.csv"
@@ -136,7 +138,7 @@ def create_many(config: RunConfig, seeds: int, out: str | os.PathLike | None = N
     if not 1 <= seeds <= MOST_SEEDS:
         raise ValueError(f"seeds = {seeds} must be between 1 and {MOST_SEEDS:,}")
     configs = [dataclasses.replace(config, seed=config.seed + n) for n in range(seeds)]
-    folder = Path(out) if out is not None else experiment.default_folder(config.game)
+    folder = Path(out) if out is not None else run_folder.default_folder(config.game)
     if folder.exists() or folder.is_symlink():
         raise ExperimentError(f"{folder} exists already; choose another --out")
     made: list[Experiment] = []
@@ -161,7 +163,7 @@ def seed_folder(seed: int) -> str:
 def is_many(folder: str | os.PathLike) -> bool:
     """Whether `create_many` made this folder, by what is in it."""
     folder = Path(folder)
-    return not (folder / experiment.CONFIG).exists() and bool(_folders(folder))
+    return not (folder / run_folder.CONFIG).exists() and bool(_folders(folder))
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -9,8 +9,9 @@ import tempfile
 from pathlib import Path
 
 from games import files
-from psro import archive, experiment, storage
-from psro.experiment import ExperimentError
+from psro import archive, experiment, run_folder, storage
+from psro.run_config import check_shareable
+from psro.storage import ExperimentError
 
 
 def export(folder: str | os.PathLike, file: str | os.PathLike) -> Path:
@@ -28,7 +29,7 @@ def export(folder: str | os.PathLike, file: str | os.PathLike) -> Path:
             raise ExperimentError(f"{file} exists already; choose another name")
     with archive.as_folder(folder) as source, tempfile.TemporaryDirectory(prefix="psro-") as made:
         copy = Path(made) / "run"
-        experiment.check_shareable(experiment.load(source).config)
+        check_shareable(experiment.load(source).config)
         with storage.writing(copy):
             _snapshot(source, copy)
         try:
@@ -43,15 +44,15 @@ def export(folder: str | os.PathLike, file: str | os.PathLike) -> Path:
 def _snapshot(source: Path, copy: Path) -> None:
     """One iteration's files: the commit first, whose policies never change afterwards."""
     (copy / "policies").mkdir(parents=True)
-    names = [experiment.COMMIT]
+    names = [run_folder.COMMIT]
     shutil.copyfile(source / names[0], copy / names[0])
     commit = storage.read_tensors(copy / names[0])[1]
-    names = [f"policies/{experiment.policy_file(k)}" for k in range(len(commit["policies"]))]
-    fields = storage.read_json(source / experiment.CONFIG)
+    names = [run_folder.policy_file(Path(), k) for k in range(len(commit["policies"]))]
+    fields = storage.read_json(source / run_folder.CONFIG)
     run = fields["run"]
     if files.is_file(run["game"]):
         run["game"] = Path(run["game"]).name
         names.append(f"game{Path(run['game']).suffix.lower()}")
     for name in names:
         shutil.copyfile(source / name, copy / name)
-    storage.write(copy / experiment.CONFIG, json.dumps(fields, indent=2) + "\n")
+    storage.write(copy / run_folder.CONFIG, json.dumps(fields, indent=2) + "\n")

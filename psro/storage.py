@@ -192,13 +192,16 @@ def _digest(tensors: Mapping[str, np.ndarray], info: Mapping[str, Any]) -> str:
 def write(path: Path, content: bytes | str) -> None:
     """Replaces a file in one step: a reader, or a crash, sees the old one or the new one."""
     with replacing(path) as file:
-        file.write(content.encode() if isinstance(content, str) else content)
+        text = isinstance(content, str)
+        file.write(content.encode(errors="backslashreplace") if text else content)
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A new file to be written, which takes the place of an old one in one step, once it is whole
     and on disk; or not at all."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     aside = path.with_name(f".{path.name}.tmp")
     try:
         with open(aside, "wb") as file:

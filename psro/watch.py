@@ -14,10 +14,10 @@ from pathlib import Path
 import jax
 from plotly.offline import get_plotlyjs
 
-from psro import archive, experiment, page
-from psro.experiment import ExperimentError
+from psro import archive, page, run_folder
 from psro.loopback import LoopbackServer, Refused, Response, text
 from psro.page import document
+from psro.storage import ExperimentError
 
 NICENESS = 19
 """How far the watcher stands behind a run that wants the same core: as far as there is."""
@@ -32,12 +32,12 @@ class Watched:
             raise ExperimentError(f"{folder} is an exported run, which ends there; use psro report")
         self._lock = threading.Lock()
         self._made: tuple[str, str] | None = None
-        self.title = experiment.snapshot(self.folder).config.game
+        self.title = run_folder.snapshot(self.folder).config.game
 
     def version(self) -> str:
         """Changes when the folder does."""
         parts = []
-        for name in (experiment.CONFIG, experiment.COMMIT):
+        for name in (run_folder.CONFIG, run_folder.COMMIT):
             try:
                 of = os.stat(self.folder / name)
                 parts.append(f"{of.st_ino}.{of.st_mtime_ns}.{of.st_size}")
@@ -54,7 +54,7 @@ class Watched:
         with self._lock:
             version = self.version()
             if self._made is None or self._made[0] != version:
-                run = experiment.snapshot(self.folder)
+                run = run_folder.snapshot(self.folder)
                 why = run.ended
                 status = f"ended: {why}" if why else _going_on(run)
                 content = document.of_run(run) | {"status": status, "ended": why is not None}
@@ -62,7 +62,7 @@ class Watched:
             return self._made[1]
 
 
-def _going_on(run: experiment.Snapshot) -> str:
+def _going_on(run: run_folder.Snapshot) -> str:
     if not run.records:
         return "waiting for the first iteration"
     return f"iteration {run.records[-1].iteration} is finished, of {run.config.iterations}"

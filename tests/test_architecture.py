@@ -42,6 +42,8 @@ ORDER = [
     ["psro.evaluation"],
     ["psro.storage"],
     ["psro.archive"],
+    ["psro.run_config"],
+    ["psro.run_folder"],
     ["psro.experiment"],
     [
         "psro.comparison",

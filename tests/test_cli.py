@@ -172,6 +172,23 @@ def screen(text):
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
 
 
+def test_a_name_that_is_no_text_is_printed_as_escapes(seeds, tmp_path):
+    """A name is bytes; these are no UTF-8."""
+    folder = shutil.copytree(seeds[0], tmp_path / "run\udcff")
+    printed = command("eval", folder, seeds[1], "--csv", tmp_path / "\udcff.csv")
+    assert (printed.returncode, printed.stderr) == (0, "") and "run\\udcff" in printed.stdout
+    assert "run\\udcff" in (tmp_path / "\udcff.csv").read_text()
+    page = tmp_path / "\udcff.html"
+    printed = command("report", folder, folder, "--out", page)
+    assert (printed.returncode, printed.stderr) == (0, "") and "\\udcff.html" in printed.stdout
+    assert "run\\udcff" in page.read_text()
+
+
+def test_the_package_is_the_command():
+    module = [sys.executable, "-m", "psro", "variants"]
+    assert subprocess.check_output(module, text=True) == command("variants").stdout
+
+
 def test_a_terminal_shows_a_table_and_a_progress_bar(capsys, tmp_path, monkeypatch, untrained):
     monkeypatch.setenv("FORCE_COLOR", "1")  # to rich, any output is a terminal then
     folder = tmp_path / "run"

@@ -11,7 +11,8 @@ from test_cli import assert_refused, psro_main
 import psro
 from games import openspiel
 from psro import comparison
-from psro.experiment import ExperimentError, RunConfig
+from psro.run_config import RunConfig
+from psro.storage import ExperimentError
 
 GOOFSPIEL = "goofspiel(imp_info=True,num_cards=3,points_order=descending)"
 

@@ -243,6 +243,7 @@ INTERNAL = {
         "games.gambit",
         "games.probes",
         "games.trial",
+        "psro.__main__",
         "psro.cards",
         "psro.cli",
         "psro.loopback",

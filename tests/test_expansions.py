@@ -15,11 +15,12 @@ from psro.diversity_terms import TERMS, Context
 from psro.expansions import EXPANSIONS, Train
 from psro.expansions.base import Situation
 from psro.expansions.rectified import rectified
-from psro.experiment import RunConfig, create
+from psro.experiment import create
 from psro.meta_game import MetaGame
 from psro.meta_solvers import META_SOLVERS
 from psro.meta_solvers.regret_minimisers import REGRET_MINIMISERS
 from psro.meta_strategy import MetaStrategy
+from psro.run_config import RunConfig
 from psro.variants import VARIANTS
 
 

@@ -21,11 +21,13 @@ from open_spiel.python.algorithms import exploitability
 import games
 import psro
 from games import openspiel
+from games.tree_game import TreeGame
 from psro import experiment, storage
-from psro.experiment import ExperimentError, RunConfig
 from psro.loop import why_ended
 from psro.meta_solvers import META_SOLVERS
 from psro.oracles import PPO, PPOConfig, Results
+from psro.run_config import RunConfig, read_config
+from psro.storage import ExperimentError
 
 # Small, and yet (where this was written) the meta-strategies of the last iterations are mixed.
 CONFIG = RunConfig(
@@ -69,7 +71,7 @@ def _compiled(config):
         hidden_size=CONFIG.hidden_size,
         cell=CONFIG.cell,
     )
-    return PPO(experiment.TreeGame(tree), policy, config)
+    return PPO(TreeGame(tree), policy, config)
 
 
 class Compiled:
@@ -887,14 +889,14 @@ def test_recipes_are_configs():
     recipes = sorted((Path(__file__).parent.parent / "experiments").glob("*.toml"))
     assert len(recipes) >= 3
     for recipe in recipes:
-        RunConfig.from_json(experiment.read_config(recipe))
+        RunConfig.from_json(read_config(recipe))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["leduc_ppo", "leduc_distill", "liars_dice_ppo"])
 def test_recipes_run(name, tmp_path):
     recipe = Path(__file__).parent.parent / "experiments" / f"{name}.toml"
-    fields = experiment.read_config(recipe)
+    fields = read_config(recipe)
     fields |= {"iterations": 1, fields["oracle"]: fields.get(fields["oracle"], {})}
     fields[fields["oracle"]] |= {"decisions": 4096} if fields["oracle"] == "ppo" else {"steps": 20}
     done = psro.run(RunConfig.from_json(fields), tmp_path / "run")
@@ -919,5 +921,5 @@ def test_bad_settings_in_a_file_are_refused(tmp_path, text, message):
     path = tmp_path / "run.toml"
     path.write_text(text)
     with pytest.raises(ExperimentError, match=message) as error:
-        experiment.read_config(path)
+        read_config(path)
     assert "\n" not in str(error.value) and str(path) in str(error.value)

@@ -13,9 +13,10 @@ import pytest
 import games
 import psro
 from games import GameError
-from psro import experiment, plots, storage
-from psro.experiment import ExperimentError, RunConfig
+from psro import plots, run_config, storage
 from psro.plots import PlotError
+from psro.run_config import RunConfig
+from psro.storage import ExperimentError
 
 ROOT = Path(__file__).parents[1]
 CONFIG = RunConfig(game="kuhn_poker", oracle="best_response", iterations=1, tolerance=0.0)
@@ -136,7 +137,7 @@ def test_what_a_config_says_is_quoted_short_and_printable(copy, changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     refused(ExperimentError, lambda: psro.load(copy))
     if "run" in changes:
-        refused(ExperimentError, lambda: experiment.read_config(path))
+        refused(ExperimentError, lambda: run_config.read_config(path))
     else:
         refused(PlotError, lambda: plots.exploitability_figure([copy]))
 
@@ -145,4 +146,4 @@ def test_what_a_config_says_is_quoted_short_and_printable(copy, changes):
 def test_settings_that_nest_too_deep(tmp_path, name):
     path = tmp_path / name
     path.write_text("a = " * name.endswith("toml") + "[" * 100_000)
-    refused(ExperimentError, lambda: experiment.read_config(path))
+    refused(ExperimentError, lambda: run_config.read_config(path))

@@ -15,7 +15,7 @@ from test_cli import assert_refused, psro_main
 
 import psro
 from psro import experiment, loggers
-from psro.experiment import RunConfig
+from psro.run_config import RunConfig
 
 CONFIG = RunConfig(game="kuhn_poker", oracle="best_response", iterations=3, tolerance=0.0)
 ARGUMENTS = ("--game", "kuhn_poker", "--oracle", "best_response", "--tolerance", "0")

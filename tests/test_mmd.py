@@ -12,9 +12,10 @@ import games
 import psro
 from games.normal_form import NormalForm
 from psro import exact, sequence_form
-from psro.experiment import RunConfig, create
+from psro.experiment import create
 from psro.mmd import magnetic_mirror_descent
 from psro.restricted_game import allowed, solve
+from psro.run_config import RunConfig
 
 
 def everything(tree):

@@ -7,6 +7,7 @@ import html.parser
 import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects
@@ -14,7 +15,7 @@ import pytest
 
 import games
 import psro
-from psro import cli, exact, experiment, page, storage
+from psro import cli, exact, experiment, page, run_folder, storage
 from psro.page import behaviour, document, figures
 from psro.page.known import EQUILIBRIA
 
@@ -138,7 +139,7 @@ def test_payoffs_of_three_players_are_expected_over_the_third_s_draws(runs):
 @pytest.mark.parametrize("name", ["kuhn", "three", "symmetric", "uniform"])
 def test_past_meta_strategies_are_those_that_were_measured(runs, name, tmp_path):
     """A run that was stopped at iteration k has, as its last one, what the longer run kept of k."""
-    long, config = experiment.snapshot(runs[name]), psro.load(runs[name]).config
+    long, config = run_folder.snapshot(runs[name]), psro.load(runs[name]).config
     short = psro.run(dataclasses.replace(config, iterations=2), out=tmp_path / "short")
     for mine, kept in zip(short.meta_strategy, long.meta_strategies[2], strict=True):
         np.testing.assert_array_equal(mine, kept)
@@ -153,9 +154,9 @@ def test_a_folder_of_an_older_version_tells_the_last_meta_strategy(runs, tmp_pat
         path = folder / "policies" / f"{number:04d}.safetensors"
         tensors, info = storage.read_tensors(path)
         digests.append(storage.write_tensors(path, tensors, {"slots": info["slots"]}))
-    tensors, info = storage.read_tensors(folder / experiment.COMMIT)
+    tensors, info = storage.read_tensors(folder / run_folder.COMMIT)
     info = {"records": info["records"], "policies": digests}
-    storage.write_tensors(folder / experiment.COMMIT, tensors, info)
+    storage.write_tensors(folder / run_folder.COMMIT, tensors, info)
 
     content = content_of(page.report([folder]))
     weights = np.array(view(content, "meta-strategy")["data"][0]["z"], float)
@@ -196,7 +197,7 @@ def test_actions_of_known_equilibria_are_those_of_the_game():
 def test_behaviour_is_the_exported_policy_s(runs):
     """At every state of the game, by OpenSpiel's own walk over it."""
     opened, policy = psro.load(runs["three"]), psro.load(runs["three"]).policy()
-    players = behaviour.behaviour(experiment.snapshot(runs["three"]))
+    players = behaviour.behaviour(run_folder.snapshot(runs["three"]))
     said = [{each.name: each for each in own} for own in players]
     reached = [dict.fromkeys(own, 0.0) for own in said]
 
@@ -230,7 +231,7 @@ def test_behaviour_is_the_exported_policy_s(runs):
 
 def test_kuhn_beside_its_equilibria(runs):
     tables = section(content_of(page.report([runs["kuhn"]])), "behaviour")["tables"]
-    players = behaviour.behaviour(experiment.snapshot(runs["kuhn"]))
+    players = behaviour.behaviour(run_folder.snapshot(runs["kuhn"]))
     for table, own, choices in zip(tables, players, EQUILIBRIA["kuhn_poker"].choices, strict=True):
         bets = {each.name: each.probabilities[1] * (each.allowed > 1e-9) for each in own}
         assert len(table["rows"]) == 6
@@ -339,8 +340,9 @@ def test_refusals(runs, tmp_path):
     fresh = experiment.create(psro.RunConfig(oracle="best_response"), out=tmp_path / "fresh")
     with pytest.raises(page.PageError, match="no finished iteration"):
         page.report([fresh.folder])
-    with pytest.raises(page.PageError, match="cannot write"):
-        page.write("", tmp_path / "no" / "folder.html")
+    for path in (tmp_path / "no" / "folder.html", tmp_path, Path("."), Path("/")):
+        with pytest.raises(page.PageError, match="cannot write .*directory"):
+            page.write("", path)
 
 
 def test_a_damaged_policy_file_is_told(runs, tmp_path):
@@ -348,10 +350,10 @@ def test_a_damaged_policy_file_is_told(runs, tmp_path):
     policies = folder / "policies"
     shutil.copyfile(policies / "0001.safetensors", policies / "0002.safetensors")
     with pytest.raises(experiment.ExperimentError, match="0002.safetensors is damaged"):
-        experiment.snapshot(folder)
+        run_folder.snapshot(folder)
     (policies / "0002.safetensors").unlink()
     with pytest.raises(experiment.ExperimentError, match="0002.safetensors is missing"):
-        experiment.snapshot(folder)
+        run_folder.snapshot(folder)
 
 
 def test_the_command(runs, tmp_path, capsys):

@@ -18,8 +18,9 @@ import scipy.stats
 
 import psro
 from psro import cli, experiment, plots, seeds
-from psro.experiment import ExperimentError, RunConfig
-from psro.oracles import ORACLES, BestResponse
+from psro.oracles import CONFIGS, ORACLES, BestResponse
+from psro.run_config import RunConfig
+from psro.storage import ExperimentError
 
 PLAIN = RunConfig(game="kuhn_poker", oracle="best_response", iterations=4, tolerance=0.0)
 # Here the seed makes a difference from iteration 3 on, by the breaking of ties.
@@ -36,9 +37,7 @@ SMALL = {
 
 def config_of(oracle):
     more = {"expansion": "hierarchy", "levels": 2} if oracle == "conditional" else {}
-    return RunConfig(
-        oracle=oracle, **NETWORK, **more, **{oracle: experiment.CONFIGS[oracle](**SMALL[oracle])}
-    )
+    return RunConfig(oracle=oracle, **NETWORK, **more, **{oracle: CONFIGS[oracle](**SMALL[oracle])})
 
 
 def left_by(folder):

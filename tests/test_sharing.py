@@ -15,8 +15,9 @@ import pytest
 from test_experiment import outcome
 
 import psro
-from psro import archive, cli, experiment, page, plots, storage, watch
-from psro.experiment import ExperimentError, RunConfig
+from psro import archive, cli, experiment, page, plots, run_folder, storage, watch
+from psro.run_config import RunConfig
+from psro.storage import ExperimentError
 
 CONFIG = RunConfig(game="kuhn_poker", oracle="best_response", iterations=3, tolerance=0.0)
 PAYOFFS = "1,-1,0\n-1,1,0\n0,0.5,-0.5\n"
@@ -533,7 +534,7 @@ def commit(copy, change):
 def test_a_commit_whose_parts_do_not_fit_is_refused(copy, change):
     """A checksum is no proof of sense: whoever writes the file writes that too."""
     commit(copy, change)
-    for read in (psro.load, experiment.snapshot):
+    for read in (psro.load, run_folder.snapshot):
         assert f"{copy / 'payoffs.safetensors'} is damaged" in refused(lambda read=read: read(copy))
 
 
@@ -599,7 +600,7 @@ def test_more_policies_than_slots_are_refused(copy):
 def test_past_meta_strategies_that_are_none_are_refused(copy, kept):
     """Only pages read them; what is loaded does not rest on them."""
     path = policies(copy, 2, lambda tensors, info: info.update(meta_strategy=kept))
-    assert f"{path} is damaged" in refused(lambda: experiment.snapshot(copy))
+    assert f"{path} is damaged" in refused(lambda: run_folder.snapshot(copy))
     assert len(psro.load(copy).records) == 4
 
 

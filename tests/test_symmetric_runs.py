@@ -12,10 +12,10 @@ from open_spiel.python.algorithms import exploitability
 
 import psro
 from psro import cli, exact
-from psro.experiment import RunConfig
 from psro.meta_solvers import META_SOLVERS, MetaSolverError, cce_gains, ce_gains, regrets
 from psro.meta_strategy import MetaStrategy, over_seats
 from psro.oracles import PPOConfig
+from psro.run_config import RunConfig
 
 GOOFSPIEL = "goofspiel(imp_info=True,num_cards=4,points_order=descending)"
 THREE = "goofspiel(players=3,imp_info=True,num_cards=3,points_order=descending)"

@@ -22,9 +22,10 @@ from test_experiment import outcome, refused, train_until
 
 import games
 import psro
-from psro import cli, experiment
-from psro.experiment import ExperimentError, RunConfig
+from psro import cli, experiment, run_folder
 from psro.oracles import ORACLES, PPOConfig
+from psro.run_config import RunConfig
+from psro.storage import ExperimentError
 
 CONFIG = RunConfig(game="kuhn_poker", oracle="best_response", iterations=4, tolerance=0.0)
 """An exact oracle: nothing about files depends on the oracle."""
@@ -222,7 +223,7 @@ def test_a_clock_that_jumps_back(trained, tmp_path, monkeypatch):
         def now(cls):
             return cls(2026, 1, 1, cls.hour_now)
 
-    monkeypatch.setattr(experiment.datetime, "datetime", Clock)
+    monkeypatch.setattr(run_folder.datetime, "datetime", Clock)
     first = experiment.create(CONFIG).folder
     for record in experiment.reopen(first).train():
         if record.iteration == 2:

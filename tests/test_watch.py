@@ -17,7 +17,7 @@ import pytest
 from browser import chromium, console_errors, requested
 
 import psro
-from psro import experiment, page, watch
+from psro import experiment, page, run_folder, watch
 from psro.page import document
 
 COMMAND = str(Path(sys.executable).with_name("psro"))
@@ -67,7 +67,7 @@ def test_the_document_is_the_report_s(finished):
     assert status == 200
     live = json.loads(text)
     assert (live.pop("status"), live.pop("ended")) == ("ended: budget", True)
-    assert live == json.loads(page.as_json(document.of_run(experiment.snapshot(finished))))
+    assert live == json.loads(page.as_json(document.of_run(run_folder.snapshot(finished))))
     assert contents(finished) == before  # watching only reads
 
 
@@ -91,10 +91,10 @@ def test_a_run_is_followed_from_its_start(tmp_path):
 def test_an_unfinished_iteration_is_not_seen(finished, tmp_path):
     """A policy file that is not named yet, and half of the next commit beside this one."""
     folder = shutil.copytree(finished, tmp_path / "copy")
-    expected = document.of_run(experiment.snapshot(folder))
+    expected = document.of_run(run_folder.snapshot(folder))
     (folder / "policies" / "0005.safetensors").write_bytes(b"half")
     (folder / ".payoffs.safetensors.tmp").write_bytes(b"half")
-    assert document.of_run(experiment.snapshot(folder)) == expected
+    assert document.of_run(run_folder.snapshot(folder)) == expected
 
 
 def test_it_is_made_once_for_each_change(finished, monkeypatch):
@@ -110,7 +110,7 @@ def test_a_folder_that_is_damaged_or_gone_is_told(finished, tmp_path):
     folder = shutil.copytree(finished, tmp_path / "copy")
     with watching(folder) as url:
         assert get(url, "/document.json")[0] == 200
-        (folder / experiment.COMMIT).write_bytes(b"damaged")
+        (folder / run_folder.COMMIT).write_bytes(b"damaged")
         status, sentence = get(url, "/document.json")
         assert status == 503 and "is damaged" in sentence
         shutil.rmtree(folder)

@@ -144,7 +144,8 @@ def run(field: str, game: str, variant: str, seed: int, file: Path) -> str:
     begun = time.process_time()
     import psro
     from psro import sequence_form
-    from psro.experiment import RunConfig, create
+    from psro.experiment import create
+    from psro.run_config import RunConfig
     from psro.variants import VARIANTS as KNOWN
 
     budget = LARGER.get((field, game), FIELDS[field])

@@ -24,7 +24,7 @@ from pathlib import Path
 from kill import bits
 
 import psro
-from psro import cli, experiment
+from psro import cli, experiment, run_folder
 
 NOT_PERMITTED = 3
 FULL, READ_ONLY = "No space left on device", "Read-only file system"
@@ -91,7 +91,7 @@ def missing(folder: Path) -> str:
     """The first file that there was no room for, by what is there; the folder must load."""
     if not folder.exists():
         return "the new folder"
-    run = experiment.snapshot(folder)
+    run = run_folder.snapshot(folder)
     if run.records:
         psro.load(folder)
     if len(list((folder / "policies").iterdir())) > len(run.records):

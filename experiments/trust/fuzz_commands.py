@@ -41,13 +41,14 @@ from hypothesis import strategies as st
 from psro import cli, experiment, sharing
 from psro.diversity_terms import TERMS
 from psro.expansions import EXPANSIONS
-from psro.experiment import Experiment, RunConfig
+from psro.experiment import Experiment
 from psro.initial import INITS
 from psro.loopback import LoopbackServer
 from psro.meta_solvers import META_SOLVERS, settings_of
 from psro.meta_solvers.regret_minimisers import REGRET_MINIMISERS
 from psro.networks import CELLS, DTYPES
 from psro.oracles import CONFIGS, ORACLES
+from psro.run_config import RunConfig
 from psro.variants import VARIANTS
 
 SECONDS = 60.0

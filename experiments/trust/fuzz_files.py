@@ -57,6 +57,7 @@ from psro import (
     play,
     plots,
     report,
+    run_config,
     sharing,
     storage,
     watch,
@@ -393,7 +394,7 @@ def _copy_sparse(source: str, target: str, *, follow_symlinks: bool = True) -> N
 
 def _settings(path: Path) -> None:
     """As `psro run --config` does."""
-    experiment.read_config(path / "config.json")
+    run_config.read_config(path / "config.json")
 
 
 def _report(path: Path) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
-from psro import archive, experiment, storage
+from psro import archive, run_folder, storage
 from psro.page import document
 
 
@@ -42,7 +42,7 @@ def report(folders: Sequence[str | os.PathLike]) -> str:
         runs = []
         for path in folders:
             read = stack.enter_context(archive.as_folder(path))
-            run = experiment.snapshot(read, foreign=archive.is_file(path))
+            run = run_folder.snapshot(read, foreign=archive.is_file(path))
             runs.append(dataclasses.replace(run, folder=Path(path)))
         for run in runs:
             if not run.records:

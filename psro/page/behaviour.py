@@ -8,8 +8,8 @@ import numpy as np
 
 import games
 from psro import exact, experiment
-from psro.experiment import Snapshot
 from psro.page.known import EQUILIBRIA, Family
+from psro.run_folder import Snapshot
 
 MAX_HISTORIES = 5_000
 """A game with more is not read about, and not loaded for it (Kuhn poker has 55)."""

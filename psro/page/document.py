@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from psro import plots
-from psro.experiment import RunConfig, Snapshot
 from psro.oracles import CONFIGS
 from psro.page import behaviour, figures
+from psro.run_config import RunConfig
+from psro.run_folder import Snapshot
 
 NAMES = {"nash": "exploitability", "cce": "CCE gap", "ce": "CE gap"}
 """What the distance of a record is called, by its concept."""

@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 
 from psro import plots
-from psro.experiment import Snapshot
 from psro.loop import Record
+from psro.run_folder import Snapshot
 
 COLOURS = (
     "#2f7fc1", "#e0812c", "#3a9d6a", "#c2417f", "#8562c9", "#a98338", "#6b7a90", "#d0453e",
