@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import zipfile
 from pathlib import Path
@@ -210,6 +211,32 @@ def test_a_cut_off_array_is_refused(tmp_path):
     middle = content.index(RPS.tobytes()) + 20  # a flipped bit, which the archive's CRC tells
     spoilt = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
     assert "no archive" in refusal(write(tmp_path / "a.npz", spoilt))
+
+
+@pytest.mark.parametrize(
+    "compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_an_archive_with_any_byte_changed_is_read_or_refused_in_a_sentence(tmp_path, compression):
+    """Among them: members that say they are encrypted, compressed in ways that Python does not
+    know or larger than they are, and streams that do not decompress."""
+    array = io.BytesIO()
+    np.save(array, RPS)
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", compression) as archive:
+        archive.writestr("row.npy", array.getvalue())
+    content, path = whole.getvalue(), tmp_path / "a.npz"
+    refused = 0
+    for place, flip in itertools.product(range(len(content)), (0x01, 0xFF)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ flip]) + content[place + 1 :])
+        try:
+            game = games.load(str(path))
+        except GameError as error:
+            message = str(error)
+            assert path.name in message and message.isprintable() and len(message) < 400
+            refused += 1
+        else:
+            np.testing.assert_array_equal(game.payoffs_of(0), RPS)
+    assert refused > len(content)
 
 
 def plainly(game: pyspiel.Game) -> tuple:
