@@ -27,7 +27,7 @@ from typing import BinaryIO
 import numpy as np
 
 from games import gambit
-from games.tree import GameError
+from games.tree import MAX_RETURN, GameError
 
 ENDINGS = (".csv", ".npy", ".npz", ".nfg", ".efg")
 
@@ -120,7 +120,7 @@ def _npz(name: str) -> np.ndarray:
             if keys not in ({"payoffs"}, {"row", "column"}, {"row"}):
                 raise GameError(
                     "its arrays must be payoffs, or row and column, or row alone, and it has "
-                    + (", ".join(map(repr, sorted(keys)[:5])) or "none")
+                    + (", ".join(repr(key[:40]) for key in sorted(keys)[:5]) or "none")
                 )
             arrays = {}
             for key in keys:
@@ -190,10 +190,13 @@ def _check_size(shape: tuple[int, ...]) -> None:
 
 
 def _finite(payoffs: np.ndarray) -> np.ndarray:
-    finite = np.isfinite(payoffs)
+    finite = np.abs(payoffs) <= MAX_RETURN
     if not finite.all():
         at = np.unravel_index(int(np.argmin(finite)), payoffs.shape)
-        raise GameError(f"the payoff at {tuple(map(int, at))} is {payoffs[at]}, not a number")
+        raise GameError(
+            f"the payoff at {tuple(map(int, at))} is {payoffs[at]}, not a number up to "
+            f"{MAX_RETURN:g}"
+        )
     return payoffs
 
 

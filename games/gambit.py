@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from games.tree import GameError
+from games.tree import MAX_RETURN, GameError
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}]|[^\s{}",]+|"')  # commas are white space
 
@@ -268,6 +268,6 @@ class _Tokens:
             value = float(above) / float(below) if bar else float(token)
         except (ValueError, ZeroDivisionError):
             value = math.nan
-        if not math.isfinite(value):
-            raise GameError(f"{self.where}: {token[:40]!r} is not a finite number")
+        if not abs(value) <= MAX_RETURN:
+            raise GameError(f"{self.where}: {token[:40]!r} is not a number up to {MAX_RETURN:g}")
         return value

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from games.tree import GameError, GameTree, PlayerTree
+from games.tree import MAX_RETURN, GameError, GameTree, PlayerTree
 
 
 class NormalForm(GameTree):
@@ -44,8 +44,8 @@ class NormalForm(GameTree):
             )
         if not payoffs.size:
             raise GameError(f"{name}: payoffs of shape {payoffs.shape} leave a player no action")
-        if not np.isfinite(payoffs).all():
-            raise GameError(f"{name}: a payoff is not a finite number")
+        if not (np.abs(payoffs) <= MAX_RETURN).all():
+            raise GameError(f"{name}: a payoff is not a number up to {MAX_RETURN:g}")
         counts = payoffs.shape[1:]
         vars(self).update(  # frozen, as any tree
             name=name,

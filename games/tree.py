@@ -15,6 +15,9 @@ from typing import TypeVar
 
 import numpy as np
 
+MAX_RETURN = 1e300
+"""Of either sign; beyond it sums over a game are no floats."""
+
 Text = TypeVar("Text", str, bytes)
 
 

@@ -35,6 +35,7 @@ from psro import (
     play,
     plots,
     report,
+    run_folder,
     sharing,
     watch,
 )
@@ -240,7 +241,8 @@ def plot(
         errors = (ExperimentError, plots.PlotError)
         read = [stack.enter_context(archive.as_folder(each, errors)) for each in folders]
         if payoffs:
-            print(plots.save_figure(plots.payoffs_figure(read[0]), out or "payoffs.png"))
+            run = run_folder.snapshot(read[0], foreign=archive.is_file(folders[0]))
+            print(plots.save_figure(plots.payoffs_figure(run), out or "payoffs.png"))
         else:
             figure = plots.exploitability_figure(read, x=x)
             print(plots.save_figure(figure, out or "exploitability.png"))

@@ -130,17 +130,24 @@ def _on_tree(reference: Experiment, run: Experiment, plans: Plans) -> Plans:
     # One of them has seats that are alike, whose info states are numbered alike.
     if "history" in (ours.identity, theirs.identity):
         raise ValueError("with --symmetric its info states are numbered in another way")
-    moved = []
-    for mine, other, plan in zip(ours.players, theirs.players, plans, strict=True):
+    order = []  # of each player's sequences, theirs as ours
+    for mine, other in zip(ours.players, theirs.players, strict=True):
         place = {key: number for number, key in enumerate(other.keys)}
         if len(place) != mine.num_info_states or not all(key in place for key in mine.keys):
             raise ValueError("only runs of one game can play each other")
-        pieces = [
-            plan[other.first_sequence[i] : other.first_sequence[i + 1]]
-            for i in (place[key] for key in mine.keys)
-        ]
-        moved.append(np.concatenate([plan[:1], *pieces]))
-    return moved
+        first = other.first_sequence
+        places = [place[key] for key in mine.keys]
+        order.append(np.concatenate([[0], *(np.arange(first[i], first[i + 1]) for i in places)]))
+    # What is earned is linear in what each player does: equal at random numbers, equal everywhere.
+    generator = np.random.default_rng(0)
+    drawn = [generator.random(player.num_sequences) for player in theirs.players]
+    moved = [each[places] for each, places in zip(drawn, order, strict=True)]
+    sizes = [player.num_sequences for player in ours.players]
+    if sizes != list(map(len, moved)) or not np.allclose(
+        exact.returns(theirs, drawn), exact.returns(ours, moved)
+    ):
+        raise ValueError("only runs of one game can play each other")
+    return [plan[places] for plan, places in zip(plans, order, strict=True)]
 
 
 def _alike(ours: GameTree, theirs: GameTree) -> bool:

@@ -330,6 +330,8 @@ class Experiment:
             raise ExperimentError(
                 f"{path} is damaged: payoffs for {len(commit.payoffs)} players, not {num_players}"
             )
+        if np.abs(commit.payoffs).max() > self.tree.max_return * (1 + 1e-6):
+            raise ExperimentError(f"{path} is damaged: payoffs beyond the game's largest return")
         expected = jax.eval_shape(
             lambda: self.policy_network.init_many(
                 jax.random.split(jax.random.key(0), self._num_populations)

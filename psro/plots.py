@@ -13,10 +13,9 @@ import matplotlib.figure
 import matplotlib.ticker
 import numpy as np
 import pandas as pd
-import safetensors
-import safetensors.numpy
 
 from psro import storage
+from psro.run_folder import Snapshot
 from psro.seeds import half_interval
 
 AXES = {
@@ -38,8 +37,6 @@ GAPS = {
 """Columns of `metrics.csv`, and how they are called on an axis."""
 SHOWN = {"nash": ["exploitability"], "cce": ["cce_gap"], "ce": ["cce_gap", "ce_gap"]}
 """The gaps that are drawn, by a run's equilibrium concept."""
-_MOST_PAYOFF = 1e300
-"""Payoffs beyond which the range of a colour bar is no float."""
 _DASHES = {"exploitability": "-", "cce_gap": "--", "ce_gap": ":"}
 
 _COLOURS = ("#0b6e99", "#d9730d", "#2e8b57", "#ad1a72", "#6940a5", "#8a6d3b", "#4b5563", "#c0392b")
@@ -119,18 +116,18 @@ def exploitability_figure(
     return figure
 
 
-def payoffs_figure(folder: str | os.PathLike) -> matplotlib.figure.Figure:
+def payoffs_figure(run: Snapshot) -> matplotlib.figure.Figure:
     """The payoff table between the populations, as small multiples: what each player's policies
     (rows) earn against each other player's (columns), the rest drawn from the meta-strategy. In a
     two-player zero-sum game one of the two says it all.
 
     Raises:
-        PlotError: the folder holds no payoffs, or they are damaged.
+        PlotError: the run has no payoffs yet.
     """
-    folder = Path(folder)
-    config, (payoffs, strategies) = _config(folder), _payoffs(folder)
-    tables = payoff_tables(payoffs, strategies)
-    columns = max(1, len(payoffs) - 1)
+    if run.payoffs is None:
+        raise PlotError(f"{run.folder} has no finished iteration yet")
+    tables = payoff_tables(run.payoffs, run.meta_strategies[-1])
+    columns = max(1, len(run.payoffs) - 1)
     rows = -(-len(tables) // columns)
     figure = matplotlib.figure.Figure(
         figsize=(1.2 + 3.6 * columns, 0.8 + 3.2 * rows), dpi=160, layout="constrained"
@@ -144,7 +141,7 @@ def payoffs_figure(folder: str | os.PathLike) -> matplotlib.figure.Figure:
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(matplotlib.ticker.MaxNLocator(6, integer=True))
     figure.colorbar(image, ax=grid, shrink=0.8)
-    figure.suptitle(config["game"], x=0.02, ha="left", fontsize=11)
+    figure.suptitle(run.config.game, x=0.02, ha="left", fontsize=11)
     return figure
 
 
@@ -227,43 +224,6 @@ def _curves(folder: Path, x: str) -> dict[str, pd.Series]:
         if curve.empty or not np.isfinite([curve.index, curve]).all():
             raise PlotError(f"{path} is damaged: {gap} and {x} must be finite numbers")
     return {gap: curve.clip(lower=FLOOR) for gap, curve in curves.items()}
-
-
-def _payoffs(folder: Path) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Payoffs `[P, K, ..., K]`, and each player's own distribution `[K]`."""
-    path = folder / "payoffs.safetensors"
-    try:
-        tensors = safetensors.numpy.load_file(path)
-        payoffs = tensors["payoffs"]
-        players = range(len(payoffs))
-        name = "evaluation" if any(each.startswith("evaluation") for each in tensors) else None
-        name = name or "meta_strategy"
-        if f"{name}/joint" in tensors:
-            joint = tensors[f"{name}/joint"]
-            strategies = [joint.sum(axis=tuple(q for q in players if q != p)) for p in players]
-        else:
-            strategies = [tensors[f"{name}/{p}"] for p in players]
-        _check_payoffs(payoffs, strategies)
-        return payoffs, strategies
-    except FileNotFoundError:
-        raise PlotError(f"{folder} has no finished iteration yet") from None
-    except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
-        raise PlotError(f"{path} is damaged: {storage.sentence(error)}") from None
-
-
-def _check_payoffs(payoffs: np.ndarray, strategies: Sequence[np.ndarray]) -> None:
-    """Raises ValueError where these are no payoffs `[P, K_0, ..., K_{P-1}]` and no distributions
-    `[K_p]` over their policies."""
-    sizes = payoffs.shape[1:]
-    if len(payoffs) < 2 or len(sizes) != len(payoffs) or not payoffs.size:
-        raise ValueError(f"payoffs of shape {payoffs.shape}")
-    if [each.shape for each in strategies] != [(size,) for size in sizes]:
-        raise ValueError("a meta-strategy is not one number for each policy")
-    if np.abs(payoffs).max() > _MOST_PAYOFF:
-        raise ValueError(f"payoffs above {_MOST_PAYOFF:g}")
-    for each in (payoffs, *strategies):
-        if each.dtype != np.float64 or not np.isfinite(each).all():
-            raise ValueError("payoffs and meta-strategies must be finite float64 numbers")
 
 
 def on_one_grid(curves: Sequence[pd.Series], tolerance: float) -> tuple[np.ndarray, np.ndarray]:

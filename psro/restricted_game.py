@@ -294,8 +294,6 @@ class _Some(Sequence):
         return len(self._which)
 
     def __getitem__(self, index):
-        if isinstance(index, slice):
-            return tuple(self._items[i] for i in self._which[index])
         return self._items[self._which[index]]
 
 

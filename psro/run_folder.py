@@ -40,6 +40,7 @@ import numpy as np
 import pandas as pd
 
 from games import files
+from games.tree import MAX_RETURN
 from psro import storage
 from psro.loop import Iteration, Record, why_ended
 from psro.meta_strategy import MEANINGS, MetaStrategy
@@ -71,7 +72,7 @@ def begin(folder: Path, config: RunConfig) -> None:
     """What stands in a new run's folder, which is there and empty."""
     (folder / _POLICIES).mkdir()
     storage.write(folder / storage.LOCK, "")
-    if copy := _game_file(folder, config):
+    if copy := game_file(folder, config):
         shutil.copyfile(config.game, copy)
         storage.sync(copy)
     write_config(folder, config)
@@ -83,7 +84,7 @@ def write_config(folder: Path, config: RunConfig) -> None:
         "run": dataclasses.asdict(config),
         "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
     }
-    if copy := _game_file(folder, config):
+    if copy := game_file(folder, config):
         fields["game_sha256"] = files.digest(copy)
     storage.write(folder / CONFIG, json.dumps(fields, indent=2) + "\n")
 
@@ -118,7 +119,7 @@ def read_run(folder: Path, *, foreign: bool = False) -> RunConfig:
     return run_config
 
 
-def _game_file(folder: Path, config: RunConfig) -> Path | None:
+def game_file(folder: Path, config: RunConfig) -> Path | None:
     """Where a folder keeps its copy of a game that came from a file."""
     if not files.is_file(config.game):
         return None
@@ -127,12 +128,12 @@ def _game_file(folder: Path, config: RunConfig) -> Path | None:
 
 def game_of(folder: Path, config: RunConfig) -> str:
     """What `games.load` loads a run's game from: the folder's copy, where it came from a file."""
-    copy = _game_file(folder, config)
+    copy = game_file(folder, config)
     return str(copy) if copy and copy.exists() else config.game
 
 
 def _check_game_file(folder: Path, config: RunConfig, digest: str | None) -> None:
-    copy = _game_file(folder, config)
+    copy = game_file(folder, config)
     if copy is None:
         return
     if not copy.is_file():
@@ -244,7 +245,7 @@ def _check_commit(
     size, num_players = sizes[-1], len(payoffs)
     if payoffs.ndim != num_players + 1 or set(payoffs.shape[1:]) != {size}:
         raise ValueError(f"payoffs {payoffs.shape} for {size} policies: one number")
-    if payoffs.dtype != np.float64 or not np.isfinite(payoffs).all():
+    if payoffs.dtype != np.float64 or not (np.abs(payoffs) <= MAX_RETURN).all():
         raise ValueError("payoffs")
     for strategy in strategies:
         for weights in (*strategy.marginals, strategy.joint):

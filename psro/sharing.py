@@ -8,9 +8,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from games import files
 from psro import archive, experiment, run_folder, storage
-from psro.run_config import check_shareable
+from psro.run_config import RunConfig, check_shareable
 from psro.storage import ExperimentError
 
 
@@ -29,9 +28,10 @@ def export(folder: str | os.PathLike, file: str | os.PathLike) -> Path:
             raise ExperimentError(f"{file} exists already; choose another name")
     with archive.as_folder(folder) as source, tempfile.TemporaryDirectory(prefix="psro-") as made:
         copy = Path(made) / "run"
-        check_shareable(experiment.load(source).config)
+        config = experiment.load(source).config
+        check_shareable(config)
         with storage.writing(copy):
-            _snapshot(source, copy)
+            _snapshot(source, copy, config)
         try:
             experiment.reopen(copy)  # the copy is whole; and its metrics are written
         except ExperimentError as error:
@@ -41,7 +41,7 @@ def export(folder: str | os.PathLike, file: str | os.PathLike) -> Path:
     return file
 
 
-def _snapshot(source: Path, copy: Path) -> None:
+def _snapshot(source: Path, copy: Path, config: RunConfig) -> None:
     """One iteration's files: the commit first, whose policies never change afterwards."""
     (copy / "policies").mkdir(parents=True)
     names = [run_folder.COMMIT]
@@ -49,10 +49,9 @@ def _snapshot(source: Path, copy: Path) -> None:
     commit = storage.read_tensors(copy / names[0])[1]
     names = [run_folder.policy_file(Path(), k) for k in range(len(commit["policies"]))]
     fields = storage.read_json(source / run_folder.CONFIG)
-    run = fields["run"]
-    if files.is_file(run["game"]):
-        run["game"] = Path(run["game"]).name
-        names.append(f"game{Path(run['game']).suffix.lower()}")
+    if game := run_folder.game_file(Path(), config):
+        fields["run"]["game"] = Path(config.game).name
+        names.append(game)
     for name in names:
         shutil.copyfile(source / name, copy / name)
     storage.write(copy / run_folder.CONFIG, json.dumps(fields, indent=2) + "\n")

@@ -41,7 +41,7 @@ class Watched:
             try:
                 of = os.stat(self.folder / name)
                 parts.append(f"{of.st_ino}.{of.st_mtime_ns}.{of.st_size}")
-            except FileNotFoundError:
+            except OSError:
                 parts.append("-")
         return " ".join(parts)
 

@@ -195,9 +195,14 @@ def test_openspiel_is_read_in_one_place():
 
 
 def test_plots_read_files_only():
-    """By `storage`; of seeds they know the interval."""
+    """By `storage` and `run_folder`; of seeds they know the interval."""
     found = inside(imports("psro.plots"), "psro", "games", "jax", "flax")
-    assert {unit(name) for name in found} <= {"psro", "psro.storage", "psro.seeds"}
+    assert {unit(name) for name in found} <= {
+        "psro",
+        "psro.storage",
+        "psro.seeds",
+        "psro.run_folder",
+    }
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -9,7 +9,7 @@ import psro
 from games import openspiel
 from psro import exact
 from psro.bot import PopulationBot
-from psro.oracles import DistillConfig
+from psro.oracles import ConditionalConfig, DistillConfig
 from psro.policy import Tabulator
 
 GOOFSPIEL = "goofspiel(imp_info=True,num_cards=3,points_order=descending)"
@@ -19,6 +19,12 @@ RUNS = {
     "leduc": {"game": "leduc_poker"},
     "table": {"game": "leduc_poker", "oracle": "best_response", "iterations": 4},
     "symmetric": {"game": GOOFSPIEL, "symmetric": True, "oracle": "best_response"},
+    "conditional": {
+        "game": "kuhn_poker",
+        "oracle": "conditional",
+        "expansion": "hierarchy",
+        "conditional": ConditionalConfig(steps=20),
+    },
     "several": {"game": "leduc_poker", "expansion": "rectified", "oracle": "best_response"},
     "extensive": {"game": "kuhn_poker", "expansion": "extensive"},
     "history": {"game": "pig(horizon=3)", "oracle": "best_response"},

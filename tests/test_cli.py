@@ -857,3 +857,29 @@ def test_no_payoff_is_less_than_zero_and_zero(capsys, seeds):
     opened.payoffs[0, 0, 0] = -1e-12
     report._print_payoffs(report.console(), opened, [0], "")
     assert "+0.0000" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory"),
+    ],
+    ids=["numpy", "jax"],
+)
+def test_too_little_memory_is_said_in_a_sentence(capsys, tmp_path, monkeypatch, error):
+    def full(*arguments):
+        raise error
+
+    monkeypatch.setattr(experiment, "create", full)
+    code, out, err = psro_main(capsys, "run", "--out", tmp_path / "run")
+    assert code == 2 and "this needs more memory than there is" in err and err.count("\n") == 1
+
+
+def test_an_error_of_the_compiler_s_is_ours_to_mend(tmp_path, monkeypatch):
+    def broken(*arguments):
+        raise jax.errors.JaxRuntimeError("INTERNAL: no")
+
+    monkeypatch.setattr(experiment, "create", broken)
+    with pytest.raises(jax.errors.JaxRuntimeError):
+        cli.main(["run", "--out", str(tmp_path / "run")])

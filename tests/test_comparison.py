@@ -1,6 +1,7 @@
 """Runs against each other: what OpenSpiel gets by playing the same policies, and what must hold."""
 
 import csv
+import itertools
 import json
 
 import numpy as np
@@ -10,10 +11,17 @@ from test_cli import assert_refused, psro_main
 
 import psro
 from games import openspiel
-from psro import comparison
+from psro import comparison, evaluation
 from psro.run_config import RunConfig
 from psro.storage import ExperimentError
 
+EFG = """EFG 2 R "" { "Ann" "Bob" }
+p "" 1 1 "" { "bet" "fold" } 0
+p "" 2 1 "" { "call" "pass" } 0
+t "" 1 "" { 2 -2 }
+t "" 2 "" { 1 -1 }
+t "" 3 "" { -1 1 }
+"""
 GOOFSPIEL = "goofspiel(imp_info=True,num_cards=3,points_order=descending)"
 
 
@@ -128,6 +136,20 @@ def test_matrices_from_files_are_the_same_by_their_payoffs(tmp_path):
         comparison.mixtures([runs[0], runs[2]])
 
 
+def test_files_of_one_name_may_be_other_games(tmp_path, monkeypatch):
+    """A path says what a run began with; what the file held then is what counts."""
+    monkeypatch.chdir(tmp_path)
+    runs = []
+    for content in (EFG, EFG.replace("2 -2", "3 -3"), "0,-1\n1,0\n"):
+        file = tmp_path / ("game.efg" if content.startswith("EFG") else "game.csv")
+        file.write_text(content)
+        run = trained(tmp_path / f"{len(runs)}", game=file.name, iterations=1)
+        runs.append((run.folder, run))
+    for first, second in itertools.permutations(runs, 2):
+        with pytest.raises(ExperimentError, match="only runs of one game"):
+            comparison.mixtures([first, second])
+
+
 def test_what_is_left_out_is_said(kuhn, tmp_path, monkeypatch):
     tree = psro.load(kuhn[0]).tree
     assert list(comparison.baselines(tree, cfr_iterations=0)[0]) == ["uniform", "equilibrium"]
@@ -169,6 +191,16 @@ def test_eval_of_many_says_who_drew_together(capsys, kuhn, tmp_path):
     joint = trained(tmp_path / "joint", meta_solver="mgcce", iterations=2).folder
     code, out, err = psro_main(capsys, "eval", kuhn[0], joint, "--cfr-iterations", "0")
     assert (code, err) == (0, "") and f"note: {joint} draws its players' policies together" in out
+
+
+def test_eval_of_one_says_what_a_common_draw_is_worth(capsys, tmp_path):
+    run = trained(tmp_path / "run", meta_solver="mgcce", iterations=3)
+    code, out, err = psro_main(capsys, "eval", run.folder)
+    assert (code, err) == (0, "") and "Policies are drawn together: CCE gap" in out
+    found = evaluation.evaluate(
+        run.tree, run.plans, run.payoffs, run.meta_strategy, joint=run.joint
+    )
+    assert f"CCE gap {found.cce_gap:.6f}" in out and f"{found.ce_gap:.6f}" in out
 
 
 def test_eval_of_one_as_csv(capsys, kuhn, tmp_path):

@@ -299,6 +299,10 @@ def test_copies_in_the_population_change_no_distance(copies):
             np.testing.assert_allclose(one[1], other[1], atol=1e-5)
 
 
+def test_a_hull_of_one_point_that_is_the_target():
+    np.testing.assert_array_equal(nearest(np.ones((4, 3)), np.ones(3)), np.full(4, 0.25))
+
+
 @pytest.mark.parametrize("shape", [(1, 3), (4, 2), (3, 30), (30, 3), (20, 20), (5, 5000)])
 @pytest.mark.parametrize("scale", [1e-6, 1, 1e6])
 def test_the_nearest_point_of_a_hull(shape, scale):

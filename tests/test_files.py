@@ -86,8 +86,8 @@ BAD_TEXTS = {
     "huge.nfg": ('NFG 1 R "" { "a" "b" } { 99999999 99999999 } 1 2 3', "should be"),
     "players.nfg": ('NFG 1 R "" { "a" "b" } { 2 2 2 } 1 2 3', "2 players and 3"),
     "zero.nfg": ('NFG 1 R "" { "a" "b" } { 0 2 }', "0 strategies"),
-    "words.nfg": ('NFG 1 R "" { "a" "b" } { 1 1 } x y', "line 1: 'x' is not a finite number"),
-    "ratio.nfg": ('NFG 1 R "" { "a" "b" } { 1 1 } 1/0 1', "'1/0' is not a finite number"),
+    "words.nfg": ('NFG 1 R "" { "a" "b" } { 1 1 } x y', "line 1: 'x' is not a number up to 1e.300"),
+    "ratio.nfg": ('NFG 1 R "" { "a" "b" } { 1 1 } 1/0 1', "'1/0' is not a number up to 1e.300"),
     "outcome.nfg": ('NFG 1 R "" { "a" "b" } { 1 1 } { { "" 1 1 } } 2', "not one of the 1"),
     "empty.efg": ("", "EFG 2"),
     "cut.efg": ('EFG 2 R "" { "a" "b" }\np "" 1 1 "" { "l" "r" } 0\n', "middle"),
@@ -160,6 +160,7 @@ def test_what_is_no_file_is_refused_in_a_sentence(tmp_path):
         (np.zeros((3, 2, 2)), "shape"),
         (np.zeros((2, 0)), "empty"),
         (np.array([[1, np.nan]]), "not a number"),
+        (np.array([[1, -1e301]]), "-1e+301, not a number up to 1e+300"),
         (np.array([["a", "b"]]), "not numbers"),
         (np.zeros((2, 2), complex), "not numbers"),
         (np.array([[1, None]], object), "not numbers"),
@@ -177,6 +178,8 @@ def test_an_array_that_is_no_game_is_refused_in_a_sentence(tmp_path, array, comp
 def test_arrays_must_have_the_names_that_say_whose_they_are(tmp_path):
     np.savez(tmp_path / "a.npz", RPS)
     assert "'arr_0'" in refusal(tmp_path / "a.npz")
+    np.savez(tmp_path / "a.npz", **{"x" * 9000: RPS})
+    assert "'xxxx" in refusal(tmp_path / "a.npz")
     np.savez(tmp_path / "b.npz", row=RPS, column=RPS[:2])
     assert "(3, 3) and column (2, 3)" in refusal(tmp_path / "b.npz")
     np.savez(tmp_path / "c.npz", column=RPS)

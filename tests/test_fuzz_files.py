@@ -13,7 +13,7 @@ import pytest
 import games
 import psro
 from games import GameError
-from psro import plots, run_config, storage
+from psro import plots, run_config, run_folder, storage
 from psro.plots import PlotError
 from psro.run_config import RunConfig
 from psro.storage import ExperimentError
@@ -91,22 +91,22 @@ def test_headers_that_numpy_trips_over(tmp_path, header):
 
 
 @pytest.mark.parametrize("shape", [(0, 2, 2), (1, 2, 2), (2, 0, 0), (2, 2), (2,) * 12], ids=str)
-def test_payoffs_that_are_no_table_are_not_drawn(copy, shape):
+def test_payoffs_that_are_no_table_are_refused(copy, shape):
     path = copy / "payoffs.safetensors"
     tensors, info = storage.read_tensors(path)
     del info["sha256"], info["format_version"]
     storage.write_tensors(path, tensors | {"payoffs": np.zeros(shape)}, info)
-    assert "damaged" in refused(PlotError, lambda: plots.payoffs_figure(copy))
+    assert "damaged" in refused(ExperimentError, lambda: run_folder.snapshot(copy))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e308])
-def test_payoffs_beyond_all_axes_are_not_drawn(copy, value):
+def test_payoffs_beyond_all_sums_are_refused(copy, value):
     path = copy / "payoffs.safetensors"
     tensors, info = storage.read_tensors(path)
     del info["sha256"], info["format_version"]
     tensors["payoffs"] = np.full_like(tensors["payoffs"], value)
     storage.write_tensors(path, tensors, info)
-    assert "damaged" in refused(PlotError, lambda: plots.payoffs_figure(copy))
+    assert "damaged" in refused(ExperimentError, lambda: run_folder.snapshot(copy))
 
 
 def test_pipes_and_holes_are_no_metrics(copy):

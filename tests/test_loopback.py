@@ -245,3 +245,13 @@ def test_a_taken_port(server):
         LoopbackServer({}, port=server.server_port)
     with pytest.raises(LoopbackError, match="70000"):
         LoopbackServer({}, port=70_000)
+
+
+def test_a_body_that_never_arrives_whole_reaches_no_route(server, calls):
+    before = len(calls)
+    with socket.create_connection(("127.0.0.1", server.server_port)) as cut:
+        head = f"POST /move HTTP/1.1\r\nHost: 127.0.0.1:{server.server_port}\r\n"
+        cut.sendall(f"{head}Content-Length: 100\r\n\r\nshort".encode())
+        cut.shutdown(socket.SHUT_WR)
+        assert cut.recv(100) == b""
+    assert len(calls) == before

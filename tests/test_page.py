@@ -345,6 +345,19 @@ def test_refusals(runs, tmp_path):
             page.write("", path)
 
 
+def test_decisions_are_counted_where_a_learner_made_some(runs):
+    run = run_folder.snapshot(runs["kuhn"])
+    assert "decisions" not in [fact["label"] for fact in document.of_run(run)["facts"]]
+    for number, shown in ((7, "42"), (700, "4.2 k"), (70_000_000, "420 M"), (10**10, "60 B")):
+        records = [
+            dataclasses.replace(record, decisions=(number, 0), episodes=(0, 2 * number))
+            for record in run.records[:6]
+        ]
+        learned = dataclasses.replace(run, records=records, meta_strategies=run.meta_strategies[:6])
+        facts = {fact["label"]: fact for fact in document.of_run(learned)["facts"]}
+        assert facts["decisions"]["value"] == shown
+
+
 def test_a_damaged_policy_file_is_told(runs, tmp_path):
     folder = shutil.copytree(runs["kuhn"], tmp_path / "copy")
     policies = folder / "policies"

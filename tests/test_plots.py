@@ -2,11 +2,11 @@
 
 import json
 import math
+from pathlib import Path
 
 import matplotlib.collections
 import numpy as np
 import pytest
-import safetensors.numpy
 import scipy.stats
 
 from psro.plots import (
@@ -17,6 +17,8 @@ from psro.plots import (
     payoffs_figure,
     save_figure,
 )
+from psro.run_config import RunConfig
+from psro.run_folder import Snapshot
 
 CONFIG = {"game": "kuhn_poker", "seed": 0, "cell": "lstm", "ppo": {"learning_rate": 0.01}}
 
@@ -302,9 +304,16 @@ def test_a_curve_for_each_gap_of_the_concept(make, concept, gaps):
         assert labels(figure) == ["kuhn_poker, CCE gap", "kuhn_poker, CE gap"]
 
 
-def write_payoffs(folder, payoffs, **strategies):
-    tensors = {"payoffs": payoffs, **{k.replace("_at_", "/"): v for k, v in strategies.items()}}
-    safetensors.numpy.save_file(tensors, folder / "payoffs.safetensors")
+def run_of(payoffs, *strategies):
+    """A run that has ended in these payoffs and this meta-strategy."""
+    return Snapshot(
+        folder=Path("run"),
+        config=RunConfig(),
+        game="kuhn_poker",
+        records=[],
+        payoffs=payoffs,
+        meta_strategies=[list(strategies)],
+    )
 
 
 def images(figure):
@@ -315,40 +324,33 @@ def images(figure):
     ]
 
 
-def test_payoffs_of_two_players(make):
+def test_payoffs_of_two_players():
     """One table where it says it all, two where it does not."""
-    folder, rng = make("run", [0.5]), np.random.default_rng(0)
-    table, uniform = rng.normal(size=(3, 4)), {"meta_strategy_at_0": np.full(3, 1 / 3)}
-    uniform["meta_strategy_at_1"] = np.full(4, 1 / 4)
-    write_payoffs(folder, np.stack([table, -table]), **uniform)
-    ((title, image),) = images(payoffs_figure(folder))
+    table = np.random.default_rng(0).normal(size=(3, 4))
+    uniform = np.full(3, 1 / 3), np.full(4, 1 / 4)
+    ((title, image),) = images(payoffs_figure(run_of(np.stack([table, -table]), *uniform)))
     assert title == "payoff of player 0"
     np.testing.assert_array_equal(image, table)
-    write_payoffs(folder, np.stack([table, 2 * table]), **uniform)
-    (_, first), (title, second) = images(payoffs_figure(folder))
+    twice = run_of(np.stack([table, 2 * table]), *uniform)
+    (_, first), (title, second) = images(payoffs_figure(twice))
     assert title == "payoff of player 1"
     np.testing.assert_array_equal(first, table)
     np.testing.assert_array_equal(second, 2 * table.T)
 
 
-def test_payoffs_of_three_players_are_small_multiples(make):
-    """Who is not in a panel draws from its own marginal of the joint that was measured."""
-    folder, rng = make("run", [0.5]), np.random.default_rng(1)
-    payoffs, joint = rng.normal(size=(3, 2, 3, 4)), rng.dirichlet(np.ones(24)).reshape(2, 3, 4)
-    write_payoffs(folder, payoffs, evaluation_at_joint=joint, meta_strategy_at_0=np.ones(2))
-    panels = images(payoffs_figure(folder))
+def test_payoffs_of_three_players_are_small_multiples():
+    """Who is not in a panel draws from its own marginal."""
+    rng = np.random.default_rng(1)
+    payoffs, weights = rng.normal(size=(3, 2, 3, 4)), [rng.dirichlet(np.ones(n)) for n in (2, 3, 4)]
+    panels = images(payoffs_figure(run_of(payoffs, *weights)))
     assert len(panels) == 6
-    expected = np.einsum("abc,b->ac", payoffs[2], joint.sum(axis=(0, 2))).T  # 2 against 0
+    expected = np.einsum("abc,b->ac", payoffs[2], weights[1]).T  # 2 against 0
     np.testing.assert_allclose(panels[4][1], expected)
 
 
-def test_payoffs_that_cannot_be_drawn(make):
-    folder = make("run", [0.5])
-    with pytest.raises(PlotError, match="no finished iteration"):
-        payoffs_figure(folder)
-    (folder / "payoffs.safetensors").write_bytes(b"nonsense")
-    with pytest.raises(PlotError, match="damaged"):
-        payoffs_figure(folder)
+def test_payoffs_that_are_not_there_yet():
+    with pytest.raises(PlotError, match="run has no finished iteration yet"):
+        payoffs_figure(run_of(None))
 
 
 def test_a_seed_that_has_converged_counts_on_with_what_it_came_to(make):

@@ -11,8 +11,9 @@ from probes import begin, opinionated, policy_for
 
 import games
 from games.tree_game import TreeGame
+from psro.levels import levels as tree_levels
 from psro.networks import CELLS
-from psro.policy import Tabulator, log_probabilities
+from psro.policy import ConditionalPolicy, Policy, Tabulator, log_probabilities
 from psro.rollout import Rollout
 
 NAMES = ["kuhn_poker", "leduc_poker", "kuhn_poker(players=3)"]
@@ -189,7 +190,39 @@ def test_fresh_networks_differ_and_are_near_uniform():
         np.testing.assert_allclose(behaviour[1:] * np.repeat(counts, counts), 1.0, atol=0.1)
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_condition_is_more_of_what_is_seen(cell):
+    """A conditional policy acts, trains and is tabulated as its network does where the condition
+    stands beside every observation."""
+    tree, size = games.load("kuhn_poker"), 3
+    settings = {"num_actions": tree.num_actions, "hidden_size": 8, "cell": cell}
+    conditional = ConditionalPolicy(
+        observation_size=tree.observation_size, condition_size=size, **settings
+    )
+    plain = Policy(observation_size=tree.observation_size + size, **settings)
+    network = jax.tree.map(lambda leaf: leaf[0], opinionated(plain, 5, 1))
+    condition = jnp.array([0.5, -1.0, 2.0])
+    params = {"network": network, "condition": condition}
+    levels = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), tree_levels(tree))
+    carry, seen, before = conditional.initial_carry((3,)), [], []
+    stepped, rolled = carry, []
+    for level in levels:
+        each = level.observation[:3]
+        beside = jnp.concatenate([each, jnp.broadcast_to(condition, (3, size))], axis=1)
+        ours = conditional(params, each, level.last_action[:3], carry)
+        theirs = plain(network, beside, level.last_action[:3], carry)
+        jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+        carry = ours[2]
+        seen.append(each), before.append(level.last_action[:3]), rolled.append(ours[:2])
+    reset = jnp.zeros((len(levels), 3), bool)
+    logits, values = conditional.unroll(params, jnp.stack(seen), jnp.stack(before), reset, stepped)
+    np.testing.assert_allclose(logits, [each[0] for each in rolled], atol=1e-6)
+    np.testing.assert_allclose(values, [each[1] for each in rolled], atol=1e-6)
+
+
 def test_bad_networks_are_refused():
+    with pytest.raises(ValueError, match="unknown dtype 'float8'; known: float32"):
+        policy_for(games.load("kuhn_poker"), dtype="float8")
     with pytest.raises(ValueError, match="unknown cell 'rnn'; known: lstm, gru"):
         policy_for(games.load("kuhn_poker"), cell="rnn")
     with pytest.raises(ValueError, match="hidden_size = 0"):

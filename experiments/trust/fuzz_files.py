@@ -58,6 +58,7 @@ from psro import (
     plots,
     report,
     run_config,
+    run_folder,
     sharing,
     storage,
     watch,
@@ -411,8 +412,8 @@ def _plot(path: Path) -> None:
 
 
 def _plot_payoffs(path: Path) -> None:
-    with archive.as_folder(path, (psro.ExperimentError, plots.PlotError)) as folder:
-        plots.payoffs_figure(folder)
+    with archive.as_folder(path) as folder:
+        plots.payoffs_figure(run_folder.snapshot(folder, foreign=archive.is_file(path)))
 
 
 def _export(path: Path, out: Path) -> None:
@@ -728,6 +729,8 @@ class Tally:
 
     def add(self, kind: str, verdict: Verdict, path: str) -> None:
         self.outcomes[kind, verdict.outcome] += 1
+        if self.outcomes.total() % 500 == 0:
+            print(f"{self.outcomes.total():,} inputs, {self.failures.total()} failures", flush=True)
         self.readers.update(verdict.readers.items())
         self.seconds = max(self.seconds, verdict.seconds)
         self.memory = max(self.memory, verdict.memory)
