@@ -1,6 +1,6 @@
 """`python -m psro`, which is `psro`."""
 
-from psro.cli import main
+from psro.cli import command
 
 if __name__ == "__main__":
-    main()
+    command()

@@ -56,6 +56,8 @@ _NAMES = {"nash": "exploitability", "cce": "CCE gap", "ce": "CE gap"}
 _REGRET = 1e-5
 """A meta-strategy's regret that is worth a word, as a share of the game's largest return."""
 
+_INTERRUPTED = {each: 128 + each for each in (signal.SIGINT, signal.SIGTERM)}
+"""Exit codes, as shells have them."""
 _MOST_CFR = 1_000_000
 """Iterations of CFR+: some minutes in Kuhn poker, and no error of it is left to measure."""
 _MOST_SAID = 1_000
@@ -342,8 +344,23 @@ def _options(settings: Mapping[str, Any], prefix: str = "--") -> str:
     )
 
 
+def command() -> None:
+    """The process `psro`. After an interrupt it ends at once, as all is written by then: jaxlib
+    goes on to compile what was interrupted, and would meet a Python that has taken its client away
+    (a segmentation fault)."""
+    try:
+        main()
+    except SystemExit as leaving:
+        if leaving.code in _INTERRUPTED.values():
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError):
+                    stream.flush()
+            os._exit(leaving.code)
+        raise
+
+
 def main(arguments: list[str] | None = None) -> None:
-    """The command `psro`."""
+    """The command `psro`; ends in SystemExit where it is refused or interrupted."""
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     _use_caches()
     _use_all_cores()
@@ -410,8 +427,7 @@ def _terminate(number, frame) -> None:
 
 
 def _exit_code(interrupt: KeyboardInterrupt) -> int:
-    """128 and the signal's number, as shells have it."""
-    return 128 + (signal.SIGTERM if isinstance(interrupt, _Terminated) else signal.SIGINT)
+    return _INTERRUPTED[signal.SIGTERM if isinstance(interrupt, _Terminated) else signal.SIGINT]
 
 
 def _named(arguments: list[str], option: str) -> str | None:
@@ -737,7 +753,3 @@ def _one_line(text: str) -> str:
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
     )
-
-
-if __name__ == "__main__":
-    main()

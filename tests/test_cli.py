@@ -184,6 +184,21 @@ def test_a_name_that_is_no_text_is_printed_as_escapes(seeds, tmp_path):
     assert "run\\udcff" in page.read_text()
 
 
+@pytest.mark.parametrize("code, late", [(0, "late\n"), (2, "late\n"), (130, ""), (143, "")])
+def test_an_interrupted_process_leaves_nothing_to_do_at_its_end(code, late):
+    """A compilation may still go on then."""
+    program = f"""
+import atexit, os, sys
+from psro import cli
+atexit.register(os.write, 1, b"late\\n")
+cli.main = lambda: (print("said"), sys.exit({code}))
+cli.command()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (code, "")
+    assert sorted(done.stdout.splitlines()) == sorted(["said", *late.split()])
+
+
 def test_the_package_is_the_command():
     module = [sys.executable, "-m", "psro", "variants"]
     assert subprocess.check_output(module, text=True) == command("variants").stdout

@@ -172,7 +172,7 @@ sys.argv[1:2], code = [], sys.argv[1]
 if code == "import":
     import wandb
 else:
-    runpy.run_module("psro.cli", run_name="__main__")
+    runpy.run_module("psro", run_name="__main__")
 """
 """Python that neither asks for an address nor sends anything beyond this machine."""
 

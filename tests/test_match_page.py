@@ -315,7 +315,7 @@ def test_a_game_without_pictures(trained, browser):
 
 def test_the_command_serves_until_it_is_interrupted(trained):
     """As a process: it prints where it is, answers there, and ends with exit code 0."""
-    command = [sys.executable, "-m", "psro.cli", "play", trained("kuhn_poker").folder, "--web"]
+    command = [sys.executable, "-m", "psro", "play", trained("kuhn_poker").folder, "--web"]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
     )

@@ -303,7 +303,7 @@ def test_the_command_and_its_interruption(tmp_path):
     """By the real command: a line an iteration, Ctrl-C, and on to where it would have come to."""
     folder = tmp_path / "runs"
     arguments = ["--oracle", "best_response", "--tolerance", "0", "--out", str(folder)]
-    command = [str(Path(sys.executable).with_name("python")), "-m", "psro.cli"]
+    command = [str(Path(sys.executable).with_name("python")), "-m", "psro"]
     process = subprocess.Popen(
         [*command, "run", "--seeds", "2", "--iterations", "63", *arguments],
         stdout=subprocess.PIPE,

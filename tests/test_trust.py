@@ -194,7 +194,7 @@ def test_real_disks_that_are_too_small_or_read_only(options):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_output_onto_a_full_disk(trained, tmp_path):
     """Of a run nothing is lost but its words; what is all words ends with a sentence."""
-    psro_command = [sys.executable, "-m", "psro.cli"]
+    psro_command = [sys.executable, "-m", "psro"]
     begin = ["run", "--game", "kuhn_poker", "--oracle", "best_response", "--iterations", "4"]
     begin += ["--tolerance", "0", "--out", str(tmp_path / "run")]
     with open("/dev/full", "w") as full:

@@ -822,7 +822,8 @@ def _answer(worker: Worker, tally: Tally) -> bool:
     except EOFError:
         worker.process.join()
         if worker.at is None:
-            raise RuntimeError(f"a worker failed: {worker.log.read_text()[-2_000:]}") from None
+            shown = [line[:300] for line in worker.log.read_text().splitlines()[-100:]]
+            raise RuntimeError("a worker failed:\n" + "\n".join(shown)) from None
         code = worker.process.exitcode
         name = "a hang that no signal ends" if code == -signal.SIGKILL else f"dies with {code}"
         verdict = Verdict(failures={name: worker.log.read_text(errors="replace")[-2_000:]})

@@ -2,10 +2,11 @@
 
     python experiments/trust/kill.py --times 100
 
-Every second kill is a SIGTERM, the others are SIGKILLs, in turn on Kuhn and Leduc poker with exact
-best responses. After each the folder must be loaded, hold every iteration that was printed, and a
-copy of it, resumed here, must end with the bits of a run that nobody killed. SIGTERM must also
-leave no temporary file of its own and end with exit code 143, or 0 where the run had ended by then.
+Every second kill is a SIGTERM, the others are SIGKILLs, in turn on Kuhn and Leduc poker, with exact
+best responses and with recurrent PPO. After each the folder must be loaded, hold every iteration
+that was printed, and a copy of it, resumed here, must end with the bits of a run that nobody
+killed. SIGTERM must also leave no temporary file of its own and end with exit code 143, or 0 where
+the run had ended by then.
 """
 
 from __future__ import annotations
@@ -24,12 +25,16 @@ from pathlib import Path
 import psro
 from psro import experiment, storage
 
-GAMES = {"kuhn_poker": 12, "leduc_poker": 60}
-"""Games, with iterations such that a run takes about as long as a process takes to start."""
-
-
-def config(game: str) -> psro.RunConfig:
-    return psro.RunConfig(game=game, oracle="best_response", iterations=GAMES[game], tolerance=0.0)
+SMALL = psro.PPOConfig(decisions=16_384, num_envs=64, num_strata=4)
+RUNS = {
+    "Kuhn": psro.RunConfig(game="kuhn_poker", oracle="best_response", iterations=12, tolerance=0),
+    "Leduc": psro.RunConfig(game="leduc_poker", oracle="best_response", iterations=60, tolerance=0),
+    "Kuhn, PPO": psro.RunConfig(hidden_size=8, ppo=SMALL, iterations=12, tolerance=0),
+    "Leduc, PPO": psro.RunConfig(
+        game="leduc_poker", hidden_size=8, ppo=SMALL, iterations=8, tolerance=0
+    ),
+}
+"""Runs with so many iterations that each takes about as long as a process takes to start."""
 
 
 def bits(folder: Path) -> tuple:
@@ -48,23 +53,21 @@ def bits(folder: Path) -> tuple:
 
 def start(*arguments: str) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "psro.cli", *arguments],
+        [sys.executable, "-m", "psro", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
 
 
-def kill(folder: Path, game: str, number: signal.Signals, after: float) -> tuple[int, int | None]:
-    """Goes on with the run until the signal; the exit code and the last iteration printed. The
-    moment is counted from when training begins, or from the start of the process (negative)."""
+def kill(folder: Path, like: Path, number: signal.Signals, after: float) -> tuple[int, int | None]:
+    """Goes on with a run like another one until the signal; the exit code and the last iteration
+    printed. The moment is counted from when training begins, or from the start of the process
+    (negative)."""
     if folder.exists():
         process = start("resume", str(folder))
     else:
-        options = ("--oracle", "best_response", "--iterations", str(GAMES[game]))
-        process = start(
-            *("run", "--game", game, *options, "--tolerance", "0", "--out", str(folder))
-        )
+        process = start("run", "--config", str(like / "config.json"), "--out", str(folder))
     try:
         printed = []
         if after >= 0:
@@ -110,30 +113,32 @@ def main() -> None:
     chance = random.Random(options.seed)
     counts: collections.Counter[str] = collections.Counter()
     with tempfile.TemporaryDirectory() as root:
-        whole, seconds = {}, {}
-        for game in GAMES:
+        whole, seconds, folders = {}, {}, {}
+        for name, config in RUNS.items():
+            place = Path(root) / name
             began = time.monotonic()
-            whole[game] = bits(psro.run(config(game), Path(root) / game / "whole").folder)
-            seconds[game] = time.monotonic() - began
-        folders = {game: Path(root) / game / "killed" / "run" for game in GAMES}
+            whole[name] = bits(psro.run(config, place / "whole").folder)
+            seconds[name] = time.monotonic() - began
+            folders[name] = place / "killed" / "run"
         for time_number in range(options.times):
-            game = list(GAMES)[time_number // 2 % 2]
+            name = list(RUNS)[time_number // 2 % len(RUNS)]
             number = (signal.SIGKILL, signal.SIGTERM)[time_number % 2]
-            folder = folders[game]
+            folder = folders[name]
             # One in five while Python starts, the others from the first iteration on.
             early = chance.random() < 0.2
-            after = -chance.uniform(0.1, 2) if early else chance.uniform(0, seconds[game] / 2)
+            after = -chance.uniform(0.1, 2) if early else chance.uniform(0, seconds[name] / 2)
             before = temporary(folder)
-            code, shown = kill(folder, game, number, after)
+            code, shown = kill(folder, Path(root) / name / "whole", number, after)
             if number == signal.SIGTERM:  # a process that has not begun to run Python just dies
                 assert code in (128 + number, -number, 0), f"exit code {code}"
                 assert temporary(folder) <= before, "a temporary file is left"
-            size = check(folder, shown, whole[game])
-            moment = "before" if not size else "after" if size == GAMES[game] + 1 else "amid"
-            counts[f"{game}, {number.name}, {moment} its iterations"] += 1
-            print(f"{time_number + 1}: {game}, {number.name}, {size} iterations", flush=True)
-            if moment == "after":
-                assert bits(folder) == whole[game]
+            size = check(folder, shown, whole[name])
+            ended = size == RUNS[name].iterations + 1
+            moment = "before" if not size else "after" if ended else "amid"
+            counts[f"{name}: {number.name}, {moment} its iterations"] += 1
+            print(f"{time_number + 1}: {name}, {number.name}, {size} iterations", flush=True)
+            if ended:
+                assert bits(folder) == whole[name]
                 shutil.rmtree(folder.parent)
     for name, count in sorted(counts.items()):
         print(f"{count:4} {name}")

@@ -26,7 +26,7 @@ from kill import bits, start
 
 GAMES = {"kuhn_poker": 200, "leduc_poker": 80}
 """Games, with iterations such that a run takes some five seconds."""
-PSRO = (sys.executable, "-m", "psro.cli")
+PSRO = (sys.executable, "-m", "psro")
 
 
 def run(game: str, iterations: int, folder: Path, watched: bool) -> tuple[float, float, int]:
