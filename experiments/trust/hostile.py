@@ -224,7 +224,7 @@ def tensors(
                 arrays[name] = np.nan_to_num(array).astype(kind)
         elif change == "shape":
             arrays[name] = draw(st.sampled_from([
-                array[None], array[:0], array.reshape(-1), array[..., None],
+                array[None], np.atleast_1d(array)[:0], array.reshape(-1), array[..., None],
                 np.zeros(0, array.dtype), np.zeros((0, 0, 0), array.dtype),
                 np.array(1, array.dtype),
                 np.concatenate([array, array]) if array.ndim else array,
