@@ -5,7 +5,7 @@ import own_game  # noqa: F401
 import own_meta_solver  # noqa: F401
 import own_oracle  # noqa: F401
 
-from psro.cli import main
+from psro.cli import command
 
 if __name__ == "__main__":
-    main()
+    command()

@@ -116,6 +116,8 @@ def openspiel_efg(text: str) -> str:
         above = stack[-1]
         above.missing -= 1
         paid = [a + b for a, b in zip(above.payoffs, outcomes[outcome], strict=True)]
+        if not all(abs(each) <= MAX_RETURN for each in paid):
+            raise GameError(f"{tokens.where}: payoffs add up to more than {MAX_RETURN:g}")
         if kind == "t":
             nodes.append((kind, 0, 0, f'"" {{ {" ".join(map(repr, paid))} }}'))
             continue

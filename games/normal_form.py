@@ -44,7 +44,8 @@ class NormalForm(GameTree):
             )
         if not payoffs.size:
             raise GameError(f"{name}: payoffs of shape {payoffs.shape} leave a player no action")
-        if not (np.abs(payoffs) <= MAX_RETURN).all():
+        everybody = (payoffs,) if len(payoffs) == num_players else (payoffs, payoffs.sum(axis=0))
+        if not all((np.abs(each) <= MAX_RETURN).all() for each in everybody):
             raise GameError(f"{name}: a payoff is not a number up to {MAX_RETURN:g}")
         counts = payoffs.shape[1:]
         vars(self).update(  # frozen, as any tree

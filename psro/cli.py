@@ -353,7 +353,7 @@ def command() -> None:
     except SystemExit as leaving:
         if leaving.code in _INTERRUPTED.values():
             for stream in (sys.stdout, sys.stderr):
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, ValueError, AttributeError):  # closed
                     stream.flush()
             os._exit(leaving.code)
         raise
@@ -753,3 +753,7 @@ def _one_line(text: str) -> str:
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
     )
+
+
+if __name__ == "__main__":
+    command()

@@ -138,13 +138,17 @@ def _on_tree(reference: Experiment, run: Experiment, plans: Plans) -> Plans:
         first = other.first_sequence
         places = [place[key] for key in mine.keys]
         order.append(np.concatenate([[0], *(np.arange(first[i], first[i + 1]) for i in places)]))
-    # What is earned is linear in what each player does: equal at random numbers, equal everywhere.
+    # What is earned is linear in what each player does: equal at random numbers, almost
+    # surely equal everywhere.
     generator = np.random.default_rng(0)
     drawn = [generator.random(player.num_sequences) for player in theirs.players]
     moved = [each[places] for each, places in zip(drawn, order, strict=True)]
     sizes = [player.num_sequences for player in ours.players]
     if sizes != list(map(len, moved)) or not np.allclose(
-        exact.returns(theirs, drawn), exact.returns(ours, moved)
+        exact.returns(theirs, drawn),
+        exact.returns(ours, moved),
+        rtol=0,
+        atol=1e-9 * max(ours.max_return, theirs.max_return),
     ):
         raise ValueError("only runs of one game can play each other")
     return [plan[places] for plan, places in zip(plans, order, strict=True)]

@@ -34,7 +34,7 @@ from psro.policy import ConditionalPolicy, Params, Policy, TablePolicy, Tabulato
 from psro.population import Population
 from psro.run_config import RunConfig, check_sizes, check_solvable, solver_of, with_defaults
 from psro.storage import ExperimentError
-from psro.trainer import Trainer, TrainingDiverged
+from psro.trainer import Trainer
 from psro.tree_solvers import TREE_SOLVERS
 
 _PLANNED = 1024
@@ -225,7 +225,7 @@ class Experiment:
     def _locked(self) -> Iterator[None]:
         """The folder is held, and still what was read or written last."""
         with storage.lock(self.folder):
-            if run_folder.policies_on_disk(self.folder) != self._digests:
+            if run_folder.committed_digests(self.folder) != self._digests:
                 raise ExperimentError(
                     f"{self.folder} has changed since it was read: another psro has trained in it"
                 )
@@ -330,7 +330,8 @@ class Experiment:
             raise ExperimentError(
                 f"{path} is damaged: payoffs for {len(commit.payoffs)} players, not {num_players}"
             )
-        if np.abs(commit.payoffs).max() > self.tree.max_return * (1 + 1e-6):
+        most = self.tree.max_return * (1 + 1e-6) + np.finfo(float).tiny  # by rounding
+        if np.abs(commit.payoffs).max() > most:
             raise ExperimentError(f"{path} is damaged: payoffs beyond the game's largest return")
         expected = jax.eval_shape(
             lambda: self.policy_network.init_many(
@@ -496,16 +497,3 @@ def _plan(experiment: Experiment, iterations: int | None) -> None:
     if experiment.records:  # a stop between the commit and this file leaves it one row behind
         with storage.writing(experiment.folder):
             run_folder.write_metrics(experiment.folder, experiment.records)
-
-
-__all__ = [
-    "Experiment",
-    "ExperimentError",
-    "RunConfig",
-    "TrainingDiverged",
-    "create",
-    "load",
-    "reopen",
-    "resume",
-    "run",
-]

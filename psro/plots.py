@@ -1,4 +1,4 @@
-"""Experiment folders to figures."""
+"""Runs and their folders to figures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from psro import storage
-from psro.run_folder import Snapshot
+from psro.run_folder import CONFIG, METRICS, Snapshot
 from psro.seeds import half_interval
 
 AXES = {
@@ -182,7 +182,7 @@ def save_figure(figure: matplotlib.figure.Figure, path: str | os.PathLike) -> Pa
 
 def _config(folder: Path) -> dict[str, Any]:
     try:
-        fields = storage.read_json(folder / "config.json")
+        fields = storage.read_json(folder / CONFIG)
         storage.check_version(folder, fields["format_version"])
         run = fields["run"]
         if not isinstance(run["game"], str):
@@ -193,15 +193,15 @@ def _config(folder: Path) -> dict[str, Any]:
     except storage.ExperimentError as error:
         raise PlotError(str(error)) from None
     except FileNotFoundError:
-        raise PlotError(f"{folder} is no experiment: it has no config.json") from None
+        raise PlotError(f"{folder} is no experiment: it has no {CONFIG}") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         damage = storage.sentence(error)
-        raise PlotError(f"{folder / 'config.json'} is damaged: {damage}") from None
+        raise PlotError(f"{folder / CONFIG} is damaged: {damage}") from None
 
 
 def _curves(folder: Path, x: str) -> dict[str, pd.Series]:
     """The gaps that are drawn of a run by `x`, with x as the index."""
-    path = folder / "metrics.csv"
+    path = folder / METRICS
     try:
         table = pd.read_csv(io.BytesIO(storage.read_bytes(path, MAX_METRICS)))
         if x == "iterations":

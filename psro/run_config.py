@@ -160,8 +160,6 @@ class RunConfig:
     """Settings of the oracle conditional."""
 
     def __post_init__(self):
-        if not isinstance(self.game, str):
-            raise TypeError(f"game = {self.game!r} must be a string")
         check_types(self)
         for what, name, known in (
             ("oracle", self.oracle, ORACLES),
@@ -179,8 +177,6 @@ class RunConfig:
                 raise ValueError(f"unknown {what} {name!r}; {hint}known: {', '.join(known)}")
         for name in ("meta_solver", "evaluation_solver"):
             solver = getattr(self, name)
-            if not isinstance(solver, str) and (solver, name) != (None, "evaluation_solver"):
-                raise TypeError(f"{name} = {solver!r} must be a string")
             if solver not in (None, SAME):
                 solver_of(solver)
         for name, least in (

@@ -50,6 +50,9 @@ from psro.storage import FORMAT_VERSION, ExperimentError
 
 CONFIG, COMMIT = "config.json", "payoffs.safetensors"
 _POLICIES = "policies"
+METRICS = "metrics.csv"
+_MOST_PAYOFF = MAX_RETURN * (1 + 1e-6)
+"""A rounded mean of returns may be above all of them."""
 _PACKAGES = (
     "psro", "jax", "jaxlib", "flax", "optax", "flashbax", "open_spiel", "nashpy", "numpy", "scipy",
 )  # fmt: skip
@@ -245,7 +248,7 @@ def _check_commit(
     size, num_players = sizes[-1], len(payoffs)
     if payoffs.ndim != num_players + 1 or set(payoffs.shape[1:]) != {size}:
         raise ValueError(f"payoffs {payoffs.shape} for {size} policies: one number")
-    if payoffs.dtype != np.float64 or not (np.abs(payoffs) <= MAX_RETURN).all():
+    if payoffs.dtype != np.float64 or not (np.abs(payoffs) <= _MOST_PAYOFF).all():
         raise ValueError("payoffs")
     for strategy in strategies:
         for weights in (*strategy.marginals, strategy.joint):
@@ -270,7 +273,7 @@ def policy_file(folder: Path, number: int) -> Path:
     return folder / _POLICIES / f"{number:04d}.safetensors"
 
 
-def policies_on_disk(folder: Path) -> list[str]:
+def committed_digests(folder: Path) -> list[str]:
     """The digests of the policies that the commit names."""
     commit = folder / COMMIT
     return storage.read_tensors(commit)[1].get("policies") if commit.exists() else []
@@ -322,7 +325,7 @@ def write_commit(
 
 
 def write_metrics(folder: Path, records: Sequence[Record]) -> None:
-    storage.write(folder / "metrics.csv", metrics_table(records).to_csv(index=False))
+    storage.write(folder / METRICS, metrics_table(records).to_csv(index=False))
 
 
 def read_policies(path: Path, digest: str, number: int) -> tuple[Params, list[int]]:

@@ -43,7 +43,7 @@ def export(folder: str | os.PathLike, file: str | os.PathLike) -> Path:
 
 def _snapshot(source: Path, copy: Path, config: RunConfig) -> None:
     """One iteration's files: the commit first, whose policies never change afterwards."""
-    (copy / "policies").mkdir(parents=True)
+    run_folder.policy_file(copy, 0).parent.mkdir(parents=True)
     names = [run_folder.COMMIT]
     shutil.copyfile(source / names[0], copy / names[0])
     commit = storage.read_tensors(copy / names[0])[1]

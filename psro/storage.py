@@ -122,6 +122,8 @@ def _reading(path: Path) -> Iterator[tuple[Any, list[str], dict[str, Any]]]:
             yield file, names, info
     except FileNotFoundError:
         raise ExperimentError(f"{path} is missing") from None
+    except MemoryError:
+        raise ExperimentError(f"{path} needs more memory than there is") from None
     except (
         safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError
     ) as error:  # fmt: skip

@@ -24,6 +24,7 @@ import psro
 from psro import cli, evaluation, experiment, report
 from psro.meta_solvers import META_SOLVERS, Solver
 from psro.oracles import Results
+from psro.run_config import RunConfig
 from psro.variants import VARIANTS
 
 COMMAND = str(Path(sys.executable).with_name("psro"))
@@ -772,7 +773,7 @@ def test_a_variant_is_the_settings_that_are_listed(capsys, configured, name):
     assert VARIANTS[name].source in listed and all(each in listed for each in options)
     assert psro_main(capsys, "run", *" ".join(options).split())[0] == 0
     variant, typed = configured
-    assert variant == typed != experiment.RunConfig(meta_solver="uniform")
+    assert variant == typed != RunConfig(meta_solver="uniform")
 
 
 def test_files_win_over_variants_and_the_command_line_over_both(capsys, configured, tmp_path):

@@ -115,13 +115,13 @@ def test_the_game_s_equilibrium_is_the_one_by_hand():
 
 def test_the_command_with_plugins(monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(EXAMPLES))
-    main = example("my_psro")["main"]
+    example("my_psro")
     options = "--oracle best_response --iterations 2 --meta-solver recency(decay=0.8) --out mine"
-    main(["run", *options.split()])
-    main(["eval", "mine", "--json"])
+    cli.main(["run", *options.split()])
+    cli.main(["eval", "mine", "--json"])
     del META_SOLVERS["recency"]
     with pytest.raises(SystemExit):
-        main(["eval", "mine"])
+        cli.main(["eval", "mine"])
     assert "unknown meta-solver 'recency'" in capsys.readouterr().err
     for name in ("own_cell", "own_game", "own_meta_solver", "own_oracle"):
         sys.modules.pop(name)

@@ -28,6 +28,7 @@ from psro.meta_solvers import META_SOLVERS
 from psro.oracles import PPO, PPOConfig, Results
 from psro.run_config import RunConfig, read_config
 from psro.storage import ExperimentError
+from psro.trainer import TrainingDiverged
 
 # Small, and yet (where this was written) the meta-strategies of the last iterations are mixed.
 CONFIG = RunConfig(
@@ -494,7 +495,7 @@ def test_training_that_diverges_keeps_what_was_saved(copy):
     opened.config = dataclasses.replace(
         opened.config, ppo=dataclasses.replace(CONFIG.ppo, learning_rate=1e30)
     )
-    with pytest.raises(experiment.TrainingDiverged, match=r"player \d diverged in iteration 6"):
+    with pytest.raises(TrainingDiverged, match=r"player \d diverged in iteration 6"):
         next(opened.train())
     after = contents(copy)
     assert after.pop("config.json") != before.pop("config.json")  # it names 6 iterations now
@@ -715,6 +716,8 @@ def test_a_config_that_is_none(copy, content):
         {"game": "kuhn_poker(players=99)"},
         {"game": "kuhn_poker(players=3)"},
         {"observation": 3},
+        {"observation": ["observation"]},
+        {"diversity": {}},
         {"cell": "transformer"},
         {"cell": ["lstm"]},
         {"cell": None},
@@ -750,6 +753,26 @@ def test_a_config_with_wrong_fields(copy, changes):
 def test_a_config_whose_run_is_none(copy, run):
     (copy / "config.json").write_text(json.dumps({"format_version": 1, "run": run}))
     assert str(copy) in refused(lambda: psro.load(copy))
+
+
+def test_payoffs_that_no_policies_of_the_game_earn(copy):
+    """A file's checksum says that it is whole, not that it is true."""
+    path = copy / "payoffs.safetensors"
+    tensors, info = storage.read_tensors(path)
+    del info["sha256"], info["format_version"]
+    storage.write_tensors(path, tensors | {"payoffs": 100 * tensors["payoffs"]}, info)
+    assert "beyond the game's largest return" in refused(lambda: psro.load(copy))
+
+
+@pytest.mark.parametrize(
+    "payoffs", ["0,0\n0,0\n", "1e-320,1e-320\n1e-320,1e-320\n", "1e300,-1e300\n-1e300,1e300\n"]
+)
+def test_games_of_extreme_payoffs_are_saved_and_loaded(tmp_path, payoffs):
+    game = tmp_path / "game.csv"
+    game.write_text(payoffs)
+    config = RunConfig(game=str(game), oracle="best_response", meta_solver="uniform", iterations=2)
+    run = psro.run(config, tmp_path / "run")
+    np.testing.assert_array_equal(psro.load(run.folder).payoffs, run.payoffs)
 
 
 def test_folders_of_format_1_are_read(trained, copy):

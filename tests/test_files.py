@@ -91,6 +91,10 @@ BAD_TEXTS = {
     "outcome.nfg": ('NFG 1 R "" { "a" "b" } { 1 1 } { { "" 1 1 } } 2', "not one of the 1"),
     "empty.efg": ("", "EFG 2"),
     "cut.efg": ('EFG 2 R "" { "a" "b" }\np "" 1 1 "" { "l" "r" } 0\n', "middle"),
+    "huge.efg": (
+        'EFG 2 R "" { "a" "b" }\np "" 1 1 "" { "l" } 1 "" { 9e299 0 }\nt "" 2 "" { 9e299 0 }',
+        "line 3: payoffs add up to more than 1e.300",
+    ),
     "one.efg": ('EFG 2 R "" { "a" }\nt "" 0', "1 player"),
     "more.efg": ('EFG 2 R "" { "a" "b" }\nt "" 0\nt "" 0', "line 3: a node after"),
     "node.efg": ('EFG 2 R "" { "a" "b" }\nq "" 0', "line 2: 'q'"),

@@ -120,6 +120,14 @@ def test_pipes_and_holes_are_no_metrics(copy):
     assert "larger than" in refused(PlotError, lambda: plots.exploitability_figure([copy]))
 
 
+def test_a_file_that_memory_cannot_map(copy, monkeypatch):
+    def full(*arguments, **options):
+        raise MemoryError("Cannot allocate memory (os error 12)")
+
+    monkeypatch.setattr("safetensors.safe_open", full)
+    assert "needs more memory" in refused(ExperimentError, lambda: run_folder.snapshot(copy))
+
+
 @pytest.mark.parametrize(
     "changes",
     [

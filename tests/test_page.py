@@ -18,6 +18,7 @@ import psro
 from psro import cli, exact, experiment, page, run_folder, storage
 from psro.page import behaviour, document, figures
 from psro.page.known import EQUILIBRIA
+from psro.storage import ExperimentError
 
 
 @pytest.fixture(scope="module")
@@ -335,7 +336,7 @@ def test_a_folder_s_words_are_no_markup(tmp_path):
 def test_refusals(runs, tmp_path):
     with pytest.raises(page.PageError, match="at least one"):
         page.report([])
-    with pytest.raises(experiment.ExperimentError, match="does not exist"):
+    with pytest.raises(ExperimentError, match="does not exist"):
         page.report([tmp_path / "nothing"])
     fresh = experiment.create(psro.RunConfig(oracle="best_response"), out=tmp_path / "fresh")
     with pytest.raises(page.PageError, match="no finished iteration"):
@@ -362,10 +363,10 @@ def test_a_damaged_policy_file_is_told(runs, tmp_path):
     folder = shutil.copytree(runs["kuhn"], tmp_path / "copy")
     policies = folder / "policies"
     shutil.copyfile(policies / "0001.safetensors", policies / "0002.safetensors")
-    with pytest.raises(experiment.ExperimentError, match="0002.safetensors is damaged"):
+    with pytest.raises(ExperimentError, match="0002.safetensors is damaged"):
         run_folder.snapshot(folder)
     (policies / "0002.safetensors").unlink()
-    with pytest.raises(experiment.ExperimentError, match="0002.safetensors is missing"):
+    with pytest.raises(ExperimentError, match="0002.safetensors is missing"):
         run_folder.snapshot(folder)
 
 

@@ -412,7 +412,7 @@ def _plot(path: Path) -> None:
 
 
 def _plot_payoffs(path: Path) -> None:
-    with archive.as_folder(path) as folder:
+    with archive.as_folder(path, (psro.ExperimentError, plots.PlotError)) as folder:
         plots.payoffs_figure(run_folder.snapshot(folder, foreign=archive.is_file(path)))
 
 

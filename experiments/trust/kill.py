@@ -113,11 +113,12 @@ def main() -> None:
     chance = random.Random(options.seed)
     counts: collections.Counter[str] = collections.Counter()
     with tempfile.TemporaryDirectory() as root:
-        whole, seconds, folders = {}, {}, {}
+        whole, sizes, seconds, folders = {}, {}, {}, {}
         for name, config in RUNS.items():
             place = Path(root) / name
             began = time.monotonic()
-            whole[name] = bits(psro.run(config, place / "whole").folder)
+            run = psro.run(config, place / "whole")
+            whole[name], sizes[name] = bits(run.folder), len(run.records)
             seconds[name] = time.monotonic() - began
             folders[name] = place / "killed" / "run"
         for time_number in range(options.times):
@@ -126,14 +127,14 @@ def main() -> None:
             folder = folders[name]
             # One in five while Python starts, the others from the first iteration on.
             early = chance.random() < 0.2
-            after = -chance.uniform(0.1, 2) if early else chance.uniform(0, seconds[name] / 2)
+            after = -chance.uniform(0.1, 2) if early else chance.uniform(0, 0.75 * seconds[name])
             before = temporary(folder)
             code, shown = kill(folder, Path(root) / name / "whole", number, after)
             if number == signal.SIGTERM:  # a process that has not begun to run Python just dies
                 assert code in (128 + number, -number, 0), f"exit code {code}"
                 assert temporary(folder) <= before, "a temporary file is left"
             size = check(folder, shown, whole[name])
-            ended = size == RUNS[name].iterations + 1
+            ended = size == sizes[name]
             moment = "before" if not size else "after" if ended else "amid"
             counts[f"{name}: {number.name}, {moment} its iterations"] += 1
             print(f"{time_number + 1}: {name}, {number.name}, {size} iterations", flush=True)

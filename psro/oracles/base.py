@@ -171,14 +171,16 @@ def check_shares(oracle: str, config: object, *names: str) -> None:
 
 
 def check_types(config: object, prefix: str = "") -> None:
-    """Raises TypeError where a field that is annotated `int`, `float` or `bool` holds anything
-    else; its name comes with a prefix: `ppo.`"""
+    """Raises TypeError where a field that is annotated `int`, `float`, `bool`, `str` or
+    `str | None` holds anything else; its name comes with a prefix: `ppo.`"""
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         kinds, what = {
             "int": (int, "a whole number"),
             "float": ((int, float), "a number"),
             "bool": (bool, "true or false"),
+            "str": (str, "a string"),
+            "str | None": ((str, type(None)), "a string"),
         }.get(field.type, (object, ""))
         if not isinstance(value, kinds) or (
             isinstance(value, bool) and field.type != "bool" and what
