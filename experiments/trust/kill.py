@@ -4,7 +4,7 @@
 
 Every second kill is a SIGTERM, the others are SIGKILLs, in turn on Kuhn and Leduc poker, with exact
 best responses and with recurrent PPO. After each the folder must be loaded, hold every iteration
-that was printed, and a copy of it, resumed here, must end with the bits of a run that nobody
+that was printed, and a copy of it, resumed, must end with the bits of a run that nobody
 killed. SIGTERM must also leave no temporary file of its own and end with exit code 143, or 0 where
 the run had ended by then.
 """
@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import argparse
 import collections
+import dataclasses
+import json
 import random
 import shutil
 import signal
@@ -60,20 +62,37 @@ def start(*arguments: str) -> subprocess.Popen:
     )
 
 
+def finish(*arguments: str) -> float:
+    """Lets a command end; the seconds from when training begins."""
+    process = start(*arguments)
+    began = time.monotonic()
+    for line in process.stdout:
+        if _begins(line):
+            began = time.monotonic()
+    assert process.wait() == 0, arguments
+    process.stdout.close()
+    return time.monotonic() - began
+
+
+def _begins(line: str) -> bool:
+    """Whether this is the head of the table of iterations."""
+    return line.split()[:1] == ["iteration"]
+
+
 def kill(folder: Path, like: Path, number: signal.Signals, after: float) -> tuple[int, int | None]:
-    """Goes on with a run like another one until the signal; the exit code and the last iteration
-    printed. The moment is counted from when training begins, or from the start of the process
-    (negative)."""
+    """Goes on with a run of the settings in the file `like` until the signal; the exit code and the
+    last iteration printed. The moment is counted from when training begins, or from the start of
+    the process (negative)."""
     if folder.exists():
         process = start("resume", str(folder))
     else:
-        process = start("run", "--config", str(like / "config.json"), "--out", str(folder))
+        process = start("run", "--config", str(like), "--out", str(folder))
     try:
         printed = []
         if after >= 0:
             for line in process.stdout:
                 printed.append(line)
-                if line.split()[:1] == ["iteration"]:  # the head of the table
+                if _begins(line):
                     break
         time.sleep(abs(after))
         process.send_signal(number)
@@ -100,7 +119,7 @@ def check(folder: Path, shown: int | None, whole: tuple) -> int:
     assert size > (-1 if shown is None else shown), f"{size} iterations of {shown} printed"
     with tempfile.TemporaryDirectory() as place:
         copy = shutil.copytree(folder, Path(place) / "copy")
-        psro.resume(copy)
+        finish("resume", str(copy))
         assert bits(copy) == whole, "resumed, it ends with other bits"
     return size
 
@@ -116,10 +135,14 @@ def main() -> None:
         whole, sizes, seconds, folders = {}, {}, {}, {}
         for name, config in RUNS.items():
             place = Path(root) / name
-            began = time.monotonic()
-            run = psro.run(config, place / "whole")
-            whole[name], sizes[name] = bits(run.folder), len(run.records)
-            seconds[name] = time.monotonic() - began
+            place.mkdir()
+            (place / "config.json").write_text(json.dumps(dataclasses.asdict(config)))
+            for out in ("first", "whole"):  # what is compiled stays in the commands' cache
+                seconds[name] = finish(
+                    *("run", "--config", str(place / "config.json"), "--out", str(place / out))
+                )
+            whole[name] = bits(place / "whole")
+            sizes[name] = len(psro.load(place / "whole").records)
             folders[name] = place / "killed" / "run"
         for time_number in range(options.times):
             name = list(RUNS)[time_number // 2 % len(RUNS)]
@@ -127,9 +150,9 @@ def main() -> None:
             folder = folders[name]
             # One in five while Python starts, the others from the first iteration on.
             early = chance.random() < 0.2
-            after = -chance.uniform(0.1, 2) if early else chance.uniform(0, 0.75 * seconds[name])
+            after = -chance.uniform(0.1, 2) if early else chance.uniform(0, seconds[name])
             before = temporary(folder)
-            code, shown = kill(folder, Path(root) / name / "whole", number, after)
+            code, shown = kill(folder, Path(root) / name / "config.json", number, after)
             if number == signal.SIGTERM:  # a process that has not begun to run Python just dies
                 assert code in (128 + number, -number, 0), f"exit code {code}"
                 assert temporary(folder) <= before, "a temporary file is left"
