@@ -454,13 +454,13 @@ def state(folder: Path) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def _stderr_is_clear(text: str) -> str:
+def _stderr_is_clear(text: str, given: Input) -> str:
     """What is wrong with the standard error of a refusal; "" for nothing."""
     if "Traceback" in text:
         return "a traceback"
     if len(text) > MOST_WORDS and "For full helptext" not in text:
         return f"a sentence of {len(text)} characters"
-    if "__tyro" in text or "_RunOptions" in text:
+    if any(name in text and name not in str(given) for name in ("__tyro", "_RunOptions")):
         return "an internal name"
     if "For full helptext" in text:  # tyro's box
         return ""
@@ -508,7 +508,7 @@ def attempt(given: Input, world: Path, began: Callable[[], None] = lambda: None)
         return Outcome("exit code", f"exit code {code!r}: {said[:600]}")
     word = stopped[0] if stopped and not code else CODES[code]
     if word == "refused":
-        if wrong := _stderr_is_clear(said):
+        if wrong := _stderr_is_clear(said, given):
             return Outcome("unclear", wrong)
         # A run that trained may be refused further on, and keeps what it had.
         if not stopped and (after := state(world)) != before:
