@@ -190,9 +190,8 @@ def _check_size(shape: tuple[int, ...]) -> None:
 
 
 def _finite(payoffs: np.ndarray) -> np.ndarray:
-    finite = np.abs(payoffs) <= MAX_RETURN
-    if not finite.all():
-        at = np.unravel_index(int(np.argmin(finite)), payoffs.shape)
+    if not -MAX_RETURN <= payoffs.min() <= payoffs.max() <= MAX_RETURN:
+        at = np.unravel_index(int(np.argmin(np.abs(payoffs) <= MAX_RETURN)), payoffs.shape)
         raise GameError(
             f"the payoff at {tuple(map(int, at))} is {payoffs[at]}, not a number up to "
             f"{MAX_RETURN:g}"

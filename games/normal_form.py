@@ -44,8 +44,10 @@ class NormalForm(GameTree):
             )
         if not payoffs.size:
             raise GameError(f"{name}: payoffs of shape {payoffs.shape} leave a player no action")
-        everybody = (payoffs,) if len(payoffs) == num_players else (payoffs, payoffs.sum(axis=0))
-        if not all((np.abs(each) <= MAX_RETURN).all() for each in everybody):
+        last = payoffs.sum(axis=0) if 1 < len(payoffs) < num_players else payoffs  # but for a sign
+        if not all(
+            -MAX_RETURN <= each.min() <= each.max() <= MAX_RETURN for each in (payoffs, last)
+        ):
             raise GameError(f"{name}: a payoff is not a number up to {MAX_RETURN:g}")
         counts = payoffs.shape[1:]
         vars(self).update(  # frozen, as any tree

@@ -140,7 +140,7 @@ def test_a_large_matrix_costs_no_more_memory_than_itself():
         (np.zeros((5, 3, 3)), "shape"),
         (np.zeros((1, 3, 3, 3)), "shape"),
         (np.zeros((2, 3, 0)), "no action"),
-        (np.full((2, 3, 3), np.nan), "finite"),
+        (np.full((2, 3, 3), np.nan), "not a number up to 1e.300"),
     ],
 )
 def test_payoffs_that_are_no_game_are_refused(payoffs, complaint):
