@@ -135,7 +135,7 @@ def payoffs_figure(run: Snapshot) -> matplotlib.figure.Figure:
     grid = figure.subplots(rows, columns, squeeze=False)
     limit = max(1e-12, *(float(np.abs(table).max()) for table in tables.values()))
     for axes, ((p, q), table) in zip(grid.ravel(), tables.items(), strict=True):
-        image = axes.imshow(table, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
+        image = axes.imshow(table, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
         axes.set(ylabel=f"policy of player {p}", xlabel=f"policy of player {q}")
         axes.set_title(f"payoff of player {p}", loc="left", fontsize=10)
         for axis in (axes.xaxis, axes.yaxis):
