@@ -47,10 +47,6 @@ class Texts(Sequence[Text]):
             content += b"".join(some)
         return cls(np.frombuffer(content, np.uint8), np.concatenate(sizes).cumsum(), kind)
 
-    @property
-    def nbytes(self) -> int:
-        return self.content.nbytes + self.start.nbytes
-
     def __len__(self) -> int:
         return len(self.start) - 1
 
