@@ -106,6 +106,15 @@ def test_the_same_run_gives_the_same_bytes(trained, exported, copy, tmp_path):
     assert psro.export(exported, tmp_path / "b.psro").read_bytes() == exported.read_bytes()
 
 
+def test_settings_that_are_left_out_are_the_defaults(trained, copy, tmp_path):
+    """Kuhn poker among them."""
+    fields = json.loads((copy / "config.json").read_text())
+    del fields["run"]["game"]
+    (copy / "config.json").write_text(json.dumps(fields))
+    again = psro.load(psro.export(copy, tmp_path / "again.psro"))
+    assert again.config.game == "kuhn_poker" and again.records == trained.records
+
+
 def test_a_file_is_unpacked_to_be_resumed(exported, tmp_path):
     longer = psro.run(dataclasses.replace(CONFIG, iterations=5), tmp_path / "longer")
     resumed = psro.resume(exported, iterations=5, out=tmp_path / "there" / "on")
