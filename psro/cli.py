@@ -611,7 +611,7 @@ def _noting_interrupts() -> Iterator[list[KeyboardInterrupt]]:
         interrupts.append(_Terminated() if number == signal.SIGTERM else KeyboardInterrupt())
         raise interrupts[-1]
 
-    before = {each: signal.signal(each, interrupted) for each in (signal.SIGINT, signal.SIGTERM)}
+    before = {each: signal.signal(each, interrupted) for each in _INTERRUPTED}
     try:
         yield interrupts
     finally:

@@ -48,9 +48,8 @@ from psro.policy import Params
 from psro.run_config import SAME, RunConfig, check_shareable, check_sizes
 from psro.storage import FORMAT_VERSION, ExperimentError
 
-CONFIG, COMMIT = "config.json", "payoffs.safetensors"
+CONFIG, COMMIT, METRICS = "config.json", "payoffs.safetensors", "metrics.csv"
 _POLICIES = "policies"
-METRICS = "metrics.csv"
 _MOST_PAYOFF = MAX_RETURN * (1 + 1e-6)
 """A rounded mean of returns may be above all of them."""
 _PACKAGES = (
@@ -97,7 +96,7 @@ def read_run(folder: Path, *, foreign: bool = False) -> RunConfig:
     config = folder / CONFIG
     try:
         if not config.is_file():
-            what = "has no config.json" if folder.is_dir() else "does not exist"
+            what = f"has no {CONFIG}" if folder.is_dir() else "does not exist"
             raise ExperimentError(f"{folder} is no experiment: it {what}")
         fields = storage.read_json(config)
         storage.check_version(folder, fields["format_version"])

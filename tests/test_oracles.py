@@ -264,15 +264,8 @@ def test_settings_are_checked_with_their_numbers(name):
 )
 def test_what_needs_a_tree_says_so(name):
     tree, probe = games.load("kuhn_poker"), Probe("memory")
-    if name == "tabulated":
-        oracle, policy, config = "ppo", policy_for(tree), small("ppo", tabulated=True)
-    else:
-        tabular = ORACLES[name].tabular
-        oracle, policy, config = (
-            name,
-            TablePolicy(tree) if tabular else policy_for(tree),
-            small(name),
-        )
+    oracle, settings = ("ppo", {"tabulated": True}) if name == "tabulated" else (name, {})
+    policy, config = policy_for(tree), small(oracle, **settings)
     with pytest.raises(ValueError, match=f"{name} needs a game that is enumerated"):
         ORACLES[oracle](probe, policy, config)
 
@@ -285,7 +278,7 @@ def test_a_table_of_correlated_opponents_is_refused():
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_rounds_share_the_budget_of_one_response(name):
-    """Ten rounds never train less than one response, nor by more than one unit a round."""
+    """Together they never train less than one response, nor by more than one unit a round more."""
     config = CONFIGS[name]()
     budget = "steps" if hasattr(config, "steps") else "decisions"
     whole, part = getattr(config, budget), getattr(config.shared_by(7), budget)

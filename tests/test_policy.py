@@ -1,5 +1,6 @@
 """Acting, training and tabulating must be the same policy."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -204,20 +205,24 @@ def test_a_condition_is_more_of_what_is_seen(cell):
     condition = jnp.array([0.5, -1.0, 2.0])
     params = {"network": network, "condition": condition}
     levels = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), tree_levels(tree))
-    carry, seen, before = conditional.initial_carry((3,)), [], []
-    stepped, rolled = carry, []
+    start = carry = conditional.initial_carry((3,))
+    seen, before, rolled, widened = [], [], [], []
     for level in levels:
+        whole = jnp.broadcast_to(condition, (len(level.observation), size))
+        wide = jnp.concatenate([level.observation, whole], axis=1)
+        widened.append(dataclasses.replace(level, observation=wide))
         each = level.observation[:3]
-        beside = jnp.concatenate([each, jnp.broadcast_to(condition, (3, size))], axis=1)
         ours = conditional(params, each, level.last_action[:3], carry)
-        theirs = plain(network, beside, level.last_action[:3], carry)
+        theirs = plain(network, wide[:3], level.last_action[:3], carry)
         jax.tree.map(np.testing.assert_array_equal, ours, theirs)
         carry = ours[2]
         seen.append(each), before.append(level.last_action[:3]), rolled.append(ours[:2])
     reset = jnp.zeros((len(levels), 3), bool)
-    logits, values = conditional.unroll(params, jnp.stack(seen), jnp.stack(before), reset, stepped)
+    logits, values = conditional.unroll(params, jnp.stack(seen), jnp.stack(before), reset, start)
     np.testing.assert_allclose(logits, [each[0] for each in rolled], atol=1e-6)
     np.testing.assert_allclose(values, [each[1] for each in rolled], atol=1e-6)
+    ours, theirs = conditional.tabulate(params, levels), plain.tabulate(network, widened)
+    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
 
 
 def test_bad_networks_are_refused():

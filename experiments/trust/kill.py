@@ -132,7 +132,7 @@ def main() -> None:
     chance = random.Random(options.seed)
     counts: collections.Counter[str] = collections.Counter()
     with tempfile.TemporaryDirectory() as root:
-        whole, sizes, seconds, folders = {}, {}, {}, {}
+        whole, seconds, folders = {}, {}, {}
         for name, config in RUNS.items():
             place = Path(root) / name
             place.mkdir()
@@ -142,7 +142,6 @@ def main() -> None:
                     *("run", "--config", str(place / "config.json"), "--out", str(place / out))
                 )
             whole[name] = bits(place / "whole")
-            sizes[name] = len(psro.load(place / "whole").records)
             folders[name] = place / "killed" / "run"
         for time_number in range(options.times):
             name = list(RUNS)[time_number // 2 % len(RUNS)]
@@ -157,7 +156,7 @@ def main() -> None:
                 assert code in (128 + number, -number, 0), f"exit code {code}"
                 assert temporary(folder) <= before, "a temporary file is left"
             size = check(folder, shown, whole[name])
-            ended = size == sizes[name]
+            ended = size == len(whole[name][0])
             moment = "before" if not size else "after" if ended else "amid"
             counts[f"{name}: {number.name}, {moment} its iterations"] += 1
             print(f"{time_number + 1}: {name}, {number.name}, {size} iterations", flush=True)
