@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 import games
-from psro import exact, joint_gaps, sequence_form
+from psro import exact
+from psro.exact import joint_gaps, sequence_form
 
 PASS, BET = 0, 1  # with a bet on the table: fold and call
 

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from flax import nnx
 
 import psro
-from psro.networks import CELLS
 from psro.oracles import DistillConfig
+from psro.policies.networks import CELLS
 
 
 class MinimalGatedUnit(nnx.Module):

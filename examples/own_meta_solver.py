@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 import psro
-from psro.meta_solvers import META_SOLVERS, Solver
-from psro.meta_solvers.payoffs import checked
-from psro.meta_solvers.settings import PositiveShare
+from psro.metagame.solvers import META_SOLVERS, Solver
+from psro.metagame.solvers.payoffs import checked
+from psro.metagame.solvers.settings import PositiveShare
 
 
 def recency(payoffs: np.ndarray, *, decay: PositiveShare = 0.5) -> list[np.ndarray]:

@@ -15,7 +15,7 @@ from games import PlayerTree
 from games.game import Game
 from psro import exact
 from psro.oracles import ORACLES, Jobs, Results
-from psro.policy import TablePolicy, stack
+from psro.policies.policy import TablePolicy, stack
 
 TEMPERATURE = 0.01
 """In units of the game's payoff. A decision between A actions costs at most this times log A."""

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pyspiel
 
 import games
-from games.openspiel import load_openspiel
+from games.readers.openspiel import load_openspiel
 from games.tree_game import TreeGame
 
 NAMES = ("leduc_poker", "liars_dice(numdice=1)", "tiny_bridge_2p")

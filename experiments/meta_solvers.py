@@ -15,7 +15,7 @@ import time
 
 import numpy as np
 
-from psro.meta_solvers import META_SOLVERS, cce_gains, ce_gains, joint_of, regrets
+from psro.metagame.solvers import META_SOLVERS, cce_gains, ce_gains, joint_of, regrets
 
 SHAPES = ((10, 10), (60, 60), (12, 12, 12))
 PROGRAMS = (("mgcce", (10, 10)), ("mgcce", (40, 40)), ("mgce", (10, 10)), ("mgce", (20, 20)))
@@ -70,8 +70,8 @@ def convex_solvers() -> None:
     import qpsolvers
     import scipy.sparse as sparse
 
-    from psro.meta_solvers import correlated
-    from psro.meta_solvers.regret import fixed_gains, swap_gains
+    from psro.metagame.solvers import correlated
+    from psro.metagame.solvers.regret import fixed_gains, swap_gains
 
     def by_ours(name, payoffs, rows):
         """The same program, of which it builds what it needs."""

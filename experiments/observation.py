@@ -17,7 +17,7 @@ import games
 from games.tree_game import TreeGame
 from psro import exact
 from psro.oracles import PPO, Jobs, PPOConfig
-from psro.policy import Policy, Tabulator
+from psro.policies.policy import Policy, Tabulator
 
 GAMES = ("kuhn_poker", "leduc_poker", "liars_dice(numdice=1)")
 

@@ -1,8 +1,8 @@
 """Games as arrays: `games.load("leduc_poker")` enumerates any OpenSpiel game into a `GameTree`."""
 
 from games.game import Game, State
-from games.normal_form import NormalForm
-from games.openspiel import (
+from games.matrix import NormalForm
+from games.readers.openspiel import (
     MAX_HISTORIES,
     OBSERVATIONS,
     InfoStateIndex,

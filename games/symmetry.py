@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from games.normal_form import NormalForm
+from games.matrix import NormalForm
 from games.tree import GameError, GameTree, PlayerTree, Texts
 
 TOLERANCE = 1e-9

@@ -6,12 +6,12 @@ exploitability is exact.
     experiment.exploitability()
 """
 
-from psro.experiment import Experiment, load, resume, run
 from psro.oracles import PPOConfig
-from psro.run_config import RunConfig
-from psro.seeds import Seeds, run_many
-from psro.sharing import export
-from psro.storage import ExperimentError
+from psro.runs.config import RunConfig
+from psro.runs.experiment import Experiment, load, resume, run
+from psro.runs.export import export
+from psro.runs.seeds import Seeds, run_many
+from psro.runs.storage import ExperimentError
 
 __all__ = [
     "Experiment",

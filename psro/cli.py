@@ -23,33 +23,26 @@ import rich.progress
 import tyro
 
 import games as games_package
-from games import cache
-from psro import (
-    archive,
-    comparison,
-    evaluation,
-    exact_jax,
-    experiment,
-    loggers,
-    page,
-    play,
-    plots,
-    report,
-    run_folder,
-    sharing,
-    watch,
-)
-from psro import seeds as many
-from psro.expansions import EXPANSIONS
-from psro.experiment import Experiment
-from psro.loop import Record
-from psro.meta_solvers import MetaSolverError
+from games.readers import cache
+from psro.exact import on_devices as exact_jax
+from psro.measure import comparison, evaluation
+from psro.metagame.solvers import MetaSolverError
 from psro.oracles import CONFIGS
 from psro.oracles.devices import CPU_DEVICES
-from psro.run_config import RunConfig, read_config, solver_of
-from psro.storage import ExperimentError
-from psro.trainer import TrainingDiverged
-from psro.variants import PUBLISHED, VARIANTS
+from psro.play import terminal as play
+from psro.runs import archive, experiment, loggers
+from psro.runs import export as sharing
+from psro.runs import folder as run_folder
+from psro.runs import seeds as many
+from psro.runs.config import RunConfig, read_config, solver_of
+from psro.runs.experiment import Experiment
+from psro.runs.storage import ExperimentError
+from psro.training.loop import Record
+from psro.training.trainer import TrainingDiverged
+from psro.variants.expansions import EXPANSIONS
+from psro.variants.published import PUBLISHED, VARIANTS
+from psro.views import page, plots, watch
+from psro.views import tables as report
 
 _NAMES = {"nash": "exploitability", "cce": "CCE gap", "ce": "CE gap"}
 """What the distance of a record is called, by its concept."""

@@ -9,7 +9,7 @@ import numpy as np
 from games.game import State
 from games.tree import GameTree, PlayerTree
 from psro import exact
-from psro.policy import Policy
+from psro.policies.policy import Policy
 
 
 @jax.tree_util.register_dataclass

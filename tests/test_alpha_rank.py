@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from open_spiel.python.egt import alpharank
 
-from psro.meta_solvers import META_SOLVERS, MetaSolverError
-from psro.meta_solvers.alpha_rank import MAX_PROFILES, alpha_rank, stationary
-from psro.meta_solvers.alpha_rank_single import alpha_rank_single
+from psro.metagame.solvers import META_SOLVERS, MetaSolverError
+from psro.metagame.solvers.alpha_rank import MAX_PROFILES, alpha_rank, stationary
+from psro.metagame.solvers.alpha_rank_single import alpha_rank_single
 
 
 @pytest.mark.parametrize("shape", [(2, 2), (4, 5), (3, 2, 3), (2, 1, 2, 2)])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from psro.meta_solvers import bimatrix as module
-from psro.meta_solvers import nash, regrets
-from psro.meta_solvers.bimatrix import bimatrix
+from psro.metagame.solvers import bimatrix as module
+from psro.metagame.solvers import nash, regrets
+from psro.metagame.solvers.bimatrix import bimatrix
 
 SEXES = np.array([[[2, 0], [0, 1]], [[1, 0], [0, 2]]], float)
 STAG_HUNT = np.array([[[4, 1], [3, 2.9]], [[4, 3], [1, 2.9]]])

@@ -6,11 +6,11 @@ import pytest
 
 import games
 import psro
-from games import openspiel
+from games.readers import openspiel
 from psro import exact
-from psro.bot import PopulationBot
 from psro.oracles import ConditionalConfig, DistillConfig
-from psro.policy import Tabulator
+from psro.policies.bot import PopulationBot
+from psro.policies.policy import Tabulator
 
 GOOFSPIEL = "goofspiel(imp_info=True,num_cards=3,points_order=descending)"
 RUNS = {

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import games
-from games import cache, openspiel
+from games.readers import cache, openspiel
 from games.tree import GameTree, Texts
 
 NAMES = [

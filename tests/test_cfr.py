@@ -11,8 +11,9 @@ import pytest
 from open_spiel.python.algorithms import cfr, exploitability
 
 import games
-from psro import exact, sequence_form
-from psro.cfr import cfr_plus
+from psro import exact
+from psro.exact import sequence_form
+from psro.exact.cfr import cfr_plus
 
 load = cache(games.load)
 

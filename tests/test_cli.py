@@ -21,11 +21,14 @@ import rich.console
 
 import games
 import psro
-from psro import cli, evaluation, experiment, report
-from psro.meta_solvers import META_SOLVERS, Solver
+from psro import cli
+from psro.measure import evaluation
+from psro.metagame.solvers import META_SOLVERS, Solver
 from psro.oracles import Results
-from psro.run_config import RunConfig
-from psro.variants import VARIANTS
+from psro.runs import experiment
+from psro.runs.config import RunConfig
+from psro.variants.published import VARIANTS
+from psro.views import tables as report
 
 COMMAND = str(Path(sys.executable).with_name("psro"))
 TINY = [  # as in test_experiment.py, so that the compiled code is shared through the cache

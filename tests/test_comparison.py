@@ -10,10 +10,10 @@ from open_spiel.python.algorithms import expected_game_score
 from test_cli import assert_refused, psro_main
 
 import psro
-from games import openspiel
-from psro import comparison, evaluation
-from psro.run_config import RunConfig
-from psro.storage import ExperimentError
+from games.readers import openspiel
+from psro.measure import comparison, evaluation
+from psro.runs.config import RunConfig
+from psro.runs.storage import ExperimentError
 
 EFG = """EFG 2 R "" { "Ann" "Bob" }
 p "" 1 1 "" { "bet" "fold" } 0

@@ -9,7 +9,7 @@ import pytest
 import scipy.optimize
 from scipy import sparse
 
-from psro.meta_solvers import (
+from psro.metagame.solvers import (
     META_SOLVERS,
     MetaSolverError,
     cce_gains,

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from psro.diversity import effective_diversity, expected_cardinality
+from psro.metagame.effective_diversity import effective_diversity, expected_cardinality
 
 ROCK_PAPER_SCISSORS = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]])
 

@@ -13,10 +13,10 @@ from probes import random_populations
 
 import games
 from psro import exact
-from psro.diversity import expected_cardinality as cardinality
-from psro.diversity_terms import TERMS, Context, DiversityError, maximise
-from psro.diversity_terms.nearest import nearest
-from psro.diversity_terms.policy_hull import GAP, likeliest, policy_hull
+from psro.metagame.effective_diversity import expected_cardinality as cardinality
+from psro.variants.diversity import TERMS, Context, DiversityError, maximise
+from psro.variants.diversity.nearest import nearest
+from psro.variants.diversity.policy_hull import GAP, likeliest, policy_hull
 
 load = cache(games.load)
 HULLS = ["response", "policy_hull"]  # zero on every mixture of the population

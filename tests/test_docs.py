@@ -23,10 +23,10 @@ from open_spiel.python.algorithms import expected_game_score, exploitability
 import games
 import psro
 from psro import cli, exact
-from psro.loopback import LoopbackServer
-from psro.meta_solvers import META_SOLVERS, meta_solver
-from psro.networks import CELLS
+from psro.metagame.solvers import META_SOLVERS, meta_solver
 from psro.oracles import ORACLES
+from psro.policies.networks import CELLS
+from psro.views.server import LoopbackServer
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS, EXAMPLES = ROOT / "docs", ROOT / "examples"
@@ -239,23 +239,23 @@ def test_every_page_is_in_the_navigation():
 
 INTERNAL = {
     *(
-        "games.cache",
-        "games.gambit",
-        "games.probes",
-        "games.trial",
+        "games.readers.cache",
+        "games.readers.gambit",
+        "games.readers.probes",
+        "games.readers.trial",
         "psro.__main__",
-        "psro.cards",
+        "psro.play.cards",
         "psro.cli",
-        "psro.loopback",
+        "psro.views.server",
     ),
     *(
-        "psro.archive",
-        "psro.storage",
-        "psro.match",
-        "psro.match_page",
-        "psro.play",
-        "psro.report",
-        "psro.watch",
+        "psro.runs.archive",
+        "psro.runs.storage",
+        "psro.play.match",
+        "psro.play.page",
+        "psro.play.terminal",
+        "psro.views.tables",
+        "psro.views.watch",
     ),
     *("psro.oracles.devices", "psro.oracles.training"),
 }
@@ -278,7 +278,7 @@ def test_the_reference_names_what_exists_and_leaves_out_no_module():
         assert covered or module in told | INTERNAL, "add it to docs/reference/, or to INTERNAL"
 
 
-INSIDE = {"psro.page", "psro.meta_solvers", "psro.diversity_terms"}
+INSIDE = {"psro.views.page", "psro.metagame.solvers", "psro.variants.diversity"}
 """Packages whose modules are told by the package, where they are for others at all."""
 
 

@@ -20,9 +20,9 @@ from psro.oracles.dqn import (
     time_first,
     trained_on,
 )
+from psro.oracles.rollout import Rollout, Turn
 from psro.oracles.sampling import Sample
-from psro.policy import stack
-from psro.rollout import Rollout, Turn
+from psro.policies.policy import stack
 
 
 def take(params, index):

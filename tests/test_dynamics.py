@@ -10,14 +10,14 @@ import pytest
 from open_spiel.python.algorithms import projected_replicator_dynamics
 from open_spiel.python.algorithms import regret_matching as openspiel_regret_matching
 
-from psro.meta_solvers import regrets
-from psro.meta_solvers.fictitious_play import fictitious_play
-from psro.meta_solvers.payoffs import unit
-from psro.meta_solvers.projected_replicator import project, projected_replicator
-from psro.meta_solvers.qre import qre
-from psro.meta_solvers.regret_matching import regret_matching
-from psro.meta_solvers.regularized_replicator import regularized_replicator
-from psro.meta_solvers.replicator import STEP, replicator, trajectory
+from psro.metagame.solvers import regrets
+from psro.metagame.solvers.fictitious_play import fictitious_play
+from psro.metagame.solvers.payoffs import unit
+from psro.metagame.solvers.projected_replicator import project, projected_replicator
+from psro.metagame.solvers.qre import qre
+from psro.metagame.solvers.regret_matching import regret_matching
+from psro.metagame.solvers.regularized_replicator import regularized_replicator
+from psro.metagame.solvers.replicator import STEP, replicator, trajectory
 
 DYNAMICS = [fictitious_play, regret_matching, replicator, projected_replicator]
 STAG_HUNT = np.array([[[4, 1], [3, 2.9]], [[4, 3], [1, 2.9]]])

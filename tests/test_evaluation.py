@@ -9,9 +9,12 @@ import pytest
 from probes import random_populations
 
 import games
-from psro import evaluation, exact, joint_gaps, ratings
-from psro.evaluation import Evaluation, evaluate
-from psro.sequence_form import SequenceFormError
+from psro import exact
+from psro.exact import joint_gaps
+from psro.exact.sequence_form import SequenceFormError
+from psro.measure import evaluation
+from psro.measure.evaluation import Evaluation, evaluate
+from psro.metagame import ratings
 
 load = cache(games.load)
 

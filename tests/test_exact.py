@@ -14,7 +14,7 @@ import pytest
 from open_spiel.python.algorithms import best_response, expected_game_score
 
 import games
-from games import openspiel
+from games.readers import openspiel
 from games.tree import GameTree, PlayerTree
 from psro import exact
 

@@ -13,9 +13,9 @@ from probes import random_populations
 
 import games
 import psro
-from games.normal_form import NormalForm
+from games.matrix import NormalForm
 from psro import cli, exact
-from psro.exact_jax import DeviceError, DeviceTree
+from psro.exact.on_devices import DeviceError, DeviceTree
 
 GAMES = [
     "kuhn_poker",

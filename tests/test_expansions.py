@@ -10,18 +10,19 @@ import numpy as np
 import pytest
 
 import psro
-from psro import exact, sequence_form
-from psro.diversity_terms import TERMS, Context
-from psro.expansions import EXPANSIONS, Train
-from psro.expansions.base import Situation
-from psro.expansions.rectified import rectified
-from psro.experiment import create
-from psro.meta_game import MetaGame
-from psro.meta_solvers import META_SOLVERS
-from psro.meta_solvers.regret_minimisers import REGRET_MINIMISERS
-from psro.meta_strategy import MetaStrategy
-from psro.run_config import RunConfig
-from psro.variants import VARIANTS
+from psro import exact
+from psro.exact import sequence_form
+from psro.metagame.meta_game import MetaGame
+from psro.metagame.meta_strategy import MetaStrategy
+from psro.metagame.solvers import META_SOLVERS
+from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
+from psro.runs.config import RunConfig
+from psro.runs.experiment import create
+from psro.variants.diversity import TERMS, Context
+from psro.variants.expansions import EXPANSIONS, Train
+from psro.variants.expansions.base import Situation
+from psro.variants.expansions.rectified import rectified
+from psro.variants.published import VARIANTS
 
 
 def trained(folder, **settings):

@@ -20,15 +20,15 @@ from open_spiel.python.algorithms import exploitability
 
 import games
 import psro
-from games import openspiel
+from games.readers import openspiel
 from games.tree_game import TreeGame
-from psro import experiment, storage
-from psro.loop import why_ended
-from psro.meta_solvers import META_SOLVERS
+from psro.metagame.solvers import META_SOLVERS
 from psro.oracles import PPO, PPOConfig, Results
-from psro.run_config import RunConfig, read_config
-from psro.storage import ExperimentError
-from psro.trainer import TrainingDiverged
+from psro.runs import experiment, storage
+from psro.runs.config import RunConfig, read_config
+from psro.runs.storage import ExperimentError
+from psro.training.loop import why_ended
+from psro.training.trainer import TrainingDiverged
 
 # Small, and yet (where this was written) the meta-strategies of the last iterations are mixed.
 CONFIG = RunConfig(
@@ -66,7 +66,7 @@ def copy(trained, tmp_path):
 @functools.cache
 def _compiled(config):
     tree = games.load(CONFIG.game)
-    policy = psro.policy.Policy(
+    policy = psro.policies.policy.Policy(
         observation_size=tree.observation_size,
         num_actions=tree.num_actions,
         hidden_size=CONFIG.hidden_size,

@@ -15,7 +15,8 @@ from open_spiel.python.algorithms import expected_game_score
 from test_exact import random_profile, to_plans
 
 import games
-from games import GameError, NormalForm, TreePolicy, gambit, openspiel
+from games import GameError, NormalForm, TreePolicy
+from games.readers import gambit, openspiel
 from psro import exact
 
 HERE = Path(__file__).parent

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from games import trial
+from games.readers import trial
 
 FILE = Path(__file__).resolve().parent.parent / "experiments" / "trust" / "fuzz_commands.py"
 

@@ -13,10 +13,13 @@ import pytest
 import games
 import psro
 from games import GameError
-from psro import plots, run_config, run_folder, storage
-from psro.plots import PlotError
-from psro.run_config import RunConfig
-from psro.storage import ExperimentError
+from psro.runs import config as run_config
+from psro.runs import folder as run_folder
+from psro.runs import storage
+from psro.runs.config import RunConfig
+from psro.runs.storage import ExperimentError
+from psro.views import plots
+from psro.views.plots import PlotError
 
 ROOT = Path(__file__).parents[1]
 CONFIG = RunConfig(game="kuhn_poker", oracle="best_response", iterations=1, tolerance=0.0)

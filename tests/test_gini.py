@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sparse
 
-from psro.meta_solvers import cce_gains, correlated, meta_solver
-from psro.meta_solvers.gini import least_squares
+from psro.metagame.solvers import cce_gains, correlated, meta_solver
+from psro.metagame.solvers.gini import least_squares
 
 
 def clarabel(gains: sparse.csr_array, monkeypatch) -> np.ndarray:

@@ -8,10 +8,12 @@ import pytest
 from probes import policy_for
 
 import games
-from psro import cfr, exact, imitation
-from psro.imitation import imitate_by_network, imitate_by_table
-from psro.levels import by_level, levels
-from psro.policy import TablePolicy, Tabulator
+from games.levels import by_level, levels
+from psro import exact
+from psro.exact import cfr
+from psro.policies import imitation
+from psro.policies.imitation import imitate_by_network, imitate_by_table
+from psro.policies.policy import TablePolicy, Tabulator
 
 
 def mixed(tree):

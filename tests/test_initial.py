@@ -6,8 +6,8 @@ import numpy as np
 from probes import policy_for
 
 import games
-from psro.initial import fusion, perturbed, previous, scratch
-from psro.population import Population
+from psro.policies.initial import fusion, perturbed, previous, scratch
+from psro.policies.population import Population
 
 
 def test_starts():

@@ -11,9 +11,10 @@ from probes import random_populations
 
 import games
 from games.tree import GameTree
-from psro import exact, joint_gaps
-from psro.joint_gaps import JointError
-from psro.meta_solvers import joint_of
+from psro import exact
+from psro.exact import joint_gaps
+from psro.exact.joint_gaps import JointError
+from psro.metagame.solvers import joint_of
 
 load = cache(games.load)
 

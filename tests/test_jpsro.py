@@ -6,7 +6,7 @@ import numpy as np
 import pyspiel
 import pytest
 
-from psro.meta_solvers import META_SOLVERS
+from psro.metagame.solvers import META_SOLVERS
 
 pytestmark = pytest.mark.slow
 

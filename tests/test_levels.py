@@ -6,10 +6,10 @@ import pytest
 from probes import random_behaviours
 
 import games
+from games.levels import action_values, by_level, in_order, levels, rows
 from games.tree_game import RowGame
 from psro import exact
-from psro.levels import action_values, by_level, in_order, levels, rows
-from psro.policy import TablePolicy, Tabulator
+from psro.policies.policy import TablePolicy, Tabulator
 
 NAMES = ["kuhn_poker", "kuhn_poker(players=3)", "leduc_poker", "tiny_bridge_2p"]
 

@@ -14,8 +14,8 @@ import pytest
 from test_cli import assert_refused, psro_main
 
 import psro
-from psro import experiment, loggers
-from psro.run_config import RunConfig
+from psro.runs import experiment, loggers
+from psro.runs.config import RunConfig
 
 CONFIG = RunConfig(game="kuhn_poker", oracle="best_response", iterations=3, tolerance=0.0)
 ARGUMENTS = ("--game", "kuhn_poker", "--oracle", "best_response", "--tolerance", "0")

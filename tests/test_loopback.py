@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from psro.loopback import (
+from psro.views.server import (
     CONTENT_SECURITY_POLICY,
     MAX_BODY,
     LoopbackError,

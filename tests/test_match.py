@@ -8,10 +8,12 @@ import pytest
 import rich.console
 
 import psro
-from games import openspiel
-from psro import cards, cli, play
-from psro.cards import Card
-from psro.match import Match, MatchError
+from games.readers import openspiel
+from psro import cli
+from psro.play import cards
+from psro.play import terminal as play
+from psro.play.cards import Card
+from psro.play.match import Match, MatchError
 
 ENTRY = "tests/entry.efg"
 GAMES = [

@@ -17,9 +17,9 @@ import pytest
 from browser import chromium, console_errors, requested
 
 import psro
-from psro import match_page
-from psro.loopback import LoopbackServer
-from psro.match import Match
+from psro.play import page as match_page
+from psro.play.match import Match
+from psro.views.server import LoopbackServer
 
 ROOT = Path(__file__).resolve().parent.parent
 

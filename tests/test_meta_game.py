@@ -11,7 +11,7 @@ from probes import random_behaviours
 import games
 from games.tree import GameTree
 from psro import exact
-from psro.meta_game import MetaGame
+from psro.metagame.meta_game import MetaGame
 
 NAMES = ["kuhn_poker", "kuhn_poker(players=3)"]
 

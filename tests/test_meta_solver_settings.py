@@ -10,7 +10,7 @@ import pytest
 
 import psro
 from psro import cli
-from psro.meta_solvers import META_SOLVERS, MetaSolverError, meta_solver, settings_of
+from psro.metagame.solvers import META_SOLVERS, MetaSolverError, meta_solver, settings_of
 
 EACH = [(solver, setting) for solver in META_SOLVERS for setting in settings_of(solver)]
 

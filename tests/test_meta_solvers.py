@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from psro.meta_solvers import (
+from psro.metagame.solvers import (
     META_SOLVERS,
     MetaSolverError,
     cce_gains,

@@ -11,11 +11,12 @@ from probes import random_behaviours
 
 import games
 import psro
-from psro import exact, joint_gaps
-from psro.experiment import create
-from psro.meta_game import MetaGame
-from psro.meta_solvers import joint_of, regrets
-from psro.meta_strategy import MetaStrategy, gaps, target
+from psro import exact
+from psro.exact import joint_gaps
+from psro.metagame.meta_game import MetaGame
+from psro.metagame.meta_strategy import MetaStrategy, gaps, target
+from psro.metagame.solvers import joint_of, regrets
+from psro.runs.experiment import create
 
 GAMES = ["kuhn_poker", "tiny_hanabi", "kuhn_poker(players=3)"]
 SIZE, CAPACITY = 3, 4

@@ -10,12 +10,13 @@ import pytest
 
 import games
 import psro
-from games.normal_form import NormalForm
-from psro import exact, sequence_form
-from psro.experiment import create
-from psro.mmd import magnetic_mirror_descent
-from psro.restricted_game import allowed, solve
-from psro.run_config import RunConfig
+from games.matrix import NormalForm
+from psro import exact
+from psro.exact import sequence_form
+from psro.exact.mmd import magnetic_mirror_descent
+from psro.exact.restricted_game import allowed, solve
+from psro.runs.config import RunConfig
+from psro.runs.experiment import create
 
 
 def everything(tree):

@@ -15,7 +15,7 @@ import games
 from games import GameError, GameTree, NormalForm
 from games.tree_game import TreeGame
 from psro import exact
-from psro.meta_game import MetaGame
+from psro.metagame.meta_game import MetaGame
 
 SHAPES = [(2, 3, 4), (1, 3, 4), (3, 2, 3, 4), (2, 2, 3, 2), (2, 1, 5), (4, 2, 1, 3, 2)]
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from psro.oracles.on_policy import Batch, advantages, decision_weights
-from psro.rollout import Decisions
+from psro.oracles.rollout import Decisions
 
 
 def test_advantages_are_discounted_sums_of_errors():

@@ -14,13 +14,13 @@ import pytest
 from probes import Probe, opinionated, policy_for, tree_of
 
 import games
+from games.levels import levels, rows
 from games.tree_game import TreeGame
 from psro import exact
-from psro.levels import levels, rows
 from psro.oracles import CONFIGS, ORACLES, PPO, Jobs
 from psro.oracles.on_policy import Batch
-from psro.policy import ConditionalPolicy, TablePolicy, Tabulator
-from psro.rollout import Decisions
+from psro.oracles.rollout import Decisions
+from psro.policies.policy import ConditionalPolicy, TablePolicy, Tabulator
 
 SMALL = {
     "ppo": {"decisions": 24_576, "num_envs": 64, "num_strata": 2},

@@ -15,10 +15,13 @@ import pytest
 
 import games
 import psro
-from psro import cli, exact, experiment, page, run_folder, storage
-from psro.page import behaviour, document, figures
-from psro.page.known import EQUILIBRIA
-from psro.storage import ExperimentError
+from psro import cli, exact
+from psro.runs import experiment, storage
+from psro.runs import folder as run_folder
+from psro.runs.storage import ExperimentError
+from psro.views import page
+from psro.views.page import behaviour, document, figures
+from psro.views.page.known import EQUILIBRIA
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from psro.plots import (
+from psro.runs.config import RunConfig
+from psro.runs.folder import Snapshot
+from psro.views.plots import (
     AXES,
     FLOOR,
     PlotError,
@@ -17,8 +19,6 @@ from psro.plots import (
     payoffs_figure,
     save_figure,
 )
-from psro.run_config import RunConfig
-from psro.run_folder import Snapshot
 
 CONFIG = {"game": "kuhn_poker", "seed": 0, "cell": "lstm", "ppo": {"learning_rate": 0.01}}
 

@@ -11,11 +11,11 @@ import pytest
 from probes import begin, opinionated, policy_for
 
 import games
+from games.levels import levels as tree_levels
 from games.tree_game import TreeGame
-from psro.levels import levels as tree_levels
-from psro.networks import CELLS
-from psro.policy import ConditionalPolicy, Policy, Tabulator, log_probabilities
-from psro.rollout import Rollout
+from psro.oracles.rollout import Rollout
+from psro.policies.networks import CELLS
+from psro.policies.policy import ConditionalPolicy, Policy, Tabulator, log_probabilities
 
 NAMES = ["kuhn_poker", "leduc_poker", "kuhn_poker(players=3)"]
 
@@ -169,7 +169,7 @@ def test_temperature_sharpens_the_same_preferences():
 def test_many_networks_initialise_in_bounded_time(cell):
     """`vmap` over orthogonal initialisers deadlocks on CPU, which no in-process test survives."""
     program = (
-        "import jax; from psro.policy import Policy;"
+        "import jax; from psro.policies.policy import Policy;"
         f"p = Policy(observation_size=11, num_actions=3, hidden_size=64, cell={cell!r});"
         "params = p.init_many(jax.random.split(jax.random.key(0), 64));"
         "print(jax.tree.leaves(jax.block_until_ready(params))[0].shape[0])"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from psro.population import Population
+from psro.policies.population import Population
 
 
 def policies(number):

@@ -9,9 +9,9 @@ import pytest
 from flax import nnx
 from probes import Lengths, Probe, constant_policy, policy_for
 
-from psro.networks import CELLS
 from psro.oracles import PPO, Jobs, PPOConfig
-from psro.policy import log_probabilities, stack
+from psro.policies.networks import CELLS
+from psro.policies.policy import log_probabilities, stack
 
 QUICK = PPOConfig(
     decisions=24_576,

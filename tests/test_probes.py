@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from games.openspiel import load_openspiel
-from games.probes import Probes
+from games.readers.openspiel import load_openspiel
+from games.readers.probes import Probes
 
 SIZES = {
     "kuhn_poker": 58,

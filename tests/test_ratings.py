@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from psro.meta_solvers import nash, regrets
-from psro.ratings import SLACK, RatingError, elo_like, max_entropy_weights, nash_average
+from psro.metagame.ratings import SLACK, RatingError, elo_like, max_entropy_weights, nash_average
+from psro.metagame.solvers import nash, regrets
 
 ROCK_PAPER_SCISSORS = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]])
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import psro
-from psro.expansions import EXPANSIONS
+from psro.variants.expansions import EXPANSIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ["README.md", "docs/variants.md"]

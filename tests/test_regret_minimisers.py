@@ -10,11 +10,11 @@ from probes import random_populations
 
 import games
 from psro import exact
-from psro.meta_solvers import hedge as solve_by_hedge
-from psro.meta_solvers import nash, regrets
-from psro.meta_solvers.payoffs import unit
-from psro.meta_solvers.regret_minimisers import REGRET_MINIMISERS, average, hedge, init
-from psro.sequence_form import population_exploitability
+from psro.exact.sequence_form import population_exploitability
+from psro.metagame.solvers import hedge as solve_by_hedge
+from psro.metagame.solvers import nash, regrets
+from psro.metagame.solvers.payoffs import unit
+from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS, average, hedge, init
 
 load = cache(games.load)
 BOUND = {

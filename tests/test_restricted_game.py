@@ -13,13 +13,20 @@ from probes import random_behaviours
 from scipy.optimize import linprog
 
 import games
-from games.normal_form import NormalForm
-from games.openspiel import TreePolicy
-from psro import exact, sequence_form
-from psro.cfr import cfr_plus
-from psro.meta_solvers import nash
-from psro.restricted_game import RestrictedGameError, allowed, allowed_anywhere, restrict, solve
-from psro.sequence_form import SequenceFormError
+from games.matrix import NormalForm
+from games.readers.openspiel import TreePolicy
+from psro import exact
+from psro.exact import sequence_form
+from psro.exact.cfr import cfr_plus
+from psro.exact.restricted_game import (
+    RestrictedGameError,
+    allowed,
+    allowed_anywhere,
+    restrict,
+    solve,
+)
+from psro.exact.sequence_form import SequenceFormError
+from psro.metagame.solvers import nash
 
 load = cache(games.load)
 

@@ -9,8 +9,8 @@ from probes import Lengths, Probe, begin, constant_policy, opinionated, policy_f
 import games
 from games.tree_game import TreeGame
 from psro import exact
-from psro.policy import Tabulator, stack
-from psro.rollout import Memory, Rollout
+from psro.oracles.rollout import Memory, Rollout
+from psro.policies.policy import Tabulator, stack
 
 
 def compiled(rollout):

@@ -17,10 +17,12 @@ import safetensors.numpy
 import scipy.stats
 
 import psro
-from psro import cli, experiment, plots, seeds
+from psro import cli
 from psro.oracles import CONFIGS, ORACLES, BestResponse
-from psro.run_config import RunConfig
-from psro.storage import ExperimentError
+from psro.runs import experiment, seeds
+from psro.runs.config import RunConfig
+from psro.runs.storage import ExperimentError
+from psro.views import plots
 
 PLAIN = RunConfig(game="kuhn_poker", oracle="best_response", iterations=4, tolerance=0.0)
 # Here the seed makes a difference from iteration 3 on, by the breaking of ties.

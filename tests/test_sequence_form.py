@@ -12,9 +12,10 @@ from probes import random_populations
 
 import games
 from games.tree import GameTree
-from psro import exact, sequence_form
-from psro.meta_solvers import nash
-from psro.sequence_form import SequenceFormError
+from psro import exact
+from psro.exact import sequence_form
+from psro.exact.sequence_form import SequenceFormError
+from psro.metagame.solvers import nash
 
 load = cache(games.load)
 

@@ -15,9 +15,12 @@ import pytest
 from test_experiment import outcome
 
 import psro
-from psro import archive, cli, experiment, page, plots, run_folder, storage, watch
-from psro.run_config import RunConfig
-from psro.storage import ExperimentError
+from psro import cli
+from psro.runs import archive, experiment, storage
+from psro.runs import folder as run_folder
+from psro.runs.config import RunConfig
+from psro.runs.storage import ExperimentError
+from psro.views import page, plots, watch
 
 CONFIG = RunConfig(game="kuhn_poker", oracle="best_response", iterations=3, tolerance=0.0)
 PAYOFFS = "1,-1,0\n-1,1,0\n0,0.5,-0.5\n"

@@ -12,10 +12,10 @@ from open_spiel.python.algorithms import exploitability
 
 import psro
 from psro import cli, exact
-from psro.meta_solvers import META_SOLVERS, MetaSolverError, cce_gains, ce_gains, regrets
-from psro.meta_strategy import MetaStrategy, over_seats
+from psro.metagame.meta_strategy import MetaStrategy, over_seats
+from psro.metagame.solvers import META_SOLVERS, MetaSolverError, cce_gains, ce_gains, regrets
 from psro.oracles import PPOConfig
-from psro.run_config import RunConfig
+from psro.runs.config import RunConfig
 
 GOOFSPIEL = "goofspiel(imp_info=True,num_cards=4,points_order=descending)"
 THREE = "goofspiel(players=3,imp_info=True,num_cards=3,points_order=descending)"
@@ -185,7 +185,7 @@ def test_a_network_of_every_seat(tmp_path):
 
 def assert_resumes(whole, folder):
     """A run that stops after iteration 1 and goes on ends as the one without a stop."""
-    for record in psro.experiment.create(whole.config, folder).train():
+    for record in psro.runs.experiment.create(whole.config, folder).train():
         if record.iteration == 1:
             break
     resumed = psro.resume(folder)

@@ -13,7 +13,7 @@ import pyspiel
 import pytest
 
 import games
-from games import openspiel
+from games.readers import openspiel
 from games.tree import GameTree, PlayerTree
 
 NAMES = [

@@ -5,7 +5,8 @@ import time
 import pytest
 
 import games
-from games import GameError, trial
+from games import GameError
+from games.readers import trial
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,12 @@ from test_experiment import outcome, refused, train_until
 
 import games
 import psro
-from psro import cli, experiment, run_folder
+from psro import cli
 from psro.oracles import ORACLES, PPOConfig
-from psro.run_config import RunConfig
-from psro.storage import ExperimentError
+from psro.runs import experiment
+from psro.runs import folder as run_folder
+from psro.runs.config import RunConfig
+from psro.runs.storage import ExperimentError
 
 CONFIG = RunConfig(game="kuhn_poker", oracle="best_response", iterations=4, tolerance=0.0)
 """An exact oracle: nothing about files depends on the oracle."""
@@ -99,7 +101,7 @@ def test_a_file_system_without_locks_is_used_without(trained, stopped, monkeypat
     def unsupported(*_):
         raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
 
-    monkeypatch.setattr(psro.storage.fcntl, "flock", unsupported)
+    monkeypatch.setattr(psro.runs.storage.fcntl, "flock", unsupported)
     psro.resume(stopped)
     assert outcome(stopped) == outcome(trained.folder)
 
@@ -249,7 +251,7 @@ def test_a_folder_is_the_same_elsewhere(trained, stopped, tmp_path):
 @pytest.mark.parametrize("command", ["eval", "resume", "plot", "report", "export", "watch"])
 def test_a_folder_of_a_newer_version_is_named_so(stopped, tmp_path, capsys, command):
     path = stopped / "config.json"
-    newer = psro.storage.FORMAT_VERSION + 1
+    newer = psro.runs.storage.FORMAT_VERSION + 1
     fields = json.loads(path.read_text()) | {"format_version": newer}
     path.write_text(json.dumps(fields))
     before = outcome(stopped)
@@ -379,7 +381,7 @@ def test_the_double_notices_what_is_not_synced(tmp_path, monkeypatch):
         disk.mkdir()
         with monkeypatch.context() as patch:
             patch.setattr(
-                psro.storage.os,
+                psro.runs.storage.os,
                 "fsync",
                 lambda fd, skipped=skipped, fsync=fsync: (
                     None if skipped(Path(os.readlink(f"/proc/self/fd/{fd}"))) else fsync(fd)

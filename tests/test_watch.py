@@ -17,8 +17,10 @@ import pytest
 from browser import chromium, console_errors, requested
 
 import psro
-from psro import experiment, page, run_folder, watch
-from psro.page import document
+from psro.runs import experiment
+from psro.runs import folder as run_folder
+from psro.views import page, watch
+from psro.views.page import document
 
 COMMAND = str(Path(sys.executable).with_name("psro"))
 CONFIG = psro.RunConfig(oracle="best_response", iterations=4, tolerance=0)

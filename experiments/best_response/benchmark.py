@@ -28,7 +28,7 @@ import pandas as pd
 import psro
 from games.tree_game import TreeGame
 from psro import exact
-from psro.meta_solvers import META_SOLVERS
+from psro.metagame.solvers import META_SOLVERS
 from psro.oracles import CONFIGS, ORACLES, Jobs
 
 GAMES = ("kuhn_poker", "leduc_poker", "liars_dice(numdice=1)")

@@ -143,10 +143,10 @@ def run(field: str, game: str, variant: str, seed: int, file: Path) -> str:
     """One run, to its file; returns a line about it."""
     begun = time.process_time()
     import psro
-    from psro import sequence_form
-    from psro.experiment import create
-    from psro.run_config import RunConfig
-    from psro.variants import VARIANTS as KNOWN
+    from psro.exact import sequence_form
+    from psro.runs.config import RunConfig
+    from psro.runs.experiment import create
+    from psro.variants.published import VARIANTS as KNOWN
 
     budget = LARGER.get((field, game), FIELDS[field])
     folder = Path(tempfile.mkdtemp(prefix="leaderboard-"))

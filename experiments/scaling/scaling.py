@@ -36,7 +36,7 @@ import pandas as pd
 import games
 from games.tree import GameTree, PlayerTree
 from psro import exact
-from psro.policy import Policy, Tabulator
+from psro.policies.policy import Policy, Tabulator
 
 LEDUC = (
     "universal_poker(betting=limit,numPlayers=2,numRounds=2,blind=1 1,raiseSize=2 4,"

@@ -21,9 +21,9 @@ import numpy as np
 import games
 from games.tree_game import TreeGame
 from psro import exact
-from psro.networks import DTYPES
 from psro.oracles import PPO, Jobs, PPOConfig
-from psro.policy import Policy
+from psro.policies.networks import DTYPES
+from psro.policies.policy import Policy
 
 
 def seconds() -> float:

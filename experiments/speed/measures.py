@@ -16,8 +16,9 @@ from collections.abc import Callable
 import numpy as np
 
 import games
-from psro import exact, joint_gaps, sequence_form
-from psro.cfr import cfr_plus
+from psro import exact
+from psro.exact import joint_gaps, sequence_form
+from psro.exact.cfr import cfr_plus
 
 GAMES = ("kuhn_poker", "leduc_poker", "liars_dice(numdice=1)")
 

@@ -25,7 +25,7 @@ from open_spiel.python import policy as openspiel_policy
 from open_spiel.python.algorithms import exploitability as openspiel_exploitability
 
 import games
-from games.openspiel import load_openspiel
+from games.readers.openspiel import load_openspiel
 from psro import exact
 
 GAMES = (

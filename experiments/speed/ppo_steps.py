@@ -37,7 +37,7 @@ import numpy as np
 import games
 from games.tree_game import TreeGame
 from psro.oracles import ORACLES, Jobs, PPOConfig
-from psro.policy import Policy
+from psro.policies.policy import Policy
 
 WIDTH = 128
 """Of purejaxrl's encoder and cell; it is written into `ppo_rnn.py`."""

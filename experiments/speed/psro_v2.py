@@ -82,7 +82,8 @@ def train_ours(game: str, oracle: str, settings: dict[str, Any], seed: int) -> I
     """A row for every iteration of a `psro.run`."""
     import jax
 
-    from psro import RunConfig, experiment
+    from psro import RunConfig
+    from psro.runs import experiment
 
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

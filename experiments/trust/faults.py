@@ -24,7 +24,9 @@ from pathlib import Path
 from kill import bits
 
 import psro
-from psro import cli, experiment, run_folder
+from psro import cli
+from psro.runs import experiment
+from psro.runs import folder as run_folder
 
 NOT_PERMITTED = 3
 FULL, READ_ONLY = "No space left on device", "Read-only file system"

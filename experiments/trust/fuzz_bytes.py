@@ -19,11 +19,16 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(
-    include=["games.files", "games.gambit", "psro.archive", "psro.storage"]
+    include=[
+        "games.readers.files",
+        "games.readers.gambit",
+        "psro.runs.archive",
+        "psro.runs.storage",
+    ]
 ):
-    from games import files
+    from games.readers import files
     from games.tree import GameError
-    from psro import archive, storage
+    from psro.runs import archive, storage
 
 MEMORY = 2048
 """MiB beyond which libFuzzer stops."""

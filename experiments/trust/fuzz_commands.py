@@ -38,18 +38,20 @@ from pathlib import Path
 import hypothesis
 from hypothesis import strategies as st
 
-from psro import cli, experiment, sharing
-from psro.diversity_terms import TERMS
-from psro.expansions import EXPANSIONS
-from psro.experiment import Experiment
-from psro.initial import INITS
-from psro.loopback import LoopbackServer
-from psro.meta_solvers import META_SOLVERS, settings_of
-from psro.meta_solvers.regret_minimisers import REGRET_MINIMISERS
-from psro.networks import CELLS, DTYPES
+from psro import cli
+from psro.metagame.solvers import META_SOLVERS, settings_of
+from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
 from psro.oracles import CONFIGS, ORACLES
-from psro.run_config import RunConfig
-from psro.variants import VARIANTS
+from psro.policies.initial import INITS
+from psro.policies.networks import CELLS, DTYPES
+from psro.runs import experiment
+from psro.runs import export as sharing
+from psro.runs.config import RunConfig
+from psro.runs.experiment import Experiment
+from psro.variants.diversity import TERMS
+from psro.variants.expansions import EXPANSIONS
+from psro.variants.published import VARIANTS
+from psro.views.server import LoopbackServer
 
 SECONDS = 60.0
 """Wall time that an input may take, with a machine that is busy in mind."""

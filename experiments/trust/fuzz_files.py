@@ -46,23 +46,16 @@ from hypothesis import strategies as st
 
 import games
 import psro
-from psro import (
-    archive,
-    comparison,
-    evaluation,
-    exact,
-    experiment,
-    match,
-    page,
-    play,
-    plots,
-    report,
-    run_config,
-    run_folder,
-    sharing,
-    storage,
-    watch,
-)
+from psro import exact
+from psro.measure import comparison, evaluation
+from psro.play import match
+from psro.play import terminal as play
+from psro.runs import archive, experiment, storage
+from psro.runs import config as run_config
+from psro.runs import export as sharing
+from psro.runs import folder as run_folder
+from psro.views import page, plots, watch
+from psro.views import tables as report
 
 SECONDS = 120
 """The most that one reader may take for one input, by the clock: the machine may be busy."""

@@ -25,7 +25,7 @@ import time
 from pathlib import Path
 
 import psro
-from psro import experiment, storage
+from psro.runs import experiment, storage
 
 SMALL = psro.PPOConfig(decisions=16_384, num_envs=64, num_strata=4)
 RUNS = {

@@ -41,8 +41,8 @@ CONFIGS: dict[str, type[Any]] = {
 """The settings of each; best_response has none."""
 
 STARTS = {"ppo": "perturbed", "a2c": "perturbed", "reinforce": "perturbed"}
-"""What of `psro.initial.INITS` best responses start from in a run that does not say, where that is
-not `scratch`."""
+"""What of `psro.policies.initial.INITS` best responses start from in a run that does not say, where
+that is not `scratch`."""
 
 __all__ = [
     "A2C",

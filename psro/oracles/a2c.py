@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from psro.oracles.on_policy import Batch, OnPolicy, OnPolicyConfig
-from psro.policy import Params
+from psro.policies.policy import Params
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from psro.policy import Params
+from psro.policies.policy import Params
 
 IDLE = -1
 """The run of a job that is not to be trained; what comes of it means nothing."""

@@ -8,7 +8,7 @@ import numpy as np
 from games.game import Game
 from psro import exact
 from psro.oracles.base import Jobs, Results, by_run
-from psro.policy import Params, TablePolicy, stack
+from psro.policies.policy import Params, TablePolicy, stack
 
 _TIE = 1e-9
 """How much less an action may be worth and still be as good as the best, as a share of the largest

@@ -25,7 +25,7 @@ from games.game import Game
 from psro.oracles.base import Jobs, Results
 from psro.oracles.full_width import FullWidth, FullWidthConfig
 from psro.oracles.training import Yardstick, expected_return, train, yardstick
-from psro.policy import ConditionalPolicy, Params
+from psro.policies.policy import ConditionalPolicy, Params
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,10 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from psro.levels import action_values
+from games.levels import action_values
 from psro.oracles.training import Yardstick, log_policy
 from psro.oracles.whole_tree import WholeTree, WholeTreeConfig, emphasis
-from psro.policy import Params
+from psro.policies.policy import Params
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -42,12 +42,12 @@ import optax
 from flashbax.buffers.trajectory_buffer import TrajectoryBufferState
 
 from games.game import Game
-from psro.levels import Level
-from psro.networks.recurrent import Carry
+from games.levels import Level
 from psro.oracles import base
+from psro.oracles.rollout import Turn
 from psro.oracles.sampling import Sample, Sampled, SampledConfig
-from psro.policy import Params, Policy
-from psro.rollout import Turn
+from psro.policies.networks.recurrent import Carry
+from psro.policies.policy import Params, Policy
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -14,11 +14,11 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from psro.levels import action_values
+from games.levels import action_values
 from psro.oracles import base
 from psro.oracles.training import Yardstick, log_policy
 from psro.oracles.whole_tree import WholeTree, WholeTreeConfig, emphasis
-from psro.policy import Params, log_probabilities
+from psro.policies.policy import Params, log_probabilities
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -15,11 +15,11 @@ import jax.numpy as jnp
 import optax
 
 from games.game import Game
-from psro.levels import Level
+from games.levels import Level
 from psro.oracles import base
+from psro.oracles.rollout import Decisions
 from psro.oracles.sampling import Sample, Sampled, SampledConfig
-from psro.policy import Params, Policy, log_probabilities
-from psro.rollout import Decisions
+from psro.policies.policy import Params, Policy, log_probabilities
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

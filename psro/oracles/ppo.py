@@ -11,7 +11,7 @@ import optax
 
 from psro.oracles import base
 from psro.oracles.on_policy import Batch, OnPolicy, OnPolicyConfig
-from psro.policy import Params
+from psro.policies.policy import Params
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -25,16 +25,16 @@ import numpy as np
 import optax
 
 from games.game import Game
+from games.levels import Level, by_level, levels, rows
 from games.tree_game import RowGame, Tables
 from psro import exact
-from psro.levels import Level, by_level, levels, rows
-from psro.networks.recurrent import Carry
 from psro.oracles import base
 from psro.oracles.base import Jobs, Results
 from psro.oracles.devices import OverJobs
+from psro.oracles.rollout import Act, Actors, Decisions, Episodes, Rollout, Turn, by_softmax
 from psro.oracles.training import Training, Yardstick, expected_return, train, yardstick
-from psro.policy import Lookup, Params, Policy
-from psro.rollout import Act, Actors, Decisions, Episodes, Rollout, Turn, by_softmax
+from psro.policies.networks.recurrent import Carry
+from psro.policies.policy import Lookup, Params, Policy
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -15,11 +15,11 @@ import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 
+from games.levels import Level, action_values, by_level
 from games.tree import GameTree
 from psro import exact
-from psro.levels import Level, action_values, by_level
 from psro.oracles.base import IDLE, Jobs
-from psro.policy import Params, Policy, log_probabilities
+from psro.policies.policy import Params, Policy, log_probabilities
 
 
 @jax.tree_util.register_dataclass

@@ -17,11 +17,11 @@ import numpy as np
 import optax
 
 from games.game import Game
-from psro.levels import Level, levels
+from games.levels import Level, levels
 from psro.oracles import base
 from psro.oracles.base import Jobs, Results
 from psro.oracles.training import Training, Yardstick, expected_return, train, yardstick
-from psro.policy import Params, Policy
+from psro.policies.policy import Params, Policy
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

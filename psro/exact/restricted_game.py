@@ -1,0 +1,426 @@
+"""The restricted game in extensive form, as XDO has it (McAleer et al. 2021, arXiv:2103.06426).
+
+PSRO's restricted game mixes whole policies; XDO's lets a player choose anew at every info state
+among the actions that some policy of its population plays there. That is again a game, and here it
+is again a `GameTree`, so that everything exact works on it unchanged.
+
+A *mask* says which of one player's sequences are allowed, bool `[S]`; entry 0 is True. What a mask
+says where the player's own allowed actions never lead does not matter.
+
+**Info states outside of the restricted game.** A player's own allowed actions may lead to info
+states that no play of the restricted game does: a disallowed action of the opponent comes before
+them. An equilibrium of the restricted game says nothing there, but an opponent that leaves the
+restricted game arrives there, and what it gains depends on what is played. A plan that is zero
+there would count what it gains as nothing. So `Restricted.lift` takes a fallback behaviour for
+them, by default every legal action alike. Whatever the fallback, XDO ends in an equilibrium of the
+whole game: against lifted plans no plan of allowed actions earns more than in the restricted game,
+so a best response that gains must bring an action that was not allowed, and there are finitely
+many. How soon it ends does depend on it (`docs/design-notes.md`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from games.matrix import NormalForm
+from games.tree import GameTree, PlayerTree
+from psro import exact
+from psro.exact import sequence_form
+from psro.exact.cfr import cfr_plus
+from psro.exact.mmd import magnetic_mirror_descent
+
+
+class RestrictedGameError(ValueError):
+    """Masks that are none, or a restricted game that was not solved; one sentence says why."""
+
+
+def allowed(player: PlayerTree, plans: np.ndarray, *, threshold: float = 0.0) -> np.ndarray:
+    """The mask `[S]` of a population of realization plans `[K, S]`: an action is allowed where a
+    policy that itself comes to the info state plays it.
+
+    That is all that a restricted game needs: wherever allowed actions lead, some policy comes.
+    Where a policy does not come, its plan does not say what it would do; `allowed_anywhere` is for
+    policies that say so. The mask of two populations together is `mask | mask`.
+
+    Args:
+        player: whose plans they are.
+        plans: `[K, S]`.
+        threshold: actions that a policy plays with no higher probability than this count as not
+            played, nor does it come to what they alone lead to: a softmax plays everything a
+            little.
+
+    Raises:
+        RestrictedGameError: no plans, or a threshold that could leave an info state no action.
+    """
+    played = _played(player, exact.behaviour(player, _population(player, plans)), threshold)
+    return exact.realization_plan(player, played).any(axis=0)
+
+
+def allowed_anywhere(
+    player: PlayerTree, behaviours: np.ndarray, *, threshold: float = 0.0
+) -> np.ndarray:
+    """The mask `[S]` of a population of behaviours `[K, S]`: an action is allowed where any policy
+    plays it, whether that policy would ever come there or not, as the paper defines it.
+
+    At least as large a restricted game as that of `allowed`: a policy's action counts after another
+    one's too. Only for policies that mean what they do everywhere, networks for one; a plan turned
+    into a behaviour is uniform where it never comes, and would allow everything there. Arguments
+    and errors are those of `allowed`.
+    """
+    return _played(player, _population(player, behaviours), threshold).any(axis=0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Restricted:
+    """A restricted game, and its place in the whole one. S sequences and I info states of the whole
+    game, S' and I' of the restricted one.
+
+    Attributes:
+        whole: the game that was restricted.
+        tree: the restricted game.
+        sequences: for each player, each of its sequences in the whole game, int64 `[S'_p]`.
+        info_states: likewise, int64 `[I'_p]`.
+    """
+
+    whole: GameTree
+    tree: GameTree
+    sequences: tuple[np.ndarray, ...]
+    info_states: tuple[np.ndarray, ...]
+
+    def lift(
+        self, plans: Sequence[np.ndarray], fallback: Sequence[np.ndarray] | None = None
+    ) -> list[np.ndarray]:
+        """Plans of the restricted game, each `[S'_p]`, as plans of the whole game, each `[S_p]`;
+        zero wherever a disallowed action of the player's own comes before.
+
+        Args:
+            plans: of the restricted game.
+            fallback: behaviours `[S_p]` of the whole game for info states outside of the restricted
+                one; None for every legal action alike.
+        """
+        if fallback is None:
+            fallback = list(map(exact.uniform_behaviour, self.whole.players))
+        lifted = []
+        for p, plan in enumerate(plans):
+            inside = np.zeros(self.whole.players[p].num_info_states + 1, bool)
+            inside[self.info_states[p]] = True  # sequence 0 has info state -1, the extra entry
+            behaviour = np.where(inside[self.whole.players[p].info_state], 0.0, fallback[p])
+            behaviour[self.sequences[p]] = exact.behaviour(self.tree.players[p], plan)
+            lifted.append(exact.realization_plan(self.whole.players[p], behaviour))
+        return lifted
+
+
+def restrict(tree: GameTree, masks: Sequence[np.ndarray]) -> Restricted:
+    """The game in which each player may only do what its mask, bool `[S_p]`, allows: what stays
+    reachable of the terminals, decisions, info states and sequences, in the same order.
+
+    Names, keys, observations and the numbers of actions stay; but a `NormalForm` is restricted to a
+    smaller `NormalForm`, whose actions are counted anew. `num_histories` leaves out chance nodes.
+
+    Raises:
+        RestrictedGameError: masks of other shapes, or that leave a player no action somewhere.
+    """
+    if len(masks) != tree.num_players:
+        raise RestrictedGameError(
+            f"{tree.name} has {tree.num_players} players, and there are {len(masks)} masks"
+        )
+    masks = tuple(_checked(*each) for each in zip(tree.players, masks, strict=True))
+    if isinstance(tree, NormalForm):
+        return _restricted_normal_form(tree, masks)
+    decisions, slots, terminals, max_length = _reachable(tree, masks)
+    seat = tree.decision_player[decisions]
+    info_state, num_children = np.empty((2, len(decisions)), np.int32)
+    sequence = np.empty((len(terminals), tree.num_players), np.int32)
+    kept = []
+    for p, player in enumerate(tree.players):
+        mine = seat == p
+        reached = tree.decision_info_state[decisions[mine]]
+        smaller, sequences, info_states = _restricted_player(player, masks[p], reached)
+        place = np.searchsorted(info_states, reached)
+        info_state[mine], num_children[mine] = place, np.diff(smaller.first_sequence)[place]
+        sequence[:, p] = np.searchsorted(sequences, tree.sequence[terminals, p])
+        kept.append((smaller, sequences, info_states))
+    nodes = np.concatenate([decisions, tree.num_decisions + terminals])
+    first, last = tree.first_outcome[slots], tree.first_outcome[slots + 1]
+    outcomes = _ranges(first, last)
+    players, sequences, info_states = zip(*kept, strict=True)
+    return Restricted(
+        whole=tree,
+        tree=dataclasses.replace(
+            tree,
+            num_histories=len(nodes),
+            max_length=max_length,
+            players=players,
+            chance=tree.chance[terminals],
+            returns=tree.returns[terminals],
+            sequence=sequence,
+            decision_player=seat,
+            decision_info_state=info_state,
+            first_slot=(1 + np.cumsum(num_children) - num_children).astype(np.int32),
+            first_outcome=np.concatenate([[0], np.cumsum(last - first)]).astype(np.int32),
+            outcome_node=np.searchsorted(nodes, tree.outcome_node[outcomes]).astype(np.int32),
+            outcome_probability=tree.outcome_probability[outcomes],
+        ),
+        sequences=sequences,
+        info_states=info_states,
+    )
+
+
+MAX_SEQUENCES = 50_000
+"""`solve` takes the linear program for restricted games of at most so many sequences, of both
+players together: seconds. (All of one-die Liar's Dice, 49,142: 1.8 CPU seconds, and CFR+ 2.3 to a
+NashConv of 1e-3.)"""
+
+METHODS = ("auto", "linear_program", "cfr_plus", "mmd")
+"""How `solve` finds an equilibrium."""
+
+LEARNER_STEPS = 5_000
+"""Steps of magnetic mirror descent at most: on Leduc 2.5 CPU seconds."""
+
+_LEARNER_CHECK = 50
+"""Steps of it between two measurements of NashConv."""
+
+_CFR_CHECK = 10
+"""Iterations of CFR+ between two measurements of NashConv, which costs as much as one of them."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Solution:
+    """An equilibrium of a restricted game.
+
+    Attributes:
+        plans: lifted to the whole game, `[S_p]` for each player p.
+        restricted: the restricted game.
+        measured: what exact best responses of the *restricted* game gain there: the certificate.
+        method: `linear_program`, `cfr_plus` or `mmd`.
+        iterations: of CFR+ or of the learner; 0 for the linear program.
+    """
+
+    plans: list[np.ndarray]
+    restricted: Restricted
+    measured: exact.Exploitability
+    method: str
+    iterations: int
+
+
+def solve(
+    tree: GameTree,
+    masks: Sequence[np.ndarray],
+    *,
+    method: str = "auto",
+    precision: float = 1e-3,
+    max_iterations: int = 100_000,
+    fallback: Sequence[np.ndarray] | None = None,
+) -> Solution:
+    """An equilibrium of the restricted game of a two-player zero-sum game.
+
+    Args:
+        tree: the whole game.
+        masks: what each player may do, bool `[S_p]`.
+        method: one of `METHODS`: `linear_program`, exact to rounding; `cfr_plus`; `mmd`, a learner
+            (`magnetic_mirror_descent`), which gives the best policies that it came to in
+            `LEARNER_STEPS`; or `auto`, the linear program up to `MAX_SEQUENCES`, CFR+ beyond.
+        precision: CFR+ and the learner end when the restricted game's NashConv is no larger, in
+            game payoff.
+        max_iterations: of CFR+, and of the learner.
+        fallback: see `Restricted.lift`.
+
+    Raises:
+        RestrictedGameError: masks as in `restrict`, an unknown method, or CFR+ was not that precise
+            in time.
+        SequenceFormError: not two players, not zero-sum, or the program was not solved.
+    """
+    if method not in METHODS:
+        raise RestrictedGameError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
+    sequence_form.check_zero_sum(tree)
+    restricted = restrict(tree, masks)
+    smaller, iterations = restricted.tree, 0
+    if method == "auto":
+        size = sum(player.num_sequences for player in smaller.players)
+        method = "linear_program" if size <= MAX_SEQUENCES else "cfr_plus"
+    if method == "linear_program":
+        plans = sequence_form.equilibrium(smaller).plans
+        measured = exact.exploitability(smaller, plans)
+    elif method == "mmd":
+        plans, measured, iterations = _learned(
+            smaller, precision=precision, steps=min(max_iterations, LEARNER_STEPS)
+        )
+    else:
+        for iterations, plans in enumerate(cfr_plus(smaller), 1):
+            if iterations % _CFR_CHECK and iterations < max_iterations:
+                continue
+            measured = exact.exploitability(smaller, plans)
+            if measured.nash_conv <= precision:
+                break
+            if iterations >= max_iterations:
+                raise RestrictedGameError(
+                    f"CFR+ left a NashConv of {measured.nash_conv:.3g} in the restricted game "
+                    f"after {iterations} iterations, more than the {precision:g} asked for"
+                )
+    return Solution(
+        plans=restricted.lift(plans, fallback),
+        restricted=restricted,
+        measured=measured,
+        method=method,
+        iterations=iterations,
+    )
+
+
+def _learned(
+    tree: GameTree, *, precision: float, steps: int
+) -> tuple[list[np.ndarray], exact.Exploitability, int]:
+    """The least exploitable policies that magnetic mirror descent came to, what is gained against
+    them, and after how many steps learning ended."""
+    best, found = None, None
+    for number, plans in enumerate(magnetic_mirror_descent(tree), 1):
+        if number % _LEARNER_CHECK and number < steps:
+            continue
+        measured = exact.exploitability(tree, plans)
+        if best is None or measured.nash_conv < best.nash_conv:
+            best, found = measured, plans
+        if best.nash_conv <= precision or number >= steps:
+            return found, best, number
+
+
+class _Some(Sequence):
+    """Some items of a sequence, looked up when they are asked for."""
+
+    def __init__(self, items: Sequence, which: np.ndarray):
+        self._items, self._which = items, which
+
+    def __len__(self) -> int:
+        return len(self._which)
+
+    def __getitem__(self, index):
+        return self._items[self._which[index]]
+
+
+def _restricted_player(
+    player: PlayerTree, mask: np.ndarray, reached: np.ndarray
+) -> tuple[PlayerTree, np.ndarray, np.ndarray]:
+    """A player with only the info states `reached` (in any order, more than once), and which of
+    its sequences and info states are left, sorted."""
+    inside = np.zeros(player.num_info_states + 1, bool)
+    inside[reached] = True
+    info_states = np.flatnonzero(inside)
+    keep = mask & inside[player.info_state]  # sequence 0 has info state -1: the extra entry
+    keep[0] = True
+    sequences = np.flatnonzero(keep)
+    place = np.cumsum(keep, dtype=np.int32) - 1  # of each sequence that is kept
+    number = np.cumsum(inside, dtype=np.int32) - 1  # of each info state that is kept
+    info_state, action = player.info_state[sequences], player.action[sequences]
+    info_state[1:] = number[info_state[1:]]
+    legal = np.zeros((len(info_states), player.legal.shape[1]), bool)
+    legal[info_state[1:], action[1:]] = True
+    first = place[player.first_sequence[info_states] - 1] + 1
+    return (
+        PlayerTree(
+            observation=player.observation[info_states],
+            legal=legal,
+            parent=place[player.parent[info_states]],
+            first_sequence=np.append(first, len(sequences)).astype(np.int32),
+            info_state=info_state,
+            action=action,
+            # Only the deepest levels can be empty, and then they are gone.
+            level_start=np.unique(np.searchsorted(info_states, player.level_start)).astype(
+                np.int32
+            ),
+            names=_Some(player.names, info_states),
+            keys=_Some(player.keys, info_states),
+        ),
+        sequences,
+        info_states,
+    )
+
+
+def _reachable(
+    tree: GameTree, masks: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """The decisions, slots and terminals that allowed actions lead to, each sorted, and the most
+    decisions on the way to a terminal. Breadth first, so that the work is that of what is left."""
+    all_decisions, all_slots, all_terminals = [], [np.zeros(1, np.int64)], []
+    slots, depth = all_slots[0], 0
+    while True:
+        nodes = tree.outcome_node[
+            _ranges(tree.first_outcome[slots], tree.first_outcome[slots + 1])
+        ].astype(np.int64)
+        all_terminals.append(nodes[nodes >= tree.num_decisions] - tree.num_decisions)
+        decisions = nodes[nodes < tree.num_decisions]
+        if not len(decisions):
+            break
+        seat, next_slots = tree.decision_player[decisions], []
+        for p, player in enumerate(tree.players):
+            mine = decisions[seat == p]
+            info_state = tree.decision_info_state[mine]
+            first, last = player.first_sequence[info_state], player.first_sequence[info_state + 1]
+            may = masks[p][_ranges(first, last)]
+            without = np.setdiff1d(info_state, np.repeat(info_state, last - first)[may])
+            if len(without):
+                raise RestrictedGameError(
+                    f"the mask of player {p} leaves it no action at {player.names[without[0]]!r}, "
+                    "which allowed actions lead to"
+                )
+            start = tree.first_slot[mine]
+            next_slots.append(_ranges(start, start + last - first)[may])
+        slots, depth = np.concatenate(next_slots), depth + 1
+        all_decisions.append(decisions)
+        all_slots.append(slots)
+    found = (all_decisions, all_slots, all_terminals)
+    return *(np.sort(np.concatenate([np.zeros(0, np.int64), *each])) for each in found), depth
+
+
+def _restricted_normal_form(tree: NormalForm, masks: tuple[np.ndarray, ...]) -> Restricted:
+    actions = [np.flatnonzero(mask[1:]) for mask in masks]
+    for p, mine in enumerate(actions):
+        if not len(mine):
+            raise RestrictedGameError(f"the mask of player {p} leaves it no action")
+    payoffs = np.stack([table[np.ix_(*actions)] for table in tree.payoffs])
+    return Restricted(
+        whole=tree,
+        tree=NormalForm(payoffs, name=tree.name, max_histories=tree.max_histories),
+        sequences=tuple(np.append(0, 1 + mine) for mine in actions),
+        info_states=(np.zeros(1, np.int64),) * len(actions),
+    )
+
+
+def _population(player: PlayerTree, policies: np.ndarray) -> np.ndarray:
+    policies = np.asarray(policies, np.float64)
+    if policies.ndim != 2 or not len(policies) or policies.shape[1] != player.num_sequences:
+        raise RestrictedGameError(
+            f"policies of shape {policies.shape} must be [K, {player.num_sequences}], K at least 1"
+        )
+    return policies
+
+
+def _played(player: PlayerTree, behaviours: np.ndarray, threshold: float) -> np.ndarray:
+    """What each of `behaviours [K, S]` plays with more than the threshold's probability."""
+    most = np.diff(player.first_sequence).max(initial=1)
+    if not 0 <= threshold < 1 / most:
+        raise RestrictedGameError(
+            f"threshold = {threshold} must be at least 0 and below 1 / {most}: of {most} legal "
+            "actions all may have that probability"
+        )
+    played = behaviours > threshold
+    played[:, 0] = True
+    return played
+
+
+def _checked(player: PlayerTree, mask: np.ndarray) -> np.ndarray:
+    mask = np.asarray(mask)
+    if mask.dtype != bool or mask.shape != (player.num_sequences,):
+        raise RestrictedGameError(
+            f"a mask of type {mask.dtype} and shape {mask.shape} must be bool "
+            f"[{player.num_sequences}]"
+        )
+    mask = mask.copy()
+    mask[0] = True
+    return mask
+
+
+def _ranges(first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """`first[0], ..., last[0] - 1, first[1], ..., last[1] - 1, ...`, int64."""
+    counts = (last - first).astype(np.int64)
+    return np.repeat(first - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())

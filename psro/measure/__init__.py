@@ -1,0 +1,1 @@
+"""What is measured of trained populations, alone and against each other."""

@@ -1,0 +1,187 @@
+"""Populations of several runs against each other and against strategies that need no training,
+exactly: what `psro eval` prints of several folders."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import operator
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from games import GameError, GameTree, NormalForm
+from psro import exact
+from psro.exact import cfr, sequence_form
+from psro.measure.evaluation import MAX_SEQUENCES
+from psro.runs.experiment import Experiment
+from psro.runs.storage import ExperimentError
+
+Plans = Sequence[np.ndarray]
+"""A realization plan `[S_p]` for every seat p: what somebody plays, wherever it sits."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """N contenders in a game of P players, in units of its payoff.
+
+    Attributes:
+        names: of the contenders.
+        measured: value and NashConv of each, when it has all seats.
+        returns: what contender i expects in seat p when contender j has all other seats,
+            float64 `[P, N, N]`, entry `[p, i, j]`.
+        omitted: which contender is missing or not all itself, and why; a sentence each.
+    """
+
+    names: tuple[str, ...]
+    measured: tuple[exact.Exploitability, ...]
+    returns: np.ndarray
+    omitted: tuple[str, ...] = ()
+
+    @property
+    def average(self) -> np.ndarray:
+        """`returns`, averaged over the seats of contender i, `[N, N]`: antisymmetric in a zero-sum
+        game of two players, zero where something meets itself."""
+        return self.returns.mean(axis=0)
+
+
+def compare(
+    tree: GameTree,
+    contenders: Mapping[str, Plans],
+    omitted: Sequence[str] = (),
+    *,
+    exploitability: Callable[[Plans], exact.Exploitability] | None = None,
+) -> Comparison:
+    """Everybody against everybody; `exploitability` as in `evaluation.evaluate`."""
+    exploitability = exploitability or functools.partial(exact.exploitability, tree)
+    plans = list(contenders.values())
+    returns = np.empty((tree.num_players, len(plans), len(plans)))
+    for p, (j, others) in itertools.product(range(tree.num_players), enumerate(plans)):
+        gains = exact.gains(tree, p, others)  # others[p] is ignored
+        returns[p, :, j] = [own[p] @ gains for own in plans]
+    return Comparison(
+        names=tuple(contenders),
+        measured=tuple(exploitability(each) for each in plans),
+        returns=returns,
+        omitted=tuple(omitted),
+    )
+
+
+def baselines(
+    tree: GameTree, *, cfr_iterations: int, programs: bool = False
+) -> tuple[dict[str, Plans], list[str]]:
+    """What a population may be measured against, and a sentence for each that is left out: uniform
+    random play, the average of CFR+ after so many iterations (0: none), and the equilibrium of a
+    two-player zero-sum game by a linear program (`programs`: however large that is)."""
+    found: dict[str, Plans] = {
+        "uniform": [
+            exact.realization_plan(player, exact.uniform_behaviour(player))
+            for player in tree.players
+        ]
+    }
+    if cfr_iterations:
+        averages = itertools.islice(cfr.cfr_plus(tree), cfr_iterations - 1, None)
+        found[f"CFR+ ({cfr_iterations:,})"] = next(averages)
+    num_sequences = sum(player.num_sequences for player in tree.players)
+    if not programs and num_sequences > MAX_SEQUENCES:
+        return found, [
+            f"no equilibrium: its {num_sequences:,} sequences make a long program; --equilibrium "
+            "solves it"
+        ]
+    try:
+        found["equilibrium"] = sequence_form.equilibrium(tree).plans
+    except (sequence_form.SequenceFormError, GameError) as error:
+        return found, [f"no equilibrium: {error}"]
+    return found, []
+
+
+def mixtures(opened: Sequence[tuple[str | os.PathLike, Experiment]]) -> dict[str, Plans]:
+    """What the runs' meta-strategies play, by name: each player by itself, where policies are
+    drawn together; on the tree of the first.
+
+    Raises:
+        ExperimentError: the runs are not of one game.
+    """
+    (first, reference), *_ = opened
+    found = {}
+    for name, (path, each) in zip(_names([path for path, _ in opened]), opened, strict=True):
+        plans = [exact.mix(*both) for both in zip(each.plans, each.meta_strategy, strict=True)]
+        try:
+            found[name] = _on_tree(reference, each, plans)
+        except ValueError as error:
+            raise ExperimentError(
+                f"{path} is a run of {each.config.game} and {first} of {reference.config.game}: "
+                f"{error}"
+            ) from None
+    return found
+
+
+def _on_tree(reference: Experiment, run: Experiment, plans: Plans) -> Plans:
+    """Plans of a run in the numbering of another's tree; ValueError where that is another game."""
+    ours, theirs = reference.tree, run.tree
+    if _alike(ours, theirs):
+        return plans
+    seats = [len(tree.players) for tree in (ours, theirs)]
+    same_name = reference.config.game == run.config.game
+    if seats[0] != seats[1] or not same_name or isinstance(ours, NormalForm):
+        raise ValueError("only runs of one game can play each other")
+    # One of them has seats that are alike, whose info states are numbered alike.
+    if "history" in (ours.identity, theirs.identity):
+        raise ValueError("with --symmetric its info states are numbered in another way")
+    order = []  # of each player's sequences, theirs as ours
+    for mine, other in zip(ours.players, theirs.players, strict=True):
+        place = {key: number for number, key in enumerate(other.keys)}
+        if len(place) != mine.num_info_states or not all(key in place for key in mine.keys):
+            raise ValueError("only runs of one game can play each other")
+        first = other.first_sequence
+        places = [place[key] for key in mine.keys]
+        order.append(np.concatenate([[0], *(np.arange(first[i], first[i + 1]) for i in places)]))
+    # What is earned is linear in what each player does: equal at random numbers, almost
+    # surely equal everywhere.
+    generator = np.random.default_rng(0)
+    drawn = [generator.random(player.num_sequences) for player in theirs.players]
+    moved = [each[places] for each, places in zip(drawn, order, strict=True)]
+    sizes = [player.num_sequences for player in ours.players]
+    if sizes != list(map(len, moved)) or not np.allclose(
+        exact.returns(theirs, drawn),
+        exact.returns(ours, moved),
+        rtol=0,
+        atol=1e-9 * max(ours.max_return, theirs.max_return),
+    ):
+        raise ValueError("only runs of one game can play each other")
+    return [plan[places] for plan, places in zip(plans, order, strict=True)]
+
+
+def _alike(ours: GameTree, theirs: GameTree) -> bool:
+    """Whether two trees are the same game in the same numbering; what is observed may differ."""
+    if isinstance(ours, NormalForm) != isinstance(theirs, NormalForm):
+        return False
+    if isinstance(ours, NormalForm):
+        return np.array_equal(ours.payoffs, theirs.payoffs)
+    return len(ours.players) == len(theirs.players) and all(
+        (
+            *(
+                np.array_equal(getattr(ours, name), getattr(theirs, name))
+                for name in ("chance", "returns", "sequence")
+            ),
+            *(
+                np.array_equal(mine.first_sequence, other.first_sequence)
+                and all(map(operator.eq, mine.names, other.names))
+                for mine, other in zip(ours.players, theirs.players, strict=True)
+            ),
+        )
+    )
+
+
+def _names(paths: Sequence[str | os.PathLike]) -> list[str]:
+    """The last parts of paths where those differ, else the paths, numbered where they repeat."""
+    names = [Path(path).name for path in paths]
+    if len(set(names)) < len(names):
+        names = [os.fspath(path) for path in paths]
+    return [
+        name if name not in names[:number] else f"{name} ({names[: number + 1].count(name)})"
+        for number, name in enumerate(names)
+    ]

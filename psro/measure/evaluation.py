@@ -1,0 +1,129 @@
+"""All that can be said about trained populations and their meta-strategy, exactly: what `psro eval`
+prints."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from games.tree import GameTree
+from psro import exact
+from psro.exact import sequence_form
+from psro.metagame import effective_diversity as diversity
+from psro.metagame import ratings
+from psro.metagame.meta_game import MetaGame
+from psro.metagame.meta_strategy import MetaStrategy, gaps
+from psro.metagame.solvers import MetaSolverError
+
+MAX_SEQUENCES = 10_000
+"""Linear programs over the sequence form are solved unasked in games with at most as many
+sequences, of both players together: within a second (Leduc poker has 2,186, one-die Liar's Dice
+49,142)."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """P players, K_p policies of each, in units of the game's payoff.
+
+    Attributes:
+        mixture: value and NashConv of the meta-strategy, when players draw independently: of a
+            joint one, the product of its marginals.
+        cce_gap: of the joint meta-strategy, `joint_gaps.CoarseCorrelatedGap.gap`.
+        ce_gap: of the joint meta-strategy, `joint_gaps.CorrelatedGap.gap`. When players draw
+            independently, both gaps are the NashConv.
+        policies: the same of pure profiles: the k-th is every player's policy k.
+        worst_case: in a two-player zero-sum game, what each player's policy k gets against a best
+            response to it, `[2, K]`; otherwise None.
+        diversity: the populations' expected cardinality, `[P]`.
+        elo_like: ratings of all policies.
+        nash_average: Nash averaging of all policies; None unless two-player zero-sum.
+        population: the populations' least exploitable mixtures; None where not computed.
+        equilibrium: of the whole game; None where not computed.
+        omitted: why something was not computed; a sentence each.
+    """
+
+    mixture: exact.Exploitability
+    cce_gap: float
+    ce_gap: float
+    policies: tuple[exact.Exploitability, ...]
+    worst_case: np.ndarray | None
+    diversity: np.ndarray
+    elo_like: ratings.Ratings
+    nash_average: ratings.NashAverage | None
+    population: sequence_form.PopulationExploitability | None
+    equilibrium: sequence_form.Equilibrium | None
+    omitted: tuple[str, ...]
+
+
+def evaluate(
+    tree: GameTree,
+    plans: Sequence[np.ndarray],
+    payoffs: np.ndarray,
+    meta_strategies: Sequence[np.ndarray],
+    *,
+    joint: np.ndarray | None = None,
+    programs: bool = False,
+    exploitability: Callable[[Sequence[np.ndarray]], exact.Exploitability] | None = None,
+) -> Evaluation:
+    """Measures populations `plans [K_p, S_p]` with `payoffs [P, K_0, ..., K_{P-1}]` under a
+    meta-strategy: one distribution `[K_p]` a player.
+
+    Args:
+        joint: the meta-strategy `[K_0, ..., K_{P-1}]` where policies are drawn together; the
+            distributions are its marginals then.
+        programs: solve the linear programs over the sequence form, however large the game.
+        exploitability: of plans; numpy's by default, or `exact_jax.DeviceTree.exploitability`.
+
+    Raises:
+        SequenceFormError: `programs` in a game that is not two-player zero-sum.
+    """
+    exploitability = exploitability or functools.partial(exact.exploitability, tree)
+    found = gaps(
+        MetaGame(tree=tree, plans=tuple(plans), payoffs=payoffs),
+        MetaStrategy(marginals=tuple(meta_strategies), joint=joint),
+        "ce",
+        exploitability,
+    )
+    mixture = found.independent
+    policies = tuple(exploitability(profile) for profile in zip(*plans, strict=False))
+
+    zero_sum = tree.num_players == 2 and tree.is_constant_sum
+    worst_case = nash_average = population = equilibrium = None
+    omitted = []
+    if zero_sum:
+        best = np.array([each.best_response_value for each in policies])  # [K, 2]
+        worst_case = (mixture.value.sum() - best[:, ::-1]).T
+        try:
+            nash_average = ratings.nash_average(payoffs)
+        except (ratings.RatingError, MetaSolverError) as error:
+            omitted.append(f"no Nash averaging: {error}")
+    num_sequences = sum(player.num_sequences for player in tree.players)
+    if programs or (zero_sum and num_sequences <= MAX_SEQUENCES):
+        equilibrium = sequence_form.equilibrium(tree)
+        population = sequence_form.population_exploitability(tree, plans)
+    elif zero_sum:
+        omitted.append(
+            f"no population exploitability and no value of the game: its {num_sequences:,} "
+            "sequences make long programs; --equilibrium solves them"
+        )
+    else:
+        omitted.append(
+            "no population exploitability, value of the game, worst cases or Nash averaging: those "
+            "are for two-player zero-sum games"
+        )
+    return Evaluation(
+        mixture=mixture,
+        cce_gap=mixture.nash_conv if joint is None else found.cce_gap,
+        ce_gap=mixture.nash_conv if joint is None else found.ce_gap,
+        policies=policies,
+        worst_case=worst_case,
+        diversity=diversity.effective_diversity(payoffs),
+        elo_like=ratings.elo_like(payoffs),
+        nash_average=nash_average,
+        population=population,
+        equilibrium=equilibrium,
+        omitted=tuple(omitted),
+    )

@@ -1,0 +1,181 @@
+"""The order of all policies: Elo-like ratings, and Nash averaging (Balduzzi et al. 2018,
+"Re-evaluating evaluation", arXiv:1806.02643).
+
+Elo's model is `win probability = sigmoid(r_i - r_j)`; the ratings that fit a full round robin best
+are row means of the logits. Payoffs of games are no probabilities, so here
+the payoffs themselves take the place of the logits: the ratings are the least-squares fit of
+payoffs by differences of ratings, and `explained` says how much of the payoffs a linear order
+explains at all; the rest is cyclic.
+
+Policies of one seat meet policies of the other, never their own seat's: the form "agents against
+tasks", each seat's policies being the other's tasks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import scipy.special
+
+from psro.metagame.solvers import nash
+
+SLACK = 1e-6
+"""What each player's strategy may guarantee less than the value, relative to half the payoffs'
+spread. Float32 policies whose payoffs differ by less are copies of each other, and should share
+their weight as copies do; with no slack, the last digits of their payoffs would decide."""
+
+
+class RatingError(ValueError):
+    """Policies that cannot be rated like this; one sentence says why."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ratings:
+    """Elo-like ratings, in units of payoff.
+
+    Attributes:
+        ratings: of each player's policies, `[K_p]`; they add up to 0.
+        advantage: each player's mean payoff over all profiles, `[P]`.
+        explained: the share of the variance of each player's payoffs that its and the others'
+            ratings explain, `[P]`; 1 where there is no variance.
+    """
+
+    ratings: tuple[np.ndarray, ...]
+    advantage: np.ndarray
+    explained: np.ndarray
+
+
+def elo_like(payoffs: np.ndarray) -> Ratings:
+    """Ratings from payoffs `[P, K_0, ..., K_{P-1}]`, P players with any payoffs.
+
+    A player's payoffs are fitted, by least squares, by a constant plus one number for each policy
+    of each player (its main effects): with the full table these are means. A policy's rating is its
+    number in its own player's payoffs; in a two-player zero-sum game the fit is
+    `payoff[i, j] = advantage + r_i - s_j`.
+    """
+    num_players = len(payoffs)
+    ratings, advantage, explained = [], np.empty(num_players), np.ones(num_players)
+    for p, table in enumerate(payoffs):
+        advantage[p] = table.mean()
+        left = table - advantage[p]
+        variance = np.square(left).mean()
+        for q in range(num_players):
+            others = tuple(axis for axis in range(num_players) if axis != q)
+            effect = left.mean(axis=others, keepdims=True)
+            if q == p:
+                ratings.append(effect.ravel())
+            left = left - effect
+        # Rounding is all the variance that payoffs have when every policy earns the same.
+        if variance > (1e-12 * np.abs(table).max()) ** 2:
+            explained[p] = 1 - np.square(left).mean() / variance
+    return Ratings(ratings=tuple(ratings), advantage=advantage, explained=explained)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NashAverage:
+    """Nash averaging of the policies of both seats of a two-player zero-sum game.
+
+    Attributes:
+        strategies: the equilibrium of the meta-game of maximum entropy, `[K_p]` a player: within
+            `SLACK` of an equilibrium, and of no less entropy than any equilibrium.
+        ratings: what each policy earns against the other's strategy, `[K_p]`, in units of payoff:
+            the game's value for policies of the support, less for the others.
+    """
+
+    strategies: tuple[np.ndarray, np.ndarray]
+    ratings: tuple[np.ndarray, np.ndarray]
+
+
+def nash_average(payoffs: np.ndarray) -> NashAverage:
+    """Nash averaging of payoffs `[2, K_0, K_1]`: copies of a policy change no rating.
+
+    Raises:
+        RatingError: not two players, not zero-sum (constant-sum), or no equilibrium of maximum
+            entropy was found.
+        MetaSolverError: no equilibrium was found.
+    """
+    if len(payoffs) != 2:
+        raise RatingError(f"Nash averaging is for two players, this game has {len(payoffs)}")
+    total = payoffs.sum(axis=0)
+    if np.ptp(total) > 1e-9 * max(1.0, float(np.abs(payoffs).max())):
+        raise RatingError(
+            "Nash averaging is for zero-sum games, here the players' payoffs add up to anything "
+            f"from {total.min():.6g} to {total.max():.6g}"
+        )
+    own = (payoffs[0], payoffs[1].T)  # own policies are the rows
+    strategies = tuple(
+        max_entropy_weights(table, float((start @ table).min()) - SLACK * np.ptp(table) / 2)
+        for table, start in zip(own, nash(payoffs), strict=True)
+    )
+    return NashAverage(
+        strategies=strategies, ratings=(own[0] @ strategies[1], own[1] @ strategies[0])
+    )
+
+
+def max_entropy_weights(payoffs: np.ndarray, floor: float) -> np.ndarray:
+    """Of the mixtures of rows of `payoffs [K, N]` that get `floor` or more in every column, the one
+    of maximum entropy, `[K]`: of at least the maximum less 1e-7.
+
+    Its dual is to minimise `log sum exp(payoffs @ l) - floor sum(l)` over column weights l >= 0,
+    where the mixture is the softmax of `payoffs @ l`. Newton's method follows the minima of the
+    dual with a barrier `-t sum(log l)` as t falls; each mixture on the way is feasible, and its
+    entropy within t N of the most that any feasible one has (Boyd and Vandenberghe 2004, "Convex
+    optimization", section 11.2).
+
+    Raises:
+        RatingError: the path was lost: `floor` is more than can be guaranteed, or all but that.
+    """
+    spread = np.ptp(payoffs) / 2
+    if spread == 0:
+        return np.full(len(payoffs), 1 / len(payoffs))
+    middle = (payoffs.max() + payoffs.min()) / 2
+    matrix, target = (payoffs - middle) / spread, (floor - middle) / spread
+    num_columns = matrix.shape[1]
+    weights = np.ones(num_columns)
+    barrier, last = 1.0, 1e-7 / num_columns
+    while True:
+        # The floor is lowered with the barrier, so that there is room to start in.
+        weights = _central(matrix, target - max(barrier - last, 0.0), barrier, weights)
+        if barrier <= last:
+            break
+        barrier = max(0.3 * barrier, last)  # 0.1 needs fewer steps, and more often loses its way
+    mixture = scipy.special.softmax(matrix @ weights)
+    short = target - (mixture @ matrix).min()
+    if not short <= 1e-8:
+        raise RatingError(
+            f"no mixture of maximum entropy was found: one falls short by {short:.3g}"
+        )
+    return mixture
+
+
+def _central(matrix: np.ndarray, target: float, barrier: float, weights: np.ndarray) -> np.ndarray:
+    """The l `[N]` of least `log sum exp(matrix @ l) - target sum(l) - barrier sum(log l)`."""
+
+    def objective(weights: np.ndarray) -> float:
+        dual = scipy.special.logsumexp(matrix @ weights) - target * weights.sum()
+        return dual - barrier * np.log(weights).sum()
+
+    value = objective(weights)
+    for _ in range(100):
+        mixture = scipy.special.softmax(matrix @ weights)
+        mean = mixture @ matrix
+        gradient = mean - target - barrier / weights
+        # In units of the weights, so that large and small ones are solved alike.
+        scaled = weights * gradient
+        centred = (matrix - mean) * weights
+        hessian = centred.T @ (mixture[:, None] * centred)
+        hessian[np.diag_indices_from(hessian)] += barrier
+        step = -np.linalg.solve(hessian, scaled)
+        decrement = -scaled @ step
+        if decrement <= 1e-8 * barrier:
+            break
+        length = min(1.0, 0.9 / max(-step.min(), 1e-300))
+        while (
+            lower := objective(weights * (1 + length * step))
+        ) > value - 0.1 * length * decrement:
+            length /= 2
+            if length < 1e-12:  # as low as rounding allows
+                return weights
+        weights, value = weights * (1 + length * step), lower
+    return weights

@@ -1,0 +1,283 @@
+"""Correlated and coarse correlated equilibria that maximise something (Marris et al. 2021).
+
+"Multi-Agent Training beyond Zero-Sum with Correlated Equilibrium Meta-Solvers", arXiv:2106.09435.
+The equilibria of a meta-game are a polytope, for sigma the joint and G_p player p's payoffs:
+
+    CE:  sum over a_-p of sigma(a_p, a_-p) (G_p(b, a_-p) - G_p(a_p, a_-p)) <= 0, all p, a_p and b
+    CCE: sum over a of sigma(a) (G_p(b, a_-p) - G_p(a)) <= 0, all p and b
+
+JPSRO trains against it (`meta_strategy.target`): for a CCE best responses `argmax over pi of the
+sum of sigma(a_-p) u_p(pi, a_-p)`, for a CE one such for each a_p, with `sigma(a_-p | a_p)`; here
+only for the a_p by leaving which player p gains most. The Gini impurity `1 - sum sigma^2` is a
+quadratic program on the polytope,
+welfare a linear one, entropy an exponential cone program. HiGHS solves the linear ones by the
+simplex method, Clarabel, an interior-point method, that of entropy; the Gini impurity has an
+interior-point method of its own (`gini`), and Clarabel where constraints are many or that does not
+converge.
+
+Inside, a joint is `density` = probability times the number of profiles N, which is of order one
+whatever N is, and payoffs are within [0, 1].
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+
+import clarabel
+import numpy as np
+import scipy.optimize
+import scipy.sparse as sparse
+
+from psro.metagame.solvers.gini import least_squares
+from psro.metagame.solvers.nash import nash
+from psro.metagame.solvers.payoffs import unit
+from psro.metagame.solvers.regret import MetaSolverError, fixed_gains, joint_of, swap_gains
+
+CERTIFICATE = 1e-6
+"""No deviation may gain more than this share of the player's payoff span."""
+
+_TOLERANCE = 1e-10
+"""Of both solvers, on densities and payoffs of order one. (HiGHS takes none smaller.)"""
+
+_VIOLATED = 1e-10
+"""A deviation that gains more than this share of the payoff span enters the program."""
+
+_REPAIRED = 1e-7
+"""A gain, as a share of the payoff span, that an interior-point solution may leave; above it the
+nearest joint that leaves none is taken. It happens where nearly equal policies leave the set of
+equilibria without an interior."""
+
+_WORST = 0.7
+"""Of one player, or one recommendation to it, the deviations that gain at least this share of the
+best one enter together: fewer would take more rounds, more would make larger programs."""
+
+
+def coarse_correlated(payoffs: np.ndarray, objective: str) -> np.ndarray:
+    """The coarse correlated equilibrium with the largest `objective`, `[K_0, ..., K_{P-1}]`.
+
+    Args:
+        payoffs: `[P, K_0, ..., K_{P-1}]`.
+        objective: `gini`, `welfare` or `entropy`.
+
+    Raises:
+        MetaSolverError: the result did not pass its certificate.
+    """
+    return _equilibrium(payoffs, objective, fixed_gains, _fixed)
+
+
+def correlated(payoffs: np.ndarray, objective: str) -> np.ndarray:
+    """The correlated equilibrium with the largest `objective`, `[K_0, ..., K_{P-1}]`.
+
+    Args:
+        payoffs: `[P, K_0, ..., K_{P-1}]`.
+        objective: `gini`, `welfare` or `entropy`.
+
+    Raises:
+        MetaSolverError: the result did not pass its certificate.
+    """
+    return _equilibrium(payoffs, objective, swap_gains, _swaps)
+
+
+def _equilibrium(
+    payoffs: np.ndarray, objective: str, gains_of: Callable, rows_of: Callable
+) -> np.ndarray:
+    """The program starts without constraints, and those that its solution violates enter it until
+    it violates none: few of them bind, and the time of a solution grows with their number.
+
+    Args:
+        payoffs: `[P, K_0, ..., K_{P-1}]`.
+        objective: `gini`, `welfare` or `entropy`.
+        gains_of: payoffs and a joint to every deviation's gain, one array per player whose last
+            axis is the policy played.
+        rows_of: payoffs and chosen deviations (of the same shapes) to their gains' coefficients.
+    """
+    scaled = unit(payoffs)
+    num_profiles = scaled[0].size
+    joint = np.full(payoffs.shape[1:], 1 / num_profiles)
+    chosen = [np.zeros(gains.shape, bool) for gains in gains_of(scaled, joint)]
+    # nearly the same ones bind under entropy as under the Gini impurity, which finds them faster
+    for stage in ("gini", "entropy") if objective == "entropy" else (objective,):
+        entered = True
+        while entered:
+            joint = _maximise(payoffs, stage, rows_of(scaled, chosen))
+            entered = False
+            for had, gains in zip(chosen, gains_of(scaled, joint), strict=True):
+                worst = gains.max(axis=-1, keepdims=True)
+                new = (gains > _VIOLATED) & (gains >= _WORST * worst) & ~had
+                had |= new
+                entered |= bool(new.any())
+    gain = _largest(gains_of(scaled, joint))
+    if gain > _REPAIRED:
+        with contextlib.suppress(MetaSolverError):  # then the certificate decides
+            joint = _nearest(joint, rows_of(scaled, chosen))
+        gain = _largest(gains_of(scaled, joint))
+    if gain > CERTIFICATE and len(payoffs) == 2:
+        # Policies that are nearly copies can leave the programs without an interior. The product of
+        # a Nash equilibrium is an equilibrium of this kind too, if not the one of most objective.
+        joint = joint_of(nash(scaled))
+        gain = _largest(gains_of(scaled, joint))
+    if gain > CERTIFICATE:
+        raise MetaSolverError(
+            f"no equilibrium of the {' x '.join(map(str, joint.shape))} meta-game passed its "
+            f"certificate: a deviation gains {gain:.3g} of the payoffs' span, the limit is "
+            f"{CERTIFICATE:.3g}"
+        )
+    return joint
+
+
+def _largest(gains: Sequence[np.ndarray]) -> float:
+    return max(float(each.max()) for each in gains)
+
+
+def _fixed(payoffs: np.ndarray, chosen: list[np.ndarray]) -> sparse.csr_array:
+    """Gains of the chosen policies k', fixed before the draw: rows over profiles."""
+    rows = [np.zeros((0, payoffs[0].size))]
+    for p, each in enumerate(chosen):
+        table = np.moveaxis(payoffs[p], p, 0)  # [K_p, others]
+        for played in np.flatnonzero(each):
+            rows.append(np.moveaxis(table[played] - table, 0, p).reshape(1, -1))
+    return sparse.csr_array(np.concatenate(rows) / payoffs[0].size)
+
+
+def _swaps(payoffs: np.ndarray, chosen: list[np.ndarray]) -> sparse.csr_array:
+    """Gains of the chosen swaps (k, k'), times K_p so that they are of order one: rows over
+    profiles, zero but where k is recommended."""
+    shape, num_profiles = payoffs.shape[1:], payoffs[0].size
+    profiles = np.arange(num_profiles).reshape(shape)
+    blocks = [sparse.csr_array((0, num_profiles))]
+    for p, size in enumerate(shape):
+        mine = np.moveaxis(profiles, p, 0).reshape(size, -1)  # [K_p, N / K_p]
+        table = np.moveaxis(payoffs[p], p, 0).reshape(size, -1)
+        recommended, played = np.nonzero(chosen[p])
+        gains = (table[played] - table[recommended]) / mine.shape[1]
+        rows = np.broadcast_to(np.arange(len(played))[:, None], gains.shape)
+        blocks.append(_matrix(rows, mine[recommended], gains, (len(played), num_profiles)))
+    return sparse.vstack(blocks, format="csr")
+
+
+def _matrix(rows, columns, values, shape: tuple[int, int]) -> sparse.csr_array:
+    return sparse.csr_array((np.ravel(values), (np.ravel(rows), np.ravel(columns))), shape=shape)
+
+
+def _maximise(payoffs: np.ndarray, objective: str, gains: sparse.csr_array) -> np.ndarray:
+    """The joint with the largest objective of which no row of `gains` is above 0."""
+    if objective == "welfare":
+        density = _welfare(payoffs.sum(axis=0).ravel(), gains)
+    else:
+        density = _gini(gains) if objective == "gini" else _entropy(gains)
+    positive = np.maximum(density, 0.0)
+    return (positive / positive.sum()).reshape(payoffs.shape[1:])
+
+
+def _welfare(welfare: np.ndarray, gains: sparse.csr_array) -> np.ndarray:
+    cost = (welfare.min() - welfare) / max(np.ptp(welfare), 1e-300)
+    return _vertex(cost, gains, np.zeros(gains.shape[0]), len(welfare))
+
+
+def _nearest(joint: np.ndarray, gains: sparse.csr_array) -> np.ndarray:
+    """Of the joints of which no row of `gains` is above 0, the one at the least sum of absolute
+    differences from `joint`: a linear program in the N densities and N bounds of differences."""
+    num_profiles = joint.size
+    density = joint.ravel() * num_profiles
+    each = sparse.eye_array(num_profiles)
+    nothing = sparse.csr_array(gains.shape)
+    found = _vertex(
+        np.append(np.zeros(num_profiles), np.ones(num_profiles)),
+        sparse.vstack(
+            [
+                sparse.hstack([gains, nothing]),
+                sparse.hstack([each, -each]),
+                sparse.hstack([-each, -each]),
+            ]
+        ),
+        np.concatenate([np.zeros(gains.shape[0]), density, -density]),
+        num_profiles,
+    )
+    positive = np.maximum(found[:num_profiles], 0.0)
+    return (positive / positive.sum()).reshape(joint.shape)
+
+
+def _vertex(
+    cost: np.ndarray, at_most: sparse.csr_array, right: np.ndarray, num_profiles: int
+) -> np.ndarray:
+    """The v of least `cost v` for which `at_most v <= right`, v is at least 0, and its first N
+    entries, densities, add up to N."""
+    total = np.where(np.arange(len(cost)) < num_profiles, 1.0, 0.0)[None]
+    result = scipy.optimize.linprog(
+        cost,
+        A_ub=at_most,
+        b_ub=right,
+        A_eq=total,
+        b_eq=[num_profiles],
+        method="highs-ds",
+        options={
+            "primal_feasibility_tolerance": _TOLERANCE,
+            "dual_feasibility_tolerance": _TOLERANCE,
+        },
+    )
+    if result.x is None:
+        raise MetaSolverError(f"HiGHS could not solve the program: {result.message}")
+    return result.x
+
+
+def _gini(gains: sparse.csr_array) -> np.ndarray:
+    """The least sum of squared densities d / 2."""
+    num_rows, num_profiles = gains.shape
+    if 2 * num_rows <= num_profiles:
+        found = least_squares(gains, tolerance=_TOLERANCE)
+        if found is not None:
+            return found
+    return _clarabel(
+        quadratic=sparse.eye_array(num_profiles),
+        cost=np.zeros(num_profiles),
+        # d adds up to N; gains are at most 0; d is at least 0
+        matrix=[np.ones((1, num_profiles)), gains, -sparse.eye_array(num_profiles)],
+        right=np.append(num_profiles, np.zeros(num_rows + num_profiles)),
+        cones=[clarabel.ZeroConeT(1), clarabel.NonnegativeConeT(num_rows + num_profiles)],
+    )
+
+
+def _entropy(gains: sparse.csr_array) -> np.ndarray:
+    """The least sum of d log d, the variables being the N densities d and then N upper bounds b of
+    them: (-b, d, 1) is in the exponential cone where d log d <= b."""
+    num_rows, num_profiles = gains.shape
+    each = np.arange(num_profiles)
+    cone = _matrix(
+        np.concatenate([3 * each, 3 * each + 1]),
+        np.concatenate([num_profiles + each, each]),
+        np.concatenate([np.ones(num_profiles), -np.ones(num_profiles)]),
+        (3 * num_profiles, 2 * num_profiles),
+    )
+    linear = sparse.vstack([np.ones((1, num_profiles)), gains])
+    solution = _clarabel(
+        quadratic=sparse.csc_array((2 * num_profiles, 2 * num_profiles)),
+        cost=np.append(np.zeros(num_profiles), np.ones(num_profiles)),
+        matrix=[sparse.hstack([linear, sparse.csr_array(linear.shape)]), cone],
+        right=np.concatenate(
+            [[num_profiles], np.zeros(num_rows), np.tile([0.0, 0.0, 1.0], num_profiles)]
+        ),
+        cones=[clarabel.ZeroConeT(1), clarabel.NonnegativeConeT(num_rows)]
+        + [clarabel.ExponentialConeT()] * num_profiles,
+    )
+    return solution[:num_profiles]
+
+
+def _clarabel(*, quadratic, cost, matrix, right, cones) -> np.ndarray:
+    """The v of least v quadratic v / 2 + cost v for which right - matrix v is in the cones."""
+    settings = clarabel.DefaultSettings()
+    settings.verbose = False
+    settings.max_threads = 1  # the same bits on every machine
+    settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = _TOLERANCE
+    solution = clarabel.DefaultSolver(
+        sparse.csc_matrix(quadratic),  # Clarabel takes matrices, not arrays
+        cost,
+        sparse.csc_matrix(sparse.vstack(matrix)),
+        right,
+        cones,
+        settings,
+    ).solve()
+    found = np.array(solution.x)
+    if not np.isfinite(found).all() or found.max() <= 0:
+        raise MetaSolverError(f"Clarabel could not solve the program: {solution.status}")
+    return found

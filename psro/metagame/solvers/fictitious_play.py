@@ -1,0 +1,38 @@
+"""Fictitious play (Brown 1951): every player always answers the others' past play.
+
+nashpy's is for two players and breaks ties at random; here they are shared, so that a run can be
+repeated and no policy's number matters.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from psro.metagame.solvers.payoffs import checked, unit
+from psro.metagame.solvers.regret import pure_payoffs
+from psro.metagame.solvers.settings import Count
+from psro.metagame.solvers.uniform import uniform
+
+_TIE = 1e-12
+"""Policies that earn this much less than the best, as a share of the payoff span, tie with it."""
+
+
+def fictitious_play(payoffs: np.ndarray, *, iterations: Count = 3_000) -> list[np.ndarray]:
+    """How often each policy was played, one distribution `[K_p]` per player: the averages x move by
+    `x_p <- x_p + (BR_p(x_-p) - x_p) / t` in round t.
+
+    The averages tend to an equilibrium in two-player zero-sum games (Robinson 1951) and in some
+    others, not in all.
+
+    Args:
+        payoffs: `[P, K_0, ..., K_{P-1}]`.
+        iterations: rounds of simultaneous best responses; the first ones answer uniform play.
+    """
+    payoffs = unit(checked(payoffs, "fictitious_play"))
+    averages = uniform(payoffs)
+    for played in range(iterations):
+        earned = pure_payoffs(payoffs, averages)
+        for p, each in enumerate(earned):
+            best = each >= each.max() - _TIE
+            averages[p] = (played * averages[p] + best / best.sum()) / (played + 1)
+    return averages

@@ -1,0 +1,15 @@
+"""Self-play: every player meets the others' newest policies (as in PSRO's framing of it, Lanctot et
+al. 2017, arXiv:1711.00832, section 3)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from psro.metagame.solvers.last_k import last_k
+from psro.metagame.solvers.payoffs import checked
+
+
+def last(payoffs: np.ndarray) -> list[np.ndarray]:
+    """All weight on each player's newest policy, `sigma(K - 1) = 1`, from payoffs
+    `[P, K_0, ..., K_{P-1}]`. It need not converge: best responses may go round in circles."""
+    return last_k(checked(payoffs, "last"), k=1)

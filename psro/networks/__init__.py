@@ -1,5 +1,0 @@
-"""Recurrent policy networks: encoder, cell and two heads. A cell is one line in `CELLS`."""
-
-from psro.networks.recurrent import CELLS, DTYPES, RecurrentNetwork
-
-__all__ = ["CELLS", "DTYPES", "RecurrentNetwork"]

@@ -1,0 +1,352 @@
+"""A learner plays episodes against opponents, everybody with a memory of its own.
+
+Time runs in the learner's own decisions: between two of them the other seats move, and episodes
+end and begin. Environments are grouped into *strata*; all environments of a stratum face the same
+profile of opponents, so that parameters are gathered per stratum and not per environment.
+
+Axes: T own decisions, E = S * B environments (S strata of B, stratum-major), Q = P - 1 opponents,
+opponent q sitting at seat (learner + 1 + q) mod P.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from games.game import Game, State
+from psro.policies.networks.recurrent import Carry
+from psro.policies.policy import Params, Policy, log_probabilities
+
+Act = Callable[[jax.Array, jax.Array, jax.Array | float], jax.Array]
+"""Log-probabilities `[E, A]` with which a learner acts, from its logits `[E, A]`, the legal actions
+`[E, A]`, and how much it explores."""
+
+
+def by_softmax(logits: jax.Array, legal: jax.Array, exploration: jax.Array | float) -> jax.Array:
+    """As the policy says, whatever `exploration` is."""
+    return log_probabilities(logits, legal)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Memory:
+    """What one seat remembers within an episode: its carry and its own last action (-1: none)."""
+
+    carry: Carry
+    last_action: jax.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Actors:
+    """Everything that goes on from one rollout to the next.
+
+    Attributes:
+        state: the games, `[E]`.
+        learner: its memory, leaves `[E, ...]`.
+        opponents: theirs, leaves `[Q, E, ...]`.
+        fresh: the learner has not yet decided in this episode, bool `[E]`.
+    """
+
+    state: State
+    learner: Memory
+    opponents: Memory
+    fresh: jax.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Turn:
+    """What the learner decides on, `[E]`; the fields mean what they do in `Decisions`."""
+
+    observation: jax.Array
+    last_action: jax.Array
+    reset: jax.Array
+    legal: jax.Array
+    valid: jax.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Decisions:
+    """The learner's decisions in a rollout, `[T, E]`; what it needs to learn from them.
+
+    `observation`, `last_action` and `reset` are exactly the inputs that it acted on. `reward` is
+    the learner's return if the episode ended before its next decision (`done`), else 0. Where
+    `valid` is False it was not the learner's turn, and the rest means nothing. `carry` is the one
+    *before* the first step of every sequence, leaves `[T / sequence_length, E, H]`.
+    """
+
+    observation: jax.Array
+    last_action: jax.Array
+    reset: jax.Array
+    legal: jax.Array
+    action: jax.Array
+    log_prob: jax.Array
+    value: jax.Array
+    reward: jax.Array
+    done: jax.Array
+    valid: jax.Array
+    carry: Carry
+    next_value: jax.Array
+    """Value of the decision after the last, `[E]`: what the rollout's end is bootstrapped with."""
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Episodes:
+    """Episodes that ended, by environment: how many, and the sum of the learner's returns, `[E]`.
+
+    A mean return *per episode* under equally likely profiles is the mean over strata of each
+    stratum's own mean: pooling would count a profile more, the shorter its episodes are.
+    """
+
+    count: jax.Array
+    total_return: jax.Array
+
+
+class Rollout:
+    """Plays one learner against opponents in `num_envs` environments.
+
+    All methods are pure and may be jitted, and mapped over learners (jobs) with `vmap`.
+    """
+
+    def __init__(
+        self,
+        game: Game,
+        policy: Policy,
+        *,
+        num_envs: int,
+        num_strata: int,
+        length: int,
+        sequence_length: int,
+        act: Act = by_softmax,
+    ):
+        self.game = game
+        self.policy = policy
+        self.num_envs = num_envs
+        self.num_strata = num_strata
+        self.length = length
+        self.sequence_length = sequence_length
+        self._act = act
+        self._num_opponents = game.num_players - 1
+        # Enough moves to end this episode and to play one more without the learner's turn coming;
+        # an opponent that keeps the learner from ever moving must not hang the loop.
+        self._patience = 2 * game.max_length + 2
+
+    def playing(self, game: Game) -> Rollout:
+        """The same on another object of the same game."""
+        rollout = copy.copy(self)
+        rollout.game = game
+        return rollout
+
+    def empty(self) -> Actors:
+        """No episodes: every stratum is to be restarted before the first rollout."""
+        keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), self.num_envs))
+        state = jax.eval_shape(jax.vmap(self.game.init), keys)
+        return Actors(
+            state=jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), state),
+            learner=self._blank((self.num_envs,)),
+            opponents=self._blank((self._num_opponents, self.num_envs)),
+            fresh=jnp.ones(self.num_envs, bool),
+        )
+
+    def restart(self, actors: Actors, strata: jax.Array, key: jax.Array) -> Actors:
+        """New episodes in the environments of the strata where `strata [S]` is True."""
+        where = jnp.repeat(strata, self.num_envs // self.num_strata)  # [E]
+        keys = jax.random.split(key, self.num_envs)
+        return Actors(
+            state=_select(where, jax.vmap(self.game.init)(keys), actors.state),
+            learner=self._forget(actors.learner, where),
+            opponents=self._forget(actors.opponents, where),
+            fresh=actors.fresh | where,
+        )
+
+    def turn(self, actors: Actors, seat: jax.Array) -> Turn:
+        """What the player at `seat` would decide on now; of the actors that a rollout returned, the
+        decision after its last."""
+        return Turn(
+            observation=jax.vmap(self.game.observation)(actors.state),
+            last_action=self._forget(actors.learner, actors.fresh).last_action,
+            reset=actors.fresh,
+            legal=actors.state.legal,
+            valid=self._is_turn(actors.state, seat),
+        )
+
+    def __call__(
+        self,
+        params: Params,
+        opponents: Params,
+        seat: jax.Array,
+        actors: Actors,
+        key: jax.Array,
+        exploration: jax.Array | float = 0.0,
+    ) -> tuple[Actors, Decisions, Episodes]:
+        """`length` own decisions of the player at `seat` in every environment.
+
+        Args:
+            params: the learner's parameters.
+            opponents: parameters of every stratum's profile, leaves `[Q, S, ...]`.
+            seat: the learner's seat, int32 `[]`.
+            actors: from `restart`, or from the call before.
+            exploration: what `act` is told.
+        """
+
+        def step(carry: tuple[Actors, Episodes], inputs: tuple[jax.Array, jax.Array]):
+            actors, episodes = carry
+            key, acts = inputs
+            keys = jax.random.split(key, self.num_envs + 2)
+            # What the others' moves lead to is the outcome of the decision before this one.
+            actors, episodes, reward, done = self._await_turn(
+                opponents, seat, actors, episodes, keys[0]
+            )
+            state = actors.state
+            learner = self._forget(actors.learner, actors.fresh)
+            turn = self.turn(actors, seat)
+            logits, value, after = self.policy(
+                params, turn.observation, turn.last_action, learner.carry
+            )
+            log_pi = self._act(logits, turn.legal, exploration)  # [E, A]
+            action = jax.random.categorical(keys[1], log_pi)  # [E]
+            decision = {
+                **vars(turn),
+                "action": action,
+                "log_prob": jnp.take_along_axis(log_pi, action[:, None], axis=1)[:, 0],
+                "value": value,
+            }
+            moves = turn.valid & acts
+            actors = Actors(
+                state=self._step(state, action, moves, keys[2:]),
+                learner=_select(moves, Memory(carry=after, last_action=action), actors.learner),
+                opponents=actors.opponents,
+                fresh=actors.fresh & ~moves,
+            )
+            return (actors, episodes), (decision, learner.carry, reward, done)
+
+        # One step more than there are decisions: it shows what the last one led to, and does not
+        # act. The next rollout begins where it stands.
+        inputs = (jax.random.split(key, self.length + 1), jnp.arange(self.length + 1) < self.length)
+        zeros = Episodes(count=jnp.zeros(self.num_envs), total_return=jnp.zeros(self.num_envs))
+        (actors, episodes), (steps, carries, reward, done) = jax.lax.scan(
+            step, (actors, zeros), inputs
+        )
+        decisions = Decisions(
+            **jax.tree.map(lambda leaf: leaf[:-1], steps),
+            reward=reward[1:],
+            done=done[1:],
+            carry=jax.tree.map(lambda leaf: leaf[: -1 : self.sequence_length], carries),
+            next_value=steps["value"][-1],
+        )
+        return actors, decisions, episodes
+
+    def _await_turn(
+        self,
+        opponents: Params,
+        seat: jax.Array,
+        actors: Actors,
+        episodes: Episodes,
+        key: jax.Array,
+    ) -> tuple[Actors, Episodes, jax.Array, jax.Array]:
+        """The others move, and finished episodes give way to new ones, until it is the learner's
+        turn everywhere. Returns also its return from the first episode that ended on the way, and
+        whether one did, `[E]`: what its last decision led to.
+        """
+        num_players = self.game.num_players
+
+        def renew(actors, episodes, reward, done, keys):
+            over = actors.state.terminal
+            earned = jnp.where(over, actors.state.returns[:, seat], 0.0)
+            episodes = Episodes(
+                count=episodes.count + over, total_return=episodes.total_return + earned
+            )
+            actors = Actors(
+                state=_select(over, jax.vmap(self.game.init)(keys), actors.state),
+                learner=actors.learner,
+                opponents=self._forget(actors.opponents, over),
+                fresh=actors.fresh | over,
+            )
+            return actors, episodes, jnp.where(done, reward, earned), done | over
+
+        def waiting(loop):
+            moves, actors, *_ = loop
+            return ~self._is_turn(actors.state, seat).all() & (moves < self._patience)
+
+        def move(loop):
+            moves, actors, *outcome, key = loop
+            keys = jax.random.split(key, 2 * self.num_envs + 2)
+            env_keys = keys[2:].reshape(2, self.num_envs)
+            state, memory = actors.state, actors.opponents
+            turn = (state.player - seat - 1) % num_players  # opponent q, or Q: the learner
+            observation = jax.vmap(self.game.observation)(state)
+            logits, after = self._opponent_logits(opponents, observation, memory)
+            mine = jnp.minimum(turn, self._num_opponents - 1)
+            log_pi = log_probabilities(logits[mine, jnp.arange(self.num_envs)], state.legal)
+            action = jax.random.categorical(keys[1], log_pi)
+            acts = turn[None] == jnp.arange(self._num_opponents)[:, None]  # [Q, E]
+            moved = Memory(carry=after, last_action=jnp.broadcast_to(action, acts.shape))
+            actors = Actors(
+                state=self._step(state, action, turn < self._num_opponents, env_keys[0]),
+                learner=actors.learner,
+                opponents=_select(acts, moved, memory),
+                fresh=actors.fresh,
+            )
+            # At once, so that the opponents need not think once more before the learner's turn.
+            return moves + 1, *renew(actors, *outcome, env_keys[1]), keys[0]
+
+        key, first = jax.random.split(key)
+        nothing = jnp.zeros(self.num_envs), jnp.zeros(self.num_envs, bool)
+        start = renew(actors, episodes, *nothing, jax.random.split(first, self.num_envs))
+        _, *result, _ = jax.lax.while_loop(waiting, move, (0, *start, key))
+        return tuple(result)
+
+    def _opponent_logits(
+        self, opponents: Params, observation: jax.Array, memory: Memory
+    ) -> tuple[jax.Array, Carry]:
+        """Every opponent's logits `[Q, E, A]` and next carry, as if it were its turn."""
+
+        def strata(leaf: jax.Array) -> jax.Array:  # [Q, E, ...] -> [Q, S, B, ...]
+            shape = (self._num_opponents, self.num_strata, self.num_envs // self.num_strata)
+            return leaf.reshape(*shape, *leaf.shape[2:])
+
+        seen = jnp.broadcast_to(observation, (self._num_opponents, *observation.shape))
+        act = jax.vmap(jax.vmap(self.policy))
+        logits, _, carry = act(
+            opponents, strata(seen), strata(memory.last_action), jax.tree.map(strata, memory.carry)
+        )
+        return jax.tree.map(
+            lambda leaf: leaf.reshape(self._num_opponents, self.num_envs, *leaf.shape[3:]),
+            (logits, carry),
+        )
+
+    def _blank(self, shape: tuple[int, ...]) -> Memory:
+        return Memory(
+            carry=self.policy.initial_carry(shape), last_action=jnp.full(shape, -1, jnp.int32)
+        )
+
+    def _forget(self, memory: Memory, where: jax.Array) -> Memory:
+        """A blank memory where `where [E]`; leaves `[E, ...]` or `[Q, E, ...]`."""
+        return Memory(
+            carry=self.policy.forget(memory.carry, where),
+            last_action=jnp.where(where, -1, memory.last_action),
+        )
+
+    def _is_turn(self, state: State, seat: jax.Array) -> jax.Array:
+        return ~state.terminal & (state.player == seat)
+
+    def _step(self, state: State, action: jax.Array, where: jax.Array, keys: jax.Array) -> State:
+        return _select(where, jax.vmap(self.game.step)(state, action, keys), state)
+
+
+def _select(where: jax.Array, new, old):
+    """`new` where `where`, else `old`; leaves have the axes of `where` first, and maybe more."""
+    return jax.tree.map(
+        lambda new, old: jnp.where(
+            where.reshape(*where.shape, *(1,) * (old.ndim - where.ndim)), new, old
+        ),
+        new,
+        old,
+    )

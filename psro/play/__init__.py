@@ -1,0 +1,1 @@
+"""A person against a population, in the terminal or on a page."""

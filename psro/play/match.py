@@ -1,0 +1,236 @@
+"""A person against a population, hand by hand: what happens, without how it is shown.
+
+Whatever a `View` holds before a hand's end comes from the person's own observation, information
+state and legal actions; what the others hold and which policies they are is told when it is over.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from games.readers.openspiel import load_openspiel
+from psro.play.cards import READERS, Picture
+from psro.runs.experiment import Experiment
+
+
+class MatchError(ValueError):
+    """What cannot be played; one sentence says why."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Action:
+    """A legal action: OpenSpiel's number and name, and what it means here where that is more."""
+
+    number: int
+    name: str
+    meaning: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Met:
+    """The policy that a player was: its number in the population, and its weight there."""
+
+    player: int
+    policy: int
+    weight: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class End:
+    """A finished hand.
+
+    Attributes:
+        returns: everybody's, in units of the game's payoff.
+        met: the others' policies.
+        state: the whole state, as OpenSpiel prints it.
+        pictures: the table as each seat saw it, by seat; empty for games that cannot be drawn.
+    """
+
+    returns: tuple[float, ...]
+    met: tuple[Met, ...]
+    state: str
+    pictures: tuple[Picture, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class View:
+    """What the person may know.
+
+    Attributes:
+        hand: counts from 1.
+        turn: counts the person's decisions and hands, so that a move can say what it answers.
+        seat: the person's.
+        text: OpenSpiel's observation string for the seat, or else its information state string.
+        picture: the same as a picture, for games that can be drawn.
+        actions: the legal ones; none when the hand is over.
+        end: how it ended, or None.
+    """
+
+    hand: int
+    turn: int
+    seat: int
+    text: str
+    picture: Picture | None
+    actions: tuple[Action, ...]
+    end: End | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Par:
+    """Expected returns in a seat against the population's meta-strategy, exact: of that seat's own
+    part in it, and of a best response, which nobody beats in the long run."""
+
+    value: float
+    best_response: float
+
+
+class Match:
+    """Hands against the others, each of whom plays one policy, drawn from the meta-strategy for the
+    hand: from its own, or all together from the joint where that is correlated.
+
+    Attributes:
+        experiment: whose populations.
+        num_players: seats.
+        view: the hand as it stands.
+        history: finished hands, the last one last.
+        par: by seat.
+    """
+
+    def __init__(self, experiment: Experiment, seat: int = 0, seed: int | None = None):
+        """Deals the first hand. `seed` repeats deals, draws and the others' actions; None for
+        others each time.
+
+        Raises `MatchError` for a seat that the game has not, a seed below 0, or a game whose
+        states OpenSpiel cannot print.
+        """
+        if seed is not None and seed < 0:
+            raise MatchError(f"seed {seed} must be at least 0")
+        self.experiment = experiment
+        self.num_players = experiment.tree.num_players
+        self._check(seat)
+        self._game = load_openspiel(experiment.tree.name)
+        kind = self._game.get_type()
+        if not (kind.provides_observation_string or kind.provides_information_state_string):
+            raise MatchError(f"OpenSpiel cannot print what a player of {self.name} sees")
+        self._describes = kind.provides_observation_string
+        self._reader = READERS.get(kind.short_name)
+        chance, *bots = np.random.SeedSequence(seed).spawn(1 + self.num_players)
+        self._rng = np.random.default_rng(chance)
+        self._bots = [experiment.bot(p, each) for p, each in enumerate(bots)]
+        measured = experiment.measure()
+        self.par = tuple(
+            Par(value=float(value), best_response=float(best))
+            for value, best in zip(measured.value, measured.best_response_value, strict=True)
+        )
+        self.history: list[View] = []
+        self._turn = 0
+        self._deal(seat)
+
+    @property
+    def name(self) -> str:
+        return self.experiment.config.game
+
+    @property
+    def score(self) -> float:
+        """The person's returns of all finished hands, added up."""
+        return sum(view.end.returns[view.seat] for view in self.history)
+
+    def deal(self, seat: int | None = None) -> View:
+        """The next hand, in another seat if one is given."""
+        if self.view.end is None:
+            raise MatchError("this hand is not over yet")
+        seat = self.view.seat if seat is None else seat
+        self._check(seat)
+        return self._deal(seat)
+
+    def play(self, number: int) -> View:
+        """Plays the action of that number for the person, then everybody until it is asked again
+        or the hand is over."""
+        if self.view.end is not None:
+            raise MatchError("this hand is over")
+        if number not in [action.number for action in self.view.actions]:
+            raise MatchError(f"action {number} is not legal here")
+        self._state.apply_action(number)
+        return self._go_on()
+
+    def _check(self, seat: int) -> None:
+        if not 0 <= seat < self.num_players:
+            raise MatchError(
+                f"seat {seat} must be from 0 to {self.num_players - 1}: {self.name} is for "
+                f"{self.num_players} players"
+            )
+
+    def _deal(self, seat: int) -> View:
+        self._seat, self._state = seat, self._game.new_initial_state()
+        joint = self.experiment.joint
+        if joint is None:
+            for bot in self._bots:
+                bot.restart()
+        else:  # the person is nobody of the profile, and does not hear of it
+            drawn = self._rng.choice(joint.size, p=joint.ravel())
+            for bot, policy in zip(self._bots, np.unravel_index(drawn, joint.shape), strict=True):
+                bot.restart_as(int(policy))
+        return self._go_on()
+
+    def _go_on(self) -> View:
+        state = self._state
+        while not state.is_terminal() and state.current_player() != self._seat:
+            if state.is_chance_node():
+                outcomes, probabilities = zip(*state.chance_outcomes(), strict=True)
+                action = int(self._rng.choice(outcomes, p=probabilities))
+            else:
+                action = self._bots[state.current_player()].step(state)
+            state.apply_action(action)
+        self._turn += 1
+        self.view = self._seen()
+        if self.view.end is not None:
+            self.history.append(self.view)
+        return self.view
+
+    def _seen(self) -> View:
+        state, seat = self._state, self._seat
+        picture = self._picture(seat)
+        actions, end = (), None
+        if state.is_terminal():
+            end = self._end()
+        else:
+            names = [(a, state.action_to_string(seat, a)) for a in state.legal_actions()]
+            meanings = picture.meanings if picture else {}
+            actions = tuple(
+                Action(number=number, name=name, meaning=meanings.get(name, ""))
+                for number, name in names
+            )
+        return View(
+            hand=len(self.history) + 1,
+            turn=self._turn,
+            seat=seat,
+            text=(
+                state.observation_string(seat)
+                if self._describes
+                else state.information_state_string(seat)
+            ),
+            picture=picture,
+            actions=actions,
+            end=end,
+        )
+
+    def _picture(self, seat: int) -> Picture | None:
+        if self._reader is None:
+            return None
+        seen = self._state.information_state_string(seat)
+        return self._reader(seen, self.num_players, self._game.get_parameters())
+
+    def _end(self) -> End:
+        others = [bot for bot in self._bots if bot.player != self._seat]
+        seats = range(self.num_players) if self._reader else ()
+        return End(
+            returns=tuple(self._state.returns()),
+            met=tuple(
+                Met(player=bot.player, policy=bot.drawn, weight=float(bot.weights[bot.drawn]))
+                for bot in others
+            ),
+            state=str(self._state),
+            pictures=tuple(self._picture(each) for each in seats),
+        )

@@ -1,0 +1,193 @@
+"""`psro play`: a person against a population, in the terminal or in a browser."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+
+import rich.console
+import rich.text
+import tyro
+
+from psro.play import cards
+from psro.play import page as match_page
+from psro.play.cards import Card, Move
+from psro.play.match import Action, Match, View
+from psro.runs import experiment
+from psro.views import tables as report
+from psro.views.server import LoopbackServer
+
+
+class PlayError(ValueError):
+    """Options that do not go together; one sentence says why."""
+
+
+def play(
+    folder: tyro.conf.Positional[str],
+    seat: int = 0,
+    seed: int | None = None,
+    web: bool = False,
+    port: int | None = None,
+) -> None:
+    """Play against a saved population, and see which of its policies you met.
+
+    Args:
+        folder: An experiment folder.
+        seat: The player that you are, counted from 0.
+        seed: Deal and draw as the last time with this seed; by default as never before.
+        web: Play in a browser, on a page that only this computer can see.
+        port: Where the page is; by default any that is free.
+    """
+    if port is not None and not web:
+        raise PlayError(f"--port {port} is for the page; add --web")
+    match = Match(experiment.load(folder), seat, seed)
+    if not web:
+        in_terminal(match, report.console())
+        return
+    with LoopbackServer(match_page.routes(match), port=port or 0) as server:
+        print(f"{match.name}: {server.url}  (Ctrl-C ends it)", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
+
+
+def in_terminal(match: Match, out: rich.console.Console) -> None:
+    """Hand after hand until `q` or the end of input."""
+    _say(out, f"{match.name}: you are player {match.view.seat} of {match.num_players}.")
+    par = match.par[match.view.seat]
+    _say(
+        out,
+        f"Per hand in this seat, the population itself makes {par.value:+.3f} on average, and a "
+        f"best response {par.best_response:+.3f}.",
+    )
+    _say(out, "Type a number or an action's name; q quits.")
+    try:
+        while True:
+            _one_hand(match, out)
+            while _ask(out, "Enter for the next hand, q to quit: "):
+                _say(out, "This hand is over: only Enter or q.")
+            match.deal()
+    except (EOFError, _Quit):
+        hands = len(match.history)
+        if hands:
+            _say(out, f"\n{_count(hands, 'hand')}: {match.score:+g} in all, "
+                      f"{match.score / hands:+.3f} a hand.")  # fmt: skip
+        else:
+            _say(out, "\nNo hand was finished.")
+
+
+class _Quit(Exception):
+    """The person has had enough."""
+
+
+def _one_hand(match: Match, out: rich.console.Console) -> None:
+    _say(out, f"\nhand {match.view.hand}", style="bold")
+    while match.view.end is None:
+        _show(match.view, out)
+        match.play(_choose(match.view.actions, out))
+    _show_end(match, out)
+
+
+def _choose(actions: Sequence[Action], out: rich.console.Console) -> int:
+    """The number of the action that the person names. A number is always one of the list."""
+    names = [action.name.lower() for action in actions]
+    meanings = [action.meaning for action in actions]
+    for place, action in enumerate(actions, 1):
+        meaning = f"  ({action.meaning})" if action.meaning else ""
+        _say(out, f"  {place:>2}  {action.name}{meaning}")
+    while True:
+        typed = _ask(out, "your move: ")
+        if typed.isdecimal() and 1 <= int(typed) <= len(actions):
+            return actions[int(typed) - 1].number
+        for known in (names, meanings):
+            if typed and typed in known:
+                return actions[known.index(typed)].number
+        _say(out, f"{typed!r} is no move here: type 1 to {len(actions)}, or a name of these.")
+
+
+def _ask(out: rich.console.Console, prompt: str) -> str:
+    """A line of input without spaces around it, in small letters."""
+    typed = out.input(rich.text.Text(prompt)).strip().lower()
+    if typed in ("q", "quit"):
+        raise _Quit
+    return typed
+
+
+def _show(view: View, out: rich.console.Console) -> None:
+    """What the person sees before a move."""
+    picture = view.picture
+    if picture is None:
+        _say(out, view.text)
+        return
+    _show_moves(picture.moves, view.seat, out)
+    _show_cards([("you", picture.own), ("table", picture.board)], out)
+    _say(out, f"  pot {picture.pot}")
+
+
+def _show_end(match: Match, out: rich.console.Console) -> None:
+    view, end = match.view, match.view.end
+    if end.pictures:
+        mine = end.pictures[view.seat]
+        _show_moves(mine.moves, view.seat, out)
+        others = [
+            (f"player {seat}", picture.own)
+            for seat, picture in enumerate(end.pictures)
+            if seat != view.seat
+        ]
+        _show_cards([("you", mine.own), ("table", mine.board), *others], out)
+    else:
+        _say(out, end.state)
+    result = end.returns[view.seat]
+    word = "You win" if result > 0 else "You lose" if result < 0 else "Nobody wins:"
+    _say(out, f"{word} {abs(result):g}.", style="bold")
+    for met in end.met:
+        _say(
+            out,
+            f"Player {met.player} was policy {met.policy} of its population, its weight "
+            f"{met.weight:.1%}.",
+        )
+    hands = len(match.history)
+    _say(out, f"Score after {_count(hands, 'hand')}: {match.score:+g}")
+
+
+def _show_moves(moves: Sequence[Move], seat: int, out: rich.console.Console) -> None:
+    for move in moves:
+        who = "you" if move.player == seat else f"player {move.player}"
+        _say(out, f"  {who}: {move.meaning or move.name.lower()}", style="dim")
+
+
+def _show_cards(
+    groups: Sequence[tuple[str, Sequence[Card | None]]], out: rich.console.Console
+) -> None:
+    """Groups of cards side by side, each under its name; those without cards are left out."""
+    groups = [(label, shown) for label, shown in groups if shown]
+    if out.options.ascii_only:
+        for label, shown in groups:
+            names = [f"{card.rank}{_LETTERS[card.suit]}" if card else "?" for card in shown]
+            _say(out, f"  {label}: {' '.join(names)}")
+        return
+    rows = [rich.text.Text("  ") for _ in range(1 + cards.HEIGHT)]
+    for label, shown in groups:
+        width = max(len(label), (cards.WIDTH + 1) * len(shown) - 1)
+        rows[0].append(label.ljust(width + 3))
+        boxes = [(cards.box(card), card and card.suit in "♥♦") for card in shown]
+        for line, row in enumerate(rows[1:]):
+            before = len(row)
+            for box, red in boxes:
+                row.append(box[line], style="red" if red else "")
+                row.append(" ")
+            row.pad_right(before + width + 3 - len(row))
+    for row in rows:
+        row.rstrip()
+        out.print(row)
+
+
+_LETTERS = dict(zip("♠♥♦♣", "shdc", strict=True))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _say(out: rich.console.Console, text: str, style: str = "") -> None:
+    """Prints text as it is: a game's own may look like markup."""
+    out.print(rich.text.Text(text, style=style))

@@ -1,0 +1,1 @@
+"""Recurrent and tabular policies, populations of them, and what policies start from."""

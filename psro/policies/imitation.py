@@ -1,0 +1,145 @@
+"""Policies that follow given realization plans: exactly as tables, fitted as networks."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.scipy.special import xlogy
+
+from games.levels import Level, by_level, levels
+from games.tree import GameTree
+from psro import exact
+from psro.policies.policy import Params, Policy, TablePolicy, log_probabilities, stack
+
+Imitate = Callable[[Params, Sequence[np.ndarray]], Params]
+"""From fresh parameters of every player, leaves `[P, ...]`, and the plans `[S_p]` to follow, to
+parameters that do."""
+
+_TOLERANCE = 3e-6
+"""A fit ends when its loss, a Kullback-Leibler divergence, is no larger: NashConv is then within
+some thousandths of the game's largest return of the plans'. Below 1e-6 there is only rounding."""
+
+_CHECK = 100
+"""Steps between two looks at the loss."""
+
+_STEPS = 600
+"""At most. In a fit that ends earlier the learning rate has not fallen to zero."""
+
+_LEARNING_RATE = 3e-2
+_MAX_GRADIENT_NORM = 1.0
+_SQUARES_DECAY = 0.95
+"""Adam's second decay rate. Gradients are exact, so that they need no long average; with the usual
+0.999 a fit takes twice as many steps."""
+
+_FEWEST_ROWS = 1024
+"""Levels that are no wider are not cut: another shape takes about 5 CPU seconds to compile, which
+is more than small fits take altogether."""
+
+
+def imitate_by_table(policy: TablePolicy, tree: GameTree) -> Imitate:
+    """Exact but for float32."""
+
+    def imitate(fresh: Params, plans: Sequence[np.ndarray]) -> Params:
+        return stack([policy.from_plan(tree, p, plan) for p, plan in enumerate(plans)])
+
+    return imitate
+
+
+def imitate_by_network(policy: Policy, tree: GameTree) -> Imitate:
+    """Minimises the Kullback-Leibler divergence from the plans' action probabilities, on the whole
+    tree (policy distillation, arXiv:1511.06295, eq. 1). An info state counts by the probability
+    that the player itself and chance play their parts of the way to it: the opponents, which a
+    NashConv is about, may play anything. Where that is zero, nothing is computed.
+    """
+    everywhere = levels(tree)
+    optimizer = optax.flatten(
+        optax.chain(
+            optax.clip_by_global_norm(_MAX_GRADIENT_NORM),
+            optax.adam(optax.cosine_decay_schedule(_LEARNING_RATE, _STEPS), b2=_SQUARES_DECAY),
+        )
+    )
+
+    def fit(params: Params, levels: Sequence[Level], wanted: Sequence[jax.Array]) -> Params:
+        def loss(params: Params) -> jax.Array:
+            logits, _ = policy.tabulate(params, levels)
+            divergence = 0.0
+            for target, each, level in zip(wanted, logits, levels, strict=True):
+                weight = target.sum(axis=1, keepdims=True)  # [W, 1]
+                divergence += (xlogy(target, target) - xlogy(target, weight)).sum()
+                divergence -= (target * log_probabilities(each, level.legal)).sum()
+            return divergence
+
+        def step(learner, _):
+            params, state = learner
+            change, state = optimizer.update(jax.grad(loss)(params), state, params)
+            return (optax.apply_updates(params, change), state), None
+
+        def some(progress):
+            learner, number, _ = progress
+            learner = jax.lax.scan(step, learner, length=_CHECK)[0]
+            return learner, number + _CHECK, loss(learner[0])
+
+        def going_on(progress):
+            _, number, divergence = progress
+            return (number < _STEPS) & (divergence > _TOLERANCE)
+
+        start = (params, optimizer.init(params)), jnp.int32(0), jnp.float32(jnp.inf)
+        return jax.lax.while_loop(going_on, some, start)[0][0]
+
+    fit_all = jax.jit(jax.vmap(fit))
+
+    def imitate(fresh: Params, plans: Sequence[np.ndarray]) -> Params:
+        wanted = []
+        for p, (player, plan) in enumerate(zip(tree.players, plans, strict=True)):
+            chance = exact.info_state_reach(tree, p, tree.chance)
+            wanted.append(
+                by_level(tree, p, np.append(0.0, plan[1:] * chance[player.info_state[1:]]))
+            )
+        wanted = [np.stack(each) for each in zip(*wanted, strict=True)]
+        return fit_all(fresh, *_reached(everywhere, wanted))
+
+    return imitate
+
+
+def _reached(
+    everywhere: Sequence[Level], wanted: Sequence[np.ndarray]
+) -> tuple[list[Level], list[np.ndarray]]:
+    """The rows of levels and weights, `[P, W, ...]` and `[P, W, A]`, in which something has weight,
+    and as many others as make every level's rows the same share of it, a power of a quarter: each
+    share is compiled once."""
+    counts = [(each.sum(axis=2) > 0).sum(axis=1).max() for each in wanted]
+    widths = [each.shape[1] for each in wanted]
+    share = 1.0
+    while True:
+        smaller = [_cut(width, share / 4) for width in widths]
+        if smaller == [_cut(width, share) for width in widths] or any(
+            count > width for count, width in zip(counts, smaller, strict=True)
+        ):
+            break
+        share /= 4
+    if share == 1:
+        return list(everywhere), list(wanted)
+    some, targets, place = [], [], None
+    for level, target in zip(everywhere, wanted, strict=True):
+        empty = target.sum(axis=2) <= 0  # [P, W]
+        order = np.argsort(empty, axis=1, kind="stable")[:, : _cut(target.shape[1], share)]
+
+        def rows(leaf, order=order):
+            return np.stack([each[which] for each, which in zip(leaf, order, strict=True)])
+
+        level, targets = jax.tree.map(rows, level), [*targets, rows(target)]
+        if place is not None:  # what led to a row that has weight, has weight
+            level = dataclasses.replace(level, parent=np.take_along_axis(place, level.parent, 1))
+        some.append(level)
+        place = np.zeros(empty.shape, np.int32)
+        np.put_along_axis(place, order, np.arange(order.shape[1], dtype=np.int32)[None], axis=1)
+    return some, targets
+
+
+def _cut(width: int, share: float) -> int:
+    return min(width, max(_FEWEST_ROWS, int(np.ceil(width * share))))

@@ -1,0 +1,282 @@
+"""Recurrent policies as pure functions: acting, unrolling a sequence, tabulating down a tree.
+
+One policy step per own decision: a player's network is stepped when that player moves, on its
+observation and its own previous action, from a carry that starts at zero with the episode. So a
+carry is a function of the player's own action-observation history, and acting, training and
+tabulating must agree on it (`tests/test_policy.py`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from games.levels import Level, by_level, in_order, levels
+from games.tree import GameTree, PlayerTree
+from psro import exact
+from psro.policies.networks import RecurrentNetwork
+from psro.policies.networks.recurrent import Carry
+
+Params = Any
+"""A nested dict of float32 arrays, one network's parameters."""
+
+
+class Policy:
+    """A `RecurrentNetwork` without its parameters, which every call takes first."""
+
+    def __init__(
+        self,
+        *,
+        observation_size: int,
+        num_actions: int,
+        hidden_size: int,
+        cell: str,
+        dtype: str = "float32",
+    ):
+        if hidden_size < 1:
+            raise ValueError(f"hidden_size = {hidden_size} must be at least 1")
+
+        def build(key: jax.Array) -> RecurrentNetwork:
+            return RecurrentNetwork(
+                observation_size=observation_size,
+                num_actions=num_actions,
+                hidden_size=hidden_size,
+                cell=cell,
+                dtype=dtype,
+                rngs=nnx.Rngs(key),
+            )
+
+        self.observation_size = observation_size
+        self.num_actions = num_actions
+        self._build = build
+        shapes = nnx.eval_shape(lambda: build(jax.random.key(0)))
+        self._graph, _ = nnx.split(shapes)
+        self._carry = jax.eval_shape(lambda: build(jax.random.key(0)).initial_carry(()))
+        self._init = jax.jit(lambda keys: jax.lax.map(self.init, keys))
+
+    def init(self, key: jax.Array) -> Params:
+        """Parameters of a fresh network. On a CPU do not `vmap` it: see `init_many`."""
+        return nnx.to_pure_dict(nnx.state(self._build(key)))
+
+    def init_many(self, keys: jax.Array) -> Params:
+        """Fresh networks for `keys [N]`, leaves `[N, ...]`, one after another: on CPU, a `vmap`
+        over orthogonal initialisers deadlocks (its QR runs in the thread pool that waits for it).
+        """
+        return self._init(keys)
+
+    def initial_carry(self, batch_shape: tuple[int, ...] = ()) -> Carry:
+        """The carry at the start of an episode, leaves `[*batch_shape, H]`."""
+        return jax.tree.map(
+            lambda leaf: jnp.zeros((*batch_shape, *leaf.shape), leaf.dtype), self._carry
+        )
+
+    def __call__(
+        self, params: Params, observation: jax.Array, last_action: jax.Array, carry: Carry
+    ) -> tuple[jax.Array, jax.Array, Carry]:
+        """One own decision: logits `[..., A]`, value `[...]` and the next carry."""
+        network = nnx.merge(self._graph, params)
+        memory, carry = network.remember(network.encode(observation, last_action), carry)
+        logits, value = network.heads(memory)
+        return logits, value, carry
+
+    def unroll(
+        self,
+        params: Params,
+        observation: jax.Array,
+        last_action: jax.Array,
+        reset: jax.Array,
+        carry: Carry,
+    ) -> tuple[jax.Array, jax.Array]:
+        """A sequence of own decisions, time first: logits `[T, B, A]` and values `[T, B]`.
+
+        `carry` is the one before step 0. Where `reset [T, B]` is True an episode begins at that
+        step: the cell sees the initial carry there, not the one that came before.
+        """
+        network = nnx.merge(self._graph, params)
+
+        def step(carry: Carry, inputs: tuple[jax.Array, jax.Array]):
+            features, reset = inputs
+            memory, carry = network.remember(features, self.forget(carry, reset))
+            return carry, memory
+
+        _, memory = jax.lax.scan(step, carry, (network.encode(observation, last_action), reset))
+        return network.heads(memory)
+
+    def tabulate(
+        self, params: Params, levels: Sequence[Level]
+    ) -> tuple[list[jax.Array], list[jax.Array]]:
+        """Logits `[W, A]` and values `[W]` at every info state of one player, level by level: the
+        carry of an info state is the one that its parent info state left."""
+        network = nnx.merge(self._graph, params)
+        carry, memories = self.initial_carry(levels[0].last_action.shape), []
+        for depth, level in enumerate(levels):
+            if depth:
+                carry = jax.tree.map(lambda leaf, at=level.parent: leaf[at], carry)
+            features = network.encode(level.observation, level.last_action)
+            memory, carry = network.remember(features, carry)
+            memories.append(memory)
+        logits, values = zip(*map(network.heads, memories), strict=True)
+        return list(logits), list(values)
+
+    def with_temperature(self, params: Params, temperature: float) -> Params:
+        """Parameters whose policy is a softmax of the same logits over `temperature`."""
+        head = jax.tree.map(lambda leaf: leaf / temperature, params["policy_head"])
+        return params | {"policy_head": head}
+
+    def forget(self, carry: Carry, where: jax.Array) -> Carry:
+        """The initial carry (zeros) where `where [...]` is True, `carry` elsewhere."""
+        return jax.tree.map(lambda leaf: jnp.where(where[..., None], 0.0, leaf), carry)
+
+
+class ConditionalPolicy(Policy):
+    """A `Policy` whose parameters are a network and a condition `[C]`, which the network sees
+    beside every observation: many policies that share all but the condition."""
+
+    def __init__(self, *, observation_size: int, condition_size: int, **settings: Any):
+        super().__init__(observation_size=observation_size + condition_size, **settings)
+        self._condition_size = condition_size
+
+    def init(self, key: jax.Array) -> Params:
+        return {"network": super().init(key), "condition": jnp.zeros(self._condition_size)}
+
+    def __call__(
+        self, params: Params, observation: jax.Array, last_action: jax.Array, carry: Carry
+    ) -> tuple[jax.Array, jax.Array, Carry]:
+        seen = self._beside(params, observation)
+        return super().__call__(params["network"], seen, last_action, carry)
+
+    def unroll(
+        self,
+        params: Params,
+        observation: jax.Array,
+        last_action: jax.Array,
+        reset: jax.Array,
+        carry: Carry,
+    ) -> tuple[jax.Array, jax.Array]:
+        seen = self._beside(params, observation)
+        return super().unroll(params["network"], seen, last_action, reset, carry)
+
+    def tabulate(
+        self, params: Params, levels: Sequence[Level]
+    ) -> tuple[list[jax.Array], list[jax.Array]]:
+        levels = [
+            dataclasses.replace(level, observation=self._beside(params, level.observation))
+            for level in levels
+        ]
+        return super().tabulate(params["network"], levels)
+
+    def with_temperature(self, params: Params, temperature: float) -> Params:
+        return params | {"network": self.network_with_temperature(params["network"], temperature)}
+
+    def network_with_temperature(self, network: Params, temperature: float) -> Params:
+        """`with_temperature` of a network that has not been told its condition."""
+        return super().with_temperature(network, temperature)
+
+    def _beside(self, params: Params, observation: jax.Array) -> jax.Array:
+        condition = params["condition"]
+        shape = (*observation.shape[:-1], condition.shape[-1])
+        return jnp.concatenate(
+            [observation.astype(condition.dtype), jnp.broadcast_to(condition, shape)], axis=-1
+        )
+
+
+class TablePolicy:
+    """A policy that is a table: its parameters are logits `[W, A]` by level. It lives in a
+    population like a network, and is tabulated like one; acting in an environment it cannot."""
+
+    def __init__(self, tree: GameTree):
+        self._shapes = [level.legal.shape[1:] for level in levels(tree)]
+
+    def init_many(self, keys: jax.Array) -> Params:
+        """Uniform policies for `keys [N]`, leaves `[N, W, A]`."""
+        return {
+            f"level_{depth:02d}": jnp.zeros((len(keys), *shape))
+            for depth, shape in enumerate(self._shapes)
+        }
+
+    def from_plan(self, tree: GameTree, player: int, plan: np.ndarray) -> Params:
+        """The table of a realization plan `[S]`, leaves `[W, A]`; exact where the plan is pure,
+        uniform where it never comes."""
+        with np.errstate(divide="ignore"):
+            logits = np.log(exact.behaviour(tree.players[player], plan))
+        logits = np.maximum(logits, -1e9)  # e to the power of it is zero
+        return {
+            f"level_{depth:02d}": jnp.asarray(rows)
+            for depth, rows in enumerate(by_level(tree, player, logits))
+        }
+
+    def tabulate(
+        self, params: Params, levels: Sequence[Level]
+    ) -> tuple[list[jax.Array], list[jax.Array]]:
+        """Logits `[W, A]` and zeros `[W]`, as `Policy.tabulate`."""
+        logits = [params[f"level_{depth:02d}"] for depth in range(len(levels))]
+        return logits, [jnp.zeros(each.shape[0]) for each in logits]
+
+
+class Lookup:
+    """Acts by what was tabulated: parameters `{"logits": [R, A], "value": [R]}`, the levels end to
+    end, and for an observation the row (`games.levels.rows`). It has nothing to remember."""
+
+    def initial_carry(self, batch_shape: tuple[int, ...] = ()) -> Carry:
+        return ()
+
+    def forget(self, carry: Carry, where: jax.Array) -> Carry:
+        return ()
+
+    def __call__(
+        self, table: Params, row: jax.Array, last_action: jax.Array, carry: Carry
+    ) -> tuple[jax.Array, jax.Array, Carry]:
+        """Logits `[..., A]` and value `[...]` at rows `[...]`, and no carry."""
+        return table["logits"][row], table["value"][row], ()
+
+
+def log_probabilities(logits: jax.Array, legal: jax.Array) -> jax.Array:
+    """Log-probabilities `[..., A]` over the legal actions; a huge negative number elsewhere.
+
+    Where no action is legal (a terminal state) the result is uniform, and must not be used.
+    """
+    return jax.nn.log_softmax(jnp.where(legal, logits, jnp.finfo(logits.dtype).min), axis=-1)
+
+
+class Tabulator:
+    """Evaluates recurrent policies at every info state of a tree, one per player and call."""
+
+    def __init__(self, policy: Policy | TablePolicy, tree: GameTree):
+        self._tree = tree
+        self._levels = levels(tree)
+        self._tabulate = jax.jit(jax.vmap(policy.tabulate))
+
+    def __call__(self, params: Params) -> list[np.ndarray]:
+        """Behaviours, float64 `[S_p]` for each player p, of policies with leaves `[P, ...]`."""
+        logits, _ = self._tabulate(params, self._levels)
+        return [
+            _behaviour(player, in_order(self._tree, p, [each[p] for each in logits]))
+            for p, player in enumerate(self._tree.players)
+        ]
+
+    def values(self, params: Params) -> list[np.ndarray]:
+        """The value head's output at every info state, float32 `[I_p]` for each player p."""
+        _, values = self._tabulate(params, self._levels)
+        return [
+            in_order(self._tree, p, [each[p] for each in values])
+            for p in range(self._tree.num_players)
+        ]
+
+
+def _behaviour(player: PlayerTree, logits: np.ndarray) -> np.ndarray:
+    """Softmax over the legal actions, in float64, flat over sequences `[S]`."""
+    masked = np.where(player.legal, logits.astype(np.float64), -np.inf)  # [I, A]
+    weights = np.exp(masked - masked.max(axis=1, keepdims=True))
+    probabilities = weights / weights.sum(axis=1, keepdims=True)
+    return np.concatenate([[1.0], probabilities[player.info_state[1:], player.action[1:]]])
+
+
+def stack(params: Sequence[Params]) -> Params:
+    """One tree with a new leading axis from several of the same structure."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *params)

@@ -1,0 +1,1 @@
+"""Runs: settings, folders, files, training with saving and resuming, many seeds, loggers."""

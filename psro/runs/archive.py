@@ -1,0 +1,162 @@
+"""Experiment folders (`psro.runs.folder`) as single files, to give away: zip archives.
+
+Its members are stored, not compressed, in the order of their names and with the same date, so that
+the same run gives the same bytes; and so that what it unpacks to cannot be larger than itself.
+
+A file may come from anybody. Only members with the names of an experiment's files are accepted,
+each once; sizes are checked in the archive's last bytes before its table is read, and in the table
+before anything else is. What is written goes into regular files of a new folder, by these names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import stat
+import struct
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from psro.runs import storage
+from psro.runs.storage import ExperimentError
+
+MEMBERS = re.compile(
+    r"config\.json|metrics\.csv|payoffs\.safetensors|game\.(csv|npy|npz|nfg|efg)"
+    r"|policies/[0-9]{4,7}\.safetensors",
+    re.ASCII,
+)
+MAX_MEMBERS = 60_000
+"""More need the archive's 64-bit form, which is not read; so do more bytes than `MAX_BYTES`."""
+MAX_BYTES = (1 << 32) - (1 << 24)
+
+_DATE = (1980, 1, 1, 0, 0, 0)  # the first that an archive can hold
+_END = struct.Struct("<4s4H2LH")  # the record at an archive's end, when no comment follows it
+_LONGEST_ENTRY = 46 + 64  # bytes of the table for one member: fixed, and its name
+
+
+def is_file(path: str | os.PathLike) -> bool:
+    """Whether this is an exported experiment rather than a folder, if it is either."""
+    try:
+        return Path(path).is_file()
+    except OSError:  # a name too long
+        return False
+
+
+def pack(folder: Path, file: Path) -> None:
+    """Writes a folder's files to `file`, which is replaced in one step."""
+    names = sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+    )
+    names = [name for name in names if MEMBERS.fullmatch(name)]
+    total = sum((folder / name).stat().st_size for name in names)
+    if len(names) > MAX_MEMBERS or total > MAX_BYTES:
+        raise ExperimentError(
+            f"the experiment has {len(names):,} files of {total:,} bytes; an exported one may have "
+            f"{MAX_MEMBERS:,} of {MAX_BYTES:,}"
+        )
+    with (
+        storage.replacing(file) as written,
+        zipfile.ZipFile(written, "w", zipfile.ZIP_STORED, allowZip64=False) as archive,
+    ):
+        for name in names:
+            member = zipfile.ZipInfo(name, _DATE)
+            member.create_system = 3  # Unix, on every system
+            member.external_attr = (stat.S_IFREG | 0o644) << 16
+            archive.writestr(member, (folder / name).read_bytes())
+
+
+def unpack(file: Path, folder: Path) -> None:
+    """Makes `folder`, which must not exist, from an exported file; all of it or nothing.
+
+    Raises:
+        ExperimentError: it cannot be read, or holds anything but an experiment's files.
+    """
+    try:
+        with open(file, "rb") as opened:
+            _check_end(opened)
+            with zipfile.ZipFile(opened) as archive:
+                members = archive.infolist()
+                _check_members(members, file.stat().st_size)
+                with storage.making(folder) as aside:
+                    _extract(archive, members, aside)
+    except OSError as error:
+        raise ExperimentError(f"cannot read {file}: {error.strerror or error}") from None
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        raise ExperimentError(f"{file} is damaged: {storage.sentence(error)}") from None
+    except _Refused as error:
+        raise ExperimentError(f"{file} is no exported experiment: {error}") from None
+
+
+@contextlib.contextmanager
+def as_folder(
+    path: str | os.PathLike, errors: tuple[type[ValueError], ...] = (ExperimentError,)
+) -> Iterator[Path]:
+    """The folder `path`, or one that the exported file `path` is unpacked to for the time being;
+    `errors` name `path` then, not that folder."""
+    if not is_file(path):
+        yield Path(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="psro-") as temporary:
+        folder = Path(temporary) / "run"
+        unpack(Path(path), folder)
+        try:
+            yield folder
+        except errors as error:
+            raise type(error)(str(error).replace(str(folder), os.fspath(path))) from None
+
+
+class _Refused(Exception):
+    """What a file holds that an export does not; the rest of a sentence."""
+
+
+def _check_end(opened) -> None:
+    """Refuses by the last bytes, before a table of any size is read for them."""
+    size = opened.seek(0, os.SEEK_END)
+    opened.seek(max(0, size - _END.size - 20))
+    last = opened.read()
+    if len(last) < _END.size or not last[-_END.size :].startswith(b"PK\x05\x06"):
+        raise _Refused("it does not end as an archive does")
+    _, disk, _, here, members, table, start, comment = _END.unpack(last[-_END.size :])
+    if last.startswith(b"PK\x06\x07") and len(last) > _END.size:
+        raise _Refused("it is an archive in 64-bit form")
+    if disk or comment or here != members or start + table + _END.size != size:
+        raise _Refused("its table does not fit")
+    if members > MAX_MEMBERS or table > MAX_MEMBERS * _LONGEST_ENTRY:
+        raise _Refused(f"it claims {members:,} members in a table of {table:,} bytes")
+    opened.seek(0)
+
+
+def _check_members(members: list[zipfile.ZipInfo], size: int) -> None:
+    seen: set[str] = set()
+    for member in members:
+        name = member.filename
+        if not MEMBERS.fullmatch(name) or member.orig_filename != name:
+            raise _Refused(f"it holds {name[:80]!r}, which this psro does not know")
+        if name in seen:
+            raise _Refused(f"it holds {name} twice")
+        seen.add(name)
+        kind = stat.S_IFMT(member.external_attr >> 16)
+        if kind not in (0, stat.S_IFREG) or member.flag_bits & 1:
+            raise _Refused(f"{name} is no plain file")
+        if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
+            raise _Refused(f"{name} is compressed")
+    total = sum(member.file_size for member in members)
+    if total > size:
+        raise _Refused(f"its members claim {total:,} bytes, and it has {size:,}")
+    if "config.json" not in seen:
+        raise _Refused("it has no config.json")
+
+
+def _extract(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], folder: Path) -> None:
+    (folder / "policies").mkdir()
+    for member in members:
+        target = folder / member.filename
+        with archive.open(member) as source, open(target, "xb") as written:
+            shutil.copyfileobj(source, written)
+            written.flush()
+            os.fsync(written.fileno())
+    storage.sync(folder / "policies")

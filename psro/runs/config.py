@@ -1,0 +1,348 @@
+"""The settings of a run: what they may be, which games they are for, and their defaults."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import games
+from games import GameTree
+from games.readers import trial
+from psro.exact.restricted_game import METHODS
+from psro.metagame.solvers import MetaSolverError, Solver, meta_solver
+from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
+from psro.metagame.tree_solvers import TREE_SOLVERS
+from psro.oracles import (
+    CONFIGS,
+    ORACLES,
+    STARTS,
+    A2CConfig,
+    ConditionalConfig,
+    DistillConfig,
+    DQNConfig,
+    FullWidthConfig,
+    PPOConfig,
+    ReinforceConfig,
+)
+from psro.oracles.base import check_types
+from psro.policies.initial import INITS
+from psro.policies.networks import CELLS, DTYPES
+from psro.runs import storage
+from psro.runs.storage import ExperimentError
+from psro.variants.diversity import TERMS
+from psro.variants.expansions import EXPANSIONS
+
+SAME = "same"
+"""The evaluation solver that measures what best responses train against."""
+_MOST_PROGRAMMED = 500_000
+"""Histories of a game up to which `least_exploitable` costs less than training does."""
+_MOST = {
+    "iterations": 1_000_000,
+    "levels": 1_000,
+    "rounds": 1_000_000,
+    "hidden_size": 16_384,
+    "max_histories": 1_000_000_000,
+}
+"""Settings beyond which a run is neither begun nor, where it is saved so, read: it is refused
+before anything of that size is made. Every other whole number may be at most 2**53, so that JSON
+keeps it."""
+MAX_GAME = 10_000
+"""Characters of a game's name in a saved run; a Tiny Hanabi payoff table takes some hundreds."""
+
+
+def solver_of(text: str) -> Solver:
+    """What --meta-solver and --evaluation-solver name; `meta_solver`, or one of `TREE_SOLVERS`.
+
+    Raises:
+        MetaSolverError: there is none such.
+    """
+    if text in TREE_SOLVERS:
+        return TREE_SOLVERS[text]
+    try:
+        return meta_solver(text)
+    except MetaSolverError as error:
+        if text.isidentifier():
+            raise MetaSolverError(f"{error}, {', '.join(TREE_SOLVERS)}") from None
+        raise
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything that a run's result depends on."""
+
+    game: str = "kuhn_poker"
+    """OpenSpiel game string, parameters included: "leduc_poker(players=3)"; or a file: Gambit's
+    .efg and .nfg, or payoffs as .csv (zero-sum), .npy and .npz."""
+    iterations: int = 12
+    """PSRO iterations; each adds one policy a player to the untrained ones."""
+    seed: int = 0
+    """Seed of every random number."""
+    oracle: str = "ppo"
+    """Best-response method: ppo, a2c, reinforce, dqn, full_width, distill, conditional (one network
+    for all policies: NeuPL), or best_response (exact, as a table: double oracle)."""
+    cell: str = "lstm"
+    """Memory cell of the policies: lstm or gru."""
+    hidden_size: int = 32
+    """Units of the encoder and of the cell."""
+    dtype: str = "float32"
+    """What networks are computed in: float32, or bfloat16, which only accelerators are faster at.
+    Parameters and carries are float32, and everything exact float64, in any case."""
+    meta_solver: str = "nash"
+    """What the opponents are drawn from: nash (two players), uniform, last, last_k,
+    fictitious_play, regret_matching, replicator, projected_replicator, regularized_replicator, qre,
+    alpha_rank, alpha_rank_single (two players, symmetric), or correlated equilibria of the largest
+    Gini impurity, welfare or entropy: mgcce, mwcce, mecce (coarse), mgce, mwce, mece; or what looks
+    at the game itself (two players, zero-sum): least_exploitable, the mixtures that lose least to
+    players who are free. Settings stand in brackets: "projected_replicator(gamma=0.05)"."""
+    evaluation_solver: str | None = None
+    """What is measured and saved as the result: another meta-solver, or same. By default
+    least_exploitable for the meta-solver nash with the expansion best_response in a two-player
+    zero-sum game of at most 500,000 histories, and else the same."""
+    symmetric: bool = False
+    """All seats share one population and one strategy over it, as if seats were drawn at random,
+    and each iteration trains one best response instead of one a player; for games in which every
+    seat is like every other."""
+    observation: str | None = None
+    """The policies' input: information_state or observation; by default the first that the game
+    provides, in this order."""
+    max_histories: int = games.MAX_HISTORIES
+    """Refuse to enumerate a game with more histories."""
+    expansion: str = "best_response"
+    """What an iteration adds: best_response (PSRO), rectified (PSRO_rN), pipeline (P2SRO),
+    hierarchy (DCH), candidates (Global PSRO), anytime (APSRO), stochastic (SP-PSRO), or extensive
+    (XDO, and with networks NXDO)."""
+    levels: int = 4
+    """Best responses a player that are trained side by side, by the expansions rectified (of which
+    it keeps one for each policy of the support), pipeline, hierarchy and candidates."""
+    rounds: int = 10
+    """Parts into which the expansions anytime and stochastic cut training; opponents move between
+    them."""
+    regret_minimiser: str = "regret_matching_plus"
+    """How they move: regret_matching_plus, or hedge (multiplicative weights)."""
+    restricted_solver: str = "auto"
+    """How the expansion extensive (XDO) solves the restricted game: auto (linear_program or, where
+    that would be large, cfr_plus), linear_program, cfr_plus, or mmd (learned in self-play by
+    magnetic mirror descent)."""
+    diversity: str | None = None
+    """What best responses are rewarded for besides their returns, for being different from their
+    population: expected_cardinality (DPP-PSRO), behavioural, response, both as bd_rd (BD&RD), or
+    policy_hull (PSD-PSRO); for oracles that know the tree. By default nothing."""
+    diversity_weight: float = 0.1
+    """How much that counts: a term of 1 is worth this share of the game's largest return."""
+    init: str | None = None
+    """What a best response starts from: scratch, previous (the last best response), fusion (the
+    average of the player's parameters under its meta-strategy) or perturbed (that average shrunk,
+    and a fresh network added to it). By default perturbed for the oracles ppo, a2c and reinforce,
+    and else scratch."""
+    tolerance: float = 1e-6
+    """The run has converged when its exploitability is not above this, in units of the game's
+    payoff; 0: it uses all iterations."""
+    patience: int = 5
+    """The run ends when for this many iterations no best response has beaten the meta-strategy by
+    more than the tolerance."""
+    ppo: PPOConfig = dataclasses.field(default_factory=PPOConfig)
+    """Settings of the oracle ppo."""
+    a2c: A2CConfig = dataclasses.field(default_factory=A2CConfig)
+    """Settings of the oracle a2c."""
+    reinforce: ReinforceConfig = dataclasses.field(default_factory=ReinforceConfig)
+    """Settings of the oracle reinforce."""
+    dqn: DQNConfig = dataclasses.field(default_factory=DQNConfig)
+    """Settings of the oracle dqn."""
+    full_width: FullWidthConfig = dataclasses.field(default_factory=FullWidthConfig)
+    """Settings of the oracle full_width."""
+    distill: DistillConfig = dataclasses.field(default_factory=DistillConfig)
+    """Settings of the oracle distill."""
+    conditional: ConditionalConfig = dataclasses.field(default_factory=ConditionalConfig)
+    """Settings of the oracle conditional."""
+
+    def __post_init__(self):
+        check_types(self)
+        for what, name, known in (
+            ("oracle", self.oracle, ORACLES),
+            ("cell", self.cell, CELLS),
+            ("dtype", self.dtype, DTYPES),
+            ("expansion", self.expansion, EXPANSIONS),
+            ("regret minimiser", self.regret_minimiser, REGRET_MINIMISERS),
+            ("restricted solver", self.restricted_solver, METHODS),
+            ("diversity", next(iter(TERMS)) if self.diversity is None else self.diversity, TERMS),
+            ("init", next(iter(INITS)) if self.init is None else self.init, INITS),
+        ):
+            if name not in known:
+                near = difflib.get_close_matches(str(name), known, n=1)
+                hint = f"did you mean {near[0]}? " if near else ""
+                raise ValueError(f"unknown {what} {name!r}; {hint}known: {', '.join(known)}")
+        for name in ("meta_solver", "evaluation_solver"):
+            solver = getattr(self, name)
+            if solver not in (None, SAME):
+                solver_of(solver)
+        for name, least in (
+            ("iterations", 1),
+            ("levels", 1),
+            ("rounds", 1),
+            ("hidden_size", 1),
+            ("max_histories", 1),
+            ("patience", 1),
+            ("tolerance", 0),
+            ("diversity_weight", 0),
+        ):
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name} = {getattr(self, name)} must be at least {least}")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed = {self.seed} must be between 0 and 2**32 - 1")
+        if ORACLES[self.oracle].tabular and self.init not in (None, "scratch"):
+            raise ValueError(f"init {self.init} trains networks further; {self.oracle} trains none")
+
+    @property
+    def evaluation(self) -> str | None:
+        """The meta-solver of what is measured, where it is another one's than is trained against;
+        of a run's own config, in which no default is open any more."""
+        return None if self.evaluation_solver in (None, SAME) else self.evaluation_solver
+
+    @property
+    def solvers(self) -> str:
+        """Both, for people."""
+        measured = f", measured by {self.evaluation}" if self.evaluation else ""
+        return f"meta-solver {self.meta_solver}{measured}"
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> RunConfig:
+        """From what `dataclasses.asdict` made, or some of it; raises ValueError or TypeError where
+        it is not."""
+        settings = {name: CONFIGS[name](**fields[name]) for name in CONFIGS if name in fields}
+        return cls(**{**fields, **settings})
+
+
+def with_defaults(config: RunConfig, tree: GameTree) -> RunConfig:
+    """With what is left open decided, by the measurements of experiments/leaderboard/."""
+    plain = config.meta_solver == "nash" and config.expansion == "best_response"
+    two_player_zero_sum = tree.num_players == 2 and tree.is_constant_sum
+    most = min(_MOST_PROGRAMMED, config.max_histories)  # a matrix is laid out for the program
+    programmed = plain and two_player_zero_sum and tree.num_histories <= most
+    return dataclasses.replace(
+        config,
+        evaluation_solver=config.evaluation_solver or ("least_exploitable" if programmed else SAME),
+        init=config.init or STARTS.get(config.oracle, "scratch"),
+    )
+
+
+def check_solvable(config: RunConfig, tree: GameTree) -> None:
+    """Raises ValueError where a setting is for other games than this one."""
+    for option, name in (
+        ("meta-solver", config.meta_solver),
+        ("evaluation-solver", config.evaluation or config.meta_solver),
+    ):
+        solver = solver_of(name)
+        if solver.num_players not in (None, tree.num_players):
+            raise ValueError(
+                f"{option} {name} is for {solver.num_players} players and {config.game} is for "
+                f"{tree.num_players}; use --{option} mgcce, or another that is for any number"
+            )
+        if solver.symmetric and not config.symmetric:
+            raise ValueError(
+                f"{option} {name} is for games whose players share one population; add --symmetric"
+            )
+        if name in TREE_SOLVERS and not tree.is_constant_sum:
+            raise ValueError(f"{option} {name} is for zero-sum games, and {config.game} is none")
+    expansion = EXPANSIONS[config.expansion]
+    if expansion.num_players not in (None, tree.num_players):
+        raise ValueError(
+            f"expansion {config.expansion} is for {expansion.num_players} players and "
+            f"{config.game} is for {tree.num_players}"
+        )
+    if expansion.num_players and solver_of(config.meta_solver).joint:
+        raise ValueError(
+            f"expansion {config.expansion} is for players who draw independently, and those of "
+            f"meta-solver {config.meta_solver} do not"
+        )
+    if expansion.zero_sum and not tree.is_constant_sum:
+        raise ValueError(
+            f"expansion {config.expansion} is for zero-sum games, and {config.game} is none"
+        )
+    if config.symmetric and not expansion.symmetric:
+        raise ValueError(
+            f"expansion {config.expansion} needs a population of each player's own; leave out "
+            "--symmetric"
+        )
+    if ORACLES[config.oracle].conditional and config.expansion != "hierarchy":
+        raise ValueError(
+            f"oracle {config.oracle} trains all policies further in every iteration; add "
+            "--expansion hierarchy"
+        )
+    tabulated = getattr(getattr(config, config.oracle, None), "tabulated", None)
+    if config.diversity and tabulated is False:
+        raise ValueError(
+            f"diversity {config.diversity} rewards what is played at info states, which oracle "
+            f"{config.oracle} knows only with --{config.oracle}.tabulated"
+        )
+    if tabulated and tree.num_players > 2 and solver_of(config.meta_solver).joint:
+        raise ValueError(
+            f"{config.oracle}.tabulated needs opponents that draw independently, and those of "
+            f"meta-solver {config.meta_solver} are correlated"
+        )
+
+
+def check_sizes(config: RunConfig) -> None:
+    """Raises ValueError where a saved setting is beyond all use."""
+    if len(config.game) > MAX_GAME:
+        raise ValueError(f"its game's name is longer than {MAX_GAME:,} characters")
+    if not config.game.isprintable():
+        raise ValueError(f"its game's name, {config.game[:80]!r}, cannot be printed")
+    for owner, settings in ("", config), *((f"{n}.", getattr(config, n)) for n in CONFIGS):
+        for name, value in vars(settings).items():
+            most = _MOST.get(name, 1 << 53) if not owner else 1 << 53
+            if isinstance(value, int) and value > most:
+                raise ValueError(f"{owner}{name} must be at most {most:,}")
+
+
+def check_shareable(config: RunConfig) -> None:
+    """Raises ExperimentError where loading the run would read a file that an export does not hold,
+    or lay out a game larger than `psro run` does unasked."""
+    if trial.NAMES_A_FILE.search(config.game):
+        raise ExperimentError(
+            f"{config.game[:80]!r} names a file of its own, which an exported run cannot; name the "
+            "file itself, as in --game poker.efg, and the run keeps a copy"
+        )
+    if config.max_histories > games.MAX_HISTORIES:
+        raise ExperimentError(
+            f"max_histories = {config.max_histories:,} is more than an exported run may ask for, "
+            f"{games.MAX_HISTORIES:,}"
+        )
+
+
+def read_config(path: str | os.PathLike) -> dict[str, Any]:
+    """Settings of a run from a TOML or JSON file, by the names of `RunConfig`; a config.json that
+    a run saved is one.
+
+    Raises:
+        ExperimentError: it cannot be read, or names what is no setting.
+    """
+    path = Path(path)
+    try:
+        if path.suffix == ".json":
+            fields = storage.read_json(path)
+        else:
+            fields = tomllib.loads(path.read_text(encoding="utf-8"))
+        fields = fields.get("run", fields)
+        known = {None: RunConfig, **CONFIGS}
+        for owner, config in known.items():
+            names = {field.name for field in dataclasses.fields(config)}
+            own = fields if owner is None else fields.get(owner, {})
+            if not isinstance(own, dict):
+                raise ValueError(f"{owner} = {own!r} must be a table of settings")
+            for name in own:
+                if name not in names:
+                    near = difflib.get_close_matches(name, names, n=1)
+                    hint = f"; did you mean {near[0]}?" if near else ""
+                    setting = name if owner is None else f"{owner}.{name}"
+                    raise ValueError(f"{setting} is no setting{hint}")
+        RunConfig.from_json(fields)
+    except OSError as error:
+        raise ExperimentError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise ExperimentError(f"{path}: {storage.sentence(error)}") from None
+    return fields

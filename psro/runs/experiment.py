@@ -1,0 +1,501 @@
+"""Runs: wiring, training, saving, resuming, loading. Settings are in `psro.runs.config`, what
+stands in a folder in `psro.runs.folder`."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import functools
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jax
+import numpy as np
+
+import games
+from games import TreePolicy
+from games.tree_game import TreeGame
+from psro import exact
+from psro.metagame.meta_game import MetaGame
+from psro.metagame.meta_strategy import Gaps, MetaStrategy, gaps
+from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
+from psro.metagame.tree_solvers import TREE_SOLVERS
+from psro.oracles import ORACLES, Jobs, Oracle, Results
+from psro.policies.bot import PopulationBot
+from psro.policies.imitation import imitate_by_network, imitate_by_table
+from psro.policies.initial import INITS
+from psro.policies.policy import ConditionalPolicy, Params, Policy, TablePolicy, Tabulator
+from psro.policies.population import Population
+from psro.runs import archive, storage
+from psro.runs import folder as run_folder
+from psro.runs.config import RunConfig, check_sizes, check_solvable, solver_of, with_defaults
+from psro.runs.storage import ExperimentError
+from psro.training.loop import Iteration, Record, Solve, psro
+from psro.training.trainer import Trainer
+from psro.variants.diversity import TERMS
+from psro.variants.expansions import EXPANSIONS
+from psro.variants.objective import diverse
+
+_PLANNED = 1024
+"""Policies a player that populations have room for from the start, at most; it doubles when they
+are full. What is planned is set aside at once."""
+_MOST_CONDITION = 1 << 20
+"""Numbers of a conditional network's condition, beyond which its first layer fills any memory."""
+
+
+def _solve(name: str) -> Solve:
+    """A meta-solver by its string, and what its results are measured as: the equilibrium that it
+    aims at, else a coarse correlated one where they are joints and a Nash equilibrium where they
+    are not."""
+    solver = solver_of(name)
+
+    def by_payoffs(meta_game: MetaGame) -> MetaStrategy:
+        return MetaStrategy.of(solver.function(meta_game.payoffs))
+
+    return Solve(
+        solver=solver.function if name in TREE_SOLVERS else by_payoffs,
+        concept=solver.concept or ("cce" if solver.joint else "nash"),
+    )
+
+
+class Experiment:
+    """A run and its folder. `psro.run`, `psro.resume` and `psro.load` make one.
+
+    Attributes:
+        folder: where it is saved.
+        config: its `RunConfig`.
+        tree: the game.
+        policy_network: the `Policy` whose parameters the populations are.
+        records: one `Record` per finished iteration.
+    """
+
+    def __init__(self, folder: Path, config: RunConfig):
+        self.folder = folder
+        self.tree = games.load(
+            run_folder.game_of(folder, config),
+            observation=config.observation,
+            max_histories=config.max_histories,
+        )
+        if config.symmetric:
+            self.tree = games.symmetric_view(self.tree)
+        check_solvable(config, self.tree)
+        self.config = with_defaults(config, self.tree)
+        self.policy_network = self._network()
+        self.records: list[Record] = []
+        self._tabulate = Tabulator(self.policy_network, self.tree)
+        self._last: Iteration | None = None
+        self._digests: list[str] = []
+
+    def _network(self) -> Policy | TablePolicy:
+        config, oracle = self.config, ORACLES[self.config.oracle]
+        if oracle.tabular:
+            return TablePolicy(self.tree)
+        settings = {
+            "observation_size": self.tree.observation_size,
+            "num_actions": self.tree.num_actions,
+            "hidden_size": config.hidden_size,
+            "cell": config.cell,
+            "dtype": config.dtype,
+        }
+        if oracle.conditional:
+            seats = self.tree.num_players
+            size = seats + self._capacity ** (seats - 1)
+            if size > _MOST_CONDITION:
+                raise ValueError(
+                    f"levels = {config.levels} in a game for {seats} make a condition of more than "
+                    f"{_MOST_CONDITION:,} numbers"
+                )
+            return ConditionalPolicy(condition_size=size, **settings)
+        return Policy(**settings)
+
+    @property
+    def _num_populations(self) -> int:
+        return 1 if self.config.symmetric else self.tree.num_players
+
+    @property
+    def ended(self) -> str | None:
+        """Why the run has nothing left to do: `converged` (exploitability within the tolerance),
+        `no oracle improves` (for `patience` iterations) or `budget` (all iterations are done)."""
+        return run_folder.ended(self.records, self.config)
+
+    @property
+    def concept(self) -> str:
+        """The equilibrium that the meta-strategy is measured as: nash, cce or ce."""
+        return _solve(self.config.evaluation or self.config.meta_solver).concept
+
+    @property
+    def populations(self) -> list[Params]:
+        """Each player's policies, leaves `[K, ...]`, in the order in which they were trained."""
+        population = self._finished().population
+        return [
+            jax.tree.map(lambda leaf, p=p: leaf[p, : population.size], population.params)
+            for p in range(self.tree.num_players)
+        ]
+
+    @property
+    def payoffs(self) -> np.ndarray:
+        """Expected returns of every profile of policies, float64 `[P, K_0, ..., K_{P-1}]`; averaged
+        over seatings in a symmetric run."""
+        return self._finished().meta_game.payoffs
+
+    @property
+    def meta_strategy(self) -> list[np.ndarray]:
+        """Each player's distribution over its policies, float64 `[K_p]`: the evaluation solver's,
+        where there is one, and the marginals of `joint`, where that is correlated."""
+        return list(self._finished().evaluation.marginals)
+
+    @property
+    def joint(self) -> np.ndarray | None:
+        """The distribution over profiles of policies, float64 `[K_0, ..., K_{P-1}]`, where the
+        meta-strategy is correlated; None where players draw independently."""
+        return self._finished().evaluation.joint
+
+    @property
+    def plans(self) -> tuple[np.ndarray, ...]:
+        """Each player's realization plans, float64 `[K_p, S_p]`."""
+        return self._finished().meta_game.plans
+
+    def measure(self) -> Gaps:
+        """Value, best-response values, NashConv and other gaps of the meta-strategy, computed
+        now."""
+        last = self._finished()
+        return gaps(last.meta_game, last.evaluation, last.record.concept)
+
+    def exploitability(self) -> float:
+        """Exact NashConv / P of the meta-strategy, computed now."""
+        return self.measure().exploitability
+
+    def policy(self, player: int | None = None) -> TreePolicy:
+        """The mixture of one player (of all players by default) as an `open_spiel` policy, by its
+        own marginal where the meta-strategy is correlated.
+
+        Its action probabilities are those of the mixed realization plan: each policy counts at an
+        info state by its weight and by how likely it goes there.
+        """
+        players = range(self.tree.num_players) if player is None else [player]
+        if not all(0 <= p < self.tree.num_players for p in players):
+            raise ValueError(f"player {player} of a game for {self.tree.num_players}")
+        mixture = self._finished().meta_game.mixture(self.meta_strategy)
+        return TreePolicy(
+            self.tree, {p: exact.behaviour(self.tree.players[p], mixture[p]) for p in players}
+        )
+
+    def bot(self, player: int, seed: int | np.random.SeedSequence) -> PopulationBot:
+        """One player's meta-strategy as an OpenSpiel bot, which draws one policy a game; by its own
+        marginal where the meta-strategy is correlated: nobody tells bots a common draw."""
+        if not 0 <= player < self.tree.num_players:
+            raise ValueError(f"player {player} of a game for {self.tree.num_players}")
+        return PopulationBot(
+            tree=self.tree,
+            player=player,
+            policy=self.policy_network,
+            params=self.populations[player],
+            weights=self.meta_strategy[player],
+            plans=self.plans[player],
+            seed=seed,
+        )
+
+    def again(self, folder: Path, config: RunConfig) -> Experiment:
+        """A run that is not begun and whose config differs in its seed only; it shares this one's
+        game and all that is compiled for it."""
+        other = copy.copy(self)
+        other._trainer = self._trainer
+        other.folder, other.config = folder, dataclasses.replace(self.config, seed=config.seed)
+        other.records, other._last, other._digests = [], None, []
+        return other
+
+    def train_by(self, oracle: Callable[[jax.Array, Jobs], Results]) -> None:
+        """Has best responses trained by calls of `oracle`, which comes to what the experiment's own
+        comes to."""
+        self._trainer = dataclasses.replace(self._trainer, oracle=oracle)
+
+    def train(self) -> Iterator[Record]:
+        """Trains until it has `ended`; each record is yielded once its iteration is on disk.
+
+        Raises:
+            ExperimentError: another process trains in the folder, or has since this one read it.
+        """
+        if self.ended:
+            return
+        with self._locked():
+            yield from self._train()
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """The folder is held, and still what was read or written last."""
+        with storage.lock(self.folder):
+            if run_folder.committed_digests(self.folder) != self._digests:
+                raise ExperimentError(
+                    f"{self.folder} has changed since it was read: another psro has trained in it"
+                )
+            yield
+
+    def _train(self) -> Iterator[Record]:
+        config = self.config
+        iterations = psro(
+            key=jax.random.key(config.seed),
+            iterations=config.iterations,
+            trainer=self._trainer,
+            training=_solve(config.meta_solver),
+            evaluation=_solve(config.evaluation) if config.evaluation else None,
+            expansion=EXPANSIONS[config.expansion],
+            levels=config.levels,
+            rounds=config.rounds,
+            minimise=REGRET_MINIMISERS[config.regret_minimiser],
+            restricted_solver=config.restricted_solver,
+            meta_game=MetaGame.empty(self.tree),
+            capacity=self._capacity,
+            last=self._last,
+        )
+        for iteration in iterations:
+            self._commit(iteration)
+            yield iteration.record
+            if self.ended:
+                return
+
+    @functools.cached_property
+    def oracle(self) -> Oracle:
+        """What trains best responses."""
+        name = self.config.oracle
+        settings = getattr(self.config, name, None)
+        if settings and "rounds" in EXPANSIONS[self.config.expansion].uses:
+            settings = settings.shared_by(self.config.rounds)
+        return ORACLES[name](TreeGame(self.tree), self.policy_network, settings)
+
+    @functools.cached_property
+    def _trainer(self) -> Trainer:
+        config, tree, policy, oracle = self.config, self.tree, self.policy_network, self.oracle
+        seats, tabular = np.arange(tree.num_players), ORACLES[config.oracle].tabular
+
+        @jax.jit
+        def fresh(key: jax.Array) -> Params:
+            return policy.init_many(jax.vmap(jax.random.fold_in, (None, 0))(key, seats))
+
+        def further(finished: Params) -> Params:
+            return (
+                finished if tabular else policy.with_temperature(finished, 1 / oracle.temperature)
+            )
+
+        def initial(params: Params, population: Population, meta_strategy) -> Params:
+            return INITS[config.init](params, population, meta_strategy, further)
+
+        return Trainer(
+            fresh=fresh,
+            initial=initial,
+            further=further,
+            imitate=(imitate_by_table if tabular else imitate_by_network)(policy, tree),
+            oracle=oracle,
+            tabulate=self._tabulate,
+            concept=_solve(config.meta_solver).concept,
+            objective=None
+            if config.diversity is None
+            else functools.partial(
+                diverse, TERMS[config.diversity], config.diversity_weight * tree.max_return
+            ),
+            symmetric=config.symmetric,
+        )
+
+    @property
+    def _capacity(self) -> int:
+        """Room for all policies that a run of so many iterations comes to, or for `_PLANNED`; a
+        power of two, so that a few iterations more are no other shape."""
+        most = EXPANSIONS[self.config.expansion].capacity(
+            self.config.iterations, self.config.levels
+        )
+        return 1 << (min(most, _PLANNED) - 1).bit_length()
+
+    def _finished(self) -> Iteration:
+        if self._last is None:
+            raise ExperimentError(f"{self.folder} has no finished iteration yet")
+        return self._last
+
+    def _commit(self, iteration: Iteration) -> None:
+        """Puts an iteration on disk; see `psro.runs.folder` for the order."""
+        with storage.writing(self.folder):
+            digest = run_folder.write_policies(self.folder, iteration, self._num_populations)
+            records, digests = [*self.records, iteration.record], [*self._digests, digest]
+            run_folder.write_commit(self.folder, self.config, iteration, records, digests)
+            self.records, self._last, self._digests = records, iteration, digests
+            run_folder.write_metrics(self.folder, records)
+
+    def _restore(self) -> None:
+        """Reads the folder's commit and the policies that it names."""
+        commit = run_folder.read_commit(self.folder, self.config)
+        if commit is None:
+            return
+        path, num_players = self.folder / run_folder.COMMIT, self.tree.num_players
+        self.records, self._digests = commit.records, commit.digests
+        if len(commit.payoffs) != num_players:
+            raise ExperimentError(
+                f"{path} is damaged: payoffs for {len(commit.payoffs)} players, not {num_players}"
+            )
+        most = self.tree.max_return * (1 + 1e-6) + np.finfo(float).tiny  # by rounding
+        if np.abs(commit.payoffs).max() > most:
+            raise ExperimentError(f"{path} is damaged: payoffs beyond the game's largest return")
+        expected = jax.eval_shape(
+            lambda: self.policy_network.init_many(
+                jax.random.split(jax.random.key(0), self._num_populations)
+            )
+        )
+        seats = np.arange(num_players) % self._num_populations  # whose each seat's is
+        policies: dict[int, Params] = {}  # as they are in the end
+        for number, digest in enumerate(self._digests):
+            file = run_folder.policy_file(self.folder, number)
+            stacks, slots = run_folder.read_policies(file, digest, number)
+            shapes = jax.tree.map(lambda leaf: (leaf.shape[0], *leaf.shape[2:]), stacks)
+            if shapes != jax.tree.map(lambda leaf: leaf.shape, expected):
+                raise ExperimentError(
+                    f"{file} does not hold the network that config.json describes"
+                )
+            latest = {
+                slot: jax.tree.map(lambda leaf, n=n: leaf[seats, n], stacks)
+                for n, slot in enumerate(slots)
+            }
+            policies |= latest
+            size = self.records[number].size
+            if len(policies) != size or max(slots) >= size:
+                raise ExperimentError(f"{file} is damaged: its slots do not make {size} policies")
+        # The same calls as in training, so that every rounding is the same.
+        population = Population.empty(policies[0], self._capacity)
+        for slot in range(size):
+            population = population.put(slot, policies[slot])
+        meta_game = MetaGame.empty(self.tree).put(
+            range(size), [self._tabulate(policies[slot]) for slot in range(size)], commit.payoffs
+        )
+        self._last = Iteration(
+            record=self.records[-1],
+            policies=latest,
+            population=population,
+            meta_game=meta_game,
+            meta_strategy=commit.meta_strategy,
+            evaluation=commit.evaluation,
+        )
+
+
+def create(
+    config: RunConfig, out: str | os.PathLike | None = None, like: Experiment | None = None
+) -> Experiment:
+    """A new experiment and its folder; nothing is left behind when the game cannot be loaded.
+
+    Args:
+        config: the run.
+        out: the folder, which must not exist; `experiments/<game>-<timestamp>` by default.
+        like: one of the same config but for its seed, for `Experiment.again`.
+    """
+    folder = Path(out) if out is not None else run_folder.default_folder(config.game)
+    with storage.writing(folder):
+        taken = folder.exists() or folder.is_symlink()
+    if taken:
+        raise ExperimentError(
+            f"{folder} exists already; choose another --out, or `psro resume {folder}`"
+        )
+    try:
+        check_sizes(config)  # what is saved must be accepted when it is read
+    except ValueError as error:
+        raise ExperimentError(f"no run of {config.game[:80]!r}: {error}") from None
+    experiment = like.again(folder, config) if like else Experiment(folder, config)
+    _ = experiment.oracle  # which may refuse the game
+    with storage.making(folder) as aside:
+        run_folder.begin(aside, experiment.config)
+    return experiment
+
+
+def load(folder: str | os.PathLike) -> Experiment:
+    """The experiment in a folder, or in a file that `psro export` wrote, as of its last finished
+    iteration. One from a file is for reading only.
+
+    Raises:
+        ExperimentError: it is no experiment, has no finished iteration, is damaged, or was written
+            by a newer version.
+    """
+    experiment = _open(folder)
+    experiment._finished()
+    return experiment
+
+
+def run(config: RunConfig | None = None, out: str | os.PathLike | None = None) -> Experiment:
+    """Trains a new experiment to its end. See `create` for `out`."""
+    experiment = create(config or RunConfig(), out)
+    for _ in experiment.train():
+        pass
+    return experiment
+
+
+def resume(
+    folder: str | os.PathLike, iterations: int | None = None, out: str | os.PathLike | None = None
+) -> Experiment:
+    """Trains the experiment in a folder to its end, or to `iterations`; see `reopen`."""
+    experiment = reopen(folder, iterations, out)
+    for _ in experiment.train():
+        pass
+    return experiment
+
+
+def reopen(
+    folder: str | os.PathLike, iterations: int | None = None, out: str | os.PathLike | None = None
+) -> Experiment:
+    """The experiment in a folder, to go on with; `iterations` replaces the number in its config.
+
+    Going on gives bit for bit what a run without a stop would have given. An exported file is
+    unpacked first, to a new folder `out`; by default beside it, with its name less the ending.
+    """
+    exported = archive.is_file(folder)
+    if out is not None and not exported:
+        raise ExperimentError(f"{folder} is no exported file: it goes on where it is")
+    if exported:
+        folder = _unpack(Path(folder), out)
+    try:
+        experiment = _open_folder(Path(folder), foreign=exported)
+        with experiment._locked():
+            _plan(experiment, iterations)
+    except BaseException:
+        if exported:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return experiment
+
+
+def _open(path: str | os.PathLike) -> Experiment:
+    with archive.as_folder(path) as folder:
+        experiment = _open_folder(folder, foreign=archive.is_file(path))
+    experiment.folder = Path(path)
+    return experiment
+
+
+def _open_folder(folder: Path, *, foreign: bool = False) -> Experiment:
+    """The experiment in a folder; `foreign` if that was unpacked from a file."""
+    config = run_folder.read_run(folder, foreign=foreign)
+    try:
+        experiment = Experiment(folder, config)
+    except ValueError as error:
+        sentence = storage.sentence(error)
+        raise ExperimentError(f"the run of {folder} cannot be loaded: {sentence}") from None
+    experiment._restore()
+    return experiment
+
+
+def _unpack(file: Path, out: str | os.PathLike | None) -> Path:
+    folder = file.with_suffix("") if out is None else Path(out)
+    with storage.writing(folder):
+        taken = folder.exists() or folder.is_symlink()
+    if taken:
+        raise ExperimentError(f"{folder} exists already; name a new folder to unpack to with --out")
+    archive.unpack(file, folder)
+    return folder
+
+
+def _plan(experiment: Experiment, iterations: int | None) -> None:
+    """Writes what a stop, or another number of iterations, leaves to be written."""
+    folder, done = experiment.folder, len(experiment.records) - 1
+    if iterations is not None and iterations != experiment.config.iterations:
+        if iterations < done:
+            raise ExperimentError(f"{folder} has {done} iterations already, more than {iterations}")
+        experiment.config = dataclasses.replace(experiment.config, iterations=iterations)
+        with storage.writing(experiment.folder):
+            run_folder.write_config(experiment.folder, experiment.config)
+    if experiment.records:  # a stop between the commit and this file leaves it one row behind
+        with storage.writing(experiment.folder):
+            run_folder.write_metrics(experiment.folder, experiment.records)

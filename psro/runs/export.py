@@ -1,0 +1,58 @@
+"""`psro export`: an experiment as one file, to give away."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from psro.runs import archive, experiment, storage
+from psro.runs import folder as run_folder
+from psro.runs.config import RunConfig, check_shareable
+from psro.runs.storage import ExperimentError
+
+
+def export(folder: str | os.PathLike, file: str | os.PathLike) -> Path:
+    """Writes an experiment, as of its last finished iteration, to a new file, which `psro.load`
+    accepts like a folder; the same experiment gives the same bytes. It may be training meanwhile.
+
+    Of a game that came from a file the copy goes along, and of that file's path only the name.
+
+    Raises:
+        ExperimentError: the folder cannot be loaded, or the file cannot be written.
+    """
+    file = Path(file)
+    with storage.writing(file):
+        if file.exists() or file.is_symlink():
+            raise ExperimentError(f"{file} exists already; choose another name")
+    with archive.as_folder(folder) as source, tempfile.TemporaryDirectory(prefix="psro-") as made:
+        copy = Path(made) / "run"
+        config = experiment.load(source).config
+        check_shareable(config)
+        with storage.writing(copy):
+            _snapshot(source, copy, config)
+        try:
+            experiment.reopen(copy)  # the copy is whole; and its metrics are written
+        except ExperimentError as error:
+            raise ExperimentError(str(error).replace(str(copy), str(source))) from None
+        with storage.writing(file):
+            archive.pack(copy, file)
+    return file
+
+
+def _snapshot(source: Path, copy: Path, config: RunConfig) -> None:
+    """One iteration's files: the commit first, whose policies never change afterwards."""
+    run_folder.policy_file(copy, 0).parent.mkdir(parents=True)
+    names = [run_folder.COMMIT]
+    shutil.copyfile(source / names[0], copy / names[0])
+    commit = storage.read_tensors(copy / names[0])[1]
+    names = [run_folder.policy_file(Path(), k) for k in range(len(commit["policies"]))]
+    fields = storage.read_json(source / run_folder.CONFIG)
+    if game := run_folder.game_file(Path(), config):
+        fields["run"]["game"] = Path(config.game).name
+        names.append(game)
+    for name in names:
+        shutil.copyfile(source / name, copy / name)
+    storage.write(copy / run_folder.CONFIG, json.dumps(fields, indent=2) + "\n")

@@ -1,0 +1,159 @@
+"""Where else a run's records go while it trains: `--log tensorboard wandb`. (metrics.csv is always
+written.) A logger is a class here and a line in `LOGGERS`; its package is the extra of that name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.util
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from psro.runs.experiment import Experiment
+from psro.runs.folder import metrics_table
+from psro.runs.seeds import Seeds, seed_folder
+from psro.training.loop import Record
+
+
+class LoggerError(ValueError):
+    """A logger that does not exist, or whose package is not installed; one sentence says so."""
+
+
+class Logger(Protocol):
+    """What a run tells its records to."""
+
+    def log(self, record: Record) -> None:
+        """One iteration, in order, from 0 on; those before a resumption are told again first."""
+
+    def close(self) -> None:
+        """Nothing more comes."""
+
+
+class TensorBoard:
+    """Scalars in event files under `tensorboard/` in the run's folder; `tensorboard --logdir`."""
+
+    package = "tensorboardX"
+
+    def __init__(self, opened: Experiment):
+        import tensorboardX
+
+        # What an earlier process told from iteration 0 on is told again, and counts no more.
+        self._writer = tensorboardX.SummaryWriter(str(opened.folder / "tensorboard"), purge_step=0)
+
+    def log(self, record: Record) -> None:
+        for name, value in scalars(record).items():
+            self._writer.add_scalar(name, value, record.iteration)
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class WandB:
+    """A run of Weights & Biases in project `psro`, its files under `wandb/` in the run's folder.
+    Its environment variables apply (WANDB_MODE=offline, WANDB_PROJECT). Every process is a run
+    there, in a group by the folder's name; those of several seeds, in one by their folder's."""
+
+    package = "wandb"
+
+    def __init__(self, opened: Experiment):
+        import wandb
+
+        folder = opened.folder.resolve()
+        is_seed = folder.name == seed_folder(opened.config.seed)
+        group = folder.parent.name if is_seed else folder.name
+        self._run = wandb.init(
+            project=os.environ.get("WANDB_PROJECT", "psro"),
+            name=f"{group}/{folder.name}" if is_seed else group,
+            group=group,
+            dir=str(opened.folder),
+            config=dataclasses.asdict(opened.config),
+            reinit="create_new",  # seeds are runs side by side in one process
+        )
+
+    def log(self, record: Record) -> None:
+        self._run.log(scalars(record), step=record.iteration)
+
+    def close(self) -> None:
+        self._run.finish()
+
+
+LOGGERS = {"tensorboard": TensorBoard, "wandb": WandB}
+
+
+def scalars(record: Record) -> dict[str, float]:
+    """The numbers of a record, by the names of the columns of metrics.csv; what is None is not
+    there."""
+    (row,) = metrics_table([record]).to_dict("records")
+    return {
+        name: value
+        for name, value in row.items()
+        if isinstance(value, int | float) and name != "iteration"
+    }
+
+
+def check(names: Sequence[str]) -> None:
+    """Raises LoggerError for a logger that cannot be used, before anything is trained."""
+    for name in names:
+        if name not in LOGGERS:
+            raise LoggerError(f"unknown logger {name!r}; known: {', '.join(LOGGERS)}")
+        package = LOGGERS[name].package
+        if importlib.util.find_spec(package) is None:
+            raise LoggerError(
+                f"--log {name} needs the package {package}: pip install 'psro[{name}]'"
+            )
+
+
+@contextlib.contextmanager
+def logging(
+    names: Sequence[str], opened: Experiment, complain: Callable[[str], None]
+) -> Iterator[Callable[[Record], None]]:
+    """What tells a record to all loggers. One that fails is left out from then on, which it
+    `complain`s about: the run, whose own files are written before, goes on."""
+    loggers: dict[str, Logger] = {}
+
+    def attempt(name: str, do: Callable[[], None]) -> None:
+        try:
+            do()
+        except Exception as error:  # of any kind: networks, disks, accounts
+            loggers.pop(name, None)
+            complain(f"{name} is given up: {type(error).__name__}: {error}".splitlines()[0])
+
+    def tell(record: Record) -> None:
+        for name, logger in list(loggers.items()):
+            attempt(name, lambda logger=logger: logger.log(record))
+
+    for name in dict.fromkeys(names):
+        attempt(name, lambda name=name: loggers.__setitem__(name, LOGGERS[name](opened)))
+    try:
+        for record in opened.records:
+            tell(record)
+        yield tell
+    finally:
+        for name, logger in list(loggers.items()):
+            attempt(name, logger.close)
+
+
+@contextlib.contextmanager
+def logging_many(
+    names: Sequence[str], runs: Seeds, complain: Callable[[str], None]
+) -> Iterator[Callable[[], None]]:
+    """What tells each of several runs' new records to loggers of its own; see `logging`."""
+    with contextlib.ExitStack() as stack:
+        told = [len(each.records) for each in runs.experiments]
+        tells = [
+            stack.enter_context(
+                logging(names, each, lambda said, e=each: complain(f"seed {e.config.seed}: {said}"))
+            )
+            for each in runs.experiments
+        ]
+
+        def tell() -> None:
+            for number, each in enumerate(runs.experiments):
+                for record in each.records[told[number] :]:
+                    tells[number](record)
+                told[number] = len(each.records)
+
+        yield tell

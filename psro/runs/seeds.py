@@ -1,0 +1,256 @@
+"""Runs that differ in nothing but their seed, trained side by side.
+
+They advance in lockstep: when all runs that are still going have asked for best responses, one call
+of their common oracle trains them all (`oracles.base.train_together`). A run does not notice: its
+folder is that of a run alone, but for wall seconds, which are those of all runs together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import queue
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pandas as pd
+import scipy.stats
+
+from psro.metagame.solvers import MetaSolverError
+from psro.oracles.base import Jobs, Results, train_together
+from psro.runs import experiment, storage
+from psro.runs import folder as run_folder
+from psro.runs.config import RunConfig
+from psro.runs.experiment import Experiment
+from psro.runs.storage import ExperimentError
+from psro.training.trainer import TrainingDiverged
+
+SUMMARY = "summary.csv"
+MOST_SEEDS = 1_000
+"""Every one has a folder, a thread and jobs in each call of the oracle."""
+CONFIDENCE = 0.95
+"""Of the intervals in the summary."""
+
+
+class Seeds:
+    """Experiments that differ in their seed, and the folder that holds their folders `seed-N` and
+    their `summary.csv`. `create_many` and `reopen_many` make one, `run_many` makes and trains one.
+
+    Attributes:
+        folder: holds all.
+        experiments: one a seed.
+        failed: by the index of its experiment, why a run could not go on to its end.
+    """
+
+    def __init__(self, folder: Path, experiments: list[Experiment]):
+        self.folder = folder
+        self.experiments = experiments
+        self.failed: dict[int, TrainingDiverged | MetaSolverError] = {}
+
+    def train(self) -> Iterator[int]:
+        """Trains until all runs have ended or failed; the number of an iteration is yielded once no
+        run has it before it any more, and all is on disk. A run that fails does not stop the
+        others."""
+        oracle = self.experiments[0].oracle
+        runs = [_Run(each) for each in self.experiments]
+        answers: dict[int, Results | None] = dict.fromkeys(range(len(runs)))
+        shown = 0
+        try:
+            while answers:
+                requests = {}
+                for number, answer in answers.items():
+                    said = runs[number].go_on(answer)
+                    if isinstance(said, TrainingDiverged | MetaSolverError):
+                        self.failed[number] = said
+                    elif isinstance(said, BaseException):
+                        raise said
+                    elif said is not None:
+                        requests[number] = said
+                going = requests or range(len(runs))
+                done = (min if requests else max)(
+                    len(self.experiments[number].records) for number in going
+                )
+                if done > shown:
+                    self.write_summary()
+                    yield from range(shown, done)
+                    shown = done
+                asked = list(requests.values())
+                trained = train_together(oracle, asked, len(runs)) if asked else []
+                answers = dict(zip(requests, trained, strict=True))
+        finally:
+            for each in runs:
+                each.stop()  # each has an oracle of its own again
+
+    def summary(self) -> pd.DataFrame:
+        """A row an iteration: how many `seeds` it is of, and of their `distance` and their
+        `exploitability` the mean and what is to be added and subtracted for its 95 % interval by
+        Student's t, NaN for one seed. Runs that have ended count on with what they came to; one
+        that failed, or was stopped, counts as far as it came."""
+        rows = []
+        for number in range(max(len(each.records) for each in self.experiments)):
+            records = [
+                each.records[min(number, len(each.records) - 1)]
+                for each in self.experiments
+                if number < len(each.records) or each.ended
+            ]
+            row = {"iteration": number, "seeds": len(records), "concept": records[0].concept}
+            for name in ("distance", "exploitability"):
+                values = [getattr(record, name) for record in records]
+                row[f"{name}_mean"] = np.mean(values)
+                row[f"{name}_ci95"] = half_interval(values)
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    def write_summary(self) -> None:
+        """Writes `summary.csv`, with the iterations that are done."""
+        with storage.writing(self.folder):
+            storage.write(self.folder / SUMMARY, self.summary().to_csv(index=False))
+
+
+def half_interval(values: Sequence[float] | np.ndarray) -> float:
+    """Half the width of the mean's 95 % interval by Student's t, of values that are normal; NaN for
+    one value."""
+    if len(values) < 2:
+        return float("nan")
+    quantile = scipy.stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)
+    return float(quantile * np.std(values, ddof=1) / np.sqrt(len(values)))
+
+
+def create_many(config: RunConfig, seeds: int, out: str | os.PathLike | None = None) -> Seeds:
+    """New experiments of `seeds` seeds from the config's on, and their folders.
+
+    Args:
+        config: of all, but for the seed.
+        seeds: how many.
+        out: the folder of their folders, which must not exist; `experiments/<game>-<timestamp>` by
+            default.
+
+    Raises:
+        ExperimentError: the folder exists or cannot be made.
+        ValueError: the number of seeds is below 1 or above `MOST_SEEDS`, or one is too large to be
+            a seed.
+    """
+    if not 1 <= seeds <= MOST_SEEDS:
+        raise ValueError(f"seeds = {seeds} must be between 1 and {MOST_SEEDS:,}")
+    configs = [dataclasses.replace(config, seed=config.seed + n) for n in range(seeds)]
+    folder = Path(out) if out is not None else run_folder.default_folder(config.game)
+    if folder.exists() or folder.is_symlink():
+        raise ExperimentError(f"{folder} exists already; choose another --out")
+    made: list[Experiment] = []
+    try:
+        for each in configs:
+            like = made[0] if made else None
+            made.append(experiment.create(each, folder / seed_folder(each.seed), like))
+    except BaseException:
+        for each in made:
+            shutil.rmtree(each.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        raise
+    return Seeds(folder, made)
+
+
+def seed_folder(seed: int) -> str:
+    """The name of a run's folder in that of all."""
+    return f"seed-{seed}"
+
+
+def is_many(folder: str | os.PathLike) -> bool:
+    """Whether `create_many` made this folder, by what is in it."""
+    folder = Path(folder)
+    return not (folder / run_folder.CONFIG).exists() and bool(_folders(folder))
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Those of the runs, by seed."""
+    found = [each for each in folder.glob("seed-*") if each.name[5:].isdecimal()]
+    return sorted(found, key=lambda each: int(each.name[5:]))
+
+
+def reopen_many(folder: str | os.PathLike, iterations: int | None = None) -> Seeds:
+    """The experiments in a folder of `create_many`, to go on with wherever each of them stands; see
+    `experiment.reopen`.
+
+    Raises:
+        ExperimentError: one cannot be read, or differs from the others in more than its seed.
+    """
+    folder = Path(folder)
+    experiments = [experiment.reopen(each, iterations) for each in _folders(folder)]
+    for each in experiments:
+        if dataclasses.replace(each.config, seed=experiments[0].config.seed) != (
+            experiments[0].config
+        ):
+            raise ExperimentError(
+                f"{each.folder} and {experiments[0].folder} differ in more than their seed; resume "
+                "them one by one"
+            )
+    return Seeds(folder, experiments)
+
+
+def run_many(
+    config: RunConfig | None = None, seeds: int = 5, out: str | os.PathLike | None = None
+) -> Seeds:
+    """Trains new experiments of `seeds` seeds to their ends, side by side. See `create_many`; a run
+    that could not go on is in `Seeds.failed`."""
+    made = create_many(config or RunConfig(), seeds, out)
+    for _ in made.train():
+        pass
+    return made
+
+
+class _Stopped(BaseException):
+    """Thrown into a run that is to go no further."""
+
+
+class _Run:
+    """A run as a coroutine: it has a thread, and goes on only while somebody waits in `go_on`. So
+    no two runs ever compute at the same time, and nothing needs a lock."""
+
+    def __init__(self, experiment: Experiment):
+        self._experiment = experiment
+        self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._said: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._train, daemon=True)
+        self._thread.start()
+
+    def go_on(self, answer: Results | None) -> tuple[jax.Array, Jobs] | BaseException | None:
+        """What the run asks its oracle for next, having got `answer` (None to begin); None where it
+        has ended, and the exception where one ended it."""
+        self._answers.put(answer)
+        return self._said.get()
+
+    def stop(self) -> None:
+        """Ends the run where it stands, or as soon as it asks for anything."""
+        self._answers.put(_Stopped())
+        self._thread.join()
+
+    def _ask(self, key: jax.Array, jobs: Jobs) -> Results:
+        self._said.put((key, jobs))
+        return self._answer()
+
+    def _answer(self) -> Any:
+        answer = self._answers.get()
+        if isinstance(answer, _Stopped):
+            raise answer
+        return answer
+
+    def _train(self) -> None:
+        said = None
+        try:
+            self._answer()
+            self._experiment.train_by(self._ask)
+            with contextlib.closing(self._experiment.train()) as records:
+                for _ in records:
+                    pass
+        except _Stopped:
+            pass
+        except BaseException as error:
+            said = error
+        self._experiment.train_by(self._experiment.oracle)
+        self._said.put(said)

@@ -1,0 +1,1 @@
+"""The loop of PSRO, and who carries out what it asks for."""

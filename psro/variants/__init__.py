@@ -1,0 +1,1 @@
+"""The PSRO family: what an iteration adds, what best responses are rewarded for, and names."""

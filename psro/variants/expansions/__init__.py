@@ -1,0 +1,78 @@
+"""What an iteration adds to the populations, and what that trains against. One way a file, and one
+line in `EXPANSIONS`:
+
+    steps = EXPANSIONS[name].function(situation)
+
+An expansion is a generator: it yields what it wants trained, is sent the meta-game in which that
+stands, and may ask again. The loop does the rest: initial parameters, the oracle, payoffs, saving.
+"""
+
+from psro.variants.expansions.anytime import anytime
+from psro.variants.expansions.base import Expanded, Expansion, Place, Situation, Steps, Train
+from psro.variants.expansions.best_response import best_response
+from psro.variants.expansions.candidates import candidates
+from psro.variants.expansions.extensive import extensive
+from psro.variants.expansions.hierarchy import hierarchy
+from psro.variants.expansions.pipeline import pipeline
+from psro.variants.expansions.rectified import rectified
+from psro.variants.expansions.stochastic import stochastic
+
+EXPANSIONS: dict[str, Expansion] = {
+    "best_response": Expansion(
+        function=best_response, capacity=lambda iterations, levels: iterations + 1
+    ),
+    "rectified": Expansion(
+        function=rectified,
+        capacity=lambda iterations, levels: iterations * levels + 1,
+        uses=frozenset({"levels"}),
+        num_players=2,
+        zero_sum=True,
+        symmetric=False,
+    ),
+    "pipeline": Expansion(
+        function=pipeline,
+        capacity=lambda iterations, levels: iterations + levels,
+        uses=frozenset({"levels"}),
+    ),
+    "hierarchy": Expansion(
+        function=hierarchy,
+        capacity=lambda iterations, levels: levels + 1,
+        uses=frozenset({"levels"}),
+    ),
+    "candidates": Expansion(
+        function=candidates,
+        capacity=lambda iterations, levels: iterations + levels,
+        uses=frozenset({"levels"}),
+        num_players=2,
+        zero_sum=True,
+        symmetric=False,
+    ),
+    "anytime": Expansion(
+        function=anytime,
+        capacity=lambda iterations, levels: iterations + 1,
+        uses=frozenset({"rounds"}),
+        num_players=2,
+        zero_sum=True,
+        symmetric=False,
+        meta_strategy=True,
+    ),
+    "extensive": Expansion(
+        function=extensive,
+        capacity=lambda iterations, levels: 2 * iterations + 1,
+        num_players=2,
+        zero_sum=True,
+        symmetric=False,
+        meta_strategy=True,
+    ),
+    "stochastic": Expansion(
+        function=stochastic,
+        capacity=lambda iterations, levels: 2 * iterations + 1,
+        uses=frozenset({"rounds"}),
+        num_players=2,
+        zero_sum=True,
+        symmetric=False,
+        meta_strategy=True,
+    ),
+}
+
+__all__ = ["EXPANSIONS", "Expanded", "Expansion", "Place", "Situation", "Steps", "Train"]

@@ -1,0 +1,49 @@
+"""Several best responses a player, of which the one stays that helps the population most: Global
+PSRO (Wang et al. 2026, arXiv:2605.28273)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from psro.exact import sequence_form
+from psro.metagame.meta_strategy import MetaStrategy
+from psro.metagame.tree_solvers import least_exploitable
+from psro.variants.expansions.base import Expanded, Situation, Steps, Train
+
+
+def candidates(now: Situation) -> Steps:
+    """Explore, then select: best responses to `levels` candidate meta-strategies sigma^c are
+    trained, and the pair is kept with which the populations' exploitability is least:
+
+        c* = argmin_c PE(Pi + BR(sigma^c)),  PE(Pi) = min over mixtures of Pi of exploitability.
+
+    The paper estimates it with a conditional network; here it is exact, by linear programs over
+    the sequence form.
+
+    The candidates are the meta-solver's, the least exploitable mixtures, and from the third on
+    random ones, half the meta-solver's and half drawn evenly from all mixtures (the paper leaves
+    open how they are sampled).
+    """
+    size = now.meta_game.size
+    strategies = [now.meta_strategy, least_exploitable(now.meta_game)]
+    while len(strategies) < now.levels:
+        strategies.append(
+            MetaStrategy(
+                marginals=tuple(
+                    (each + now.rng.dirichlet(np.ones(size))) / 2
+                    for each in now.meta_strategy.marginals
+                )
+            )
+        )
+    slots = range(size, size + now.levels)
+    meta_game = yield [
+        Train(slot=slot, against=each)
+        for slot, each in zip(slots, strategies[: now.levels], strict=True)
+    ]
+
+    def exploitability(slot: int) -> float:
+        population = meta_game.take([*range(size), slot])
+        found = sequence_form.population_exploitability(population.tree, population.plans)
+        return found.measured.exploitability
+
+    return Expanded(keep=[min(slots, key=exploitability)])

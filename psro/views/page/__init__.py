@@ -1,0 +1,118 @@
+"""Runs as a web page: in one file that needs nothing else, or live (`psro.views.watch`).
+
+Plotly draws, its JavaScript put into the page (4.8 MB); page.js and page.css are ours. A page's
+content security policy lets it load nothing whatever, so that it works, and is the same, offline.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import hashlib
+import html
+import importlib.resources
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from plotly.offline import get_plotlyjs
+
+from psro.runs import archive, storage
+from psro.runs import folder as run_folder
+from psro.views.page import document
+
+
+class PageError(ValueError):
+    """A page that cannot be made; one sentence says why."""
+
+
+def report(folders: Sequence[str | os.PathLike]) -> str:
+    """The page of a run, or of several beside each other, as HTML that needs no other file; of
+    folders, or of files that `psro export` wrote.
+
+    Raises:
+        ExperimentError: a folder is no experiment, or is damaged.
+        PageError: one of several has no finished iteration, or there is none.
+    """
+    if not folders:
+        raise PageError("name at least one experiment folder")
+    with contextlib.ExitStack() as stack:
+        runs = []
+        for path in folders:
+            read = stack.enter_context(archive.as_folder(path))
+            run = run_folder.snapshot(read, foreign=archive.is_file(path))
+            runs.append(dataclasses.replace(run, folder=Path(path)))
+        for run in runs:
+            if not run.records:
+                raise PageError(f"{run.folder} has no finished iteration yet")
+        content = document.of_run(runs[0]) if len(runs) == 1 else document.of_runs(runs)
+    scripts = [get_plotlyjs(), asset("page.js")]
+    hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
+    data = as_json(content).replace("<", "\\u003c")  # no </script> ends it early
+    return _page(
+        content["title"],
+        f'<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; script-src '
+        f"{hashes}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+        f"form-action 'none'\">\n<style>\n{asset('page.css')}</style>",
+        f'<script id="document" type="application/json">{data}</script>\n'
+        + "\n".join(f"<script>{script}</script>" for script in scripts),
+    )
+
+
+def live(title: str) -> str:
+    """The page that fetches its document, and its scripts, from the server that it came from."""
+    return _page(
+        title,
+        '<link rel="stylesheet" href="/page.css">',
+        '<script src="/plotly.js"></script>\n<script src="/page.js"></script>',
+    )
+
+
+def write(page: str, path: str | os.PathLike) -> Path:
+    """Writes a page.
+
+    Raises:
+        PageError: the file cannot be written.
+    """
+    path = Path(path)
+    try:
+        storage.write(path, page)
+    except OSError as error:
+        raise PageError(f"cannot write {path}: {error.strerror or error}") from None
+    return path
+
+
+def asset(name: str) -> str:
+    """`page.js` or `page.css`."""
+    return importlib.resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def as_json(content: dict[str, Any]) -> str:
+    """On one line; raises ValueError for a number that JSON has not."""
+    return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _sha256(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _page(title: str, head: str, end: str) -> str:
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{html.escape(title)} · psro</title>
+<link rel="icon" href="data:,">
+{head}
+</head>
+<body>
+<main id="page"><noscript>This page is drawn by JavaScript.</noscript></main>
+{end}
+</body>
+</html>
+"""

@@ -1,0 +1,160 @@
+"""What the mixture of a small game's run does at each info state, as tables of words."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+import games
+from psro import exact
+from psro.runs import experiment
+from psro.runs.folder import Snapshot
+from psro.views.page.known import EQUILIBRIA, Family
+
+MAX_HISTORIES = 5_000
+"""A game with more is not read about, and not loaded for it (Kuhn poker has 55)."""
+MAX_INFO_STATES = 400
+"""A game with more would be a table that nobody reads (Kuhn poker has 12, for three players 48)."""
+MAX_ACTIONS = 40
+"""Actions of one info state that fit into a sentence."""
+
+NEVER = 1e-9
+"""An info state that a player's own play leads to more rarely is never reached: behaviour there
+means nothing. What opponents never lead to counts: they may start to any time."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class InfoState:
+    """What a mixture does at one.
+
+    Attributes:
+        name: OpenSpiel's string.
+        reached: probability that an episode comes here when everybody follows the mixture.
+        allowed: probability that the player itself plays its part of the way here.
+        actions: OpenSpiel's names of the legal actions.
+        probabilities: how often the mixture plays each, float64 `[len(actions)]`.
+    """
+
+    name: str
+    reached: float
+    allowed: float
+    actions: list[str]
+    probabilities: np.ndarray
+
+
+def behaviour(run: Snapshot) -> list[list[InfoState]] | None:
+    """The mixture of each player (by its own marginal, where policies are drawn together) at each
+    of its info states, from the first decision on; None where the game is too large to be read
+    about, or nothing is trained.
+
+    Raises:
+        ExperimentError: the folder is damaged.
+    """
+    if not run.records:
+        return None
+    try:
+        tree = games.load(run.game, observation=run.config.observation, max_histories=MAX_HISTORIES)
+    except games.GameError:  # of a game that was run: it has more histories
+        return None
+    choices = [np.diff(player.first_sequence).max() for player in tree.players]
+    if tree.num_info_states > MAX_INFO_STATES or max(choices) > MAX_ACTIONS:
+        return None
+    opened = experiment.load(run.folder)
+    tree, names = opened.tree, games.action_names(opened.tree)
+    mixture = [exact.mix(*each) for each in zip(opened.plans, opened.meta_strategy, strict=True)]
+    result = []
+    for p, player in enumerate(tree.players):
+        probabilities = exact.behaviour(player, mixture[p])
+        by_others = exact.info_state_reach(tree, p, exact.opponent_reach(tree, p, mixture))
+        reached = by_others * mixture[p][player.parent]
+        by_depth = sorted(
+            range(player.num_info_states),
+            key=lambda i, own=player: (np.searchsorted(own.level_start, i, "right"), own.names[i]),
+        )
+        result.append(
+            [
+                InfoState(
+                    name=player.names[i],
+                    reached=float(reached[i]),
+                    allowed=float(mixture[p][player.parent[i]]),
+                    actions=names[p][first:end],
+                    probabilities=probabilities[first:end],
+                )
+                for i in by_depth
+                for first, end in [player.first_sequence[i : i + 2]]
+            ]
+        )
+    return result
+
+
+def in_words(info_state: InfoState) -> str:
+    """`Pass 79 %, Bet 21 %`, the likeliest first; nothing where the mixture itself never comes."""
+    if info_state.allowed <= NEVER:
+        return "never comes here"
+    order = np.argsort(-info_state.probabilities, kind="stable")
+    said = [
+        f"{info_state.actions[a]} {percent(info_state.probabilities[a])}"
+        for a in order
+        if info_state.probabilities[a] >= 0.0005
+    ]
+    return ", ".join(said)
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
+
+
+def tables(game: str, players: list[list[InfoState]]) -> list[dict]:
+    """One table a player, for a page: title, columns, rows, note. A cell is a text or a bar,
+    `{"share", "range"}`, whose `range` of two shares is marked, where there is one."""
+    family = EQUILIBRIA.get(game)
+    if family:
+        return [_beside(family, p, own) for p, own in enumerate(players)]
+    return [
+        {
+            "id": f"behaviour-{p}",
+            "title": f"Player {p}",
+            "columns": ["info state", "what the mixture does", "reached"],
+            "rows": [[each.name, in_words(each), percent(each.reached)] for each in own],
+            "note": "",
+        }
+        for p, own in enumerate(players)
+    ]
+
+
+def _beside(family: Family, player: int, own: list[InfoState]) -> dict:
+    """What a player does beside the equilibria of its game."""
+    frequencies = {each.name: float(each.probabilities[1]) for each in own if each.allowed > NEVER}
+    alpha = family.nearest(frequencies, player)
+    depends = any(each.slope for each in family.choices[player].values())
+    rows = []
+    for name, choice in family.choices[player].items():
+        ends = sorted((choice.frequency(0.0), choice.frequency(family.most)))
+        rows.append(
+            [
+                choice.situation,
+                f"{choice.does} {percent(frequencies[name])}"
+                if name in frequencies
+                else "never comes here",
+                {"share": frequencies.get(name, 0.0), "range": ends},
+                f"{choice.formula} = {percent(choice.frequency(alpha))}"
+                if choice.slope
+                else percent(choice.constant),
+            ]
+        )
+    note = f"Equilibria: {family.source}. "
+    if depends:
+        note += (
+            f"They are one for each α from 0 to {family.most:.4g}, a shaded range here; the "
+            f"nearest to this mixture has α = {alpha:.4f}."
+        )
+    else:
+        note += f"Player {player} plays the same in all of them, a mark here."
+    return {
+        "id": f"behaviour-{player}",
+        "title": f"Player {player}",
+        "columns": ["holding", "the mixture", "", "equilibrium"],
+        "rows": rows,
+        "note": note,
+    }

@@ -1,0 +1,272 @@
+"""What `psro eval` prints: one JSON object for programs, or tables for people."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import rich.box
+import rich.console
+import rich.markup
+import rich.table
+
+from psro import exact
+from psro.measure.comparison import Comparison
+from psro.measure.evaluation import Evaluation
+from psro.runs import storage
+from psro.runs.experiment import Experiment
+
+_SHOWN = 12  # policies a player in tables that compare them
+
+
+def print_json(opened: Experiment, measured: Evaluation) -> None:
+    """Everything, on one line. What was not computed is null, and `omitted` says why."""
+    mixture, population, nash = measured.mixture, measured.population, measured.nash_average
+    equilibrium, elo_like = measured.equilibrium, measured.elo_like
+    print(
+        json.dumps(
+            {
+                "game": opened.config.game,
+                "iteration": opened.records[-1].iteration,
+                "exploitability": mixture.exploitability,
+                "nash_conv": mixture.nash_conv,
+                "cce_gap": measured.cce_gap,
+                "ce_gap": measured.ce_gap,
+                "value": mixture.value.tolist(),
+                "best_response_value": mixture.best_response_value.tolist(),
+                "game_value": equilibrium and equilibrium.value.tolist(),
+                "game_nash_conv": equilibrium and equilibrium.nash_conv,
+                "population_exploitability": population and population.measured.exploitability,
+                "least_exploitable": population and _lists(population.mixtures),
+                "meta_strategy": _lists(opened.meta_strategy),
+                "policy_exploitability": [each.exploitability for each in measured.policies],
+                "policy_worst_case": _lists(measured.worst_case),
+                "expected_cardinality": measured.diversity.tolist(),
+                "rating": _lists(elo_like.ratings),
+                "rating_explains": elo_like.explained.tolist(),
+                "nash_average": nash and _lists(nash.ratings),
+                "nash_average_strategy": nash and _lists(nash.strategies),
+                "payoffs": opened.payoffs.tolist(),
+                "omitted": list(measured.omitted),
+            }
+        )
+    )
+
+
+def write_csv(opened: Experiment, measured: Evaluation, path: str | os.PathLike) -> None:
+    """A line for each policy number: the table of policies and that of ratings."""
+    columns: dict[str, Any] = {
+        "policy": range(len(measured.policies)),
+        "exploitability": [each.exploitability for each in measured.policies],
+    }
+    for p in range(opened.tree.num_players):
+        columns[f"weight_{p}"] = opened.meta_strategy[p]
+        columns[f"rating_{p}"] = measured.elo_like.ratings[p]
+        if measured.worst_case is not None:
+            columns[f"worst_case_{p}"] = measured.worst_case[p]
+        if measured.nash_average:
+            columns[f"nash_average_{p}"] = measured.nash_average.ratings[p]
+    _write_csv(columns, path)
+
+
+def print_comparison(compared: Comparison, out: rich.console.Console, game: str) -> None:
+    """Who gets what from whom, on average over the seats."""
+    out.print(f"[bold]{game}[/bold]", highlight=False)
+    numbers = range(1, len(compared.names) + 1)
+    rows = table("", "exploitability", *(f"against {number}" for number in numbers))
+    for number, name in enumerate(compared.names):
+        own = compared.measured[number].exploitability
+        cells = (f"{value + 0.0:+.6f}" for value in compared.average[number].round(6))  # not -0
+        rows.add_row(f"{number + 1} {rich.markup.escape(name)}", f"{own:.6f}", *cells)
+    out.print(rows)
+    out.print(
+        "What each gets, its seats averaged, when the other has all other seats; the seats one by "
+        "one with --json and --csv",
+        highlight=False,
+    )
+    for sentence in compared.omitted:
+        out.print(f"note: {sentence}", highlight=False, markup=False)
+
+
+def print_comparison_json(compared: Comparison, game: str) -> None:
+    """Everything, on one line: `returns[p][i][j]` is what i gets in seat p against j."""
+    print(
+        json.dumps(
+            {
+                "game": game,
+                "names": list(compared.names),
+                "exploitability": [each.exploitability for each in compared.measured],
+                "nash_conv": [each.nash_conv for each in compared.measured],
+                "average": compared.average.tolist(),
+                "returns": compared.returns.tolist(),
+                "omitted": list(compared.omitted),
+            }
+        )
+    )
+
+
+def write_comparison_csv(compared: Comparison, path: str | os.PathLike) -> None:
+    """A line for each contender: its exploitability, and against each other one what it gets on
+    average and in each seat."""
+    columns: dict[str, Any] = {
+        "name": compared.names,
+        "exploitability": [each.exploitability for each in compared.measured],
+        "nash_conv": [each.nash_conv for each in compared.measured],
+    }
+    for number, name in enumerate(compared.names):
+        columns[f"against {name}"] = compared.average[:, number]
+        for p, of_seat in enumerate(compared.returns):
+            columns[f"against {name}, seat {p}"] = of_seat[:, number]
+    _write_csv(columns, path)
+
+
+def _write_csv(columns: dict[str, Any], path: str | os.PathLike) -> None:
+    with storage.writing(Path(path)):
+        storage.write(Path(path), pd.DataFrame(columns).to_csv(index=False))
+
+
+def print_tables(opened: Experiment, measured: Evaluation, out: rich.console.Console) -> None:
+    """What fits a terminal."""
+    last = opened.records[-1]
+    out.print(f"[bold]{opened.config.game}[/bold]  iteration {last.iteration}", highlight=False)
+    shown = range(len(measured.policies))
+    which = ""
+    if len(shown) > _SHOWN:
+        weight = sum(opened.meta_strategy)
+        shown = sorted(np.argsort(-weight, kind="stable")[:_SHOWN].tolist())
+        which = f" (the {_SHOWN} of most weight)"
+    _print_mixtures(out, measured)
+    _print_policies(out, opened, measured)
+    _print_ratings(out, measured, shown, which)
+    _print_payoffs(out, opened, shown, which)
+    for sentence in measured.omitted:
+        out.print(f"note: {sentence}", highlight=False, markup=False)
+
+
+def _print_mixtures(out: rich.console.Console, measured: Evaluation) -> None:
+    """The meta-strategy beside the best mixture of the populations and the game itself."""
+    mixture, population, equilibrium = measured.mixture, measured.population, measured.equilibrium
+    seats = range(len(mixture.value))
+    rows = table("", "exploitability", "NashConv", *(f"value {p}" for p in seats))
+    rows.add_row("mixture", *_measured_cells(mixture))
+    if population:
+        rows.add_row("least exploitable", *_measured_cells(population.measured))
+    if equilibrium:
+        rows.add_row("game", "", "", *(f"{value:+.6f}" for value in equilibrium.value))
+    out.print(rows)
+    if not (measured.cce_gap == measured.ce_gap == mixture.nash_conv):
+        out.print(
+            f"Policies are drawn together: CCE gap {measured.cce_gap:.6f}, CE gap "
+            f"{measured.ce_gap:.6f} (0: nobody gains by refusing, or by leaving, what it is told)",
+            highlight=False,
+        )
+    if equilibrium:
+        distance = mixture.value[0] - equilibrium.value[0]
+        out.print(
+            "The mixture's value is the game's"
+            if abs(distance) < 5e-7
+            else f"The mixture's value is {abs(distance):.6f} "
+            f"{'above' if distance > 0 else 'below'} the game's for player 0",
+            highlight=False,
+        )
+
+
+def _measured_cells(measured: exact.Exploitability) -> list[str]:
+    return [
+        f"{measured.exploitability:.6f}",
+        f"{measured.nash_conv:.6f}",
+        *(f"{value:+.6f}" for value in measured.value),
+    ]
+
+
+def _print_policies(out: rich.console.Console, opened: Experiment, measured: Evaluation) -> None:
+    seats = range(opened.tree.num_players)
+    worst_case = measured.worst_case
+    rows = table(
+        "policy",
+        "exploitability",
+        *(f"weight {p}" for p in seats),
+        *(f"worst case {p}" for p in seats if worst_case is not None),
+    )
+    for k, own in enumerate(measured.policies):
+        weights = (_weight(strategy[k]) for strategy in opened.meta_strategy)
+        cells = (f"{worst_case[p, k]:+.6f}" for p in seats if worst_case is not None)
+        rows.add_row(str(k), f"{own.exploitability:.6f}", *weights, *cells)
+    worst = ", and what each gets at worst by it" if worst_case is not None else ""
+    out.print(f"\nPolicies: the exploitability of all players' using number k{worst}")
+    out.print(rows)
+
+
+def _print_ratings(out: rich.console.Console, measured: Evaluation, shown, which: str) -> None:
+    elo_like, nash = measured.elo_like, measured.nash_average
+    columns = {}  # header -> a cell for each policy
+    for p, ratings in enumerate(elo_like.ratings):
+        columns[f"rating {p}"] = [f"{each:+z.4f}" for each in ratings]
+        if nash:
+            columns[f"Nash average {p}"] = [f"{each:+z.4f}" for each in nash.ratings[p]]
+            columns[f"its weight {p}"] = [_weight(each) for each in nash.strategies[p]]
+    rows = table("policy", *columns)
+    for k in shown:
+        rows.add_row(str(k), *(cells[k] for cells in columns.values()))
+    averaged = (
+        "; Nash average: payoff against the meta-game's Nash of maximum entropy" if nash else ""
+    )
+    out.print(f"\nRatings: mean payoff, less the mean of all{which}{averaged}")
+    out.print(rows)
+    explained = _listed(f"{share:.0%}" for share in elo_like.explained)
+    cardinality = _listed(f"{each:.2f}" for each in measured.diversity)
+    out.print(
+        f"Ratings explain {explained} of the payoffs' variance; what they leave is cyclic\n"
+        f"Effective diversity: {cardinality} of {len(measured.policies)} policies (expected "
+        "cardinality)",
+        highlight=False,
+    )
+
+
+def _print_payoffs(out: rich.console.Console, opened: Experiment, shown, which: str) -> None:
+    if opened.tree.num_players != 2:
+        out.print(f"\nPayoffs: {opened.payoffs.shape}, in full with --json")
+        return
+    out.print(f"\nPayoffs of player 0 (rows) against player 1 (columns){which}")
+    rows = table("", *map(str, shown))
+    for k in shown:
+        rows.add_row(str(k), *(f"{opened.payoffs[0, k, other]:+z.4f}" for other in shown))
+    out.print(rows)
+
+
+def _weight(weight: float) -> str:
+    return f"{weight:.4f}" if weight >= 5e-5 else "[dim]·[/dim]"
+
+
+def _listed(words) -> str:
+    """`a, b and c`"""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _lists(arrays) -> list[list[float]] | None:
+    return None if arrays is None else [each.tolist() for each in arrays]
+
+
+def table(*columns: str) -> rich.table.Table:
+    """An empty table, its first column of labels and the others of numbers."""
+    result = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
+    for number, column in enumerate(columns):
+        result.add_column(column, justify="right" if number else "left")
+    return result
+
+
+class _Console(rich.console.Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # for the command's `main`; rich's own exit code would be 1
+
+
+def console() -> rich.console.Console:
+    """As wide as it needs to be when piped: a table cut at 80 columns is of no use in a file."""
+    piped = not sys.stdout.isatty()
+    return _Console(width=200 if piped else None, soft_wrap=piped)

@@ -1,0 +1,109 @@
+"""`psro watch`: the page of a run that goes on, kept up to date, for a browser on this machine.
+
+The run knows nothing of it: the folder is read and never written. Its commit is replaced in one
+rename, so what is read is always one finished iteration.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from pathlib import Path
+
+import jax
+from plotly.offline import get_plotlyjs
+
+from psro.runs import archive
+from psro.runs import folder as run_folder
+from psro.runs.storage import ExperimentError
+from psro.views import page
+from psro.views.page import document
+from psro.views.server import LoopbackServer, Refused, Response, text
+
+NICENESS = 19
+"""How far the watcher stands behind a run that wants the same core: as far as there is."""
+
+
+class Watched:
+    """A folder and its page's document, made anew when the folder has changed and somebody asks."""
+
+    def __init__(self, folder: str | os.PathLike):
+        self.folder = Path(folder)
+        if archive.is_file(folder):
+            raise ExperimentError(f"{folder} is an exported run, which ends there; use psro report")
+        self._lock = threading.Lock()
+        self._made: tuple[str, str] | None = None
+        self.title = run_folder.snapshot(self.folder).config.game
+
+    def version(self) -> str:
+        """Changes when the folder does."""
+        parts = []
+        for name in (run_folder.CONFIG, run_folder.COMMIT):
+            try:
+                of = os.stat(self.folder / name)
+                parts.append(f"{of.st_ino}.{of.st_mtime_ns}.{of.st_size}")
+            except OSError:
+                parts.append("-")
+        return " ".join(parts)
+
+    def document(self) -> str:
+        """As JSON, with what is going on in words: `status`, and `ended`, whether nothing is.
+
+        Raises:
+            ExperimentError: the folder is gone or damaged.
+        """
+        with self._lock:
+            version = self.version()
+            if self._made is None or self._made[0] != version:
+                run = run_folder.snapshot(self.folder)
+                why = run.ended
+                status = f"ended: {why}" if why else _going_on(run)
+                content = document.of_run(run) | {"status": status, "ended": why is not None}
+                self._made = version, page.as_json(content)
+            return self._made[1]
+
+
+def _going_on(run: run_folder.Snapshot) -> str:
+    if not run.records:
+        return "waiting for the first iteration"
+    return f"iteration {run.records[-1].iteration} is finished, of {run.config.iterations}"
+
+
+def server(folder: str | os.PathLike, *, port: int = 0) -> LoopbackServer:
+    """The server of a run's live page, to be started with `serve_forever`.
+
+    Raises:
+        ExperimentError: the folder is no experiment.
+        LoopbackError: the port cannot be used.
+    """
+    watched = Watched(folder)
+
+    def made() -> Response:
+        try:
+            return 200, "application/json", watched.document().encode()
+        except ExperimentError as error:
+            raise Refused(503, str(error)) from None
+
+    return LoopbackServer(
+        {
+            ("GET", "/"): lambda body: text(page.live(watched.title), "html"),
+            ("GET", "/page.js"): lambda body: text(page.asset("page.js"), "javascript"),
+            ("GET", "/page.css"): lambda body: text(page.asset("page.css"), "css"),
+            ("GET", "/plotly.js"): lambda body: text(get_plotlyjs(), "javascript"),
+            ("GET", "/version"): lambda body: text(watched.version()),
+            ("GET", "/document.json"): lambda body: made(),
+        },
+        port=port,
+    )
+
+
+def watch(folder: str | os.PathLike, *, port: int = 0) -> None:
+    """Serves a run's live page until it is interrupted."""
+    # A run that goes on needs the accelerator's memory, and the cores, more than its watcher does.
+    jax.config.update("jax_platforms", "cpu")
+    os.nice(NICENESS)
+    with server(folder, port=port) as serving:
+        print(f"{serving.url}  shows {folder}; Ctrl-C ends it", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            serving.serve_forever()
