@@ -24,9 +24,9 @@ import tyro
 
 import games as games_package
 from games.readers import cache
+from psro.errors import PsroError
 from psro.exact import on_devices as exact_jax
 from psro.measure import comparison, evaluation
-from psro.metagame.solvers import MetaSolverError
 from psro.oracles import CONFIGS
 from psro.oracles.devices import CPU_DEVICES
 from psro.play import terminal as play
@@ -61,7 +61,7 @@ class _Terminated(KeyboardInterrupt):
     """SIGTERM, which a scheduler sends before it kills: stops a run as Ctrl-C does."""
 
 
-class UsageError(ValueError):
+class UsageError(PsroError):
     """Arguments that do not go together; one sentence says why."""
 
 
@@ -379,19 +379,7 @@ def main(arguments: list[str] | None = None) -> None:
             args=arguments,
             config=(tyro.conf.FlagCreatePairsOff,),
         )
-    except (
-        UsageError,
-        games_package.GameError,
-        ExperimentError,
-        loggers.LoggerError,
-        MetaSolverError,
-        TrainingDiverged,
-        plots.PlotError,
-    ) as error:
-        _fail(str(error))
-    except ValueError as error:
-        if not _is_ours(error):
-            raise
+    except (PsroError, games_package.GameError) as error:
         _fail(str(error))
     except MemoryError:
         _fail("this needs more memory than there is")
@@ -721,16 +709,6 @@ def _use_all_cores() -> None:
     if not forced and jax.config.jax_num_cpu_devices < 0:
         with contextlib.suppress(RuntimeError):  # JAX has started: this is not a fresh process
             jax.config.update("jax_num_cpu_devices", CPU_DEVICES)
-
-
-def _is_ours(error: ValueError) -> bool:
-    """Raised by our own code about its arguments, not from within a library."""
-    traceback = error.__traceback__
-    while traceback and traceback.tb_next:
-        traceback = traceback.tb_next
-    return traceback is not None and traceback.tb_frame.f_globals.get("__name__", "").startswith(
-        ("psro.", "games.")
-    )
 
 
 def _fail(sentence: str) -> None:

@@ -126,5 +126,5 @@ def test_the_command_refuses_in_a_sentence(tmp_path, capsys, option):
 def test_what_is_said_of_a_solver_holds_with_settings(tmp_path):
     with pytest.raises(ValueError, match="add --symmetric"):
         psro.run(psro.RunConfig(meta_solver="alpha_rank_single(alpha=5)"), tmp_path / "run")
-    with pytest.raises(TypeError, match="evaluation_solver = 3 must be a string"):
+    with pytest.raises(ValueError, match="evaluation_solver = 3 must be a string"):
         psro.RunConfig(evaluation_solver=3)

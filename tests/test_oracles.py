@@ -255,7 +255,7 @@ def test_training_stops_when_it_has_plateaued():
 def test_settings_are_checked_with_their_numbers(name):
     with pytest.raises(ValueError, match=f"{name}.learning_rate = -1.0 must be above 0"):
         dataclasses.replace(small(name), learning_rate=-1.0)
-    with pytest.raises(TypeError, match=f"{name}.patience = 1.5 must be a whole number"):
+    with pytest.raises(ValueError, match=f"{name}.patience = 1.5 must be a whole number"):
         dataclasses.replace(small(name), patience=1.5)
 
 

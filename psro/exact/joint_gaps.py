@@ -19,9 +19,10 @@ import numpy as np
 
 from games.tree import GameTree
 from psro import exact
+from psro.errors import PsroError
 
 
-class JointError(ValueError):
+class JointError(PsroError):
     """A joint meta-strategy that does not fit its populations; one sentence says why."""
 
 

@@ -17,12 +17,13 @@ import numpy as np
 
 from games.matrix import NormalForm
 from games.tree import GameTree, PlayerTree
+from psro.errors import PsroError
 from psro.exact import Exploitability
 
 Plans = Sequence[np.ndarray]
 
 
-class DeviceError(ValueError):
+class DeviceError(PsroError):
     """A device that is not there; one sentence says so."""
 
 

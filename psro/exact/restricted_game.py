@@ -28,12 +28,13 @@ import numpy as np
 from games.matrix import NormalForm
 from games.tree import GameTree, PlayerTree
 from psro import exact
+from psro.errors import PsroError
 from psro.exact import sequence_form
 from psro.exact.cfr import cfr_plus
 from psro.exact.mmd import magnetic_mirror_descent
 
 
-class RestrictedGameError(ValueError):
+class RestrictedGameError(PsroError):
     """Masks that are none, or a restricted game that was not solved; one sentence says why."""
 
 

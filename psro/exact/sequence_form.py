@@ -18,9 +18,10 @@ import scipy.sparse
 
 from games.tree import GameTree, PlayerTree
 from psro import exact
+from psro.errors import PsroError
 
 
-class SequenceFormError(ValueError):
+class SequenceFormError(PsroError):
     """The game has no such program, or it could not be solved; one sentence says why."""
 
 

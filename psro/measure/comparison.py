@@ -15,6 +15,7 @@ import numpy as np
 
 from games import GameError, GameTree, NormalForm
 from psro import exact
+from psro.errors import SettingsError
 from psro.exact import cfr, sequence_form
 from psro.measure.evaluation import MAX_SEQUENCES
 from psro.runs.experiment import Experiment
@@ -111,7 +112,7 @@ def mixtures(opened: Sequence[tuple[str | os.PathLike, Experiment]]) -> dict[str
         plans = [exact.mix(*both) for both in zip(each.plans, each.meta_strategy, strict=True)]
         try:
             found[name] = _on_tree(reference, each, plans)
-        except ValueError as error:
+        except SettingsError as error:
             raise ExperimentError(
                 f"{path} is a run of {each.config.game} and {first} of {reference.config.game}: "
                 f"{error}"
@@ -120,22 +121,22 @@ def mixtures(opened: Sequence[tuple[str | os.PathLike, Experiment]]) -> dict[str
 
 
 def _on_tree(reference: Experiment, run: Experiment, plans: Plans) -> Plans:
-    """Plans of a run in the numbering of another's tree; ValueError where that is another game."""
+    """Plans of a run in the numbering of another's tree; SettingsError for another game."""
     ours, theirs = reference.tree, run.tree
     if _alike(ours, theirs):
         return plans
     seats = [len(tree.players) for tree in (ours, theirs)]
     same_name = reference.config.game == run.config.game
     if seats[0] != seats[1] or not same_name or isinstance(ours, NormalForm):
-        raise ValueError("only runs of one game can play each other")
+        raise SettingsError("only runs of one game can play each other")
     # One of them has seats that are alike, whose info states are numbered alike.
     if "history" in (ours.identity, theirs.identity):
-        raise ValueError("with --symmetric its info states are numbered in another way")
+        raise SettingsError("with --symmetric its info states are numbered in another way")
     order = []  # of each player's sequences, theirs as ours
     for mine, other in zip(ours.players, theirs.players, strict=True):
         place = {key: number for number, key in enumerate(other.keys)}
         if len(place) != mine.num_info_states or not all(key in place for key in mine.keys):
-            raise ValueError("only runs of one game can play each other")
+            raise SettingsError("only runs of one game can play each other")
         first = other.first_sequence
         places = [place[key] for key in mine.keys]
         order.append(np.concatenate([[0], *(np.arange(first[i], first[i + 1]) for i in places)]))
@@ -151,7 +152,7 @@ def _on_tree(reference: Experiment, run: Experiment, plans: Plans) -> Plans:
         rtol=0,
         atol=1e-9 * max(ours.max_return, theirs.max_return),
     ):
-        raise ValueError("only runs of one game can play each other")
+        raise SettingsError("only runs of one game can play each other")
     return [plan[places] for plan, places in zip(plans, order, strict=True)]
 
 

@@ -18,6 +18,7 @@ import dataclasses
 import numpy as np
 import scipy.special
 
+from psro.errors import PsroError
 from psro.metagame.solvers import nash
 
 SLACK = 1e-6
@@ -26,7 +27,7 @@ spread. Float32 policies whose payoffs differ by less are copies of each other, 
 their weight as copies do; with no slack, the last digits of their payoffs would decide."""
 
 
-class RatingError(ValueError):
+class RatingError(PsroError):
     """Policies that cannot be rated like this; one sentence says why."""
 
 

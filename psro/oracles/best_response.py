@@ -7,6 +7,7 @@ import numpy as np
 
 from games.game import Game
 from psro import exact
+from psro.errors import SettingsError
 from psro.oracles.base import Jobs, Results, by_run
 from psro.policies.policy import Params, TablePolicy, stack
 
@@ -30,7 +31,7 @@ class BestResponse:
 
     def __init__(self, game: Game, policy: TablePolicy, config: None = None):
         if game.tree is None:
-            raise ValueError("oracle best_response needs a game that is enumerated")
+            raise SettingsError("oracle best_response needs a game that is enumerated")
         self._tree = game.tree
         self._policy = policy
 

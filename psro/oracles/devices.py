@@ -17,6 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
+from psro.errors import SettingsError
+
 CPU_DEVICES = 6
 """Divisible by two and by three players' jobs."""
 
@@ -76,7 +78,9 @@ class OverJobs:
         devices = jax.devices()
         envs = self._env_devices or 1
         if envs > len(devices):
-            raise ValueError(f"env_devices = {envs} is more than the {len(devices)} that there are")
+            raise SettingsError(
+                f"env_devices = {envs} is more than the {len(devices)} that there are"
+            )
         jobs = max(n for n in range(1, len(devices) // envs + 1) if num_jobs % n == 0)
         if not self._env_devices and devices[0].platform != "cpu":
             envs = len(devices) // jobs

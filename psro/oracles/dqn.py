@@ -43,6 +43,7 @@ from flashbax.buffers.trajectory_buffer import TrajectoryBufferState
 
 from games.game import Game
 from games.levels import Level
+from psro.errors import SettingsError
 from psro.oracles import base
 from psro.oracles.rollout import Turn
 from psro.oracles.sampling import Sample, Sampled, SampledConfig
@@ -95,17 +96,17 @@ class DQNConfig(SampledConfig):
             "exploration_share",
         )  # fmt: skip
         if self.burn_in >= self.rollout_length:
-            raise ValueError(
+            raise SettingsError(
                 f"dqn.burn_in = {self.burn_in} must be below "
                 f"dqn.rollout_length = {self.rollout_length}"
             )
         if self.num_sequences > self.num_kept > 0:
-            raise ValueError(
+            raise SettingsError(
                 f"dqn.num_sequences = {self.num_sequences} must not be above the {self.num_kept} "
                 f"that dqn.buffer_size = {self.buffer_size} decisions hold"
             )
         if self.buffer_size < self.batch_size:
-            raise ValueError(
+            raise SettingsError(
                 f"dqn.buffer_size = {self.buffer_size} must hold a rollout: dqn.num_envs * "
                 f"dqn.rollout_length = {self.num_envs} * {self.rollout_length} decisions"
             )

@@ -28,6 +28,7 @@ from games.game import Game
 from games.levels import Level, by_level, levels, rows
 from games.tree_game import RowGame, Tables
 from psro import exact
+from psro.errors import SettingsError
 from psro.oracles import base
 from psro.oracles.base import Jobs, Results
 from psro.oracles.devices import OverJobs
@@ -180,7 +181,7 @@ class Sampled(abc.ABC):
         self._tree = game.tree
         self._levels = [] if game.tree is None else levels(game.tree)
         if config.tabulated and game.tree is None:
-            raise ValueError(f"{config.name}.tabulated needs a game that is enumerated")
+            raise SettingsError(f"{config.name}.tabulated needs a game that is enumerated")
         self._num_strata = 1 if config.tabulated else config.num_strata
         self._sequence_length = config.rollout_length if config.tabulated else sequence_length
         self._rollout = Rollout(
@@ -242,7 +243,9 @@ class Sampled(abc.ABC):
     def _mixture(self, jobs: Jobs) -> Params:
         """The opponents as tables, leaves `[J, Q, 1, R, ...]`."""
         if jobs.mixture is None:
-            raise ValueError(f"{self._config.name}.tabulated needs opponents that are independent")
+            raise SettingsError(
+                f"{self._config.name}.tabulated needs opponents that are independent"
+            )
         seats = np.asarray(jobs.player)[:, None] + 1 + np.arange(self._num_opponents)
         logits = [
             [
@@ -266,7 +269,7 @@ class Sampled(abc.ABC):
         if jobs.bonus is None:
             return None
         if not self._config.tabulated:
-            raise ValueError(
+            raise SettingsError(
                 f"oracle {self._config.name} knows info states, to reward what is played there, "
                 f"only with {self._config.name}.tabulated"
             )

@@ -18,6 +18,7 @@ import optax
 
 from games.game import Game
 from games.levels import Level, levels
+from psro.errors import SettingsError
 from psro.oracles import base
 from psro.oracles.base import Jobs, Results
 from psro.oracles.training import Training, Yardstick, expected_return, train, yardstick
@@ -75,7 +76,7 @@ class WholeTree(abc.ABC):
 
     def __init__(self, game: Game, policy: Policy, config: WholeTreeConfig):
         if game.tree is None:
-            raise ValueError(f"oracle {config.name} needs a game that is enumerated")
+            raise SettingsError(f"oracle {config.name} needs a game that is enumerated")
         self._config = config
         self._policy = policy
         self._tree = game.tree

@@ -11,11 +11,12 @@ import dataclasses
 import numpy as np
 
 from games.readers.openspiel import load_openspiel
+from psro.errors import PsroError
 from psro.play.cards import READERS, Picture
 from psro.runs.experiment import Experiment
 
 
-class MatchError(ValueError):
+class MatchError(PsroError):
     """What cannot be played; one sentence says why."""
 
 

@@ -9,6 +9,7 @@ import rich.console
 import rich.text
 import tyro
 
+from psro.errors import PsroError
 from psro.play import cards
 from psro.play import page as match_page
 from psro.play.cards import Card, Move
@@ -18,7 +19,7 @@ from psro.views import tables as report
 from psro.views.server import LoopbackServer
 
 
-class PlayError(ValueError):
+class PlayError(PsroError):
     """Options that do not go together; one sentence says why."""
 
 

@@ -20,6 +20,7 @@ from flax import nnx
 from games.levels import Level, by_level, in_order, levels
 from games.tree import GameTree, PlayerTree
 from psro import exact
+from psro.errors import SettingsError
 from psro.policies.networks import RecurrentNetwork
 from psro.policies.networks.recurrent import Carry
 
@@ -40,7 +41,7 @@ class Policy:
         dtype: str = "float32",
     ):
         if hidden_size < 1:
-            raise ValueError(f"hidden_size = {hidden_size} must be at least 1")
+            raise SettingsError(f"hidden_size = {hidden_size} must be at least 1")
 
         def build(key: jax.Array) -> RecurrentNetwork:
             return RecurrentNetwork(

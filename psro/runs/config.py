@@ -13,6 +13,7 @@ from typing import Any
 import games
 from games import GameTree
 from games.readers import trial
+from psro.errors import SettingsError
 from psro.exact.restricted_game import METHODS
 from psro.metagame.solvers import MetaSolverError, Solver, meta_solver
 from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
@@ -175,7 +176,7 @@ class RunConfig:
             if name not in known:
                 near = difflib.get_close_matches(str(name), known, n=1)
                 hint = f"did you mean {near[0]}? " if near else ""
-                raise ValueError(f"unknown {what} {name!r}; {hint}known: {', '.join(known)}")
+                raise SettingsError(f"unknown {what} {name!r}; {hint}known: {', '.join(known)}")
         for name in ("meta_solver", "evaluation_solver"):
             solver = getattr(self, name)
             if solver not in (None, SAME):
@@ -191,11 +192,13 @@ class RunConfig:
             ("diversity_weight", 0),
         ):
             if not getattr(self, name) >= least:
-                raise ValueError(f"{name} = {getattr(self, name)} must be at least {least}")
+                raise SettingsError(f"{name} = {getattr(self, name)} must be at least {least}")
         if not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed = {self.seed} must be between 0 and 2**32 - 1")
+            raise SettingsError(f"seed = {self.seed} must be between 0 and 2**32 - 1")
         if ORACLES[self.oracle].tabular and self.init not in (None, "scratch"):
-            raise ValueError(f"init {self.init} trains networks further; {self.oracle} trains none")
+            raise SettingsError(
+                f"init {self.init} trains networks further; {self.oracle} trains none"
+            )
 
     @property
     def evaluation(self) -> str | None:
@@ -211,8 +214,8 @@ class RunConfig:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> RunConfig:
-        """From what `dataclasses.asdict` made, or some of it; raises ValueError or TypeError where
-        it is not."""
+        """From what `dataclasses.asdict` made, or some of it; raises SettingsError or TypeError
+        where it is not."""
         settings = {name: CONFIGS[name](**fields[name]) for name in CONFIGS if name in fields}
         return cls(**{**fields, **settings})
 
@@ -231,72 +234,72 @@ def with_defaults(config: RunConfig, tree: GameTree) -> RunConfig:
 
 
 def check_solvable(config: RunConfig, tree: GameTree) -> None:
-    """Raises ValueError where a setting is for other games than this one."""
+    """Raises SettingsError where a setting is for other games than this one."""
     for option, name in (
         ("meta-solver", config.meta_solver),
         ("evaluation-solver", config.evaluation or config.meta_solver),
     ):
         solver = solver_of(name)
         if solver.num_players not in (None, tree.num_players):
-            raise ValueError(
+            raise SettingsError(
                 f"{option} {name} is for {solver.num_players} players and {config.game} is for "
                 f"{tree.num_players}; use --{option} mgcce, or another that is for any number"
             )
         if solver.symmetric and not config.symmetric:
-            raise ValueError(
+            raise SettingsError(
                 f"{option} {name} is for games whose players share one population; add --symmetric"
             )
         if name in TREE_SOLVERS and not tree.is_constant_sum:
-            raise ValueError(f"{option} {name} is for zero-sum games, and {config.game} is none")
+            raise SettingsError(f"{option} {name} is for zero-sum games, and {config.game} is none")
     expansion = EXPANSIONS[config.expansion]
     if expansion.num_players not in (None, tree.num_players):
-        raise ValueError(
+        raise SettingsError(
             f"expansion {config.expansion} is for {expansion.num_players} players and "
             f"{config.game} is for {tree.num_players}"
         )
     if expansion.num_players and solver_of(config.meta_solver).joint:
-        raise ValueError(
+        raise SettingsError(
             f"expansion {config.expansion} is for players who draw independently, and those of "
             f"meta-solver {config.meta_solver} do not"
         )
     if expansion.zero_sum and not tree.is_constant_sum:
-        raise ValueError(
+        raise SettingsError(
             f"expansion {config.expansion} is for zero-sum games, and {config.game} is none"
         )
     if config.symmetric and not expansion.symmetric:
-        raise ValueError(
+        raise SettingsError(
             f"expansion {config.expansion} needs a population of each player's own; leave out "
             "--symmetric"
         )
     if ORACLES[config.oracle].conditional and config.expansion != "hierarchy":
-        raise ValueError(
+        raise SettingsError(
             f"oracle {config.oracle} trains all policies further in every iteration; add "
             "--expansion hierarchy"
         )
     tabulated = getattr(getattr(config, config.oracle, None), "tabulated", None)
     if config.diversity and tabulated is False:
-        raise ValueError(
+        raise SettingsError(
             f"diversity {config.diversity} rewards what is played at info states, which oracle "
             f"{config.oracle} knows only with --{config.oracle}.tabulated"
         )
     if tabulated and tree.num_players > 2 and solver_of(config.meta_solver).joint:
-        raise ValueError(
+        raise SettingsError(
             f"{config.oracle}.tabulated needs opponents that draw independently, and those of "
             f"meta-solver {config.meta_solver} are correlated"
         )
 
 
 def check_sizes(config: RunConfig) -> None:
-    """Raises ValueError where a saved setting is beyond all use."""
+    """Raises SettingsError where a saved setting is beyond all use."""
     if len(config.game) > MAX_GAME:
-        raise ValueError(f"its game's name is longer than {MAX_GAME:,} characters")
+        raise SettingsError(f"its game's name is longer than {MAX_GAME:,} characters")
     if not config.game.isprintable():
-        raise ValueError(f"its game's name, {config.game[:80]!r}, cannot be printed")
+        raise SettingsError(f"its game's name, {config.game[:80]!r}, cannot be printed")
     for owner, settings in ("", config), *((f"{n}.", getattr(config, n)) for n in CONFIGS):
         for name, value in vars(settings).items():
             most = _MOST.get(name, 1 << 53) if not owner else 1 << 53
             if isinstance(value, int) and value > most:
-                raise ValueError(f"{owner}{name} must be at most {most:,}")
+                raise SettingsError(f"{owner}{name} must be at most {most:,}")
 
 
 def check_shareable(config: RunConfig) -> None:
@@ -333,13 +336,13 @@ def read_config(path: str | os.PathLike) -> dict[str, Any]:
             names = {field.name for field in dataclasses.fields(config)}
             own = fields if owner is None else fields.get(owner, {})
             if not isinstance(own, dict):
-                raise ValueError(f"{owner} = {own!r} must be a table of settings")
+                raise SettingsError(f"{owner} = {own!r} must be a table of settings")
             for name in own:
                 if name not in names:
                     near = difflib.get_close_matches(name, names, n=1)
                     hint = f"; did you mean {near[0]}?" if near else ""
                     setting = name if owner is None else f"{owner}.{name}"
-                    raise ValueError(f"{setting} is no setting{hint}")
+                    raise SettingsError(f"{setting} is no setting{hint}")
         RunConfig.from_json(fields)
     except OSError as error:
         raise ExperimentError(f"cannot read {path}: {error.strerror}") from None

@@ -19,6 +19,7 @@ import games
 from games import TreePolicy
 from games.tree_game import TreeGame
 from psro import exact
+from psro.errors import PsroError, SettingsError
 from psro.metagame.meta_game import MetaGame
 from psro.metagame.meta_strategy import Gaps, MetaStrategy, gaps
 from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
@@ -104,7 +105,7 @@ class Experiment:
             seats = self.tree.num_players
             size = seats + self._capacity ** (seats - 1)
             if size > _MOST_CONDITION:
-                raise ValueError(
+                raise SettingsError(
                     f"levels = {config.levels} in a game for {seats} make a condition of more than "
                     f"{_MOST_CONDITION:,} numbers"
                 )
@@ -177,7 +178,7 @@ class Experiment:
         """
         players = range(self.tree.num_players) if player is None else [player]
         if not all(0 <= p < self.tree.num_players for p in players):
-            raise ValueError(f"player {player} of a game for {self.tree.num_players}")
+            raise SettingsError(f"player {player} of a game for {self.tree.num_players}")
         mixture = self._finished().meta_game.mixture(self.meta_strategy)
         return TreePolicy(
             self.tree, {p: exact.behaviour(self.tree.players[p], mixture[p]) for p in players}
@@ -187,7 +188,7 @@ class Experiment:
         """One player's meta-strategy as an OpenSpiel bot, which draws one policy a game; by its own
         marginal where the meta-strategy is correlated: nobody tells bots a common draw."""
         if not 0 <= player < self.tree.num_players:
-            raise ValueError(f"player {player} of a game for {self.tree.num_players}")
+            raise SettingsError(f"player {player} of a game for {self.tree.num_players}")
         return PopulationBot(
             tree=self.tree,
             player=player,
@@ -394,7 +395,7 @@ def create(
         )
     try:
         check_sizes(config)  # what is saved must be accepted when it is read
-    except ValueError as error:
+    except SettingsError as error:
         raise ExperimentError(f"no run of {config.game[:80]!r}: {error}") from None
     experiment = like.again(folder, config) if like else Experiment(folder, config)
     _ = experiment.oracle  # which may refuse the game
@@ -470,7 +471,7 @@ def _open_folder(folder: Path, *, foreign: bool = False) -> Experiment:
     config = run_folder.read_run(folder, foreign=foreign)
     try:
         experiment = Experiment(folder, config)
-    except ValueError as error:
+    except (PsroError, games.GameError) as error:
         sentence = storage.sentence(error)
         raise ExperimentError(f"the run of {folder} cannot be loaded: {sentence}") from None
     experiment._restore()

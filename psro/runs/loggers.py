@@ -11,13 +11,14 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
+from psro.errors import PsroError
 from psro.runs.experiment import Experiment
 from psro.runs.folder import metrics_table
 from psro.runs.seeds import Seeds, seed_folder
 from psro.training.loop import Record
 
 
-class LoggerError(ValueError):
+class LoggerError(PsroError):
     """A logger that does not exist, or whose package is not installed; one sentence says so."""
 
 

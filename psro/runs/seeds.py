@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
+from psro.errors import SettingsError
 from psro.metagame.solvers import MetaSolverError
 from psro.oracles.base import Jobs, Results, train_together
 from psro.runs import experiment, storage
@@ -137,7 +138,7 @@ def create_many(config: RunConfig, seeds: int, out: str | os.PathLike | None = N
             a seed.
     """
     if not 1 <= seeds <= MOST_SEEDS:
-        raise ValueError(f"seeds = {seeds} must be between 1 and {MOST_SEEDS:,}")
+        raise SettingsError(f"seeds = {seeds} must be between 1 and {MOST_SEEDS:,}")
     configs = [dataclasses.replace(config, seed=config.seed + n) for n in range(seeds)]
     folder = Path(out) if out is not None else run_folder.default_folder(config.game)
     if folder.exists() or folder.is_symlink():

@@ -21,6 +21,8 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from psro.errors import PsroError
+
 FORMAT_VERSION = 3
 """2: correlated meta-strategies, gaps by concept. 3: several policies an iteration, and policies
 that are trained further. Versions 1 and 2 are read as well."""
@@ -43,7 +45,7 @@ MAX_NAME = 200
 """Characters of an array's name, which slashes make a path of nested dicts."""
 
 
-class ExperimentError(ValueError):
+class ExperimentError(PsroError):
     """A folder that cannot be made, read or written; one sentence says why."""
 
 

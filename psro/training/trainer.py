@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from psro import exact
+from psro.errors import PsroError
 from psro.exact.joint_gaps import CorrelatedGap
 from psro.metagame.meta_game import MetaGame
 from psro.metagame.meta_strategy import MetaStrategy, Target, over_seats, target
@@ -20,7 +21,7 @@ from psro.policies.population import Population
 from psro.variants.expansions import Expanded, Place, Steps, Train
 
 
-class TrainingDiverged(ValueError):
+class TrainingDiverged(PsroError):
     """A best response met a number that is not finite."""
 
 

@@ -14,6 +14,7 @@ import matplotlib.ticker
 import numpy as np
 import pandas as pd
 
+from psro.errors import PsroError
 from psro.runs import storage
 from psro.runs.folder import CONFIG, METRICS, Snapshot
 from psro.runs.seeds import half_interval
@@ -42,7 +43,7 @@ _DASHES = {"exploitability": "-", "cce_gap": "--", "ce_gap": ":"}
 _COLOURS = ("#0b6e99", "#d9730d", "#2e8b57", "#ad1a72", "#6940a5", "#8a6d3b", "#4b5563", "#c0392b")
 
 
-class PlotError(ValueError):
+class PlotError(PsroError):
     """Something that cannot be drawn; one sentence says why."""
 
 

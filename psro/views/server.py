@@ -15,6 +15,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
+from psro.errors import PsroError
+
 Response = tuple[int, str, bytes]
 """Status, content type, body."""
 
@@ -38,7 +40,7 @@ _LINGER = 1.0
 """Seconds that the rest of a refused request is waited for."""
 
 
-class LoopbackError(ValueError):
+class LoopbackError(PsroError):
     """A server that cannot be started; one sentence says why."""
 
 

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from psro.errors import PsroError
 
-class MetaSolverError(ValueError):
+
+class MetaSolverError(PsroError):
     """A solver cannot solve this meta-game; one sentence says why."""
 
 

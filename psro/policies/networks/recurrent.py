@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from flax import nnx
 from flax.nnx.nn.recurrent import RNNCellBase
 
+from psro.errors import SettingsError
+
 Carry = jax.Array | tuple[jax.Array, ...]
 
 CELLS: dict[str, Callable[..., RNNCellBase]] = {
@@ -38,9 +40,9 @@ class RecurrentNetwork(nnx.Module):
         rngs: nnx.Rngs,
     ):
         if cell not in CELLS:
-            raise ValueError(f"unknown cell {cell!r}; known: {', '.join(CELLS)}")
+            raise SettingsError(f"unknown cell {cell!r}; known: {', '.join(CELLS)}")
         if dtype not in DTYPES:
-            raise ValueError(f"unknown dtype {dtype!r}; known: {', '.join(DTYPES)}")
+            raise SettingsError(f"unknown dtype {dtype!r}; known: {', '.join(DTYPES)}")
         self.num_actions = num_actions
         self.hidden_size = hidden_size
         self.encoder = nnx.Linear(

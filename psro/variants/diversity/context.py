@@ -10,12 +10,13 @@ import numpy as np
 
 from games.tree import GameTree, PlayerTree
 from psro import exact
+from psro.errors import PsroError
 
 Term = Callable[[np.ndarray], tuple[float, np.ndarray]]
 """A realization plan `[S]` to a value and its gradient `[S]`."""
 
 
-class DiversityError(ValueError):
+class DiversityError(PsroError):
     """A term has no value here; one sentence says why."""
 
 

@@ -20,12 +20,13 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
+from psro.errors import PsroError
 from psro.runs import archive, storage
 from psro.runs import folder as run_folder
 from psro.views.page import document
 
 
-class PageError(ValueError):
+class PageError(PsroError):
     """A page that cannot be made; one sentence says why."""
 
 
