@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import jax
 
@@ -35,6 +35,11 @@ class Game(Protocol[S]):
     """Rules as pure functions of one history; batch them with `vmap`.
 
     Playing an illegal action, or any action in a terminal state, leaves the state as it is.
+
+    An array that a method reads from the object is a constant to `jit`, which XLA compiles into the
+    program. A game with large arrays keeps them in `constants`, so that whoever compiles can pass
+    them as an argument: `jit(lambda constants, key: game.with_constants(constants).init(key))`. A
+    game without large arrays inherits both members from here.
     """
 
     num_players: int
@@ -46,6 +51,12 @@ class Game(Protocol[S]):
     """The largest absolute return of any player: a learner's scale."""
     tree: GameTree | None
     """The whole game, where it is small enough to be one."""
+    constants: Any = ()
+    """A PyTree of the large arrays that the methods read; empty where there are none."""
+
+    def with_constants(self, constants: Any) -> Self:
+        """The same game, whose methods read `constants` (as `self.constants`, traced or not)."""
+        return self
 
     def init(self, key: jax.Array) -> S:
         """The first decision of a new episode; chance has moved. Consumes `key`."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
+from typing import Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from games.game import State
+from games.game import Game, State
 from games.tree import GameTree
 
 
@@ -73,13 +74,12 @@ class Tables:
         )
 
 
-class TreeGame:
+class TreeGame(Game[TreeState]):
     """Plays a `GameTree`. Chance is drawn by Walker's alias method (1977): one uniform number and
     the same few look-ups whatever the number of outcomes. The tables are made when they are first
     played on: who only wants the tree need not have them.
 
-    Within `jit` the tables are constants, which XLA compiles into the program; of a big tree they
-    are hundreds of megabytes. `tables` as an argument and `playing` in the function avoid that."""
+    `constants` are the tables: of a big tree hundreds of megabytes."""
 
     def __init__(self, tree: GameTree):
         self.tree = tree
@@ -90,21 +90,20 @@ class TreeGame:
         self.max_return = tree.max_return
 
     @functools.cached_property
-    def tables(self) -> Tables:
+    def constants(self) -> Tables:
         return Tables.of(self.tree)
 
-    def playing(self, tables: Tables) -> TreeGame:
-        """The same game on its `tables`, traced."""
+    def with_constants(self, constants: Tables) -> Self:
         game = copy.copy(self)
-        game.tables = tables
+        game.constants = constants
         return game
 
     def init(self, key: jax.Array) -> TreeState:
-        tables = self.tables
+        tables = self.constants
         return self._state(self._outcome(tables.start[0], tables.count[0], key))
 
     def step(self, state: TreeState, action: jax.Array, key: jax.Array) -> TreeState:
-        tables = self.tables
+        tables = self.constants
         actions = jnp.arange(self.num_actions)
         rank = (state.legal & (actions < action)).sum(dtype=jnp.int32)
         follows = (state.legal & (actions == action)).any()  # never in a terminal state
@@ -113,11 +112,11 @@ class TreeGame:
         return self._state(jnp.where(follows, node, state.node))
 
     def observation(self, state: TreeState) -> jax.Array:
-        return jnp.asarray(self.tables.observation)[state.info_state].astype(jnp.float32)
+        return jnp.asarray(self.constants.observation)[state.info_state].astype(jnp.float32)
 
     def _outcome(self, start: jax.Array, count: jax.Array, key: jax.Array) -> jax.Array:
         """A node drawn from a slot's outcomes, int32 `[]`."""
-        tables = self.tables
+        tables = self.constants
         place = jax.random.uniform(key) * count
         column = jnp.minimum(place.astype(jnp.int32), count - 1)
         node = jnp.asarray(tables.node)[start + column]
@@ -127,7 +126,7 @@ class TreeGame:
         return jnp.where(keep, node, jnp.asarray(tables.alias_node)[start + column])
 
     def _state(self, node: jax.Array) -> TreeState:
-        tables = self.tables
+        tables = self.constants
         num_decisions = len(tables.player) - len(tables.returns)
         terminal = node >= num_decisions
         info_state = jnp.asarray(tables.info_state)[node]
@@ -153,11 +152,11 @@ class RowGame(TreeGame):
     def __init__(self, tree: GameTree, rows: np.ndarray):
         super().__init__(tree)
         blank = np.append(rows, 0).astype(np.int32)  # terminals: any
-        self.tables = dataclasses.replace(Tables.of(tree), observation=blank)
+        self.constants = dataclasses.replace(Tables.of(tree), observation=blank)
 
     def observation(self, state: TreeState) -> jax.Array:
         """int32 `[]`."""
-        return jnp.asarray(self.tables.observation)[state.info_state]
+        return jnp.asarray(self.constants.observation)[state.info_state]
 
 
 def _alias_table(

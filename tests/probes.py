@@ -1,12 +1,14 @@
 """Games of known value that localise a learner's bug (the idea is rejax's), and small helpers."""
 
+import copy
 import dataclasses
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from games.game import State
+import games
+from games.game import Game, State
 from games.tree import GameTree, PlayerTree
 from psro import exact
 from psro.policies.policy import Policy
@@ -21,7 +23,7 @@ class ProbeState(State):
     last: jax.Array
 
 
-class Probe:
+class Probe(Game):
     """Player 0 decides at times 0 to n - 1, then player 1 moves without effect, and it is over.
 
     A bit is drawn at the start. Kinds, and the best return of player 0:
@@ -85,7 +87,7 @@ class Probe:
         )
 
 
-class Lengths:
+class Lengths(Game):
     """Player 0 chooses (A: 0, B: 1), then player 1 stops (0), or goes on (1), and then player 0 has
     15 decisions without a choice. A pays -0.6 against one that stops and 1 against one that goes
     on, B pays nothing: with equal chances of meeting either, A is worth 0.2 *per episode*, but less
@@ -123,6 +125,67 @@ class Lengths:
             time=time,
             first=first,
             last=goes_on,
+        )
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class KuhnState(State):
+    cards: jax.Array
+    moves: jax.Array
+
+
+class NativeKuhn(Game):
+    """Kuhn poker by its rules, with the tree that `games.load("kuhn_poker")` makes of it.
+
+    Args:
+        deals: both players' cards, one row a deal, all alike in probability; all deals by default.
+    """
+
+    num_players = 2
+    num_actions = 2
+    observation_size = 11
+    max_return = 2.0
+    max_length = 3
+
+    def __init__(self, deals=((0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1))):
+        self.tree = games.load("kuhn_poker")
+        self.constants = {"deals": np.array(deals, np.int32)}
+
+    def with_constants(self, constants):
+        game = copy.copy(self)
+        game.constants = constants
+        return game
+
+    def init(self, key):
+        deals = jnp.asarray(self.constants["deals"])
+        return self._state(jax.random.choice(key, deals), jnp.full(3, -1))
+
+    def step(self, state, action, key):
+        moves = jnp.where(jnp.arange(3) == (state.moves >= 0).sum(), action, state.moves)
+        return self._state(state.cards, jnp.where(state.terminal, state.moves, moves))
+
+    def observation(self, state):
+        turn = jax.nn.one_hot(state.player, 2)
+        card = jax.nn.one_hot(state.cards[state.player], 3)
+        seen = jnp.concatenate([turn, card, jax.nn.one_hot(state.moves, 2).ravel()])
+        return jnp.where(state.terminal, 0.0, seen)
+
+    def _state(self, cards, moves):
+        count, bets = (moves >= 0).sum(), (moves == 1).sum()
+        checked = (moves[0] == 0) & (moves[1] == 1)  # then bet: player 0 moves once more
+        terminal = (count == 3) | ((count == 2) & ~checked)
+        pot = jnp.where(bets == 2, 2.0, 1.0)
+        shown = jnp.where(cards[0] > cards[1], pot, -pot)
+        folded = jnp.where(moves[0] == 1, 1.0, -1.0)
+        gain = jnp.where(terminal, jnp.where(bets == 1, folded, shown), 0.0)
+        return KuhnState(
+            player=jnp.where(terminal, 0, count % 2).astype(jnp.int32),
+            legal=jnp.broadcast_to(~terminal, (2,)),
+            terminal=terminal,
+            returns=jnp.stack([gain, -gain]),
+            cards=cards,
+            moves=moves.astype(jnp.int32),
         )
 
 

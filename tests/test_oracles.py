@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from probes import Probe, opinionated, policy_for, tree_of
+from probes import NativeKuhn, Probe, opinionated, policy_for, tree_of
 
 import games
 from games.levels import levels, rows
@@ -35,7 +35,7 @@ def small(name, **changes):
     return CONFIGS[name](**SMALL.get(name, {}) | changes) if name in CONFIGS else None
 
 
-def setting(tree, name, *, size=2, seed=0, **changes):
+def setting(tree, name, *, size=2, seed=0, game=None, **changes):
     """An oracle, jobs of all players against uniformly mixed populations of `size`, and a
     tabulator of what comes out."""
     players = tree.num_players
@@ -83,7 +83,8 @@ def setting(tree, name, *, size=2, seed=0, **changes):
         reach=reach,
         mixture=[plans] * players,
     )
-    return ORACLES[name](TreeGame(tree), policy, small(name, **changes)), jobs, tabulate
+    game = TreeGame(tree) if game is None else game
+    return ORACLES[name](game, policy, small(name, **changes)), jobs, tabulate
 
 
 def values(tree, jobs, behaviours):
@@ -249,6 +250,27 @@ def test_training_stops_when_it_has_plateaued():
     results = oracle(jax.random.key(0), jobs)
     np.testing.assert_array_equal((~np.isnan(results.curve)).sum(axis=1), 3)
     assert (results.decisions < small("ppo").decisions).all()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ppo",
+        "dqn",
+        pytest.param("a2c", marks=pytest.mark.slow),
+        pytest.param("reinforce", marks=pytest.mark.slow),
+    ],
+)
+def test_a_native_game_with_its_tree_trains(name):
+    """And is measured on its tree, the same at each call."""
+    game = NativeKuhn()
+    budget = {"decisions": 1_024, "evaluations": 1, "num_envs": 32}
+    budget |= {"buffer_size": 1_024} if name == "dqn" else {}
+    oracle, jobs, tabulate = setting(game.tree, name, game=game, **budget)
+    results = oracle(jax.random.key(0), jobs)
+    reached = values(game.tree, jobs, tabulate(results.params))
+    np.testing.assert_allclose(np.nanmax(results.curve, axis=1), reached, atol=1e-5)
+    assert (results.episodes > 0).all() and not results.diverged.any()
 
 
 @pytest.mark.parametrize("name", CONFIGS)

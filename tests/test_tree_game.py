@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from probes import NativeKuhn, Probe
 
 import games
 from games.tree_game import TreeGame, _alias_table
@@ -201,5 +202,37 @@ def test_the_lopsided_game_exercises_the_alias_table():
     tree = load(LOPSIDED)
     start, count = tree.first_outcome[:-1], np.diff(tree.first_outcome)
     assert (_alias_table(tree.outcome_probability, start, count)[0] < 1).any()
-    assert not TreeGame(tree).tables.uniform_chance
-    assert TreeGame(load("leduc_poker")).tables.uniform_chance
+    assert not TreeGame(tree).constants.uniform_chance
+    assert TreeGame(load("leduc_poker")).constants.uniform_chance
+
+
+def test_a_native_game_plays_by_the_constants_it_is_given():
+    """Kuhn poker dealt one deal after another, all play alike: what its tree says of each deal."""
+    game = NativeKuhn()
+
+    @jax.jit
+    def total(constants):
+        playing = game.with_constants(constants)
+
+        def below(state, probability, depth):
+            paid = jnp.where(state.terminal, probability, 0.0) * state.returns
+            if depth == 0:
+                return paid
+            share = jnp.where(state.terminal, 0.0, probability / 2)
+            after = [playing.step(state, action, jax.random.key(0)) for action in range(2)]
+            return paid + sum(below(each, share, depth - 1) for each in after)
+
+        return below(playing.init(jax.random.key(0)), 1.0, game.max_length)
+
+    deals = game.constants["deals"]
+    uniform = [
+        exact.realization_plan(player, exact.uniform_behaviour(player))
+        for player in game.tree.players
+    ]
+    played = np.mean([total({"deals": deal[None]}) for deal in deals], axis=0)
+    np.testing.assert_allclose(played, exact.returns(game.tree, uniform), atol=1e-6)
+
+
+def test_a_game_without_large_arrays_has_nothing_to_pass():
+    game = Probe("memory")
+    assert not jax.tree.leaves(game.constants) and game.with_constants(game.constants) is game

@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -138,10 +139,10 @@ class Rollout:
         # an opponent that keeps the learner from ever moving must not hang the loop.
         self._patience = 2 * game.max_length + 2
 
-    def playing(self, game: Game) -> Rollout:
-        """The same on another object of the same game."""
+    def with_constants(self, constants: Any) -> Rollout:
+        """The same, in a game that reads these (see `Game.constants`)."""
         rollout = copy.copy(self)
-        rollout.game = game
+        rollout.game = self.game.with_constants(constants)
         return rollout
 
     def empty(self) -> Actors:

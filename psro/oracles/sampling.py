@@ -26,7 +26,7 @@ import optax
 
 from games.game import Game
 from games.levels import Level, by_level, levels, rows
-from games.tree_game import RowGame, Tables
+from games.tree_game import RowGame
 from psro import exact
 from psro.errors import SettingsError
 from psro.oracles import base
@@ -229,7 +229,7 @@ class Sampled(abc.ABC):
             None if jobs.gains is None else yardstick(self._tree, self._levels, jobs),
             self._mixture(jobs) if self._config.tabulated else None,
             self._bonus(jobs),
-            None if self._tree is None else self._rollout.game.tables,
+            self._rollout.game.constants,
         )
         decisions, episodes = training.learner
         return Results(
@@ -292,16 +292,12 @@ class Sampled(abc.ABC):
         yardstick: Yardstick | None,
         mixture: Params | None,
         bonus: jax.Array | None,
-        tables: Tables | None,
+        constants: Any,
         spread: Callable[[Actors], Actors],
     ) -> Training:
         """One job, start to end."""
         config = self._config
-        rollout = (
-            self._rollout
-            if tables is None
-            else self._rollout.playing(self._rollout.game.playing(tables))
-        )
+        rollout = self._rollout.with_constants(constants)
         key = jax.random.fold_in(keys[run], player)
         learner = Learner(
             student=self._start(initial),
