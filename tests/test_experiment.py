@@ -1,6 +1,5 @@
 """Experiment folders: what is saved is what was trained, whenever the process or the disk stops."""
 
-import ast
 import dataclasses
 import errno
 import functools
@@ -824,19 +823,6 @@ def test_a_folder_that_is_no_experiment(tmp_path, kind):
     for call in (psro.load, psro.resume):
         assert str(folder) in refused(lambda call=call: call(folder))
     assert contents(tmp_path) == before
-
-
-def test_nothing_is_pickled():
-    # A folder comes from anywhere, and unpickling runs what it holds.
-    for package in ("psro", "games"):
-        for path in (Path(psro.__file__).parents[1] / package).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.Import | ast.ImportFrom):
-                    modules = {getattr(node, "module", None), *(each.name for each in node.names)}
-                    assert not modules & {"pickle", "cloudpickle", "dill", "joblib", "shelve"}, path
-                elif isinstance(node, ast.Attribute | ast.keyword):
-                    name = node.attr if isinstance(node, ast.Attribute) else node.arg
-                    assert "pickle" not in (name or ""), path
 
 
 @pytest.mark.parametrize("oracle", ["ppo", "distill", "best_response"])
