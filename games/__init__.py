@@ -2,6 +2,7 @@
 
 from games.game import Game, State
 from games.matrix import NormalForm
+from games.printing import printable
 from games.readers.openspiel import (
     MAX_HISTORIES,
     OBSERVATIONS,
@@ -41,5 +42,6 @@ __all__ = [
     "TreePolicy",
     "action_names",
     "load",
+    "printable",
     "symmetric_view",
 ]

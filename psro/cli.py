@@ -23,6 +23,7 @@ import rich.progress
 import tyro
 
 import games as games_package
+from games.printing import printable
 from games.readers import cache
 from psro.errors import PsroError
 from psro.exact import on_devices as exact_jax
@@ -721,9 +722,7 @@ def _one_line(text: str) -> str:
     control characters in them, or that are longer than a screen."""
     if len(text) > _MOST_SAID:
         text = f"{text[: _MOST_SAID // 2]} ... {text[-_MOST_SAID // 2 :]}"
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
-    )
+    return printable(text)
 
 
 if __name__ == "__main__":
