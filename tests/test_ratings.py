@@ -172,5 +172,5 @@ def test_what_is_refused():
         nash_average(np.zeros((3, 2, 2, 2)))
     with pytest.raises(RatingError, match="zero-sum"):
         nash_average(np.stack([np.eye(2), np.eye(2)]))
-    with pytest.raises(RatingError, match="falls short"):
+    with pytest.raises(RatingError, match="no mixture of maximum entropy was found"):
         max_entropy_weights(ROCK_PAPER_SCISSORS, 0.5)

@@ -51,7 +51,7 @@ def stopped(tmp_path):
 HOLDER = """
 import sys, time
 from pathlib import Path
-from psro import storage
+from psro.runs import storage
 with storage.lock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(100)

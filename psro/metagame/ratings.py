@@ -167,7 +167,10 @@ def _central(matrix: np.ndarray, target: float, barrier: float, weights: np.ndar
         centred = (matrix - mean) * weights
         hessian = centred.T @ (mixture[:, None] * centred)
         hessian[np.diag_indices_from(hessian)] += barrier
-        step = -np.linalg.solve(hessian, scaled)
+        try:
+            step = -np.linalg.solve(hessian, scaled)
+        except np.linalg.LinAlgError:  # weights have grown beyond all bounds
+            raise RatingError("no mixture of maximum entropy was found: none is feasible") from None
         decrement = -scaled @ step
         if decrement <= 1e-8 * barrier:
             break
