@@ -1,4 +1,4 @@
-"""Text from strangers (names of files, labels in files, errors that quote them), fit to be printed."""
+"""Text from strangers (names of files, labels, errors that quote them), fit to be printed."""
 
 from __future__ import annotations
 
