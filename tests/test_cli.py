@@ -22,6 +22,8 @@ import rich.console
 import games
 import psro
 from psro import cli
+from psro.cli import options, progress
+from psro.cli import process as cli_process
 from psro.measure import evaluation
 from psro.metagame.solvers import META_SOLVERS, Solver
 from psro.oracles import Results
@@ -764,7 +766,7 @@ def configured(monkeypatch):
     """The configs of runs that were asked for and not made."""
     configs = []
     monkeypatch.setattr(experiment, "create", lambda config, out: config)
-    monkeypatch.setattr(cli, "_train", lambda config, log: configs.append(config))
+    monkeypatch.setattr(progress, "train", lambda config, log: configs.append(config))
     return configs
 
 
@@ -772,9 +774,9 @@ def configured(monkeypatch):
 def test_a_variant_is_the_settings_that_are_listed(capsys, configured, name):
     assert psro_main(capsys, "run", "--variant", name)[0] == 0
     listed = psro_main(capsys, "variants")[1]
-    options = cli._options(VARIANTS[name].settings).splitlines()
-    assert VARIANTS[name].source in listed and all(each in listed for each in options)
-    assert psro_main(capsys, "run", *" ".join(options).split())[0] == 0
+    lines = options.typed(VARIANTS[name].settings).splitlines()
+    assert VARIANTS[name].source in listed and all(line in listed for line in lines)
+    assert psro_main(capsys, "run", *" ".join(lines).split())[0] == 0
     variant, typed = configured
     assert variant == typed != RunConfig(meta_solver="uniform")
 
@@ -828,10 +830,10 @@ def test_commands_keep_trees_in_the_user_s_cache_folder_unless_told_otherwise(
 ):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PSRO_TREE_CACHE", "")  # off
-    cli._use_caches()
+    cli_process.use_caches()
     assert os.environ["PSRO_TREE_CACHE"] == ""
     monkeypatch.delenv("PSRO_TREE_CACHE")
-    cli._use_caches()
+    cli_process.use_caches()
     assert os.environ["PSRO_TREE_CACHE"] == str(tmp_path / "psro" / "trees")
 
 
@@ -840,10 +842,10 @@ def test_commands_keep_compiled_code_there_unless_told_otherwise(tmp_path, monke
     names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
     told = [getattr(jax.config, name) for name in names]
     try:
-        cli._use_caches()
+        cli_process.use_caches()
         assert [getattr(jax.config, name) for name in names] == told  # conftest.py has told it
         jax.config.update("jax_compilation_cache_dir", None)
-        cli._use_caches()
+        cli_process.use_caches()
         assert jax.config.jax_compilation_cache_dir == str(tmp_path / "psro" / "jax")
     finally:
         for name, value in zip(names, told, strict=True):

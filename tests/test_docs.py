@@ -245,7 +245,9 @@ INTERNAL = {
         "games.readers.trial",
         "psro.__main__",
         "psro.play.cards",
-        "psro.cli",
+        *("psro.cli", "psro.cli.display", "psro.cli.measuring", "psro.cli.options"),
+        *("psro.cli.playing", "psro.cli.process", "psro.cli.progress", "psro.cli.showing"),
+        "psro.cli.training",
         "psro.views.server",
     ),
     *(

@@ -1,54 +1,15 @@
-"""`psro play`: a person against a population, in the terminal or in a browser."""
+"""A person against a population, in the terminal."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 
 import rich.console
 import rich.text
-import tyro
 
-from psro.errors import PsroError
 from psro.play import cards
-from psro.play import page as match_page
 from psro.play.cards import Card, Move
 from psro.play.match import Action, Match, View
-from psro.runs import experiment
-from psro.views import tables as report
-from psro.views.server import LoopbackServer
-
-
-class PlayError(PsroError):
-    """Options that do not go together; one sentence says why."""
-
-
-def play(
-    folder: tyro.conf.Positional[str],
-    seat: int = 0,
-    seed: int | None = None,
-    web: bool = False,
-    port: int | None = None,
-) -> None:
-    """Play against a saved population, and see which of its policies you met.
-
-    Args:
-        folder: An experiment folder.
-        seat: The player that you are, counted from 0.
-        seed: Deal and draw as the last time with this seed; by default as never before.
-        web: Play in a browser, on a page that only this computer can see.
-        port: Where the page is; by default any that is free.
-    """
-    if port is not None and not web:
-        raise PlayError(f"--port {port} is for the page; add --web")
-    match = Match(experiment.load(folder), seat, seed)
-    if not web:
-        in_terminal(match, report.console())
-        return
-    with LoopbackServer(match_page.routes(match), port=port or 0) as server:
-        print(f"{match.name}: {server.url}  (Ctrl-C ends it)", flush=True)
-        with contextlib.suppress(KeyboardInterrupt):
-            server.serve_forever()
 
 
 def in_terminal(match: Match, out: rich.console.Console) -> None:

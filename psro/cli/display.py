@@ -1,0 +1,109 @@
+"""What a run says while it trains: a live table with a progress bar, or plain lines."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import rich.console
+import rich.live
+import rich.progress
+
+from psro.cli.process import say
+from psro.runs.experiment import Experiment
+from psro.training.loop import Record
+from psro.views import tables
+
+DISTANCES = {"nash": "exploitability", "cce": "CCE gap", "ce": "CE gap"}
+"""What the distance of a record is called, by its concept."""
+
+
+@contextlib.contextmanager
+def display(opened: Experiment) -> Iterator[Any]:
+    """A live table with a progress bar on a terminal, plain lines elsewhere."""
+    console = tables.console()
+    config, folder, distance = opened.config, opened.folder, DISTANCES[opened.concept]
+    say(f"{title(opened)}, seed {config.seed}")
+    say(f"{folder}")
+    if not console.is_terminal:
+        wide = 5 * opened.tree.num_players - 1  # of the supports: up to two digits each
+        say(f"{'iteration':>9} {distance:>14} {'gap':>10} {'support':>{wide}} {'seconds':>8}")
+
+        def line(record: Record) -> None:
+            number, value, gap, support, seconds = _cells(record)
+            say(f"{number:>9} {value:>14} {gap:>10} {support:>{wide}} {seconds:>8}")
+
+        for record in opened.records:
+            line(record)
+        yield line
+        return
+    progress = rich.progress.Progress(
+        rich.progress.TextColumn("iteration {task.completed:.0f} of {task.total:.0f}"),
+        rich.progress.BarColumn(),
+        rich.progress.TimeElapsedColumn(),
+        rich.progress.TextColumn("[dim]{task.fields[doing]}"),
+        console=console,
+    )
+    task = progress.add_task("", total=config.iterations, doing="compiling, then training")
+    records = list(opened.records)
+
+    def view() -> rich.console.Group:
+        table = tables.table("iteration", distance, "gap", "support", "seconds")
+        for record in records[-max(4, console.height - 10) :]:
+            table.add_row(*_cells(record))
+        return rich.console.Group(table, progress)
+
+    with rich.live.Live(view(), console=console, refresh_per_second=4) as live:
+
+        def update(record: Record) -> None:
+            records.append(record)
+            progress.update(
+                task,
+                completed=record.iteration,
+                doing="" if record.iteration else "compiling, then training",
+            )
+            live.update(view())
+
+        if records:
+            progress.update(task, completed=records[-1].iteration)
+        yield update
+
+
+def title(opened: Experiment) -> str:
+    """The game and what is trained for it."""
+    config = opened.config
+    return (
+        f"{config.game}: {opened.tree.num_histories:,} histories, "
+        f"{opened.tree.num_info_states:,} info states\n"
+        f"{config.cell} of {config.hidden_size}, oracle {config.oracle}, {config.solvers}"
+    )
+
+
+def _cells(record: Record) -> tuple[str, str, str, str, str]:
+    """Iteration, distance, largest gap of a best response, supports, seconds."""
+    return (
+        str(record.iteration),
+        f"{record.distance:.6f}",
+        "" if record.gap is None else f"{max(record.gap):.5f}",
+        " / ".join(map(str, record.support_size)),
+        f"{sum(record.seconds.values()):.2f}",
+    )
+
+
+def why(opened: Experiment) -> str:
+    """Why a run has ended, with the numbers."""
+    config = opened.config
+    return {
+        "converged": f"converged, {DISTANCES[opened.concept]} within the tolerance of "
+        f"{config.tolerance:g}",
+        "no oracle improves": f"no oracle improves, by more than the tolerance of "
+        f"{config.tolerance:g} in {config.patience} iterations",
+        "budget": f"budget, all {config.iterations} iterations are done",
+    }[opened.ended]
+
+
+def mean(row: Any) -> str:
+    """Of a row of the summary, with its interval where there are several seeds."""
+    interval = f" ± {row.distance_ci95:.6f}" if row.seeds > 1 else ""
+    return f"{row.distancemean:.6f}{interval}"

@@ -1,0 +1,141 @@
+"""Trains a run, or several that differ in their seed, before somebody who watches."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+
+from psro.cli.display import DISTANCES, display, mean, title, why
+from psro.cli.process import complain, exit_code, noting_interrupts, say
+from psro.runs import loggers
+from psro.runs import seeds as seed_runs
+from psro.runs.config import solver_of
+from psro.runs.experiment import Experiment
+from psro.training.trainer import TrainingDiverged
+from psro.variants.expansions import EXPANSIONS
+from psro.views import plots
+
+_REGRET = 1e-5
+"""A meta-strategy's regret that is worth a word, as a share of the game's largest return."""
+
+
+def train(opened: Experiment, log: Sequence[str] = ()) -> None:
+    """Trains to the end, showing every record, then draws the curve."""
+    for note in opened.tree.notes():
+        print(f"note: {note}", file=sys.stderr)
+    interrupted = None
+    try:
+        with (
+            loggers.logging(log, opened, complain=complain) as tell,
+            display(opened) as show,
+            noting_interrupts() as interrupts,
+        ):
+            for record in opened.train():
+                show(record)
+                tell(record)
+                if interrupts:
+                    raise interrupts[0]
+    except KeyboardInterrupt as error:
+        interrupted = error
+    except TrainingDiverged as error:
+        raise TrainingDiverged(
+            f"{error}; {opened.folder} keeps the {len(opened.records)} iterations before; "
+            "a smaller learning rate may help"
+        ) from None
+    if opened.records:
+        draw(opened)
+    if interrupted:
+        print(f"\n{_saved(opened)}; go on with: psro resume {opened.folder}", file=sys.stderr)
+        raise SystemExit(exit_code(interrupted))
+    _say_result(opened)
+
+
+def _saved(opened: Experiment) -> str:
+    """How far a run came that was stopped."""
+    return f"saved up to iteration {len(opened.records) - 1}" if opened.records else "stopped"
+
+
+def _say_result(opened: Experiment) -> None:
+    last = opened.records[-1]
+    iterations = f"{last.iteration} iteration{'s' * (last.iteration != 1)}"
+    say(f"\n{DISTANCES[opened.concept]} {last.distance:.6f} after {iterations}")
+    if last.concept != "nash":
+        say(f"  ({last.meaning})")
+    say(f"ended: {why(opened)}")
+    worst = max(record.meta_regret for record in opened.records)
+    aims = solver_of(opened.config.meta_solver).concept
+    solved = aims and not EXPANSIONS[opened.config.expansion].meta_strategy
+    if solved and worst > _REGRET * opened.tree.max_return:
+        say(f"note: the meta-solver missed its equilibrium by up to {worst:.3g} (meta_regret)")
+    say(f"saved in {opened.folder}; look at it with")
+    say(f"  psro eval {opened.folder}")
+    say(f"  psro plot {opened.folder}")
+
+
+def train_many(runs: seed_runs.Seeds, log: Sequence[str] = ()) -> None:
+    """Trains all to their ends, showing the mean of every iteration, then draws the curves."""
+    first, last = runs.experiments[0], runs.experiments[-1]
+    distance = DISTANCES[first.concept]
+    for note in first.tree.notes():
+        print(f"note: {note}", file=sys.stderr)
+    say(f"{title(first)}, seeds {first.config.seed} to {last.config.seed}")
+    say(f"{runs.folder}")
+    say(f"{'iteration':>9} {distance + ', 95 %':>23} {'seeds':>5} {'seconds':>8}")
+    interrupted = None
+    since = time.perf_counter()
+    try:
+        with (
+            loggers.logging_many(log, runs, complain=complain) as tell,
+            noting_interrupts() as interrupts,
+        ):
+            for number in runs.train():
+                tell()
+                now = time.perf_counter()
+                row = runs.summary().iloc[number]
+                say(f"{number:>9} {mean(row):>23} {row.seeds:>5} {now - since:>8.2f}")
+                since = now
+                if interrupts:
+                    raise interrupts[0]
+    except KeyboardInterrupt as error:
+        interrupted = error
+    _draw_many(runs)
+    if interrupted:
+        for opened in runs.experiments:
+            print(f"{_saved(opened)}; go on with: psro resume {opened.folder}", file=sys.stderr)
+        print(f"or with all of them: psro resume {runs.folder}", file=sys.stderr)
+        raise SystemExit(exit_code(interrupted))
+    _refuse_failed(runs)
+    row = runs.summary().iloc[-1]
+    say(f"\n{distance} {mean(row)} (95 %)")
+    say(f"saved in {runs.folder}, summary in {seed_runs.SUMMARY}; look at it with")
+    say(f"  psro plot {runs.folder}/seed-*")
+
+
+def _draw_many(runs: seed_runs.Seeds) -> None:
+    """The curve of each run that has begun, and that of all of them."""
+    begun = [opened for opened in runs.experiments if opened.records]
+    for opened in begun:
+        draw(opened)
+    if begun:
+        runs.write_summary()
+        figure = plots.exploitability_figure([opened.folder for opened in begun])
+        plots.save_figure(figure, runs.folder / "exploitability.png")
+
+
+def _refuse_failed(runs: seed_runs.Seeds) -> None:
+    """Says which runs could not go on to their ends, and ends the process where there are any."""
+    for number, error in runs.failed.items():
+        failed = runs.experiments[number]
+        complain(
+            f"seed {failed.config.seed}: {error}; {failed.folder} keeps the "
+            f"{len(failed.records)} iterations before, and would fail again from there"
+        )
+    if runs.failed:
+        raise SystemExit(2)
+
+
+def draw(opened: Experiment) -> None:
+    plots.save_figure(
+        plots.exploitability_figure([opened.folder]), opened.folder / "exploitability.png"
+    )
