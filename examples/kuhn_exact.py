@@ -6,7 +6,10 @@ import numpy as np
 
 import games
 from psro import exact
-from psro.exact import joint_gaps, sequence_form
+from psro.exact import sequence_form
+from psro.metagame import joint_gaps
+from psro.metagame.meta_game import MetaGame
+from psro.metagame.strategy import MetaStrategy
 
 PASS, BET = 0, 1  # with a bet on the table: fold and call
 
@@ -29,7 +32,8 @@ def numbers() -> dict[str, float]:
     # Two policies a player, in this order: always pass, always bet.
     behaviours = [np.stack([always(each, PASS), always(each, BET)]) for each in tree.players]
     plans = [exact.realization_plan(*each) for each in zip(tree.players, behaviours, strict=True)]
-    payoffs = exact.payoffs(tree, plans)
+    meta_game = MetaGame.of(tree, plans)
+    payoffs = meta_game.payoffs
     half = np.array([0.5, 0.5])
 
     # After a pass and a bet, player 0 is where only its first policy leads.
@@ -39,9 +43,9 @@ def numbers() -> dict[str, float]:
     mixed = exact.behaviour(me, exact.mix(plans[0], half))[call]
     averaged = half @ behaviours[0][:, call]
 
-    joint = np.diag(half)  # both pass, or both bet
-    cce = joint_gaps.coarse_correlated_gap(tree, plans, payoffs, joint)
-    ce = joint_gaps.correlated_gap(tree, plans, payoffs, joint)
+    joint = MetaStrategy.of(np.diag(half))  # both pass, or both bet
+    cce = joint_gaps.coarse_correlated_gap(meta_game, joint)
+    ce = joint_gaps.correlated_gap(meta_game, joint)
     population = sequence_form.population_exploitability(tree, plans).measured
     return {
         "uniform: value for player 0": of_uniform.value[0],

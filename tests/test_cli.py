@@ -301,7 +301,7 @@ def test_eval_solves_large_games_when_asked(capsys, seeds, monkeypatch):
 def test_eval_fits_a_terminal(seeds):
     """At 80 columns numbers stay whole: only headers are wrapped."""
     loaded = psro.load(seeds[0])
-    measured = evaluation.evaluate(loaded.tree, loaded.plans, loaded.payoffs, loaded.meta_strategy)
+    measured = evaluation.evaluate(loaded.meta_game, loaded.measured_strategy)
     out = rich.console.Console(width=80, record=True, file=io.StringIO())
     report.print_tables(loaded, measured, out)
     lines = out.export_text().splitlines()

@@ -197,9 +197,7 @@ def test_eval_of_one_says_what_a_common_draw_is_worth(capsys, tmp_path):
     run = trained(tmp_path / "run", meta_solver="mgcce", iterations=3)
     code, out, err = psro_main(capsys, "eval", run.folder)
     assert (code, err) == (0, "") and "Policies are drawn together: CCE gap" in out
-    found = evaluation.evaluate(
-        run.tree, run.plans, run.payoffs, run.meta_strategy, joint=run.joint
-    )
+    found = evaluation.evaluate(run.meta_game, run.measured_strategy)
     assert f"CCE gap {found.cce_gap:.6f}" in out and f"{found.ce_gap:.6f}" in out
 
 

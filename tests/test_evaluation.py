@@ -10,11 +10,12 @@ from probes import random_populations
 
 import games
 from psro import exact
-from psro.exact import joint_gaps
 from psro.exact.sequence_form import SequenceFormError
 from psro.measure import evaluation
 from psro.measure.evaluation import Evaluation, evaluate
-from psro.metagame import ratings
+from psro.metagame import joint_gaps, ratings
+from psro.metagame.meta_game import MetaGame
+from psro.metagame.strategy import MetaStrategy
 
 load = cache(games.load)
 
@@ -23,8 +24,8 @@ def evaluated(name: str, counts, **options) -> Evaluation:
     """Random populations under random meta-strategies."""
     tree, generator = load(name), np.random.default_rng(0)
     plans = random_populations(tree, counts, seed=0)
-    strategies = [generator.dirichlet(np.ones(count)) for count in counts]
-    return evaluate(tree, plans, exact.payoffs(tree, plans), strategies, **options)
+    strategy = MetaStrategy.of([generator.dirichlet(np.ones(count)) for count in counts])
+    return evaluate(MetaGame.of(tree, plans), strategy, **options)
 
 
 @pytest.mark.parametrize("name", ["kuhn_poker", "leduc_poker"])
@@ -64,13 +65,12 @@ def test_other_games_have_the_other_measures(name, counts):
 def test_a_joint_meta_strategy_has_gaps_of_its_own():
     tree = load("kuhn_poker")
     plans = random_populations(tree, (3, 3), seed=0)
-    payoffs, joint = exact.payoffs(tree, plans), np.eye(3) / 3
-    marginals = [joint.sum(axis=1), joint.sum(axis=0)]
-    found = evaluate(tree, plans, payoffs, marginals, joint=joint)
-    assert found.cce_gap == joint_gaps.coarse_correlated_gap(tree, plans, payoffs, joint).gap
-    assert found.ce_gap == joint_gaps.correlated_gap(tree, plans, payoffs, joint).gap
+    meta_game, strategy = MetaGame.of(tree, plans), MetaStrategy.of(np.eye(3) / 3)
+    found = evaluate(meta_game, strategy)
+    assert found.cce_gap == joint_gaps.coarse_correlated_gap(meta_game, strategy).gap
+    assert found.ce_gap == joint_gaps.correlated_gap(meta_game, strategy).gap
     assert found.ce_gap > found.cce_gap
-    alone = evaluate(tree, plans, payoffs, marginals)
+    alone = evaluate(meta_game, MetaStrategy.of(strategy.marginals))
     assert alone.cce_gap == alone.ce_gap == alone.mixture.nash_conv == found.mixture.nash_conv
 
 

@@ -13,9 +13,9 @@ import psro
 from psro import exact
 from psro.exact import sequence_form
 from psro.metagame.meta_game import MetaGame
-from psro.metagame.meta_strategy import MetaStrategy
 from psro.metagame.solvers import META_SOLVERS
 from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
+from psro.metagame.strategy import MetaStrategy
 from psro.runs.config import RunConfig
 from psro.runs.experiment import create
 from psro.variants.diversity import TERMS, Context
@@ -406,7 +406,9 @@ def test_a_diversity_term_is_what_best_responses_maximise(tmp_path, diversity):
     diverse = trained(tmp_path / "diverse", diversity=diversity, **settings)
     tree, first = plain.tree, [plans[:1] for plans in plain.plans]
     reach = exact.gains_and_reach(tree, 0, [each[0] for each in first])[1]
-    term = TERMS[diversity](Context.of(tree, 0, plans=first, weights=np.ones(1), reach=reach))
+    term = TERMS[diversity](
+        Context.of(MetaGame.of(tree, first), 0, weights=np.ones(1), reach=reach)
+    )
     assert term(diverse.plans[0][1])[0] > term(plain.plans[0][1])[0] + 1e-6
     assert max(diverse.records[1].gap) > 1e-3 > max(plain.records[1].gap)
 

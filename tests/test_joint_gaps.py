@@ -12,9 +12,11 @@ from probes import random_populations
 import games
 from games.tree import GameTree
 from psro import exact
-from psro.exact import joint_gaps
-from psro.exact.joint_gaps import JointError
+from psro.metagame import joint_gaps
+from psro.metagame.joint_gaps import JointError
+from psro.metagame.meta_game import MetaGame
 from psro.metagame.solvers import joint_of
+from psro.metagame.strategy import MetaStrategy
 
 load = cache(games.load)
 
@@ -48,10 +50,9 @@ def pure_plans(tree: GameTree, player: int) -> np.ndarray:
     return np.array(plans)
 
 
-def pure_populations(tree: GameTree) -> tuple[list[np.ndarray], np.ndarray]:
+def pure_populations(tree: GameTree) -> MetaGame:
     """Every player's pure strategies, and their payoffs."""
-    plans = [pure_plans(tree, p) for p in range(tree.num_players)]
-    return plans, exact.payoffs(tree, plans)
+    return MetaGame.of(tree, [pure_plans(tree, p) for p in range(tree.num_players)])
 
 
 @pytest.mark.parametrize(("name", "counts"), POPULATIONS)
@@ -66,7 +67,8 @@ def test_the_others_reach_is_a_sum_over_their_profiles(name, counts):
             for q, k in zip(others, profile, strict=True):
                 share = share * plans[q][k][tree.sequence[:, q]]
             expected += share
-        reach = joint_gaps.joint_opponent_reach(tree, p, plans, weights)
+        meta_game = MetaGame.of(tree, plans)
+        reach = joint_gaps.joint_opponent_reach(meta_game, p, weights)
         np.testing.assert_allclose(reach, expected, atol=1e-14)
 
 
@@ -74,19 +76,19 @@ def test_the_others_reach_is_a_sum_over_their_profiles(name, counts):
 def test_gaps_of_a_product_are_the_nash_conv(name, counts):
     """Who draws alone tells the others nothing by it."""
     tree, plans = load(name), random_populations(load(name), counts, seed=2)
-    payoffs, generator = exact.payoffs(tree, plans), np.random.default_rng(0)
+    meta_game, generator = MetaGame.of(tree, plans), np.random.default_rng(0)
     strategies = [generator.dirichlet(np.ones(count)) for count in counts]
-    joint = joint_of(strategies)
+    strategy = MetaStrategy.of(joint_of(strategies))
     expected = exact.exploitability(
         tree, [exact.mix(*each) for each in zip(plans, strategies, strict=True)]
     )
-    coarse = joint_gaps.coarse_correlated_gap(tree, plans, payoffs, joint)
-    assert joint.shape == counts
+    coarse = joint_gaps.coarse_correlated_gap(meta_game, strategy)
+    assert strategy.joint.shape == counts
     assert coarse.gap == pytest.approx(expected.nash_conv, abs=1e-12)
     np.testing.assert_allclose(coarse.value, expected.value, atol=1e-12)
     np.testing.assert_allclose(coarse.best_response_value, expected.best_response_value, atol=1e-12)
     # The best response is the same whatever is recommended, so the parts add up to the same.
-    fine = joint_gaps.correlated_gap(tree, plans, payoffs, joint)
+    fine = joint_gaps.correlated_gap(meta_game, strategy)
     assert fine.gap == pytest.approx(expected.nash_conv, abs=1e-12)
     np.testing.assert_allclose(fine.gains, coarse.gains, atol=1e-12)
 
@@ -98,9 +100,10 @@ def test_gaps_are_those_of_the_normal_form(name, seed):
     tree = load(name)
     pure = [pure_plans(tree, p) for p in range(tree.num_players)]
     plans = random_populations(tree, (3,) * tree.num_players, seed)
-    joint, payoffs = random_joint((3,) * tree.num_players, seed), exact.payoffs(tree, plans)
-    coarse = joint_gaps.coarse_correlated_gap(tree, plans, payoffs, joint)
-    fine = joint_gaps.correlated_gap(tree, plans, payoffs, joint)
+    joint, meta_game = random_joint((3,) * tree.num_players, seed), MetaGame.of(tree, plans)
+    payoffs, strategy = meta_game.payoffs, MetaStrategy.of(joint)
+    coarse = joint_gaps.coarse_correlated_gap(meta_game, strategy)
+    fine = joint_gaps.correlated_gap(meta_game, strategy)
     value = np.array([(joint * table).sum() for table in payoffs])
     np.testing.assert_allclose(coarse.value, value, atol=1e-12)
     for p in range(tree.num_players):
@@ -120,24 +123,20 @@ def test_gaps_are_those_of_the_normal_form(name, seed):
 
 def test_a_coordinated_coin_is_a_correlated_equilibrium_of_battle_of_the_sexes():
     """Aumann (1974): both go where the coin says. No product has these values and no gap."""
-    tree = load("matrix_bos")
-    plans, payoffs = pure_populations(tree)
-    joint = np.eye(2) / 2
-    assert joint_gaps.correlated_gap(tree, plans, payoffs, joint).gap == 0
-    coarse = joint_gaps.coarse_correlated_gap(tree, plans, payoffs, joint)
+    meta_game, strategy = pure_populations(load("matrix_bos")), MetaStrategy.of(np.eye(2) / 2)
+    assert joint_gaps.correlated_gap(meta_game, strategy).gap == 0
+    coarse = joint_gaps.coarse_correlated_gap(meta_game, strategy)
     assert coarse.gap == 0
     assert (coarse.best_response_value < coarse.value - 0.1).all()  # refusing costs
-    np.testing.assert_allclose(coarse.value, payoffs[:, [0, 1], [0, 1]].mean(axis=1))
+    np.testing.assert_allclose(coarse.value, meta_game.payoffs[:, [0, 1], [0, 1]].mean(axis=1))
 
 
 def test_a_coarse_equilibrium_need_not_be_a_correlated_one():
     """Rock, paper, scissors with both told the same: refusing wins nothing, but who is told
     "rock" knows that the other plays it, and wins 1 by paper. So 1 for each player."""
-    tree = load("matrix_rps")
-    plans, payoffs = pure_populations(tree)
-    joint = np.eye(3) / 3
-    fine = joint_gaps.correlated_gap(tree, plans, payoffs, joint)
-    assert joint_gaps.coarse_correlated_gap(tree, plans, payoffs, joint).gap == 0
+    meta_game, strategy = pure_populations(load("matrix_rps")), MetaStrategy.of(np.eye(3) / 3)
+    fine = joint_gaps.correlated_gap(meta_game, strategy)
+    assert joint_gaps.coarse_correlated_gap(meta_game, strategy).gap == 0
     assert fine.gap == pytest.approx(2)
     for gains in fine.recommendation_gains:
         np.testing.assert_allclose(gains, 1 / 3)
@@ -148,7 +147,7 @@ def test_policies_never_recommended_have_no_gain():
     plans = random_populations(tree, (3, 3), seed=0)
     joint = np.zeros((3, 3))
     joint[1, 2] = 1
-    fine = joint_gaps.correlated_gap(tree, plans, exact.payoffs(tree, plans), joint)
+    fine = joint_gaps.correlated_gap(MetaGame.of(tree, plans), MetaStrategy.of(joint))
     assert fine.recommendation == [1, 2]
     assert fine.recommendation_gains[0][[0, 2]].tolist() == [0, 0]
 
@@ -163,4 +162,4 @@ def test_no_distribution_is_refused(gap, joint):
     tree = load("kuhn_poker")
     plans = random_populations(tree, (3, 3), seed=0)
     with pytest.raises(JointError):
-        gap(tree, plans, exact.payoffs(tree, plans), joint)
+        gap(MetaGame.of(tree, plans), MetaStrategy.of(joint))

@@ -12,7 +12,9 @@ import psro
 from psro import cli
 from psro.metagame.solvers import META_SOLVERS, MetaSolverError, meta_solver, settings_of
 
-EACH = [(solver, setting) for solver in META_SOLVERS for setting in settings_of(solver)]
+EACH = [
+    (solver, setting) for solver in META_SOLVERS for setting in settings_of(META_SOLVERS[solver])
+]
 
 
 def payoffs(*shape: int) -> np.ndarray:
@@ -23,9 +25,9 @@ def payoffs(*shape: int) -> np.ndarray:
 def test_every_keyword_argument_is_a_setting_with_a_type_and_a_rule(solver):
     """A newcomer's too: what is not annotated could not be set."""
     parameters = list(inspect.signature(META_SOLVERS[solver].function).parameters.values())[1:]
-    assert [each.name for each in parameters] == list(settings_of(solver))
+    assert [each.name for each in parameters] == list(settings_of(META_SOLVERS[solver]))
     for each in parameters:
-        kind, rule = settings_of(solver)[each.name]
+        kind, rule = settings_of(META_SOLVERS[solver])[each.name]
         assert kind in (int, float)
         assert rule.allows(each.default)
 

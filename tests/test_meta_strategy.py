@@ -12,10 +12,12 @@ from probes import random_behaviours
 import games
 import psro
 from psro import exact
-from psro.exact import joint_gaps
+from psro.metagame import joint_gaps
+from psro.metagame.gaps import gaps_of
 from psro.metagame.meta_game import MetaGame
-from psro.metagame.meta_strategy import MetaStrategy, gaps, target
 from psro.metagame.solvers import joint_of, regrets
+from psro.metagame.strategy import MetaStrategy
+from psro.metagame.target import target_of
 from psro.runs.experiment import create
 
 GAMES = ["kuhn_poker", "tiny_hanabi", "kuhn_poker(players=3)"]
@@ -49,7 +51,7 @@ def test_a_target_is_what_its_opponents_add_up_to(name, concept):
     meta_game = meta_game_of(name)
     tree, num_players = meta_game.tree, meta_game.tree.num_players
     solution = product(meta_game, 1) if concept == "nash" else random_joint(meta_game, 1)
-    against = target(meta_game, MetaStrategy.of(solution), concept, CAPACITY)
+    against = target_of(meta_game, MetaStrategy.of(solution), concept, CAPACITY)
     assert against.opponents.shape == (num_players, *(CAPACITY,) * (num_players - 1))
     np.testing.assert_allclose(against.opponents.reshape(num_players, -1).sum(axis=1), 1.0)
     for p in range(num_players):
@@ -73,15 +75,15 @@ def test_what_a_best_response_has_to_beat(name):
     """A product's value; a joint's; what the recommendation that it leaves was worth."""
     meta_game = meta_game_of(name)
     solution, joint = product(meta_game, 2), random_joint(meta_game, 2)
-    independent = target(meta_game, MetaStrategy.of(solution), "nash", CAPACITY)
+    independent = target_of(meta_game, MetaStrategy.of(solution), "nash", CAPACITY)
     np.testing.assert_allclose(
         independent.value, exact.returns(meta_game.tree, meta_game.mixture(solution)), atol=1e-12
     )
-    coarse = target(meta_game, MetaStrategy.of(joint), "cce", CAPACITY)
+    coarse = target_of(meta_game, MetaStrategy.of(joint), "cce", CAPACITY)
     expected = [(table * joint).sum() for table in meta_game.payoffs]
     np.testing.assert_allclose(coarse.value, expected, atol=1e-12)
-    told = target(meta_game, MetaStrategy.of(joint), "ce", CAPACITY)
-    found = joint_gaps.correlated_gap(meta_game.tree, meta_game.plans, meta_game.payoffs, joint)
+    told = target_of(meta_game, MetaStrategy.of(joint), "ce", CAPACITY)
+    found = joint_gaps.correlated_gap(meta_game, MetaStrategy.of(joint))
     for p, k in enumerate(found.recommendation):
         probability = np.take(joint, k, axis=p).sum()
         gain = (told.best_response_value[p] - told.value[p]) * probability
@@ -95,7 +97,7 @@ def test_a_correlated_equilibrium_leaves_nothing_to_beat():
         pure = np.array([1.0, 1 - action, action])
         meta_game = meta_game.add([pure, pure])
     joint = np.diag([0.0, 0.5, 0.5])
-    against = target(meta_game, MetaStrategy.of(joint), "ce", CAPACITY)
+    against = target_of(meta_game, MetaStrategy.of(joint), "ce", CAPACITY)
     np.testing.assert_allclose(against.best_response_value, against.value, atol=1e-12)
     assert np.isfinite(against.opponents).all()
 
@@ -104,9 +106,9 @@ def test_a_correlated_equilibrium_leaves_nothing_to_beat():
 def test_gains_that_were_measured_need_not_be_computed_again(name):
     meta_game = meta_game_of(name)
     strategy = MetaStrategy.of(joint_of(product(meta_game, 3)))
-    found = gaps(meta_game, strategy, "ce").correlated
-    shared = target(meta_game, strategy, "ce", CAPACITY, found)
-    alone = target(meta_game, strategy, "ce", CAPACITY)
+    found = gaps_of(meta_game, strategy, "ce").correlated
+    shared = target_of(meta_game, strategy, "ce", CAPACITY, found)
+    alone = target_of(meta_game, strategy, "ce", CAPACITY)
     np.testing.assert_array_equal(shared.value, alone.value)
     np.testing.assert_array_equal(shared.opponents, alone.opponents)
     for mine, theirs in zip(shared.gains, alone.gains, strict=True):
@@ -117,8 +119,8 @@ def test_gains_that_were_measured_need_not_be_computed_again(name):
 def test_independence_is_a_special_case_of_correlation(name):
     meta_game = meta_game_of(name)
     solution = product(meta_game, 3)
-    independent = gaps(meta_game, MetaStrategy.of(solution), "nash")
-    joint = gaps(meta_game, MetaStrategy.of(joint_of(solution)), "ce")
+    independent = gaps_of(meta_game, MetaStrategy.of(solution), "nash")
+    joint = gaps_of(meta_game, MetaStrategy.of(joint_of(solution)), "ce")
     assert independent.cce_gap is None and independent.ce_gap is None
     np.testing.assert_allclose(joint.value, independent.value, atol=1e-12)
     for gap in (joint.nash_conv, joint.cce_gap, joint.ce_gap):

@@ -12,8 +12,8 @@ from open_spiel.python.algorithms import exploitability
 
 import psro
 from psro import cli, exact
-from psro.metagame.meta_strategy import MetaStrategy, over_seats
 from psro.metagame.solvers import META_SOLVERS, MetaSolverError, cce_gains, ce_gains, regrets
+from psro.metagame.strategy import MetaStrategy, over_seats
 from psro.oracles import PPOConfig
 from psro.runs.config import RunConfig
 

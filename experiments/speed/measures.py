@@ -17,8 +17,11 @@ import numpy as np
 
 import games
 from psro import exact
-from psro.exact import joint_gaps, sequence_form
+from psro.exact import sequence_form
 from psro.exact.cfr import cfr_plus
+from psro.metagame import joint_gaps
+from psro.metagame.meta_game import MetaGame
+from psro.metagame.strategy import MetaStrategy
 
 GAMES = ("kuhn_poker", "leduc_poker", "liars_dice(numdice=1)")
 
@@ -79,20 +82,20 @@ def main() -> None:
         timed(f"{arguments.cfr} iterations of CFR+", cfr)
         for kind, make in {"best responses": fictitious_play, "random": random_policies}.items():
             plans = make(tree, arguments.policies)
-            payoffs = exact.payoffs(tree, plans)
-            joint = np.random.default_rng(0).dirichlet(np.ones(payoffs[0].size))
-            joint = joint.reshape(payoffs[0].shape)
+            meta_game = MetaGame.of(tree, plans)
+            joint = np.random.default_rng(0).dirichlet(np.ones(meta_game.payoffs[0].size))
+            strategy = MetaStrategy.of(joint.reshape(meta_game.payoffs[0].shape))
 
             def population(tree=tree, plans=plans) -> str:
                 found = sequence_form.population_exploitability(tree, plans).measured
                 return f"exploitability {found.exploitability:.6f}"
 
-            def coarse(tree=tree, plans=plans, payoffs=payoffs, joint=joint) -> str:
-                gap = joint_gaps.coarse_correlated_gap(tree, plans, payoffs, joint).gap
+            def coarse(meta_game=meta_game, strategy=strategy) -> str:
+                gap = joint_gaps.coarse_correlated_gap(meta_game, strategy).gap
                 return f"gap {gap:.6f}"
 
-            def fine(tree=tree, plans=plans, payoffs=payoffs, joint=joint) -> str:
-                return f"gap {joint_gaps.correlated_gap(tree, plans, payoffs, joint).gap:.6f}"
+            def fine(meta_game=meta_game, strategy=strategy) -> str:
+                return f"gap {joint_gaps.correlated_gap(meta_game, strategy).gap:.6f}"
 
             timed(f"population of {arguments.policies}, {kind}", population)
             timed("  CCE gap of a random joint", coarse)

@@ -207,7 +207,9 @@ _GAMES = st.one_of(
     _WORDS,
     _called(_GAME_NAMES, _PARAMETERS, _PARAMETER_VALUES),
 )
-_SOLVER_SETTINGS = sorted({name for solver in META_SOLVERS for name in settings_of(solver)})
+_SOLVER_SETTINGS = sorted(
+    {name for solver in META_SOLVERS.values() for name in settings_of(solver)}
+)
 _SOLVERS = st.one_of(
     st.sampled_from([*META_SOLVERS, "least_exploitable"]),
     _called(

@@ -414,9 +414,7 @@ def _export(path: Path, out: Path) -> None:
 
 
 def _eval(opened: experiment.Experiment) -> None:
-    measured = evaluation.evaluate(
-        opened.tree, opened.plans, opened.payoffs, opened.meta_strategy, joint=opened.joint
-    )
+    measured = evaluation.evaluate(opened.meta_game, opened.measured_strategy)
     report.print_json(opened, measured)
     report.print_tables(opened, measured, report.console())
 

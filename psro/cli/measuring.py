@@ -90,11 +90,8 @@ def _measure(
     """One population."""
     opened = experiment.load(folders[0])
     measured = evaluation.evaluate(
-        opened.tree,
-        opened.plans,
-        opened.payoffs,
-        opened.meta_strategy,
-        joint=opened.joint,
+        opened.meta_game,
+        opened.measured_strategy,
         programs=equilibrium,
         exploitability=device and on_devices.DeviceTree(opened.tree, device).exploitability,
     )

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from psro.cli.display import DISTANCES, display, mean, title, why
 from psro.cli.process import complain, exit_code, noting_interrupts, say
+from psro.metagame.solving import solver_of
 from psro.runs import loggers
 from psro.runs import seeds as seed_runs
-from psro.runs.config import solver_of
 from psro.runs.experiment import Experiment
 from psro.training.trainer import TrainingDiverged
 from psro.variants.expansions import EXPANSIONS
@@ -64,7 +64,7 @@ def _say_result(opened: Experiment) -> None:
         say(f"  ({last.meaning})")
     say(f"ended: {why(opened)}")
     worst = max(record.meta_regret for record in opened.records)
-    aims = solver_of(opened.config.meta_solver).concept
+    aims = solver_of(opened.config.meta_solver).aim
     solved = aims and not EXPANSIONS[opened.config.expansion].meta_strategy
     if solved and worst > _REGRET * opened.tree.max_return:
         say(f"note: the meta-solver missed its equilibrium by up to {worst:.3g} (meta_regret)")

@@ -1,5 +1,5 @@
 """What is computed exactly, in float64, on arrays of a whole game: realization plans and best
-responses (this package's own names, from `plans`), gaps of joint distributions, linear programs
+responses (this package's own names, from `plans`), linear programs
 over the sequence form, CFR+, mirror descent and restricted games."""
 
 from psro.exact.plans import (

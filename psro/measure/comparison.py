@@ -17,7 +17,7 @@ from games import GameError, GameTree, NormalForm
 from psro import exact
 from psro.errors import SettingsError
 from psro.exact import cfr, sequence_form
-from psro.measure.evaluation import MAX_SEQUENCES
+from psro.measure.evaluation import MAX_SEQUENCES, num_sequences
 from psro.runs.experiment import Experiment
 from psro.runs.storage import ExperimentError
 
@@ -86,11 +86,10 @@ def baselines(
     if cfr_iterations:
         averages = itertools.islice(cfr.cfr_plus(tree), cfr_iterations - 1, None)
         found[f"CFR+ ({cfr_iterations:,})"] = next(averages)
-    num_sequences = sum(player.num_sequences for player in tree.players)
-    if not programs and num_sequences > MAX_SEQUENCES:
+    count = num_sequences(tree)
+    if not programs and count > MAX_SEQUENCES:
         return found, [
-            f"no equilibrium: its {num_sequences:,} sequences make a long program; --equilibrium "
-            "solves it"
+            f"no equilibrium: its {count:,} sequences make a long program; --equilibrium solves it"
         ]
     try:
         found["equilibrium"] = sequence_form.equilibrium(tree).plans

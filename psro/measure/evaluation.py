@@ -14,12 +14,13 @@ from psro import exact
 from psro.exact import sequence_form
 from psro.metagame import effective_diversity as diversity
 from psro.metagame import ratings
+from psro.metagame.gaps import gaps_of
 from psro.metagame.meta_game import MetaGame
-from psro.metagame.meta_strategy import MetaStrategy, gaps
 from psro.metagame.solvers import MetaSolverError
+from psro.metagame.strategy import MetaStrategy
 
 MAX_SEQUENCES = 10_000
-"""Linear programs over the sequence form are solved unasked in games with at most as many
+"""Linear programs over the sequence form are solved by default in games with at most this many
 sequences, of both players together: within a second (Leduc poker has 2,186, one-die Liar's Dice
 49,142)."""
 
@@ -59,65 +60,46 @@ class Evaluation:
 
 
 def evaluate(
-    tree: GameTree,
-    plans: Sequence[np.ndarray],
-    payoffs: np.ndarray,
-    meta_strategies: Sequence[np.ndarray],
+    meta_game: MetaGame,
+    strategy: MetaStrategy,
     *,
-    joint: np.ndarray | None = None,
     programs: bool = False,
     exploitability: Callable[[Sequence[np.ndarray]], exact.Exploitability] | None = None,
 ) -> Evaluation:
-    """Measures populations `plans [K_p, S_p]` with `payoffs [P, K_0, ..., K_{P-1}]` under a
-    meta-strategy: one distribution `[K_p]` a player.
+    """Measures the populations of a meta-game under a meta-strategy.
 
     Args:
-        joint: the meta-strategy `[K_0, ..., K_{P-1}]` where policies are drawn together; the
-            distributions are its marginals then.
+        meta_game: all policies and their payoffs.
+        strategy: what policies are drawn from.
         programs: solve the linear programs over the sequence form, however large the game.
-        exploitability: of plans; numpy's by default, or `exact_jax.DeviceTree.exploitability`.
+        exploitability: of plans; numpy's by default, or `on_devices.DeviceTree.exploitability`.
 
     Raises:
         SequenceFormError: `programs` in a game that is not two-player zero-sum.
     """
+    tree, payoffs = meta_game.tree, meta_game.payoffs
     exploitability = exploitability or functools.partial(exact.exploitability, tree)
-    found = gaps(
-        MetaGame(tree=tree, plans=tuple(plans), payoffs=payoffs),
-        MetaStrategy(marginals=tuple(meta_strategies), joint=joint),
-        "ce",
-        exploitability,
-    )
-    mixture = found.independent
-    policies = tuple(exploitability(profile) for profile in zip(*plans, strict=False))
-
+    gaps = gaps_of(meta_game, strategy, "ce", exploitability)
+    policies = tuple(exploitability(profile) for profile in zip(*meta_game.plans, strict=False))
     zero_sum = tree.num_players == 2 and tree.is_constant_sum
     worst_case = nash_average = population = equilibrium = None
     omitted = []
     if zero_sum:
-        best = np.array([each.best_response_value for each in policies])  # [K, 2]
-        worst_case = (mixture.value.sum() - best[:, ::-1]).T
+        best = np.array([measured.best_response_value for measured in policies])  # [K, 2]
+        worst_case = (gaps.independent.value.sum() - best[:, ::-1]).T
         try:
             nash_average = ratings.nash_average(payoffs)
         except (ratings.RatingError, MetaSolverError) as error:
             omitted.append(f"no Nash averaging: {error}")
-    num_sequences = sum(player.num_sequences for player in tree.players)
-    if programs or (zero_sum and num_sequences <= MAX_SEQUENCES):
+    if programs or (zero_sum and num_sequences(tree) <= MAX_SEQUENCES):
         equilibrium = sequence_form.equilibrium(tree)
-        population = sequence_form.population_exploitability(tree, plans)
-    elif zero_sum:
-        omitted.append(
-            f"no population exploitability and no value of the game: its {num_sequences:,} "
-            "sequences make long programs; --equilibrium solves them"
-        )
+        population = sequence_form.population_exploitability(tree, meta_game.plans)
     else:
-        omitted.append(
-            "no population exploitability, value of the game, worst cases or Nash averaging: those "
-            "are for two-player zero-sum games"
-        )
+        omitted.append(_no_programs(tree, zero_sum))
     return Evaluation(
-        mixture=mixture,
-        cce_gap=mixture.nash_conv if joint is None else found.cce_gap,
-        ce_gap=mixture.nash_conv if joint is None else found.ce_gap,
+        mixture=gaps.independent,
+        cce_gap=gaps.nash_conv if strategy.joint is None else gaps.cce_gap,
+        ce_gap=gaps.nash_conv if strategy.joint is None else gaps.ce_gap,
         policies=policies,
         worst_case=worst_case,
         diversity=diversity.effective_diversity(payoffs),
@@ -127,3 +109,21 @@ def evaluate(
         equilibrium=equilibrium,
         omitted=tuple(omitted),
     )
+
+
+def _no_programs(tree: GameTree, zero_sum: bool) -> str:
+    """Why no linear program was solved."""
+    if zero_sum:
+        return (
+            f"no population exploitability and no value of the game: its {num_sequences(tree):,} "
+            "sequences make long programs; --equilibrium solves them"
+        )
+    return (
+        "no population exploitability, value of the game, worst cases or Nash averaging: those "
+        "are for two-player zero-sum games"
+    )
+
+
+def num_sequences(tree: GameTree) -> int:
+    """Of all players together."""
+    return sum(player.num_sequences for player in tree.players)

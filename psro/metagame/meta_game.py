@@ -33,9 +33,14 @@ class MetaGame:
             payoffs=np.zeros((tree.num_players, *(0,) * tree.num_players)),
         )
 
+    @classmethod
+    def of(cls, tree: GameTree, plans: Sequence[np.ndarray]) -> MetaGame:
+        """Of populations of plans `[K_p, S_p]`, with all their payoffs."""
+        return cls(tree=tree, plans=tuple(plans), payoffs=exact.payoffs(tree, plans))
+
     @property
     def size(self) -> int:
-        """How many policies every player has."""
+        """How many policies every player has, where all have as many."""
         return len(self.plans[0])
 
     def put(
@@ -53,8 +58,8 @@ class MetaGame:
         plans = []
         for p, (old, player) in enumerate(zip(self.plans, self.tree.players, strict=True)):
             stack = np.concatenate([old, np.empty((size - self.size, old.shape[1]))])
-            for slot, each in zip(slots, behaviours, strict=True):
-                stack[slot] = exact.realization_plan(player, each[p])
+            for slot, behaviour in zip(slots, behaviours, strict=True):
+                stack[slot] = exact.realization_plan(player, behaviour[p])
             plans.append(stack)
         if payoffs is None:
             payoffs = self._completed(plans, np.unique(slots))

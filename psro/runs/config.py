@@ -15,9 +15,8 @@ from games import GameTree
 from games.readers import trial
 from psro.errors import SettingsError
 from psro.exact.restricted_game import METHODS
-from psro.metagame.solvers import MetaSolverError, Solver, meta_solver
 from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
-from psro.metagame.tree_solvers import TREE_SOLVERS
+from psro.metagame.solving import solver_of
 from psro.oracles import (
     CONFIGS,
     ORACLES,
@@ -54,22 +53,6 @@ before anything of that size is made. Every other whole number may be at most 2*
 keeps it."""
 MAX_GAME = 10_000
 """Characters of a game's name in a saved run; a Tiny Hanabi payoff table takes some hundreds."""
-
-
-def solver_of(text: str) -> Solver:
-    """What --meta-solver and --evaluation-solver name; `meta_solver`, or one of `TREE_SOLVERS`.
-
-    Raises:
-        MetaSolverError: there is none such.
-    """
-    if text in TREE_SOLVERS:
-        return TREE_SOLVERS[text]
-    try:
-        return meta_solver(text)
-    except MetaSolverError as error:
-        if text.isidentifier():
-            raise MetaSolverError(f"{error}, {', '.join(TREE_SOLVERS)}") from None
-        raise
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -249,7 +232,7 @@ def check_solvable(config: RunConfig, tree: GameTree) -> None:
             raise SettingsError(
                 f"{option} {name} is for games whose players share one population; add --symmetric"
             )
-        if name in TREE_SOLVERS and not tree.is_constant_sum:
+        if solver.zero_sum and not tree.is_constant_sum:
             raise SettingsError(f"{option} {name} is for zero-sum games, and {config.game} is none")
     expansion = EXPANSIONS[config.expansion]
     if expansion.num_players not in (None, tree.num_players):

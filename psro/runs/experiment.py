@@ -20,10 +20,11 @@ from games import TreePolicy
 from games.tree_game import TreeGame
 from psro import exact
 from psro.errors import PsroError, SettingsError
+from psro.metagame.gaps import Gaps, gaps_of
 from psro.metagame.meta_game import MetaGame
-from psro.metagame.meta_strategy import Gaps, MetaStrategy, gaps
 from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
-from psro.metagame.tree_solvers import TREE_SOLVERS
+from psro.metagame.solving import solver_of
+from psro.metagame.strategy import MetaStrategy
 from psro.oracles import ORACLES, Jobs, Oracle, Results
 from psro.policies.bot import PopulationBot
 from psro.policies.imitation import imitate_by_network, imitate_by_table
@@ -32,9 +33,9 @@ from psro.policies.policy import ConditionalPolicy, Params, Policy, TablePolicy,
 from psro.policies.population import Population
 from psro.runs import archive, storage
 from psro.runs import folder as run_folder
-from psro.runs.config import RunConfig, check_sizes, check_solvable, solver_of, with_defaults
+from psro.runs.config import RunConfig, check_sizes, check_solvable, with_defaults
 from psro.runs.storage import ExperimentError
-from psro.training.loop import Iteration, Record, Solve, psro
+from psro.training.loop import Iteration, Record, psro
 from psro.training.trainer import Trainer
 from psro.variants.diversity import TERMS
 from psro.variants.expansions import EXPANSIONS
@@ -45,21 +46,6 @@ _PLANNED = 1024
 are full. What is planned is set aside at once."""
 _MOST_CONDITION = 1 << 20
 """Numbers of a conditional network's condition, beyond which its first layer fills any memory."""
-
-
-def _solve(name: str) -> Solve:
-    """A meta-solver by its string, and what its results are measured as: the equilibrium that it
-    aims at, else a coarse correlated one where they are joints and a Nash equilibrium where they
-    are not."""
-    solver = solver_of(name)
-
-    def by_payoffs(meta_game: MetaGame) -> MetaStrategy:
-        return MetaStrategy.of(solver.function(meta_game.payoffs))
-
-    return Solve(
-        solver=solver.function if name in TREE_SOLVERS else by_payoffs,
-        concept=solver.concept or ("cce" if solver.joint else "nash"),
-    )
 
 
 class Experiment:
@@ -125,7 +111,7 @@ class Experiment:
     @property
     def concept(self) -> str:
         """The equilibrium that the meta-strategy is measured as: nash, cce or ce."""
-        return _solve(self.config.evaluation or self.config.meta_solver).concept
+        return solver_of(self.config.evaluation or self.config.meta_solver).concept
 
     @property
     def populations(self) -> list[Params]:
@@ -135,6 +121,16 @@ class Experiment:
             jax.tree.map(lambda leaf, p=p: leaf[p, : population.size], population.params)
             for p in range(self.tree.num_players)
         ]
+
+    @property
+    def meta_game(self) -> MetaGame:
+        """The policies of all players as realization plans, and their payoffs."""
+        return self._finished().meta_game
+
+    @property
+    def measured_strategy(self) -> MetaStrategy:
+        """What policies are drawn from and what is measured: `meta_strategy` and `joint`."""
+        return self._finished().evaluation
 
     @property
     def payoffs(self) -> np.ndarray:
@@ -163,7 +159,7 @@ class Experiment:
         """Value, best-response values, NashConv and other gaps of the meta-strategy, computed
         now."""
         last = self._finished()
-        return gaps(last.meta_game, last.evaluation, last.record.concept)
+        return gaps_of(last.meta_game, last.evaluation, last.record.concept)
 
     def exploitability(self) -> float:
         """Exact NashConv / P of the meta-strategy, computed now."""
@@ -240,8 +236,8 @@ class Experiment:
             key=jax.random.key(config.seed),
             iterations=config.iterations,
             trainer=self._trainer,
-            training=_solve(config.meta_solver),
-            evaluation=_solve(config.evaluation) if config.evaluation else None,
+            training=solver_of(config.meta_solver),
+            evaluation=solver_of(config.evaluation) if config.evaluation else None,
             expansion=EXPANSIONS[config.expansion],
             levels=config.levels,
             rounds=config.rounds,
@@ -290,7 +286,7 @@ class Experiment:
             imitate=(imitate_by_table if tabular else imitate_by_network)(policy, tree),
             oracle=oracle,
             tabulate=self._tabulate,
-            concept=_solve(config.meta_solver).concept,
+            concept=solver_of(config.meta_solver).concept,
             objective=None
             if config.diversity is None
             else functools.partial(

@@ -41,7 +41,8 @@ import pandas as pd
 
 from games.readers import files
 from games.tree import MAX_RETURN
-from psro.metagame.meta_strategy import MEANINGS, MetaStrategy
+from psro.metagame.gaps import MEANINGS
+from psro.metagame.strategy import MetaStrategy
 from psro.policies.policy import Params
 from psro.runs import storage
 from psro.runs.config import SAME, RunConfig, check_shareable, check_sizes

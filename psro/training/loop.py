@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 import jax
 import numpy as np
 
-from psro.exact.joint_gaps import CorrelatedGap
+from psro.metagame.gaps import MEANINGS, gaps_of
+from psro.metagame.joint_gaps import CorrelatedGap
 from psro.metagame.meta_game import MetaGame
-from psro.metagame.meta_strategy import MEANINGS, MetaStrategy, gaps
+from psro.metagame.solving import MetaGameSolver
+from psro.metagame.strategy import MetaStrategy
 from psro.policies.policy import Params
 from psro.policies.population import Population
 from psro.training.trainer import Timer, Trainer
@@ -78,21 +80,13 @@ class Iteration:
     correlated: CorrelatedGap | None = None
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Solve:
-    """A meta-solver and the equilibrium concept, one of `MEANINGS`, that it stands for."""
-
-    solver: Callable[[MetaGame], MetaStrategy]
-    concept: str
-
-
 def psro(
     *,
     key: jax.Array,
     iterations: int,
     trainer: Trainer,
-    training: Solve,
-    evaluation: Solve | None,
+    training: MetaGameSolver,
+    evaluation: MetaGameSolver | None,
     expansion: Expansion,
     levels: int,
     rounds: int,
@@ -111,8 +105,8 @@ def psro(
         key: the run's key.
         iterations: number of the last iteration.
         trainer: makes policies.
-        training: from a meta-game to the meta-strategy that best responses train against.
-        evaluation: to the one that is measured; None for the same.
+        training: finds the meta-strategy that best responses train against.
+        evaluation: finds the one that is measured; None for the same.
         expansion: what an iteration adds to the populations.
         levels: `Situation.levels` for it.
         rounds: `Situation.rounds` for it.
@@ -127,8 +121,8 @@ def psro(
         MetaSolverError: the meta-solver cannot solve this meta-game.
     """
 
-    def solved(by: Solve, meta_game: MetaGame) -> MetaStrategy:
-        strategy = by.solver(meta_game)
+    def solved(by: MetaGameSolver, meta_game: MetaGame) -> MetaStrategy:
+        strategy = by(meta_game)
         return strategy.shared(meta_game.payoffs) if trainer.symmetric else strategy
 
     for number in range(0 if last is None else last.record.iteration + 1, iterations + 1):
@@ -162,20 +156,20 @@ def psro(
         measured = solved(evaluation, state.meta_game) if evaluation else meta_strategy
         timer.lap("meta_solver")
         concept = (evaluation or training).concept
-        found = gaps(state.meta_game, measured, concept)
+        gaps = gaps_of(state.meta_game, measured, concept)
         timer.lap("exact")
         outcome = vars(state.outcome) if state.outcome else {}
         last = Iteration(
             record=Record(
                 iteration=number,
-                exploitability=found.exploitability,
-                nash_conv=found.nash_conv,
-                cce_gap=found.cce_gap,
-                ce_gap=found.ce_gap,
+                exploitability=gaps.exploitability,
+                nash_conv=gaps.nash_conv,
+                cce_gap=gaps.cce_gap,
+                ce_gap=gaps.ce_gap,
                 concept=concept,
                 meaning=MEANINGS[concept],
-                value=tuple(found.value.tolist()),
-                best_response_value=tuple(found.best_response_value.tolist()),
+                value=tuple(gaps.value.tolist()),
+                best_response_value=tuple(gaps.best_response_value.tolist()),
                 **{
                     name: tuple(outcome[name].tolist()) if outcome else None
                     for name in ("achieved_value", "improvement", "gap")
@@ -192,7 +186,7 @@ def psro(
             meta_game=state.meta_game,
             meta_strategy=meta_strategy,
             evaluation=measured,
-            correlated=found.correlated if measured is meta_strategy else None,
+            correlated=gaps.correlated if measured is meta_strategy else None,
         )
         yield last
 

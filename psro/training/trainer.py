@@ -12,9 +12,10 @@ import numpy as np
 
 from psro import exact
 from psro.errors import PsroError
-from psro.exact.joint_gaps import CorrelatedGap
+from psro.metagame.joint_gaps import CorrelatedGap
 from psro.metagame.meta_game import MetaGame
-from psro.metagame.meta_strategy import MetaStrategy, Target, over_seats, target
+from psro.metagame.strategy import MetaStrategy, over_seats
+from psro.metagame.target import Target, target_of
 from psro.oracles import Jobs, Oracle, Results
 from psro.policies.policy import Params
 from psro.policies.population import Population
@@ -173,7 +174,7 @@ class Trainer:
             if levels:
                 against = [each.against.padded(meta_game.size) for each in levels]
                 targets = [
-                    target(
+                    target_of(
                         meta_game,
                         a,
                         self.concept,

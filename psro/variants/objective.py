@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from psro.metagame.meta_game import MetaGame
-from psro.metagame.meta_strategy import MetaStrategy, Target
+from psro.metagame.strategy import MetaStrategy
+from psro.metagame.target import Target
 from psro.variants.diversity import Context, Term, maximise
 
 _STEPS = 10
@@ -25,9 +26,7 @@ def diverse(
     """A `trainer.Objective`, once its term and weight, in units of payoff, are given."""
     tree, bonuses = meta_game.tree, []
     for p, (gains, reach) in enumerate(zip(target.gains, target.reach, strict=True)):
-        context = Context.of(
-            tree, p, plans=meta_game.plans, weights=against.marginals[p], reach=reach
-        )
+        context = Context.of(meta_game, p, weights=against.marginals[p], reach=reach)
         wanted = maximise(
             tree.players[p], gains, term(context), weight, steps=_STEPS, starts=_STARTS
         )

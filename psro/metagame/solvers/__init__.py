@@ -13,7 +13,7 @@ import difflib
 import functools
 import re
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 import numpy as np
@@ -64,6 +64,7 @@ class Solver:
         joint: whether results are joints; else they are products.
         num_players: the only number of players that it is for; None for any.
         symmetric: whether it is for symmetric games only, with one population.
+        zero_sum: whether it is for games only whose payoffs add up to a constant.
     """
 
     function: MetaSolver
@@ -71,6 +72,7 @@ class Solver:
     joint: bool = False
     num_players: int | None = None
     symmetric: bool = False
+    zero_sum: bool = False
 
     def __call__(self, payoffs: np.ndarray) -> Solution:
         return self.function(payoffs)
@@ -99,34 +101,35 @@ META_SOLVERS: dict[str, Solver] = {
 }
 
 
-def meta_solver(text: str) -> Solver:
+def meta_solver(text: str, known: Mapping[str, Solver] = META_SOLVERS) -> Solver:
     """A meta-solver by its name, settings in brackets as in OpenSpiel's game strings: "nash",
     "projected_replicator(gamma=0.05,iterations=5000)".
 
     Raises:
-        MetaSolverError: no such solver, no such setting, or a value that it may not have.
+        MetaSolverError: no such solver among `known`, no such setting, or a value that it may not
+            have.
     """
     match = re.fullmatch(r"\s*(\w+)\s*(?:\((.*)\))?\s*", text)
     if not match:
         raise MetaSolverError(f"meta-solver {text!r} must be a name or name(setting=value,...)")
     name, inside = match.groups()
-    if name not in META_SOLVERS:
-        raise MetaSolverError(f"unknown meta-solver {name!r}; {_known(name, META_SOLVERS)}")
-    solver = META_SOLVERS[name]
+    if name not in known:
+        raise MetaSolverError(f"unknown meta-solver {name!r}; {_known(name, known)}")
+    solver = known[name]
     settings = {}
     for part in (inside or "").split(",") if inside and inside.strip() else ():
-        setting, equals, value = (each.strip() for each in part.partition("="))
+        setting, equals, value = (word.strip() for word in part.partition("="))
         if not equals or setting in settings:
             raise MetaSolverError(
                 f"meta-solver {text!r} must give each setting once, as {name}(setting=value,...)"
             )
-        settings[setting] = _setting(name, setting, value)
+        settings[setting] = _setting(name, solver, setting, value)
     return dataclasses.replace(solver, function=functools.partial(solver.function, **settings))
 
 
-def settings_of(solver: str) -> dict[str, tuple[type, Rule]]:
-    """The settings of a solver in `META_SOLVERS`: their type, and which values they may have."""
-    hints = typing.get_type_hints(META_SOLVERS[solver].function, include_extras=True)
+def settings_of(solver: Solver) -> dict[str, tuple[type, Rule]]:
+    """The settings of a solver: their type, and which values they may have."""
+    hints = typing.get_type_hints(solver.function, include_extras=True)
     return {
         name: typing.get_args(hint)
         for name, hint in hints.items()
@@ -134,11 +137,11 @@ def settings_of(solver: str) -> dict[str, tuple[type, Rule]]:
     }
 
 
-def _setting(solver: str, name: str, text: str) -> float:
+def _setting(solver_name: str, solver: Solver, name: str, text: str) -> float:
     known = settings_of(solver)
     if name not in known:
         which = _known(name, known) if known else "it has none"
-        raise MetaSolverError(f"meta-solver {solver} has no setting {name!r}; {which}")
+        raise MetaSolverError(f"meta-solver {solver_name} has no setting {name!r}; {which}")
     kind, rule = known[name]
     try:
         value = kind(text)
@@ -147,7 +150,7 @@ def _setting(solver: str, name: str, text: str) -> float:
     if value is None or not rule.allows(value):
         what = "a whole number" if kind is int else "a number"
         raise MetaSolverError(
-            f"{name} = {text} of meta-solver {solver} must be {what}, {rule.words}"
+            f"{name} = {text} of meta-solver {solver_name} must be {what}, {rule.words}"
         )
     return value
 

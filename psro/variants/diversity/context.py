@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
-from games.tree import GameTree, PlayerTree
+from games.tree import PlayerTree
 from psro import exact
 from psro.errors import PsroError
+from psro.metagame.meta_game import MetaGame
 
 Term = Callable[[np.ndarray], tuple[float, np.ndarray]]
 """A realization plan `[S]` to a value and its gradient `[S]`."""
@@ -64,18 +65,12 @@ class Context:
 
     @classmethod
     def of(
-        cls,
-        tree: GameTree,
-        player: int,
-        *,
-        plans: Sequence[np.ndarray],
-        weights: np.ndarray,
-        reach: np.ndarray,
+        cls, meta_game: MetaGame, player: int, *, weights: np.ndarray, reach: np.ndarray
     ) -> Context:
-        """From all players' populations `plans[q] [K_q, S_q]`, with the player's own `weights
-        [K_p]`; the N profiles are all those of the opponents, the last opponent's policy first to
-        change."""
-        counts = [1 if q == player else len(each) for q, each in enumerate(plans)]
+        """From a meta-game, with the player's own `weights [K_p]`; the N profiles are all those of
+        the opponents, the last opponent's policy first to change."""
+        tree, plans = meta_game.tree, meta_game.plans
+        counts = [1 if q == player else len(own) for q, own in enumerate(plans)]
         profiles = itertools.product(*map(range, counts))
         return cls(
             player=tree.players[player],
@@ -83,7 +78,7 @@ class Context:
             weights=weights,
             row_gains=np.stack(
                 [
-                    exact.gains(tree, player, [each[k] for each, k in zip(plans, ks, strict=True)])
+                    exact.gains(tree, player, [own[k] for own, k in zip(plans, ks, strict=True)])
                     for ks in profiles
                 ]
             ),

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from psro.metagame.meta_strategy import MetaStrategy
 from psro.metagame.solvers import regret_minimisers
+from psro.metagame.strategy import MetaStrategy
 from psro.variants.expansions.base import Expanded, Situation, Steps, Train
 
 

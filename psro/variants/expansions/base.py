@@ -8,8 +8,8 @@ from collections.abc import Callable, Generator, Sequence
 import numpy as np
 
 from psro.metagame.meta_game import MetaGame
-from psro.metagame.meta_strategy import MetaStrategy
 from psro.metagame.solvers.regret_minimisers import Update
+from psro.metagame.strategy import MetaStrategy
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 
 from psro.exact import sequence_form
-from psro.metagame.meta_strategy import MetaStrategy
-from psro.metagame.tree_solvers import least_exploitable
+from psro.metagame.solving import least_exploitable
+from psro.metagame.strategy import MetaStrategy
 from psro.variants.expansions.base import Expanded, Situation, Steps, Train
 
 

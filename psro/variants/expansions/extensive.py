@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from psro.exact.restricted_game import allowed, solve
-from psro.metagame.meta_strategy import MetaStrategy
+from psro.metagame.strategy import MetaStrategy
 from psro.variants.expansions.base import Expanded, Place, Situation, Steps, Train
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from psro.metagame.meta_strategy import SUPPORT, MetaStrategy
+from psro.metagame.strategy import SUPPORT, MetaStrategy
 from psro.variants.expansions.base import Expanded, Situation, Steps, Train
 
 

@@ -13,33 +13,33 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
-from games.tree import GameTree
 from psro import exact
 from psro.errors import PsroError
+from psro.metagame.meta_game import MetaGame
+from psro.metagame.strategy import MetaStrategy
 
 
 class JointError(PsroError):
     """A joint meta-strategy that does not fit its populations; one sentence says why."""
 
 
-def joint_opponent_reach(
-    tree: GameTree, player: int, plans: Sequence[np.ndarray], weights: np.ndarray
-) -> np.ndarray:
+def joint_opponent_reach(meta_game: MetaGame, player: int, weights: np.ndarray) -> np.ndarray:
     """Chance's and the others' share of the way to each terminal, `[T]`, when the others' policies
     are drawn together.
 
     Args:
-        plans: every player's `[K_q, S_q]`; the player's own are ignored.
+        meta_game: whose policies these are; the player's own are ignored.
+        player: who is led there.
         weights: of the others' profiles, in the order of their seats, `[K_q for q != player]`.
             The reach is linear in them; they need not add up to one.
 
     Of the others, the one with the most policies is mixed at once for each profile of the rest that
     has weight: two players cost one mixed plan, three as many as the smaller population.
     """
+    tree, plans = meta_game.tree, meta_game.plans
     others = [q for q in range(tree.num_players) if q != player]
     widest = int(np.argmax(weights.shape))
     rest = [q for position, q in enumerate(others) if position != widest]
@@ -106,65 +106,56 @@ class CorrelatedGap:
         return [int(np.argmax(each)) for each in self.recommendation_gains]
 
 
-def coarse_correlated_gap(
-    tree: GameTree, plans: Sequence[np.ndarray], payoffs: np.ndarray, joint: np.ndarray
-) -> CoarseCorrelatedGap:
-    """The CCE gap of a joint meta-strategy: one best response a player.
-
-    Args:
-        plans: every player's population, `[K_p, S_p]`.
-        payoffs: their expected returns, `[P, K_0, ..., K_{P-1}]`.
-        joint: the meta-strategy, `[K_0, ..., K_{P-1}]`.
+def coarse_correlated_gap(meta_game: MetaGame, strategy: MetaStrategy) -> CoarseCorrelatedGap:
+    """The CCE gap of a meta-strategy: one best response a player. Of one that draws independently
+    it is the NashConv.
 
     Raises:
-        JointError: `joint` is no distribution over the populations' profiles.
+        JointError: the strategy is no distribution over the meta-game's profiles.
     """
-    _check(plans, joint)
-    best = np.empty(tree.num_players)
-    for p, mine in enumerate(tree.players):
-        best[p] = exact.best_response_to(mine, _returns(tree, p, plans, joint.sum(axis=p))).value
-    return CoarseCorrelatedGap(value=_value(payoffs, joint), best_response_value=best)
+    joint = _joint(meta_game, strategy)
+    best = np.empty(joint.ndim)
+    for p, player in enumerate(meta_game.tree.players):
+        best[p] = exact.best_response_to(player, _gains(meta_game, p, joint.sum(axis=p))).value
+    return CoarseCorrelatedGap(value=_value(meta_game, joint), best_response_value=best)
 
 
-def correlated_gap(
-    tree: GameTree, plans: Sequence[np.ndarray], payoffs: np.ndarray, joint: np.ndarray
-) -> CorrelatedGap:
-    """The CE gap of a joint meta-strategy: one best response for each recommendation that may be
-    given. Arguments and errors are those of `coarse_correlated_gap`."""
-    _check(plans, joint)
-    gains = []
-    for p, mine in enumerate(tree.players):
-        gain = np.zeros(len(plans[p]))
-        for k in np.flatnonzero(_recommended(joint, p)):
-            returns = _returns(tree, p, plans, np.take(joint, k, axis=p))
-            obeying = float(plans[p][k] @ returns)
-            gain[k] = max(0.0, exact.best_response_to(mine, returns).value - obeying)
-        gains.append(gain)
-    return CorrelatedGap(value=_value(payoffs, joint), recommendation_gains=tuple(gains))
+def correlated_gap(meta_game: MetaGame, strategy: MetaStrategy) -> CorrelatedGap:
+    """The CE gap of a meta-strategy: one best response for each recommendation that may be given.
+
+    Raises:
+        JointError: as in `coarse_correlated_gap`.
+    """
+    joint = _joint(meta_game, strategy)
+    recommendation_gains = []
+    for p, player in enumerate(meta_game.tree.players):
+        leaving = np.zeros(joint.shape[p])
+        for k in np.flatnonzero(strategy.marginals[p]):
+            gains = _gains(meta_game, p, np.take(joint, k, axis=p))
+            obeying = float(meta_game.plans[p][k] @ gains)
+            leaving[k] = max(0.0, exact.best_response_to(player, gains).value - obeying)
+        recommendation_gains.append(leaving)
+    return CorrelatedGap(
+        value=_value(meta_game, joint), recommendation_gains=tuple(recommendation_gains)
+    )
 
 
-def _returns(
-    tree: GameTree, player: int, plans: Sequence[np.ndarray], weights: np.ndarray
-) -> np.ndarray:
+def _gains(meta_game: MetaGame, player: int, weights: np.ndarray) -> np.ndarray:
     """What the player's sequences earn, `[S]`, against the others' profiles drawn by `weights`."""
+    tree = meta_game.tree
     if tree.num_players == 2:  # one mixed plan, in games of any form
-        return exact.gains(tree, player, [weights @ plans[1 - player]] * 2)
-    reach = joint_opponent_reach(tree, player, plans, weights)
-    return exact.sequence_returns(tree, player, reach)
+        return exact.gains(tree, player, [weights @ meta_game.plans[1 - player]] * 2)
+    return exact.sequence_returns(tree, player, joint_opponent_reach(meta_game, player, weights))
 
 
-def _recommended(joint: np.ndarray, player: int) -> np.ndarray:
-    """The probability that the player is told each of its policies, `[K_p]`."""
-    return joint.sum(axis=tuple(q for q in range(joint.ndim) if q != player))
-
-
-def _value(payoffs: np.ndarray, joint: np.ndarray) -> np.ndarray:
+def _value(meta_game: MetaGame, joint: np.ndarray) -> np.ndarray:
     """Every player's expected return under the joint, `[P]`."""
-    return payoffs.reshape(len(payoffs), -1) @ joint.ravel()
+    return meta_game.payoffs.reshape(len(meta_game.payoffs), -1) @ joint.ravel()
 
 
-def _check(plans: Sequence[np.ndarray], joint: np.ndarray) -> None:
-    counts = tuple(len(each) for each in plans)
+def _joint(meta_game: MetaGame, strategy: MetaStrategy) -> np.ndarray:
+    """The strategy's probabilities of profiles, `[K_0, ..., K_{P-1}]`, checked."""
+    joint, counts = strategy.profiles, meta_game.payoffs.shape[1:]
     if joint.shape != counts:
         raise JointError(f"a joint of shape {joint.shape} over populations of {counts} policies")
     if not (joint >= 0).all() or not abs(joint.sum() - 1) <= 1e-6:
@@ -172,3 +163,4 @@ def _check(plans: Sequence[np.ndarray], joint: np.ndarray) -> None:
             f"a joint must be probabilities that add up to 1; its least is {joint.min():.3g} and "
             f"they add up to {joint.sum():.9g}"
         )
+    return joint

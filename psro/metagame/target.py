@@ -1,0 +1,117 @@
+"""What the next best responses to a meta-strategy train against."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from psro import exact
+from psro.metagame.joint_gaps import CorrelatedGap, correlated_gap, joint_opponent_reach
+from psro.metagame.meta_game import MetaGame
+from psro.metagame.strategy import MetaStrategy
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Target:
+    """What every player's next best response trains against, and has to beat.
+
+    Attributes:
+        opponents: probability of every opponent profile, `[P, K, ..., K]` for a capacity of K, axis
+            q for the one at seat (player + 1 + q) mod P.
+        gains: what each player's sequences earn against them, `[S_p]` (`exact.gains`).
+        reach: their share of the way to each player's info states, `[I_p]`.
+        mixture: a realization plan `[S_q]` of every player as the others meet it, where those are
+            all that they depend on; else None.
+        value: what each player gets by what it has, `[P]`.
+        best_response_value: what the exact best response gets, `[P]`.
+    """
+
+    opponents: np.ndarray
+    gains: tuple[np.ndarray, ...]
+    reach: tuple[np.ndarray, ...]
+    mixture: list[np.ndarray] | None
+    value: np.ndarray
+    best_response_value: np.ndarray
+
+
+def target_of(
+    meta_game: MetaGame,
+    strategy: MetaStrategy,
+    concept: str,
+    capacity: int,
+    correlated: CorrelatedGap | None = None,
+) -> Target:
+    """Against a correlated meta-strategy a player's opponents are those that it expects: in a `cce`
+    before it is told its policy, in a `ce` after it was told the one by leaving which it gains most
+    (JPSRO trains one best response for each recommendation; this is the one of largest gain). The
+    gains of all recommendations are `correlated`, where somebody has computed them already."""
+    tree, plans, joint = meta_game.tree, meta_game.plans, strategy.joint
+    players = range(tree.num_players)
+    others = [strategy.others(p) for p in players]
+    told, mixture = None, None
+    if joint is None:
+        mixture = meta_game.mixture(strategy.marginals)
+    elif concept == "ce":
+        told = _told(correlated or correlated_gap(meta_game, strategy), strategy)
+        given = [np.take(joint, k, axis=p) for p, k in enumerate(told)]
+        others = [weights / weights.sum() for weights in given]
+    if joint is not None and tree.num_players == 2:
+        mixture = [exact.mix(plans[q], others[1 - q]) for q in players]
+    gains, reach = zip(
+        *(_gains_and_reach(meta_game, p, others[p], mixture) for p in players), strict=True
+    )
+    if told is not None:
+        value = [gains[p] @ plans[p][told[p]] for p in players]
+    elif joint is not None:
+        value = [(payoffs * joint).sum() for payoffs in meta_game.payoffs]
+    else:
+        value = [gains[p] @ mixture[p] for p in players]
+    return Target(
+        opponents=np.stack([_by_seat(p, others[p], capacity) for p in players]),
+        gains=gains,
+        reach=reach,
+        mixture=mixture,
+        value=np.array(value),
+        best_response_value=np.array(
+            [exact.best_response_to(tree.players[p], gains[p]).value for p in players]
+        ),
+    )
+
+
+def _told(correlated: CorrelatedGap, strategy: MetaStrategy) -> list[int]:
+    """The recommendation that each player gains most by leaving; the likeliest one, where nobody
+    gains: what has no weight is never told."""
+    return [
+        k if gains[k] > 0 else int(np.argmax(weights))
+        for k, gains, weights in zip(
+            correlated.recommendation,
+            correlated.recommendation_gains,
+            strategy.marginals,
+            strict=True,
+        )
+    ]
+
+
+def _gains_and_reach(
+    meta_game: MetaGame,
+    player: int,
+    weights: np.ndarray,
+    mixture: Sequence[np.ndarray] | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The player's gains `[S]` and the way to its info states `[I]`, against the others' profiles
+    drawn by `weights`, or against each one's plan of `mixture`, where there is one."""
+    tree = meta_game.tree
+    if mixture is not None:
+        return exact.gains_and_reach(tree, player, mixture)
+    reach = joint_opponent_reach(meta_game, player, weights)
+    return exact.sequence_returns(tree, player, reach), exact.info_state_reach(tree, player, reach)
+
+
+def _by_seat(player: int, others: np.ndarray, capacity: int) -> np.ndarray:
+    """Of the others in the order of their seats, in the order in which they sit after the player,
+    padded to a capacity."""
+    order = np.roll(np.arange(others.ndim), -player)
+    padding = [(0, capacity - size) for size in others.shape]
+    return np.pad(others, padding).transpose(order)
