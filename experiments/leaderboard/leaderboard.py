@@ -47,7 +47,7 @@ GAMES = {
 """Of `skill` and `disc` every seed has a game of its own."""
 
 DEFAULT = "default"
-"""What `psro run` does unasked."""
+"""What `psro run` does by default."""
 VARIANTS = [
     DEFAULT, "psro", "self_play", "last_k", "fictitious_play", "psro_prd", "psro_rrd", "psro_qre",
     "alpha_psro", "psro_rn", "odo", "ado", "apsro", "epsro", "sp_psro", "xdo", "dpp_psro", "bd_rd",
