@@ -251,7 +251,7 @@ MACHINERY = (
     "psro.views.",
 )
 """Beginnings of the names of modules that need no place in the reference."""
-INSIDE = {"psro.views.page", "psro.metagame.solvers", "psro.variants.diversity"}
+INSIDE = {"psro.exact", "psro.metagame.solvers", "psro.variants.diversity", "psro.views.page"}
 """Packages whose page stands for their modules."""
 
 
