@@ -4,9 +4,10 @@
 
 Inputs are drawn with hypothesis from the commands and options that `psro --help` shows, so that a
 new option is tried without being named here. They run in worker processes with a limit on time and
-on memory. What counts as a failure: a traceback, an exit code that is not documented, a refusal that is not one
-clear sentence, a hang, memory beyond the limit, a crash, or an experiment that a refused command
-has changed. A run that begins to train is stopped there, but for some, which train for a while.
+on memory. What counts as a failure: a traceback, an exit code that is not documented, a refusal
+that is not one clear sentence, a hang, memory beyond the limit, a crash, or an experiment that a
+refused command has changed. A run that begins to train is stopped there, but for some, which train
+for a while.
 """
 
 from __future__ import annotations
