@@ -2,18 +2,25 @@
 
 As a tree such a game is one step deep: player 0 decides, then player 1 without seeing it, and so
 on. A matrix of 5,000 x 5,000 has 25 million terminals, so they are left implicit: a `NormalForm` is
-a `GameTree` that keeps the payoffs as they are, has its own way to contract them with strategies
-(`psro.exact` takes it), and makes the arrays over terminals only when somebody asks for them.
+a `GameTree` that keeps the payoffs as they are, has its own way to contract them with plans, and
+makes the arrays over terminals only when somebody asks for them.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from games.tree import MAX_RETURN, GameError, GameTree, PlayerTree
+from games.errors import MAX_RETURN, GameError
+from games.player_tree import PlayerTree
+from games.restriction import MaskError, Part, check
+from games.tree import GameTree, Plans
+
+if TYPE_CHECKING:
+    from games.device_form import DeviceForm
 
 
 class NormalForm(GameTree):
@@ -24,12 +31,12 @@ class NormalForm(GameTree):
     whose turn it is, one-hot, who is asking, one-hot, and a zero.
 
     Attributes:
-        payoffs: every player's, float64 `[P, A_0, ..., A_{P-1}]`; or of all players but the last,
-            `[P - 1, A_0, ..., A_{P-1}]`, who then gets what makes the sum zero.
+        table: everybody's payoffs, float64 `[P, A_0, ..., A_{P-1}]`; or those of all players but
+            the last, `[P - 1, A_0, ..., A_{P-1}]`, who then gets what makes the sum zero.
         max_histories: refuse to lay out a tree of more; None for any number.
     """
 
-    payoffs: np.ndarray
+    table: np.ndarray
     max_histories: int | None
 
     def __init__(
@@ -52,7 +59,7 @@ class NormalForm(GameTree):
         counts = payoffs.shape[1:]
         vars(self).update(  # frozen, as any tree
             name=name,
-            payoffs=payoffs,
+            table=payoffs,
             max_histories=max_histories,
             observation_kind="information_state",
             identity="string",
@@ -64,7 +71,7 @@ class NormalForm(GameTree):
 
     @property
     def num_terminals(self) -> int:
-        return int(np.prod(self.payoffs.shape[1:]))
+        return int(np.prod(self.table.shape[1:]))
 
     @property
     def num_decisions(self) -> int:
@@ -73,37 +80,69 @@ class NormalForm(GameTree):
     @functools.cached_property
     def max_return(self) -> float:
         # The other side of a zero-sum matrix has the same absolute returns.
-        players = range(1 if len(self.payoffs) == 1 else self.num_players)
+        players = range(1 if len(self.table) == 1 else self.num_players)
         return max(
             max(float(each.max()), -float(each.min())) for each in map(self.payoffs_of, players)
         )
 
     @functools.cached_property
     def is_constant_sum(self) -> bool:
-        if len(self.payoffs) < self.num_players:
+        if len(self.table) < self.num_players:
             return True
-        return bool(np.ptp(self.payoffs.sum(axis=0)) <= 1e-9 * max(1.0, self.max_return))
+        return bool(np.ptp(self.table.sum(axis=0)) <= 1e-9 * max(1.0, self.max_return))
 
-    def expected(self, strategies: Sequence[np.ndarray | None]) -> np.ndarray:
-        """Expected payoffs `[P, ...]` with one axis a player: its K strategies where
-        `strategies[q]` is `[K, A_q]` (they need not sum to 1), its A_q actions where it is None."""
+    def returns(self, plans: Plans) -> np.ndarray:
+        return self._expected([plan[None, 1:] for plan in plans]).ravel()
+
+    def payoffs(self, plans: Plans) -> np.ndarray:
+        return self._expected([of_player[:, 1:] for of_player in plans])
+
+    def gains(self, player: int, plans: Plans) -> np.ndarray:
+        others = [None if q == player else plan[None, 1:] for q, plan in enumerate(plans)]
+        if player < len(self.table):
+            gains = _contracted(self.table[player], others)
+        else:
+            gains = -sum(_contracted(payoffs, others) for payoffs in self.table)
+        return np.concatenate([[0.0], gains.ravel()])
+
+    def gains_and_reach(self, player: int, plans: Plans) -> tuple[np.ndarray, np.ndarray]:
+        return self.gains(player, plans), np.ones(1)  # everybody always comes to choose
+
+    def restrict(self, masks: Sequence[np.ndarray]) -> Part:
+        """A smaller `NormalForm`, whose actions are counted anew."""
+        actions = [np.flatnonzero(mask[1:]) for mask in check(self, masks)]
+        for p, left in enumerate(actions):
+            if not len(left):
+                raise MaskError(f"the mask of player {p} leaves it no action")
+        table = np.stack([payoffs[np.ix_(*actions)] for payoffs in self.table])
+        return Part(
+            tree=NormalForm(table, name=self.name, max_histories=self.max_histories),
+            sequences=tuple(np.append(0, 1 + left) for left in actions),
+            info_states=(np.zeros(1, np.int64),) * len(actions),
+        )
+
+    def same_as(self, other: GameTree) -> bool:
+        return isinstance(other, NormalForm) and np.array_equal(self.table, other.table)
+
+    def device_form(self) -> DeviceForm:
+        from games.device_form import Tensor  # imports JAX
+
+        return Tensor(payoffs=np.stack([self.payoffs_of(p) for p in range(self.num_players)]))
+
+    def _expected(self, strategies: Sequence[np.ndarray]) -> np.ndarray:
+        """Expected payoffs `[P, K_0, ..., K_{P-1}]` of strategies `[K_q, A_q]`, which need not sum
+        to 1."""
         # Apart: as one they would be copied to bring axes together.
-        tables = [_contracted(table, strategies) for table in self.payoffs]
-        if len(tables) < self.num_players:
-            tables.append(-sum(tables))
-        return np.stack(tables)
-
-    def expected_of(self, player: int, strategies: Sequence[np.ndarray | None]) -> np.ndarray:
-        """One player's entry of `expected`, `[...]`."""
-        if player < len(self.payoffs):
-            return _contracted(self.payoffs[player], strategies)
-        return -sum(_contracted(table, strategies) for table in self.payoffs)
+        expected = [_contracted(payoffs, strategies) for payoffs in self.table]
+        if len(expected) < self.num_players:
+            expected.append(-sum(expected))
+        return np.stack(expected)
 
     def payoffs_of(self, player: int) -> np.ndarray:
         """One player's payoffs, `[A_0, ..., A_{P-1}]`."""
-        if player < len(self.payoffs):
-            return self.payoffs[player]
-        return -self.payoffs.sum(axis=0)
+        if player < len(self.table):
+            return self.table[player]
+        return -self.table.sum(axis=0)
 
     # The tree laid out, level by level: decision 0 is player 0's, then come player 1's, and every
     # slot leads to the node of its own number.
@@ -114,7 +153,7 @@ class NormalForm(GameTree):
         return np.ones(self.num_terminals)
 
     @functools.cached_property
-    def returns(self) -> np.ndarray:
+    def terminal_returns(self) -> np.ndarray:
         self.check_size()
         players = range(self.num_players)
         return np.stack([self.payoffs_of(p).ravel() for p in players], axis=1)
@@ -122,13 +161,13 @@ class NormalForm(GameTree):
     @functools.cached_property
     def sequence(self) -> np.ndarray:
         self.check_size()
-        actions = np.indices(self.payoffs.shape[1:], np.int32).reshape(self.num_players, -1)
+        actions = np.indices(self.table.shape[1:], np.int32).reshape(self.num_players, -1)
         return np.ascontiguousarray(1 + actions.T)
 
     @functools.cached_property
     def decision_player(self) -> np.ndarray:
         self.check_size()
-        counts = self.payoffs.shape[1:]
+        counts = self.table.shape[1:]
         width = [int(np.prod(counts[:p])) for p in range(self.num_players)]
         return np.repeat(np.arange(self.num_players, dtype=np.int32), width)
 
@@ -138,7 +177,7 @@ class NormalForm(GameTree):
 
     @functools.cached_property
     def first_slot(self) -> np.ndarray:
-        counts = np.array(self.payoffs.shape[1:])[self.decision_player]
+        counts = np.array(self.table.shape[1:])[self.decision_player]
         return np.concatenate([[1], 1 + np.cumsum(counts[:-1])]).astype(np.int32)
 
     @functools.cached_property
@@ -166,8 +205,9 @@ class NormalForm(GameTree):
 
 
 def _contracted(table: np.ndarray, strategies: Sequence[np.ndarray | None]) -> np.ndarray:
-    """One player's payoffs `[A_0, ..., A_{P-1}]` with strategies, as in `NormalForm.expected`."""
-    given = [q for q, each in enumerate(strategies) if each is not None]
+    """One player's payoffs `[A_0, ..., A_{P-1}]` with one axis a player: its K strategies where
+    `strategies[q]` is `[K, A_q]`, its A_q actions where it is None."""
+    given = [q for q, strategy in enumerate(strategies) if strategy is not None]
     given.sort(key=lambda q: len(strategies[q]))  # what makes the table smallest, first
     for q in given:
         table = np.moveaxis(np.tensordot(table, strategies[q], axes=(q, 1)), -1, q)
@@ -180,8 +220,8 @@ def _player(seat: int, counts: tuple[int, ...]) -> PlayerTree:
     observation[0, [seat, num_players + seat]] = 1
     name = f"Current player: {seat}\nObserving player: {seat}. Non-terminal"
     return PlayerTree(
+        num_actions=max(counts),
         observation=observation,
-        legal=np.arange(max(counts))[None] < num_actions,
         parent=np.zeros(1, np.int32),
         first_sequence=np.array([1, 1 + num_actions], np.int32),
         info_state=np.array([-1] + [0] * num_actions, np.int32),

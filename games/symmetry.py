@@ -21,8 +21,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from games.errors import GameError
 from games.matrix import NormalForm
-from games.tree import GameError, GameTree, PlayerTree, Texts
+from games.player_tree import PlayerTree
+from games.texts import Texts
+from games.tree import GameTree
 
 TOLERANCE = 1e-9
 """What returns, times the probability of chance, may differ by, relative to the largest return (at
@@ -82,7 +85,7 @@ def symmetric_view(tree: GameTree) -> GameTree:
 
 def _symmetric_normal_form(tree: NormalForm) -> NormalForm:
     """Everybody has one info state, so nothing has to be found, and no terminal is laid out."""
-    counts = tree.payoffs.shape[1:]
+    counts = tree.table.shape[1:]
     if len(set(counts)) > 1:
         raise SymmetryError(
             f"{tree.name} is not symmetric: its players have {' and '.join(map(str, counts))} "
@@ -124,7 +127,7 @@ def _merged(tree: GameTree) -> tuple[np.ndarray, np.ndarray]:
     order = np.lexsort(tree.sequence.T)
     sequence = tree.sequence[order]
     new = np.flatnonzero(np.append(True, (sequence[1:] != sequence[:-1]).any(axis=1)))
-    weights = np.column_stack([tree.chance, tree.chance[:, None] * tree.returns])
+    weights = np.column_stack([tree.chance, tree.chance[:, None] * tree.terminal_returns])
     return sequence[new], np.add.reduceat(weights[order], new)
 
 
@@ -151,13 +154,13 @@ def _matched(tree: GameTree, player: int, colours: Sequence[np.ndarray]) -> np.n
     )
     number = np.empty(len(order), np.int64)
     number[order] = order_there
+    counts, counts_there = np.diff(mine.first_sequence), np.diff(first.first_sequence)[number]
+    there = _renumbered(first, mine, number)
     if not (
         np.array_equal(colours[player][order], colours[0][order_there])
-        and np.array_equal(mine.legal, first.legal[number])
-        and np.array_equal(
-            _renumbered(first, mine, number)[mine.parent],
-            first.parent[number],
-        )
+        and np.array_equal(counts, counts_there)
+        and np.array_equal(mine.action, first.action[there])
+        and np.array_equal(there[mine.parent], first.parent[number])
     ):
         raise SymmetryError(
             f"{tree.name} is not symmetric, or not in a way that could be found: player {player} "
@@ -188,8 +191,11 @@ def _colours(tree: GameTree, sequence: np.ndarray, weights: np.ndarray) -> list[
     weights = np.round(weights / scale).astype(np.int64)
     ends = [_mix(weights[:, 0], weights[:, 1 + p]) for p in range(tree.num_players)]
     states = [
-        _mix(np.repeat(np.arange(each.num_levels), np.diff(each.level_start)), *each.legal.T)
-        for each in players
+        _mix(
+            np.repeat(np.arange(player.num_levels), np.diff(player.level_start)),
+            _added(player.info_state[1:], _mix(player.action[1:]), player.num_info_states),
+        )
+        for player in players
     ]
     kinds = 0
     while True:

@@ -1,168 +1,29 @@
-"""A whole game as flat arrays, in sequence form (von Stengel 1996, "Efficient computation of
-behavior strategies").
-
-A *sequence* of a player is an (info state, action) pair on the way to a history, sequence 0 being
-the empty one. With perfect recall every info state has exactly one parent sequence, so a player's
-info states form a tree, and everything exact is a few vector operations over it.
-"""
+"""A whole game as flat arrays, in sequence form (`games.player_tree`)."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from itertools import islice
-from typing import TypeVar
+import operator
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import sparse
 
-MAX_RETURN = 1e300
-"""Of either sign; beyond it sums over a game are no floats."""
+from games.errors import MAX_RETURN, GameError
+from games.player_tree import PlayerTree
+from games.restriction import Part, restricted
 
-Text = TypeVar("Text", str, bytes)
+if TYPE_CHECKING:
+    from games.device_form import DeviceForm
 
+__all__ = ["MAX_RETURN", "GameError", "GameTree", "PlayerTree"]
 
-class Texts(Sequence[Text]):
-    """Many strings, or byte strings, end to end: what a tuple holds, without its 60 bytes for
-    each. Equal to another one of the same content.
+Plans = Sequence[np.ndarray]
+"""A realization plan `[S_q]`, or several of them, `[K_q, S_q]`, for each player q."""
 
-    Attributes:
-        content: the strings in UTF-8, or the bytes, uint8.
-        start: item i is `content[start[i]:start[i + 1]]`, int64 `[N + 1]`.
-        kind: `str` or `bytes`.
-    """
-
-    _AT_ONCE = 1 << 16  # items that exist as Python objects at a time, when all are gone through
-
-    def __init__(self, content: np.ndarray, start: np.ndarray, kind: type[Text]):
-        self.content, self.start, self.kind = content, start, kind
-
-    @classmethod
-    def of(cls, items: Iterable[Text], kind: type[Text]) -> Texts[Text]:
-        """Holds `items`, all of one kind."""
-        items, content, sizes = iter(items), bytearray(), [np.zeros(1, np.int64)]
-        while some := list(islice(items, cls._AT_ONCE)):
-            if kind is str:
-                some = [each.encode("utf-8", "surrogatepass") for each in some]
-            sizes.append(np.fromiter(map(len, some), np.int64, len(some)))
-            content += b"".join(some)
-        return cls(np.frombuffer(content, np.uint8), np.concatenate(sizes).cumsum(), kind)
-
-    def __len__(self) -> int:
-        return len(self.start) - 1
-
-    def __getitem__(self, index):
-        if isinstance(index, slice):
-            return tuple(self[i] for i in range(*index.indices(len(self))))
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"item {index} of {len(self)}")
-        index %= len(self)
-        return self._item(self.content[self.start[index] : self.start[index + 1]].tobytes())
-
-    def __iter__(self) -> Iterator[Text]:
-        for first in range(0, len(self), self._AT_ONCE):
-            start = self.start[first : first + self._AT_ONCE + 1]
-            some = self.content[start[0] : start[-1]].tobytes()
-            start = (start - start[0]).tolist()
-            for i in range(len(start) - 1):
-                yield self._item(some[start[i] : start[i + 1]])
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, Texts)
-            and self.kind is other.kind
-            and np.array_equal(self.start, other.start)
-            and np.array_equal(self.content, other.content)
-        )
-
-    __hash__ = None
-
-    def _item(self, raw: bytes) -> Text:
-        return raw.decode("utf-8", "surrogatepass") if self.kind is str else raw
-
-
-class GameError(ValueError):
-    """A game that cannot be loaded; one sentence says why."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class PlayerTree:
-    """One player's info states, sorted by own-decision depth, and its sequences.
-
-    I info states, S sequences (the empty one included), A actions, O observation entries, L levels.
-    Info states of one level are contiguous, and so are the sequences of one info state, in the
-    order of its legal actions: whole levels are slices.
-
-    Attributes:
-        observation: the network's input at each info state, `[I, O]`; int8 where all of it is
-            small whole numbers, else float32.
-        legal: legal actions, bool `[I, A]`.
-        parent: the sequence that leads to each info state, int32 `[I]`; 0 at level 0.
-        first_sequence: info state i has sequences `first_sequence[i]:first_sequence[i + 1]`,
-            int32 `[I + 1]`.
-        info_state: the info state of each sequence, int32 `[S]`; -1 for sequence 0.
-        action: the action of each sequence, int32 `[S]`; -1 for sequence 0.
-        level_start: level l holds info states `level_start[l]:level_start[l + 1]`, int32 `[L + 1]`.
-        names: OpenSpiel's string for each info state (of the first history seen in it).
-        keys: what tells the info states apart, by the tree's `identity`.
-    """
-
-    observation: np.ndarray
-    legal: np.ndarray
-    parent: np.ndarray
-    first_sequence: np.ndarray
-    info_state: np.ndarray
-    action: np.ndarray
-    level_start: np.ndarray
-    names: Sequence[str]
-    keys: Sequence[Hashable]
-
-    @property
-    def num_info_states(self) -> int:
-        return len(self.parent)
-
-    @property
-    def num_sequences(self) -> int:
-        return len(self.action)
-
-    @property
-    def num_levels(self) -> int:
-        """The most own decisions in one episode."""
-        return len(self.level_start) - 1
-
-    @property
-    def previous_action(self) -> np.ndarray:
-        """The player's own action before each info state, int32 `[I]`; -1 for none."""
-        return self.action[self.parent]
-
-    @property
-    def parent_info_state(self) -> np.ndarray:
-        """The player's own info state before each info state, int32 `[I]`; -1 for none."""
-        return self.info_state[self.parent]
-
-    @property
-    def parent_sequence(self) -> np.ndarray:
-        """The sequence that each sequence continues, int32 `[S]`; 0 for sequence 0."""
-        return np.concatenate([[0], self.parent[self.info_state[1:]]]).astype(np.int32)
-
-    def indistinct(self) -> int:
-        """How many info states a policy that sees (observation, own previous action) at each own
-        decision cannot tell from another one, whatever it remembers."""
-        classes = np.zeros(self.num_info_states, np.int64)
-        previous, before, distinct = self.previous_action, self.parent_info_state, 0
-        for first, last in zip(self.level_start[:-1], self.level_start[1:], strict=True):
-            above = np.where(before[first:last] < 0, -1, classes[before[first:last]])
-            seen = np.column_stack(
-                [
-                    np.stack([above, previous[first:last]], axis=1).view(np.uint8),
-                    np.ascontiguousarray(self.observation[first:last]).view(np.uint8),
-                ]
-            )
-            # As one opaque item a row, rows sort by their bytes. (An observation of -0.0 and one
-            # of 0.0 would differ, if there were any.)
-            rows = seen.view(np.dtype((np.void, seen.shape[1])))[:, 0]
-            kinds, classes[first:last] = np.unique(rows, return_inverse=True)
-            distinct += len(kinds)
-        return self.num_info_states - distinct
+_PRODUCT_SIZE = 1 << 22
+"""Numbers, of 8 bytes, in an intermediate product of `payoffs`; a few tens of MB."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -181,7 +42,7 @@ class GameTree:
         max_length: the most decisions, of all players together, in one episode.
         players: each player's info states and sequences.
         chance: probability that chance plays its part of the way to a terminal, float64 `[T]`.
-        returns: float64 `[T, P]`, in units of the game's payoff.
+        terminal_returns: float64 `[T, P]`, in units of the game's payoff.
         sequence: each player's last sequence on the way to a terminal, int32 `[T, P]`.
         decision_player: seat to move, int32 `[D]`.
         decision_info_state: index into that player's info states, int32 `[D]`.
@@ -199,7 +60,7 @@ class GameTree:
     max_length: int
     players: tuple[PlayerTree, ...]
     chance: np.ndarray
-    returns: np.ndarray
+    terminal_returns: np.ndarray
     sequence: np.ndarray
     decision_player: np.ndarray
     decision_info_state: np.ndarray
@@ -231,12 +92,12 @@ class GameTree:
     @property
     def max_return(self) -> float:
         """The largest absolute return of any player at any terminal."""
-        return float(np.abs(self.returns).max())
+        return float(np.abs(self.terminal_returns).max())
 
     @property
     def is_constant_sum(self) -> bool:
         """Whether the players' returns add up to the same number at every terminal."""
-        total = self.returns.sum(axis=1)
+        total = self.terminal_returns.sum(axis=1)
         return bool(np.ptp(total) <= 1e-9 * max(1.0, self.max_return))
 
     def notes(self) -> list[str]:
@@ -256,3 +117,142 @@ class GameTree:
                     "states from another one"
                 )
         return notes
+
+    def returns(self, plans: Plans) -> np.ndarray:
+        """Every player's expected return `[P]` when player q follows `plans[q]`, each `[S_q]`."""
+        return self._reach(plans) @ self.terminal_returns
+
+    def payoffs(self, plans: Plans) -> np.ndarray:
+        """Expected returns of every profile, `[P, K_0, ..., K_{P-1}]`, of plans `[K_q, S_q]`.
+
+        The two players with the most plans are contracted at once, profiles of all others visited
+        in turn. So a table of two players takes `T min(K_0, K_1) + S K_0 K_1` products: the
+        terminals are gone through once for each plan of the player with fewer, a new one against
+        200 others too.
+        """
+        counts = [len(of_player) for of_player in plans]
+        table = np.empty((self.num_players, *counts))
+        if 0 in counts:
+            return table
+        *others, few, many = sorted(range(self.num_players), key=counts.__getitem__)
+        others.sort()
+        blocks = np.moveaxis(table, (1 + few, 1 + many), (-2, -1))
+        paid = self.terminal_returns
+        opposed = self.num_players == 2 and np.array_equal(paid[:, 0], -paid[:, 1])
+        for profile in np.ndindex(*(counts[q] for q in others)):
+            chosen: list[np.ndarray | None] = [None] * self.num_players
+            for q, k in zip(others, profile, strict=True):
+                chosen[q] = plans[q][k]
+            reach = self._reach(chosen)
+            for p in range(self.num_players):
+                if p and opposed:
+                    blocks[p] = -blocks[0]
+                    continue
+                self._contract(reach * paid[:, p], few, many, plans, blocks[(p, *profile)])
+        return table
+
+    def _contract(
+        self, weight: np.ndarray, few: int, many: int, plans: Plans, table: np.ndarray
+    ) -> None:
+        """Fills `table [K_few, K_many]` with the sums over terminals of `weight [T]` times the
+        plans of players `few` and `many`."""
+        matrix = sparse.csr_array(
+            (weight, (self.sequence[:, many], self.sequence[:, few])),
+            shape=(plans[many].shape[1], plans[few].shape[1]),
+        )
+        at_once = max(1, _PRODUCT_SIZE // plans[many].shape[1])
+        for first in range(0, len(table), at_once):
+            some = slice(first, first + at_once)
+            returns = matrix @ np.ascontiguousarray(plans[few][some].T)  # [S_many, some]
+            table[some] = (plans[many] @ returns).T
+
+    def opponent_reach(self, player: int, plans: Plans) -> np.ndarray:
+        """Probability that chance and the others, with their `plans`, play their parts of the way
+        to each terminal, `[T]`; the player's own plan is ignored."""
+        return self._reach([None if q == player else plan for q, plan in enumerate(plans)])
+
+    def sequence_returns(self, player: int, reach: np.ndarray) -> np.ndarray:
+        """The player's returns, weighted by its opponents' `reach [T]`, by its last sequence,
+        `[S]`: its expected return is the product of this with its plan."""
+        return self._by_sequence(player, reach * self.terminal_returns[:, player])
+
+    def info_state_reach(self, player: int, reach: np.ndarray) -> np.ndarray:
+        """Probability that the opponents, with their `reach [T]` of the terminals, and chance lead
+        to each info state of the player while it does all it can to get there, `[I]`."""
+        tree = self.players[player]
+        below = self._by_sequence(player, reach)  # [S]
+        result = np.zeros(tree.num_info_states)
+        for level in reversed(range(tree.num_levels)):
+            first, last = tree.level_start[level], tree.level_start[level + 1]
+            # Whatever the player does at an info state, it stays reached: any action will do.
+            result[first:last] = below[tree.first_sequence[first:last]]
+            below += np.bincount(
+                tree.parent[first:last], weights=result[first:last], minlength=len(below)
+            )
+        return result
+
+    def gains(self, player: int, plans: Plans) -> np.ndarray:
+        """What a player's sequences earn against the other players' `plans`, `[S]`:
+        `sequence_returns` against their reach. Its own plan is ignored."""
+        return self.sequence_returns(player, self.opponent_reach(player, plans))
+
+    def gains_and_reach(self, player: int, plans: Plans) -> tuple[np.ndarray, np.ndarray]:
+        """All that a learner needs to know of the other players' `plans`: its `gains [S]` and its
+        `info_state_reach [I]`, from one pass over the terminals."""
+        reach = self.opponent_reach(player, plans)
+        return self.sequence_returns(player, reach), self.info_state_reach(player, reach)
+
+    def restrict(self, masks: Sequence[np.ndarray]) -> Part:
+        """The game in which each player may only do what its mask, bool `[S_p]`, allows: what
+        stays reachable of the terminals, decisions, info states and sequences, in the same order.
+
+        Names, keys, observations and the numbers of actions stay. `num_histories` leaves out chance
+        nodes.
+
+        Raises:
+            MaskError: a mask leaves a player no action somewhere.
+        """
+        return restricted(self, masks)
+
+    def same_as(self, other: GameTree) -> bool:
+        """Whether the other is the same game in the same numbering; what is observed may differ."""
+        return (
+            type(self) is type(other)
+            and self.num_players == other.num_players
+            and all(
+                np.array_equal(getattr(self, name), getattr(other, name))
+                for name in ("chance", "terminal_returns", "sequence")
+            )
+            and all(
+                np.array_equal(ours.first_sequence, theirs.first_sequence)
+                and all(map(operator.eq, ours.names, theirs.names))
+                for ours, theirs in zip(self.players, other.players, strict=True)
+            )
+        )
+
+    def device_form(self) -> DeviceForm:
+        """The arrays that expected returns are made of, as a PyTree that computes with JAX."""
+        from games.device_form import Terminals  # imports JAX
+
+        return Terminals(
+            chance=self.chance,
+            returns=np.ascontiguousarray(self.terminal_returns.T, np.float64),
+            sequence=np.ascontiguousarray(self.sequence.T),
+        )
+
+    def _reach(self, plans: Sequence[np.ndarray | None]) -> np.ndarray:
+        """Probability that chance, and the players that have a plan `[S_q]`, play their parts of
+        the way to each terminal, `[T]`."""
+        reach = self.chance.copy()
+        for q, plan in enumerate(plans):
+            if plan is not None:
+                reach *= plan[self.sequence[:, q]]
+        return reach
+
+    def _by_sequence(self, player: int, weight: np.ndarray) -> np.ndarray:
+        """Terminal weights `[T]` added up by the player's last sequence, `[S]`."""
+        return np.bincount(
+            self.sequence[:, player],
+            weights=weight,
+            minlength=self.players[player].num_sequences,
+        )

@@ -56,7 +56,7 @@ class Tables:
                 [first[tree.decision_player] + tree.decision_info_state, blank]
             ).astype(np.int32),
             player=np.concatenate([tree.decision_player, nowhere]),
-            returns=tree.returns.astype(np.float32),
+            returns=tree.terminal_returns.astype(np.float32),
             legal=np.concatenate(
                 [player.legal for player in tree.players] + [np.zeros((1, tree.num_actions), bool)]
             ),

@@ -235,8 +235,8 @@ def tree_of(game: Probe) -> GameTree:
         counts = [int(known[key][2].sum()) for key in keys]
         players.append(
             PlayerTree(
+                num_actions=game.num_actions,
                 observation=np.stack([known[key][1] for key in keys]),
-                legal=np.stack([known[key][2] for key in keys]),
                 parent=np.array([sequences[known[key][3]] for key in keys], np.int32),
                 first_sequence=np.cumsum([1, *counts]).astype(np.int32),
                 info_state=np.array([-1, *(rank[key] for key, _ in list(sequences)[1:])], np.int32),
@@ -262,7 +262,7 @@ def tree_of(game: Probe) -> GameTree:
         max_length=game.max_length,
         players=tuple(players),
         chance=np.full(len(terminals), 1 / len(roots)),
-        returns=np.stack([returns for returns, _ in terminals]),
+        terminal_returns=np.stack([returns for returns, _ in terminals]),
         sequence=np.array(
             [[sequence_of[p][1][last[p]] for p in range(2)] for _, last in terminals], np.int32
         ),

@@ -119,6 +119,14 @@ def test_games_know_nothing_of_learning():
 NUMPY_ONLY = ("psro.exact", "psro.metagame", "psro.variants", "psro.measure")
 
 
+def test_matrix_games_are_told_from_trees_in_one_place():
+    """`GameTree` has one interface; what is special to a `NormalForm` is behind it."""
+    outside = {module for module in MODULES if room(module) != "games"}
+    assert not offenders(
+        lambda module: {name for name in imports(module) if "NormalForm" in name}, outside
+    )
+
+
 def test_exact_numbers_are_numpy_s():
     numeric = {m for m in MODULES if m.startswith(NUMPY_ONLY)} - {"psro.exact.on_devices"}
     assert not offenders(lambda m: inside(imports(m), "jax", "jaxlib", "flax", "optax"), numeric)

@@ -11,7 +11,8 @@ import pytest
 
 import games
 from games.readers import cache, openspiel
-from games.tree import GameTree, Texts
+from games.texts import Texts
+from games.tree import GameTree
 
 NAMES = [
     "kuhn_poker(players=3)",  # told apart by strings

@@ -9,6 +9,7 @@ import pytest
 from open_spiel.python.algorithms import expected_game_score
 from test_cli import assert_refused, psro_main
 
+import games
 import psro
 from games.readers import openspiel
 from psro.measure import comparison, evaluation
@@ -229,3 +230,13 @@ def test_what_eval_of_many_refuses(capsys, kuhn, tmp_path):
         ["eval", kuhn[0], "--csv", tmp_path / "no" / "a.csv"],
     ):
         assert_refused(psro_main(capsys, *arguments))
+
+
+def test_a_matrix_written_in_two_ways_is_one_game():
+    """Of a zero-sum matrix the column player's payoffs may be there or be left out."""
+    table = np.random.default_rng(0).normal(size=(3, 4))
+    short, whole = games.NormalForm(table[None]), games.NormalForm(np.stack([table, -table]))
+    assert short.same_as(short) and not short.same_as(games.load("matrix_rps"))
+    assert not games.NormalForm(table[None] + 1).same_as(short)
+    plans = [np.ones(4), np.ones(5)]
+    np.testing.assert_allclose(short.returns(plans), whole.returns(plans))

@@ -397,7 +397,7 @@ def test_a_best_response_ignores_the_player_s_own_plan():
 def test_ties_go_to_the_first_action(name):
     """In a game where nothing matters, everything is a tie."""
     tree = load(name)
-    tree = dataclasses.replace(tree, returns=np.zeros_like(tree.returns))
+    tree = dataclasses.replace(tree, terminal_returns=np.zeros_like(tree.terminal_returns))
     plans = to_plans(tree, random_profile(tree, 0))
     for player, mine in enumerate(tree.players):
         best = exact.best_response(tree, player, plans)

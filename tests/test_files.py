@@ -63,8 +63,8 @@ def test_numpy_files_hold_one_player_s_payoffs_or_everybody_s(tmp_path, kind):
         ("three.npz", three),
     ):
         game = games.load(str(tmp_path / name))
-        assert isinstance(game, NormalForm) and game.payoffs.dtype == np.float64
-        np.testing.assert_array_equal(game.payoffs, payoffs.astype(float))
+        assert isinstance(game, NormalForm) and game.table.dtype == np.float64
+        np.testing.assert_array_equal(game.table, payoffs.astype(float))
 
 
 BAD_TEXTS = {
@@ -325,7 +325,7 @@ def test_strategies_of_the_first_player_run_fastest_in_a_strategic_form():
         (0, 0, 0): 1, (1, 0, 0): 2, (0, 1, 0): 0, (1, 1, 0): 3, (0, 2, 0): 2, (1, 2, 0): 1,
         (0, 0, 1): 2, (1, 0, 1): 2, (0, 1, 1): 1, (1, 1, 1): 1, (0, 2, 1): 0, (1, 2, 1): 3,
     }.items():  # fmt: skip
-        np.testing.assert_array_equal(game.payoffs[:, a, b, c], outcome[number])
+        np.testing.assert_array_equal(game.table[:, a, b, c], outcome[number])
 
 
 @pytest.mark.parametrize("name", ["matrix_pd", "matrix_shapleys_game", "matching_pennies_3p"])
@@ -334,10 +334,14 @@ def test_a_strategic_form_that_openspiel_wrote_is_its_game(tmp_path, name):
     path.write_text(pyspiel.game_to_nfg_string(pyspiel.load_game(name)))
     ours, theirs = games.load(str(path)), games.load(name)
     by_sequence = np.lexsort(theirs.sequence.T[::-1])
-    np.testing.assert_allclose(ours.returns, theirs.returns[by_sequence], atol=1e-9)
+    np.testing.assert_allclose(
+        ours.terminal_returns, theirs.terminal_returns[by_sequence], atol=1e-9
+    )
     read = games.load(f"nfg_game(filename={path})")
     by_sequence = np.lexsort(read.sequence.T[::-1])
-    np.testing.assert_allclose(ours.returns, read.returns[by_sequence], atol=1e-12)
+    np.testing.assert_allclose(
+        ours.terminal_returns, read.terminal_returns[by_sequence], atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("name", ["entry.efg", "three.nfg"])

@@ -36,7 +36,7 @@ def laid_out(game: NormalForm) -> GameTree:
 def test_it_is_the_tree_that_openspiel_s_matrix_games_have(name):
     theirs = games.load(name)
     payoffs = np.zeros((theirs.num_players, *(p.num_sequences - 1 for p in theirs.players)))
-    payoffs[(slice(None), *(theirs.sequence.T - 1))] = theirs.returns.T
+    payoffs[(slice(None), *(theirs.sequence.T - 1))] = theirs.terminal_returns.T
     ours = NormalForm(payoffs)
     for field in (
         "num_histories", "num_terminals", "num_decisions", "num_actions", "max_length",
@@ -50,7 +50,7 @@ def test_it_is_the_tree_that_openspiel_s_matrix_games_have(name):
             assert np.asarray(value).dtype == np.asarray(expected).dtype
     by_sequence = np.lexsort(theirs.sequence.T[::-1])
     np.testing.assert_array_equal(ours.sequence, theirs.sequence[by_sequence])
-    np.testing.assert_array_equal(ours.returns, theirs.returns[by_sequence])
+    np.testing.assert_array_equal(ours.terminal_returns, theirs.terminal_returns[by_sequence])
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -79,10 +79,10 @@ def test_products_of_matrices_are_sums_over_terminals(shape):
 
 def test_the_last_player_of_a_zero_sum_game_gets_what_the_others_lose():
     short = random_game((2, 3, 2, 4))
-    whole = NormalForm(np.concatenate([short.payoffs, -short.payoffs.sum(axis=0)[None]]))
-    np.testing.assert_array_equal(short.returns, whole.returns)
+    whole = NormalForm(np.concatenate([short.table, -short.table.sum(axis=0)[None]]))
+    np.testing.assert_array_equal(short.terminal_returns, whole.terminal_returns)
     assert short.is_constant_sum and whole.is_constant_sum
-    assert short.max_return == whole.max_return == np.abs(whole.returns).max()
+    assert short.max_return == whole.max_return == np.abs(whole.terminal_returns).max()
     assert not random_game((3, 2, 2, 2)).is_constant_sum
 
 
@@ -92,7 +92,7 @@ def test_a_meta_game_of_pure_strategies_is_the_game():
     for action in range(3):
         pure = np.append(1.0, np.eye(3)[action])
         meta_game = meta_game.add([pure, pure])
-    np.testing.assert_allclose(meta_game.payoffs, game.payoffs, atol=1e-12)
+    np.testing.assert_allclose(meta_game.payoffs, game.table, atol=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 4), (2, 2, 3, 2)])
@@ -128,7 +128,7 @@ def test_a_large_matrix_costs_no_more_memory_than_itself():
     assert tracemalloc.get_traced_memory()[1] < 0.5 * matrix.nbytes
     tracemalloc.stop()
     with pytest.raises(GameError, match=r"1,001,001 histories.*10,000"):
-        _ = game.returns
+        _ = game.terminal_returns
     with pytest.raises(GameError, match="too large to enumerate"):
         TreeGame(game).init(jax.random.key(0))
 

@@ -39,11 +39,11 @@ GAMES = [
     "goofspiel(imp_info=True,num_cards=3,points_order=descending)",
 ]
 ARRAYS = [
-    "chance", "returns", "sequence", "decision_player", "decision_info_state", "first_slot",
-    "first_outcome", "outcome_node", "outcome_probability",
+    "chance", "terminal_returns", "sequence", "decision_player", "decision_info_state",
+    "first_slot", "first_outcome", "outcome_node", "outcome_probability",
 ]  # fmt: skip
 PLAYER_ARRAYS = [
-    "observation", "legal", "parent", "first_sequence", "info_state", "action", "level_start",
+    "observation", "parent", "first_sequence", "info_state", "action", "level_start",
 ]  # fmt: skip
 
 
@@ -308,7 +308,7 @@ def test_a_matrix_stays_a_matrix():
     masks[0][np.add(rows, 1)] = masks[1][np.add(columns, 1)] = True
     restricted = restrict(tree, masks)
     assert isinstance(restricted.tree, NormalForm)
-    np.testing.assert_array_equal(restricted.tree.payoffs[0], payoffs[np.ix_(rows, columns)])
+    np.testing.assert_array_equal(restricted.tree.table[0], payoffs[np.ix_(rows, columns)])
     strategies = nash(np.stack([restricted.tree.payoffs_of(p) for p in range(2)]))
     lifted = restricted.lift([np.append(1.0, each) for each in strategies])
     for mask, plan in zip(masks, lifted, strict=True):

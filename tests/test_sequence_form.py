@@ -96,7 +96,9 @@ def test_known_values(name, value, digits):
 def test_the_constant_is_shared_as_the_returns_say():
     """Player 0 gets 3 more everywhere and player 1 gets 1 more: the same game, other values."""
     tree = load("kuhn_poker")
-    richer = dataclasses.replace(tree, returns=tree.returns + np.array([3.0, 1.0]))
+    richer = dataclasses.replace(
+        tree, terminal_returns=tree.terminal_returns + np.array([3.0, 1.0])
+    )
     found = sequence_form.equilibrium(richer)
     np.testing.assert_allclose(found.value, [3 - 1 / 18, 1 + 1 / 18], atol=1e-9)
     plans = random_populations(richer, (2, 2), seed=0)

@@ -135,7 +135,7 @@ def shuffled(tree, player, rng):
     players[player] = dataclasses.replace(
         mine,
         observation=mine.observation[order],
-        legal=mine.legal[order],
+        num_actions=mine.num_actions,
         parent=sequence[mine.parent[order]],
         first_sequence=first,
         info_state=np.append(-1, number[mine.info_state[back[1:]]]).astype(np.int32),
@@ -165,9 +165,9 @@ def test_the_order_of_info_states_does_not_matter(name):
 def test_one_terminal_makes_the_difference():
     tree = games.load(GOOFSPIEL)
     for change, symmetric in ((1e-3, False), (1e-13, True)):
-        returns = tree.returns.copy()
+        returns = tree.terminal_returns.copy()
         returns[137, 0] += change
-        assert found(dataclasses.replace(tree, returns=returns)) == symmetric
+        assert found(dataclasses.replace(tree, terminal_returns=returns)) == symmetric
 
 
 def same_from_every_seat(payoffs):
@@ -203,7 +203,7 @@ def test_normal_forms_by_brute_force(seed, num_players):
 def test_a_zero_sum_matrix_keeps_one_table():
     table = np.random.default_rng(3).normal(size=(4, 4))
     view = symmetric_view(NormalForm((table - table.T)[None]))
-    assert len(view.payoffs) == 1
+    assert len(view.table) == 1
     with pytest.raises(SymmetryError, match="one seat on"):
         symmetric_view(NormalForm(table[None]))
     with pytest.raises(SymmetryError, match="4 and 3 actions"):

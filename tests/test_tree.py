@@ -144,7 +144,7 @@ def test_terminals_carry_chance_and_returns(name):
             for player, sequence in zip(tree.players, tree.sequence[z], strict=True)
         )
         reach[key] += tree.chance[z]
-        returns[key] += tree.chance[z] * tree.returns[z]
+        returns[key] += tree.chance[z] * tree.terminal_returns[z]
     assert reach.keys() == plain.reach.keys()
     for key in reach:
         assert reach[key] == pytest.approx(plain.reach[key], abs=1e-12)

@@ -19,7 +19,9 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from games.tree import GameTree, PlayerTree, Texts
+from games.player_tree import PlayerTree
+from games.texts import Texts
+from games.tree import GameTree
 
 FOLDER_VARIABLE = "PSRO_TREE_CACHE"
 """Environment variable that names the folder where none is given; unset or empty: no cache."""
@@ -30,14 +32,14 @@ LEAST_SECONDS = 0.5
 MOST_BYTES = 4 << 30
 """Of all files in a folder; the least recently used ones go when there are more."""
 
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 _TEXTS = ("names", "keys")
 _PLAYER_ARRAYS = (
-    "observation", "legal", "parent", "first_sequence", "info_state", "action", "level_start",
+    "observation", "parent", "first_sequence", "info_state", "action", "level_start",
 )  # fmt: skip
 _ARRAYS = (
-    "chance", "returns", "sequence", "decision_player", "decision_info_state", "first_slot",
-    "first_outcome", "outcome_node", "outcome_probability",
+    "chance", "terminal_returns", "sequence", "decision_player", "decision_info_state",
+    "first_slot", "first_outcome", "outcome_node", "outcome_probability",
 )  # fmt: skip
 _PLAIN = (
     "name", "observation_kind", "identity", "num_actions", "num_histories", "max_length",
@@ -156,7 +158,9 @@ def _tree(about: Mapping, arrays: Mapping[str, np.ndarray]) -> GameTree:
         keys = texts.get("keys", texts["names"])
         if about["identity"] == "history":
             keys = tuple(zip(mine["parent"].tolist(), keys, strict=True))
-        players.append(PlayerTree(**mine, names=texts["names"], keys=keys))
+        players.append(
+            PlayerTree(num_actions=about["num_actions"], **mine, names=texts["names"], keys=keys)
+        )
     return GameTree(
         **{name: about[name] for name in _PLAIN},
         **{name: arrays[name] for name in _ARRAYS},
@@ -169,7 +173,7 @@ def _is_sound(tree: GameTree) -> bool:
     num_slots, seats = len(tree.first_outcome) - 1, tree.num_players
     nodes = tree.num_decisions + tree.num_terminals
     sound = [
-        tree.returns.shape == tree.sequence.shape == (tree.num_terminals, seats),
+        tree.terminal_returns.shape == tree.sequence.shape == (tree.num_terminals, seats),
         len(tree.decision_info_state) == len(tree.first_slot) == tree.num_decisions,
         len(tree.outcome_node) == len(tree.outcome_probability) == nodes,
         _within(tree.decision_player, seats),
@@ -183,7 +187,6 @@ def _is_sound(tree: GameTree) -> bool:
         sound += [
             _within(tree.sequence[:, seat], sequences),
             _within(decided, count),
-            mine.legal.shape == (count, tree.num_actions),
             mine.observation.shape == (count, tree.observation_size),
             len(mine.names) == len(mine.keys) == count,
             _within(mine.parent, sequences),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import importlib.metadata
+import itertools
 import math
 import os
 import re
@@ -19,11 +20,14 @@ import numpy as np
 import pyspiel
 from open_spiel.python import policy
 
+from games.errors import GameError
 from games.matrix import NormalForm
+from games.player_tree import PlayerTree
 from games.readers import cache as tree_cache
 from games.readers import files, trial
 from games.readers.probes import Probes
-from games.tree import GameError, GameTree, PlayerTree, Texts
+from games.texts import Texts
+from games.tree import GameTree
 
 OBSERVATIONS = ("information_state", "observation")
 """The tensors a policy can be given; the first that a game provides is the default."""
@@ -332,20 +336,22 @@ class _InfoStates:
         order = np.argsort(depth, kind="stable").astype(np.int32)
         new_info_state = np.empty(len(order), np.int32)
         new_info_state[order] = np.arange(len(order), dtype=np.int32)
-        legal_sets = np.zeros((len(self._legal_sets), num_actions), bool)
-        kinds = {}
-        for kind, actions in enumerate(self._legal_sets.values()):
-            kinds[id(actions)] = kind
-            legal_sets[kind, actions] = True
-        kind = np.fromiter((kinds[id(each)] for each in self.legal), np.int32, len(order))[order]
-        legal = legal_sets[kind]
-        counts = legal_sets.sum(axis=1, dtype=np.int32)[kind]
+        sets = list(self._legal_sets.values())
+        number_of = {id(actions): number for number, actions in enumerate(sets)}
+        sizes = np.fromiter(map(len, sets), np.int32, len(sets))
+        set_of = np.fromiter((number_of[id(legal)] for legal in self.legal), np.int32, len(order))[
+            order
+        ]
+        counts = sizes[set_of]
         first = np.concatenate([[1], 1 + np.cumsum(counts)]).astype(np.int32)
         old_first = np.asarray(self.first_sequence)[order]
         new_sequence = np.zeros(len(self.owner), np.int32)
         offsets = np.arange(first[-1] - 1, dtype=np.int32) - np.repeat(first[:-1] - 1, counts)
         new_sequence[np.repeat(old_first, counts) + offsets] = np.arange(1, first[-1])
-        info_state, action = (each.astype(np.int32) for each in np.nonzero(legal))
+        info_state = np.repeat(np.arange(len(order), dtype=np.int32), counts)
+        all_actions = np.fromiter(itertools.chain(*sets), np.int32, sizes.sum())
+        set_start = np.cumsum(sizes) - sizes
+        action = all_actions[np.repeat(set_start[set_of], counts) + offsets]
         levels = int(depth.max()) + 1 if len(depth) else 0
         parent = new_sequence[np.asarray(self.parent)[order]]
         names = Texts.of(map((self.names or keys).__getitem__, order), str)
@@ -359,8 +365,8 @@ class _InfoStates:
         observation = np.concatenate(self._observations).reshape(len(order), size)
         return (
             PlayerTree(
+                num_actions=num_actions,
                 observation=observation[order],
-                legal=legal,
                 parent=parent,
                 first_sequence=first,
                 info_state=np.concatenate([[-1], info_state]).astype(np.int32),
@@ -534,7 +540,7 @@ def _enumerate(
         max_length=max_length,
         players=tuple(finished),
         chance=np.asarray(terminal_reach).copy(),
-        returns=np.asarray(returns).reshape(-1, num_players).copy(),
+        terminal_returns=np.asarray(returns).reshape(-1, num_players).copy(),
         sequence=sequences,
         decision_player=seats,
         decision_info_state=info_states,
@@ -576,7 +582,7 @@ class InfoStateIndex:
         for action in state.history():
             if before.current_player() == player:
                 info_state = self._index[player][self._identify(before, player, last)]
-                rank = int(mine.legal[info_state, :action].sum())
+                rank = int(np.searchsorted(mine.actions(info_state), action))
                 last = int(mine.first_sequence[info_state]) + rank
             before.apply_action(action)
         return last

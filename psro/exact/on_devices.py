@@ -15,12 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from games.matrix import NormalForm
-from games.tree import GameTree, PlayerTree
+from games.device_form import DeviceForm
+from games.tree import GameTree, Plans, PlayerTree
 from psro.errors import PsroError
 from psro.exact import Exploitability
-
-Plans = Sequence[np.ndarray]
 
 
 class DeviceError(PsroError):
@@ -49,51 +47,6 @@ class _Player:
         )
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Terminals:
-    """A tree's, of a `GameTree`."""
-
-    chance: jax.Array  # [T]
-    returns: jax.Array  # [P, T]
-    sequence: jax.Array  # [P, T]
-
-    def earned(self, player: int, plans: Plans, by: int) -> jax.Array:
-        """`player`'s returns by the sequences of `by`, against all plans but that one's, `[S]`."""
-        reach = self.chance
-        for q, plan in enumerate(plans):
-            if q != by:
-                reach = reach * plan[self.sequence[q]]
-        return jax.ops.segment_sum(
-            reach * self.returns[player], self.sequence[by], plans[by].shape[-1]
-        )
-
-    def values(self, plans: Plans) -> jax.Array:
-        reach = self.chance
-        for q, plan in enumerate(plans):
-            reach = reach * plan[self.sequence[q]]
-        return self.returns @ reach
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Tensor:
-    """Payoffs `[P, A_0, ..., A_{P-1}]` of a `NormalForm`, whose terminals stay implicit."""
-
-    payoffs: jax.Array
-
-    def earned(self, player: int, plans: Plans, by: int) -> jax.Array:
-        """As that of `_Terminals`."""
-        table = self.payoffs[player]
-        for q in reversed(range(len(plans))):  # the last first: those before keep their axes
-            if q != by:
-                table = jnp.tensordot(table, plans[q][1:], axes=(q, 0))
-        return jnp.concatenate([jnp.zeros(1), table])
-
-    def values(self, plans: Plans) -> jax.Array:
-        return jnp.stack([self.earned(p, plans, p) @ plan for p, plan in enumerate(plans)])
-
-
 class DeviceTree:
     """A `GameTree` on a device. Methods are the functions of `psro.exact` of the same name, take
     and return numpy arrays, and agree with those to rounding.
@@ -117,7 +70,7 @@ class DeviceTree:
             ) from None
         with jax.enable_x64(True):
             self._players = jax.device_put(tuple(map(_Player.of, tree.players)), self.device)
-            self._outcomes = jax.device_put(_outcomes(tree), self.device)
+            self._outcomes = jax.device_put(tree.device_form(), self.device)
 
     def returns(self, plans: Plans) -> np.ndarray:
         """`exact.returns`, `[P]`."""
@@ -149,28 +102,18 @@ class DeviceTree:
             return np.asarray(function(outcomes, plans, **options))
 
 
-def _outcomes(tree: GameTree) -> _Terminals | _Tensor:
-    if isinstance(tree, NormalForm):
-        return _Tensor(payoffs=np.stack([tree.payoffs_of(p) for p in range(tree.num_players)]))
-    return _Terminals(
-        chance=tree.chance,
-        returns=np.ascontiguousarray(tree.returns.T, np.float64),
-        sequence=np.ascontiguousarray(tree.sequence.T),
-    )
-
-
 @jax.jit
-def _values(outcomes: _Terminals | _Tensor, plans: Plans) -> jax.Array:
+def _values(outcomes: DeviceForm, plans: Plans) -> jax.Array:
     return outcomes.values(plans)
 
 
 @functools.partial(jax.jit, static_argnames="player")
-def _gains(outcomes: _Terminals | _Tensor, plans: Plans, *, player: int) -> jax.Array:
+def _gains(outcomes: DeviceForm, plans: Plans, *, player: int) -> jax.Array:
     return outcomes.earned(player, plans, player)
 
 
 @functools.partial(jax.jit, static_argnames="player")
-def _payoffs(outcomes: _Terminals | _Tensor, plans: Plans, *, player: int) -> jax.Array:
+def _payoffs(outcomes: DeviceForm, plans: Plans, *, player: int) -> jax.Array:
     """`[profiles of the others, P, K]` for the K plans of `player`."""
     others = [q for q in range(len(plans)) if q != player]
     profiles = np.indices([len(plans[q]) for q in others]).reshape(len(others), -1)
@@ -187,7 +130,7 @@ def _payoffs(outcomes: _Terminals | _Tensor, plans: Plans, *, player: int) -> ja
 
 @jax.jit
 def _best_response_values(
-    outcomes: _Terminals | _Tensor, plans: Plans, *, players: Sequence[_Player]
+    outcomes: DeviceForm, plans: Plans, *, players: Sequence[_Player]
 ) -> jax.Array:
     """`[P]`: `exact.best_response` backwards over each player's levels, without its plan."""
     values = []

@@ -10,16 +10,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
 
 import numpy as np
-from scipy import sparse
 
-from games.matrix import NormalForm
-from games.tree import GameTree, PlayerTree
-
-_PRODUCT_SIZE = 1 << 22
-"""Numbers, of 8 bytes, in an intermediate product of `payoffs`; a few tens of MB."""
+from games.tree import GameTree, Plans, PlayerTree
 
 
 def uniform_behaviour(player: PlayerTree) -> np.ndarray:
@@ -52,103 +46,40 @@ def mix(plans: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return weights @ plans
 
 
-def returns(tree: GameTree, plans: Sequence[np.ndarray]) -> np.ndarray:
-    """Every player's expected return `[P]` when player q follows `plans[q]`, each `[S_q]`."""
-    if isinstance(tree, NormalForm):
-        return tree.expected([plan[None, 1:] for plan in plans]).ravel()
-    reach = tree.chance.copy()
-    for q, plan in enumerate(plans):
-        reach *= plan[tree.sequence[:, q]]
-    return reach @ tree.returns
+def returns(tree: GameTree, plans: Plans) -> np.ndarray:
+    """`GameTree.returns`: every player's expected return `[P]`, of plans `[S_q]`."""
+    return tree.returns(plans)
 
 
-def payoffs(tree: GameTree, plans: Sequence[np.ndarray]) -> np.ndarray:
-    """Expected returns of every profile, `[P, K_0, ..., K_{P-1}]`, of plans `[K_q, S_q]`.
-
-    The two players with the most plans are contracted at once, profiles of all others visited in
-    turn. So a table of two players takes `T min(K_0, K_1) + S K_0 K_1` products: the terminals are
-    gone through once for each plan of the player with fewer, a new one against 200 others too.
-    """
-    if isinstance(tree, NormalForm):
-        return tree.expected([each[:, 1:] for each in plans])
-    counts = [len(each) for each in plans]
-    table = np.empty((tree.num_players, *counts))
-    if 0 in counts:
-        return table
-    *others, few, many = sorted(range(tree.num_players), key=counts.__getitem__)
-    others.sort()
-    blocks = np.moveaxis(table, (1 + few, 1 + many), (-2, -1))
-    opposed = tree.num_players == 2 and np.array_equal(tree.returns[:, 0], -tree.returns[:, 1])
-    for profile in np.ndindex(*(counts[q] for q in others)):
-        reach = tree.chance.copy()
-        for q, k in zip(others, profile, strict=True):
-            reach *= plans[q][k][tree.sequence[:, q]]
-        for p in range(tree.num_players):
-            if p and opposed:
-                blocks[p] = -blocks[0]
-                continue
-            weight = sparse.csr_array(
-                (reach * tree.returns[:, p], (tree.sequence[:, many], tree.sequence[:, few])),
-                shape=(plans[many].shape[1], plans[few].shape[1]),
-            )
-            at_once = max(1, _PRODUCT_SIZE // plans[many].shape[1])
-            for first in range(0, counts[few], at_once):
-                some = slice(first, first + at_once)
-                returns = weight @ np.ascontiguousarray(plans[few][some].T)  # [S_many, some]
-                blocks[(p, *profile, some)] = (plans[many] @ returns).T
-    return table
+def payoffs(tree: GameTree, plans: Plans) -> np.ndarray:
+    """`GameTree.payoffs`: expected returns of every profile, `[P, K_0, ..., K_{P-1}]`, of plans
+    `[K_q, S_q]`."""
+    return tree.payoffs(plans)
 
 
-def opponent_reach(tree: GameTree, player: int, plans: Sequence[np.ndarray]) -> np.ndarray:
-    """Probability that chance and the others, with their `plans`, play their parts of the way to
-    each terminal, `[T]`; the player's own plan is ignored."""
-    reach = tree.chance.copy()
-    for q, plan in enumerate(plans):
-        if q != player:
-            reach *= plan[tree.sequence[:, q]]
-    return reach
+def opponent_reach(tree: GameTree, player: int, plans: Plans) -> np.ndarray:
+    """`GameTree.opponent_reach`: the others' and chance's part of the way to terminals, `[T]`."""
+    return tree.opponent_reach(player, plans)
 
 
 def sequence_returns(tree: GameTree, player: int, reach: np.ndarray) -> np.ndarray:
-    """The player's returns, weighted by its opponents' `reach [T]`, by its last sequence, `[S]`:
-    its expected return is the product of this with its plan."""
-    return _by_sequence(tree, player, reach * tree.returns[:, player])
+    """`GameTree.sequence_returns`: what sequences earn, `[S]`, given opponents' reach `[T]`."""
+    return tree.sequence_returns(player, reach)
 
 
 def info_state_reach(tree: GameTree, player: int, reach: np.ndarray) -> np.ndarray:
-    """Probability that the opponents, with their `reach [T]` of the terminals, and chance lead to
-    each info state of the player while it does all it can to get there, `[I]`."""
-    mine = tree.players[player]
-    below = _by_sequence(tree, player, reach)  # [S]
-    result = np.zeros(mine.num_info_states)
-    for level in reversed(range(mine.num_levels)):
-        first, last = mine.level_start[level], mine.level_start[level + 1]
-        # Whatever the player does at an info state, it stays reached: any action will do.
-        result[first:last] = below[mine.first_sequence[first:last]]
-        below += np.bincount(
-            mine.parent[first:last], weights=result[first:last], minlength=len(below)
-        )
-    return result
+    """`GameTree.info_state_reach`: how opponents lead to info states, `[I]`, by reach `[T]`."""
+    return tree.info_state_reach(player, reach)
 
 
-def gains(tree: GameTree, player: int, plans: Sequence[np.ndarray]) -> np.ndarray:
-    """What a player's sequences earn against the other players' `plans`, `[S]`: `sequence_returns`
-    against their reach. Its own plan is ignored."""
-    if isinstance(tree, NormalForm):
-        others = [None if q == player else plan[None, 1:] for q, plan in enumerate(plans)]
-        return np.concatenate([[0.0], tree.expected_of(player, others).ravel()])
-    return sequence_returns(tree, player, opponent_reach(tree, player, plans))
+def gains(tree: GameTree, player: int, plans: Plans) -> np.ndarray:
+    """`GameTree.gains`: what a player's sequences earn against the others' plans, `[S]`."""
+    return tree.gains(player, plans)
 
 
-def gains_and_reach(
-    tree: GameTree, player: int, plans: Sequence[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    """All that a learner needs to know of the other players' `plans`: its `gains [S]` and its
-    `info_state_reach [I]`, from one pass over the terminals."""
-    if isinstance(tree, NormalForm):
-        return gains(tree, player, plans), np.ones(1)  # everybody always comes to choose
-    reach = opponent_reach(tree, player, plans)
-    return sequence_returns(tree, player, reach), info_state_reach(tree, player, reach)
+def gains_and_reach(tree: GameTree, player: int, plans: Plans) -> tuple[np.ndarray, np.ndarray]:
+    """`GameTree.gains_and_reach`: `gains [S]` and `info_state_reach [I]`."""
+    return tree.gains_and_reach(player, plans)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -160,7 +91,7 @@ class BestResponse:
     plan: np.ndarray
 
 
-def best_response(tree: GameTree, player: int, plans: Sequence[np.ndarray]) -> BestResponse:
+def best_response(tree: GameTree, player: int, plans: Plans) -> BestResponse:
     """The exact best response of `player` to the other players' `plans`; its own is ignored.
 
     Counterfactual returns are added up by the player's sequence and maximised backwards over its
@@ -215,7 +146,7 @@ class Exploitability:
         return self.nash_conv / len(self.value)
 
 
-def exploitability(tree: GameTree, plans: Sequence[np.ndarray]) -> Exploitability:
+def exploitability(tree: GameTree, plans: Plans) -> Exploitability:
     """NashConv and its parts when player q follows `plans[q]`, each `[S_q]`."""
     best = [best_response(tree, p, plans).value for p in range(tree.num_players)]
     return Exploitability(value=returns(tree, plans), best_response_value=np.array(best))
@@ -225,10 +156,3 @@ def _levels(player: PlayerTree) -> list[tuple[int, int]]:
     """The sequences of each level, as (start, stop)."""
     bounds = player.first_sequence[player.level_start]
     return list(zip(bounds[:-1], bounds[1:], strict=True))
-
-
-def _by_sequence(tree: GameTree, player: int, weight: np.ndarray) -> np.ndarray:
-    """Terminal weights `[T]` added up by the player's last sequence, `[S]`."""
-    return np.bincount(
-        tree.sequence[:, player], weights=weight, minlength=tree.players[player].num_sequences
-    )

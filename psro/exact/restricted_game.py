@@ -25,7 +25,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from games.matrix import NormalForm
+from games.restriction import MaskError
 from games.tree import GameTree, PlayerTree
 from psro import exact
 from psro.errors import PsroError
@@ -115,58 +115,18 @@ class Restricted:
 
 
 def restrict(tree: GameTree, masks: Sequence[np.ndarray]) -> Restricted:
-    """The game in which each player may only do what its mask, bool `[S_p]`, allows: what stays
-    reachable of the terminals, decisions, info states and sequences, in the same order.
-
-    Names, keys, observations and the numbers of actions stay; but a `NormalForm` is restricted to a
-    smaller `NormalForm`, whose actions are counted anew. `num_histories` leaves out chance nodes.
+    """The game in which each player may only do what its mask, bool `[S_p]`, allows, as
+    `GameTree.restrict` makes it, to lift plans from.
 
     Raises:
         RestrictedGameError: masks of other shapes, or that leave a player no action somewhere.
     """
-    if len(masks) != tree.num_players:
-        raise RestrictedGameError(
-            f"{tree.name} has {tree.num_players} players, and there are {len(masks)} masks"
-        )
-    masks = tuple(_checked(*each) for each in zip(tree.players, masks, strict=True))
-    if isinstance(tree, NormalForm):
-        return _restricted_normal_form(tree, masks)
-    decisions, slots, terminals, max_length = _reachable(tree, masks)
-    seat = tree.decision_player[decisions]
-    info_state, num_children = np.empty((2, len(decisions)), np.int32)
-    sequence = np.empty((len(terminals), tree.num_players), np.int32)
-    kept = []
-    for p, player in enumerate(tree.players):
-        mine = seat == p
-        reached = tree.decision_info_state[decisions[mine]]
-        smaller, sequences, info_states = _restricted_player(player, masks[p], reached)
-        place = np.searchsorted(info_states, reached)
-        info_state[mine], num_children[mine] = place, np.diff(smaller.first_sequence)[place]
-        sequence[:, p] = np.searchsorted(sequences, tree.sequence[terminals, p])
-        kept.append((smaller, sequences, info_states))
-    nodes = np.concatenate([decisions, tree.num_decisions + terminals])
-    first, last = tree.first_outcome[slots], tree.first_outcome[slots + 1]
-    outcomes = _ranges(first, last)
-    players, sequences, info_states = zip(*kept, strict=True)
+    try:
+        part = tree.restrict(masks)
+    except MaskError as error:
+        raise RestrictedGameError(str(error)) from None
     return Restricted(
-        whole=tree,
-        tree=dataclasses.replace(
-            tree,
-            num_histories=len(nodes),
-            max_length=max_length,
-            players=players,
-            chance=tree.chance[terminals],
-            returns=tree.returns[terminals],
-            sequence=sequence,
-            decision_player=seat,
-            decision_info_state=info_state,
-            first_slot=(1 + np.cumsum(num_children) - num_children).astype(np.int32),
-            first_outcome=np.concatenate([[0], np.cumsum(last - first)]).astype(np.int32),
-            outcome_node=np.searchsorted(nodes, tree.outcome_node[outcomes]).astype(np.int32),
-            outcome_probability=tree.outcome_probability[outcomes],
-        ),
-        sequences=sequences,
-        info_states=info_states,
+        whole=tree, tree=part.tree, sequences=part.sequences, info_states=part.info_states
     )
 
 
@@ -286,107 +246,6 @@ def _learned(
             return found, best, number
 
 
-class _Some(Sequence):
-    """Some items of a sequence, looked up when they are asked for."""
-
-    def __init__(self, items: Sequence, which: np.ndarray):
-        self._items, self._which = items, which
-
-    def __len__(self) -> int:
-        return len(self._which)
-
-    def __getitem__(self, index):
-        return self._items[self._which[index]]
-
-
-def _restricted_player(
-    player: PlayerTree, mask: np.ndarray, reached: np.ndarray
-) -> tuple[PlayerTree, np.ndarray, np.ndarray]:
-    """A player with only the info states `reached` (in any order, more than once), and which of
-    its sequences and info states are left, sorted."""
-    inside = np.zeros(player.num_info_states + 1, bool)
-    inside[reached] = True
-    info_states = np.flatnonzero(inside)
-    keep = mask & inside[player.info_state]  # sequence 0 has info state -1: the extra entry
-    keep[0] = True
-    sequences = np.flatnonzero(keep)
-    place = np.cumsum(keep, dtype=np.int32) - 1  # of each sequence that is kept
-    number = np.cumsum(inside, dtype=np.int32) - 1  # of each info state that is kept
-    info_state, action = player.info_state[sequences], player.action[sequences]
-    info_state[1:] = number[info_state[1:]]
-    legal = np.zeros((len(info_states), player.legal.shape[1]), bool)
-    legal[info_state[1:], action[1:]] = True
-    first = place[player.first_sequence[info_states] - 1] + 1
-    return (
-        PlayerTree(
-            observation=player.observation[info_states],
-            legal=legal,
-            parent=place[player.parent[info_states]],
-            first_sequence=np.append(first, len(sequences)).astype(np.int32),
-            info_state=info_state,
-            action=action,
-            # Only the deepest levels can be empty, and then they are gone.
-            level_start=np.unique(np.searchsorted(info_states, player.level_start)).astype(
-                np.int32
-            ),
-            names=_Some(player.names, info_states),
-            keys=_Some(player.keys, info_states),
-        ),
-        sequences,
-        info_states,
-    )
-
-
-def _reachable(
-    tree: GameTree, masks: Sequence[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """The decisions, slots and terminals that allowed actions lead to, each sorted, and the most
-    decisions on the way to a terminal. Breadth first, so that the work is that of what is left."""
-    all_decisions, all_slots, all_terminals = [], [np.zeros(1, np.int64)], []
-    slots, depth = all_slots[0], 0
-    while True:
-        nodes = tree.outcome_node[
-            _ranges(tree.first_outcome[slots], tree.first_outcome[slots + 1])
-        ].astype(np.int64)
-        all_terminals.append(nodes[nodes >= tree.num_decisions] - tree.num_decisions)
-        decisions = nodes[nodes < tree.num_decisions]
-        if not len(decisions):
-            break
-        seat, next_slots = tree.decision_player[decisions], []
-        for p, player in enumerate(tree.players):
-            mine = decisions[seat == p]
-            info_state = tree.decision_info_state[mine]
-            first, last = player.first_sequence[info_state], player.first_sequence[info_state + 1]
-            may = masks[p][_ranges(first, last)]
-            without = np.setdiff1d(info_state, np.repeat(info_state, last - first)[may])
-            if len(without):
-                raise RestrictedGameError(
-                    f"the mask of player {p} leaves it no action at {player.names[without[0]]!r}, "
-                    "which allowed actions lead to"
-                )
-            start = tree.first_slot[mine]
-            next_slots.append(_ranges(start, start + last - first)[may])
-        slots, depth = np.concatenate(next_slots), depth + 1
-        all_decisions.append(decisions)
-        all_slots.append(slots)
-    found = (all_decisions, all_slots, all_terminals)
-    return *(np.sort(np.concatenate([np.zeros(0, np.int64), *each])) for each in found), depth
-
-
-def _restricted_normal_form(tree: NormalForm, masks: tuple[np.ndarray, ...]) -> Restricted:
-    actions = [np.flatnonzero(mask[1:]) for mask in masks]
-    for p, mine in enumerate(actions):
-        if not len(mine):
-            raise RestrictedGameError(f"the mask of player {p} leaves it no action")
-    payoffs = np.stack([table[np.ix_(*actions)] for table in tree.payoffs])
-    return Restricted(
-        whole=tree,
-        tree=NormalForm(payoffs, name=tree.name, max_histories=tree.max_histories),
-        sequences=tuple(np.append(0, 1 + mine) for mine in actions),
-        info_states=(np.zeros(1, np.int64),) * len(actions),
-    )
-
-
 def _population(player: PlayerTree, policies: np.ndarray) -> np.ndarray:
     policies = np.asarray(policies, np.float64)
     if policies.ndim != 2 or not len(policies) or policies.shape[1] != player.num_sequences:
@@ -407,21 +266,3 @@ def _played(player: PlayerTree, behaviours: np.ndarray, threshold: float) -> np.
     played = behaviours > threshold
     played[:, 0] = True
     return played
-
-
-def _checked(player: PlayerTree, mask: np.ndarray) -> np.ndarray:
-    mask = np.asarray(mask)
-    if mask.dtype != bool or mask.shape != (player.num_sequences,):
-        raise RestrictedGameError(
-            f"a mask of type {mask.dtype} and shape {mask.shape} must be bool "
-            f"[{player.num_sequences}]"
-        )
-    mask = mask.copy()
-    mask[0] = True
-    return mask
-
-
-def _ranges(first: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """`first[0], ..., last[0] - 1, first[1], ..., last[1] - 1, ...`, int64."""
-    counts = (last - first).astype(np.int64)
-    return np.repeat(first - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())

@@ -48,7 +48,7 @@ def payoff_matrix(tree: GameTree) -> scipy.sparse.csr_array:
         SequenceFormError: not two players, or not constant-sum.
     """
     check_zero_sum(tree)
-    weight = tree.chance * (tree.returns[:, 0] - tree.returns[:, 1]) / 2
+    weight = tree.chance * (tree.terminal_returns[:, 0] - tree.terminal_returns[:, 1]) / 2
     shape = tuple(player.num_sequences for player in tree.players)
     return scipy.sparse.csr_array((weight, (tree.sequence[:, 0], tree.sequence[:, 1])), shape)
 

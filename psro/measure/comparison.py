@@ -6,14 +6,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-import operator
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from games import GameError, GameTree, NormalForm
+from games import GameError, GameTree
 from psro import exact
 from psro.errors import SettingsError
 from psro.exact import cfr, sequence_form
@@ -122,11 +121,11 @@ def mixtures(opened: Sequence[tuple[str | os.PathLike, Experiment]]) -> dict[str
 def _on_tree(reference: Experiment, run: Experiment, plans: Plans) -> Plans:
     """Plans of a run in the numbering of another's tree; SettingsError for another game."""
     ours, theirs = reference.tree, run.tree
-    if _alike(ours, theirs):
+    if ours.same_as(theirs):
         return plans
     seats = [len(tree.players) for tree in (ours, theirs)]
     same_name = reference.config.game == run.config.game
-    if seats[0] != seats[1] or not same_name or isinstance(ours, NormalForm):
+    if seats[0] != seats[1] or not same_name:
         raise SettingsError("only runs of one game can play each other")
     # One of them has seats that are alike, whose info states are numbered alike.
     if "history" in (ours.identity, theirs.identity):
@@ -153,27 +152,6 @@ def _on_tree(reference: Experiment, run: Experiment, plans: Plans) -> Plans:
     ):
         raise SettingsError("only runs of one game can play each other")
     return [plan[places] for plan, places in zip(plans, order, strict=True)]
-
-
-def _alike(ours: GameTree, theirs: GameTree) -> bool:
-    """Whether two trees are the same game in the same numbering; what is observed may differ."""
-    if isinstance(ours, NormalForm) != isinstance(theirs, NormalForm):
-        return False
-    if isinstance(ours, NormalForm):
-        return np.array_equal(ours.payoffs, theirs.payoffs)
-    return len(ours.players) == len(theirs.players) and all(
-        (
-            *(
-                np.array_equal(getattr(ours, name), getattr(theirs, name))
-                for name in ("chance", "returns", "sequence")
-            ),
-            *(
-                np.array_equal(mine.first_sequence, other.first_sequence)
-                and all(map(operator.eq, mine.names, other.names))
-                for mine, other in zip(ours.players, theirs.players, strict=True)
-            ),
-        )
-    )
 
 
 def _names(paths: Sequence[str | os.PathLike]) -> list[str]:

@@ -1,0 +1,64 @@
+"""The arrays that a game's expected returns are made of, and how JAX makes them (numpy's way is in
+`games.tree` and `games.matrix`).
+
+`GameTree.device_form` gives the form that a game has.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from games.tree import Plans
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Terminals:
+    """Of a tree: one number a terminal, T terminals."""
+
+    chance: jax.Array  # [T]
+    returns: jax.Array  # [P, T]
+    sequence: jax.Array  # [P, T]
+
+    def earned(self, player: int, plans: Plans, by: int) -> jax.Array:
+        """`player`'s returns by the sequences of `by`, against all plans but that one's, `[S]`."""
+        reach = self.chance
+        for q, plan in enumerate(plans):
+            if q != by:
+                reach = reach * plan[self.sequence[q]]
+        return jax.ops.segment_sum(
+            reach * self.returns[player], self.sequence[by], plans[by].shape[-1]
+        )
+
+    def values(self, plans: Plans) -> jax.Array:
+        """Everybody's expected returns, `[P]`."""
+        reach = self.chance
+        for q, plan in enumerate(plans):
+            reach = reach * plan[self.sequence[q]]
+        return self.returns @ reach
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tensor:
+    """Payoffs `[P, A_0, ..., A_{P-1}]` of a `NormalForm`, whose terminals stay implicit."""
+
+    payoffs: jax.Array
+
+    def earned(self, player: int, plans: Plans, by: int) -> jax.Array:
+        """As that of `Terminals`."""
+        table = self.payoffs[player]
+        for q in reversed(range(len(plans))):  # the last first: those before keep their axes
+            if q != by:
+                table = jnp.tensordot(table, plans[q][1:], axes=(q, 0))
+        return jnp.concatenate([jnp.zeros(1), table])
+
+    def values(self, plans: Plans) -> jax.Array:
+        """As that of `Terminals`."""
+        return jnp.stack([self.earned(p, plans, p) @ plan for p, plan in enumerate(plans)])
+
+
+DeviceForm = Terminals | Tensor

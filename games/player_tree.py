@@ -1,0 +1,134 @@
+"""One player's info states and sequences.
+
+A *sequence* of a player is an (info state, action) pair on the way to a history, sequence 0 being
+the empty one. With perfect recall every info state has exactly one parent sequence, so a player's
+info states form a tree, and everything exact is a few vector operations over it (von Stengel 1996,
+"Efficient computation of behavior strategies").
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+
+from games.errors import GameError
+
+_TABLE_BYTES = 32
+"""What a learner holds for each info state and action: a few tables of four or eight bytes."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class PlayerTree:
+    """One player's info states, sorted by own-decision depth, and its sequences.
+
+    I info states, S sequences (the empty one included), A actions, O observation entries, L levels.
+    Info states of one level are contiguous, and so are the sequences of one info state, in the
+    order of its legal actions: whole levels are slices.
+
+    Attributes:
+        num_actions: A, the most actions that anybody in the game has.
+        observation: the network's input at each info state, `[I, O]`; int8 where all of it is
+            small whole numbers, else float32.
+        parent: the sequence that leads to each info state, int32 `[I]`; 0 at level 0.
+        first_sequence: info state i has sequences `first_sequence[i]:first_sequence[i + 1]`,
+            int32 `[I + 1]`.
+        info_state: the info state of each sequence, int32 `[S]`; -1 for sequence 0.
+        action: the action of each sequence, int32 `[S]`; -1 for sequence 0.
+        level_start: level l holds info states `level_start[l]:level_start[l + 1]`, int32 `[L + 1]`.
+        names: OpenSpiel's string for each info state (of the first history seen in it).
+        keys: what tells the info states apart, by the tree's `identity`.
+    """
+
+    num_actions: int
+    observation: np.ndarray
+    parent: np.ndarray
+    first_sequence: np.ndarray
+    info_state: np.ndarray
+    action: np.ndarray
+    level_start: np.ndarray
+    names: Sequence[str]
+    keys: Sequence[Hashable]
+
+    @property
+    def num_info_states(self) -> int:
+        return len(self.parent)
+
+    @property
+    def num_sequences(self) -> int:
+        return len(self.action)
+
+    @functools.cached_property
+    def legal(self) -> np.ndarray:
+        """Legal actions as a table, bool `[I, A]`: for learners, whose networks and tables have an
+        entry for every info state and action. What is exact needs only `action`.
+
+        Raises:
+            GameError: tables of this size do not fit into memory.
+        """
+        self.check_tables()
+        table = np.zeros((self.num_info_states, self.num_actions), bool)
+        table[self.info_state[1:], self.action[1:]] = True
+        return table
+
+    def check_tables(self) -> None:
+        """Raises `GameError` where a learner's tables `[I, A]` would not fit into memory."""
+        entries = self.num_info_states * self.num_actions
+        if entries * _TABLE_BYTES > _memory():
+            raise GameError(
+                f"a player has {self.num_info_states:,} info states, and one info state as many as "
+                f"{self.num_actions:,} actions: a learner's tables of {entries:,} entries do not "
+                f"fit into {_memory() / 2**30:.0f} GiB of memory"
+            )
+
+    def actions(self, info_state: int) -> np.ndarray:
+        """The legal actions of an info state, in order, int32."""
+        return self.action[self.first_sequence[info_state] : self.first_sequence[info_state + 1]]
+
+    @property
+    def num_levels(self) -> int:
+        """The most own decisions in one episode."""
+        return len(self.level_start) - 1
+
+    @property
+    def previous_action(self) -> np.ndarray:
+        """The player's own action before each info state, int32 `[I]`; -1 for none."""
+        return self.action[self.parent]
+
+    @property
+    def parent_info_state(self) -> np.ndarray:
+        """The player's own info state before each info state, int32 `[I]`; -1 for none."""
+        return self.info_state[self.parent]
+
+    @property
+    def parent_sequence(self) -> np.ndarray:
+        """The sequence that each sequence continues, int32 `[S]`; 0 for sequence 0."""
+        return np.concatenate([[0], self.parent[self.info_state[1:]]]).astype(np.int32)
+
+    def indistinct(self) -> int:
+        """How many info states a policy that sees (observation, own previous action) at each own
+        decision cannot tell from another one, whatever it remembers."""
+        classes = np.zeros(self.num_info_states, np.int64)
+        previous, before, distinct = self.previous_action, self.parent_info_state, 0
+        for first, last in zip(self.level_start[:-1], self.level_start[1:], strict=True):
+            above = np.where(before[first:last] < 0, -1, classes[before[first:last]])
+            seen = np.column_stack(
+                [
+                    np.stack([above, previous[first:last]], axis=1).view(np.uint8),
+                    np.ascontiguousarray(self.observation[first:last]).view(np.uint8),
+                ]
+            )
+            # As one opaque item a row, rows sort by their bytes. (An observation of -0.0 and one
+            # of 0.0 would differ, if there were any.)
+            rows = seen.view(np.dtype((np.void, seen.shape[1])))[:, 0]
+            kinds, classes[first:last] = np.unique(rows, return_inverse=True)
+            distinct += len(kinds)
+        return self.num_info_states - distinct
+
+
+def _memory() -> int:
+    """Of this machine, in bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
