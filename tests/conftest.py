@@ -1,5 +1,7 @@
 """Before jax is imported: compiled code is kept between test runs, here and in subprocesses."""
 
+import importlib.util
+import mmap
 import os
 from pathlib import Path
 
@@ -12,4 +14,21 @@ os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
 # same, less optimised; JAX_DISABLE_MOST_OPTIMIZATIONS=0 runs the tests on what users run.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault("MPLBACKEND", "agg")
+
+
+def known_to_xla(flags: dict[str, str]) -> str:
+    """Those of the flags that this jaxlib has; any other would end the process."""
+    (folder,) = importlib.util.find_spec("jaxlib").submodule_search_locations
+    known = set()
+    for path in Path(folder).glob("libjax_common.*"):
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            known |= {name for name in flags if text.find(name.encode()) >= 0}
+    return " ".join(f"--{name}={flags[name]}" for name in sorted(known))
+
+
+# Older, plainer kernels, and one module a program: together they spare half of XLA's time here.
+if os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1" and "XLA_FLAGS" not in os.environ:
+    os.environ["XLA_FLAGS"] = known_to_xla(
+        {"xla_cpu_use_fusion_emitters": "false", "xla_cpu_parallel_codegen_split_count": "1"}
+    )
 os.environ["PSRO_TREE_CACHE"] = ""  # tests keep nothing in the user's folder

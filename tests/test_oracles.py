@@ -334,8 +334,9 @@ def test_devices_share_jobs_and_environments():
 
 def on_devices(number: int, code: str, *arguments: str) -> str:
     """The last line that Python prints where the CPU is so many devices."""
+    flags = os.environ.get("XLA_FLAGS", "")
     environment = os.environ | {
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={number}",
+        "XLA_FLAGS": f"{flags} --xla_force_host_platform_device_count={number}",
         "JAX_PLATFORMS": "cpu",
     }
     done = subprocess.run(
