@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import ClassVar
-
 import jax
 import jax.numpy as jnp
 import optax
 
-from psro.oracles.on_policy import Batch, OnPolicy, OnPolicyConfig
+from psro.oracles.on_policy import Batch, OnPolicy
 from psro.policies.policy import Params
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class A2CConfig(OnPolicyConfig):
-    """Recurrent A2C: one gradient step on every rollout."""
-
-    name: ClassVar[str] = "a2c"
-
-    decisions: int = 131_072
-    num_envs: int = 64
-    gae_lambda: float = 0.95
-    """Decay of generalised advantage estimation."""
 
 
 class A2C(OnPolicy):

@@ -15,7 +15,6 @@ opponents' weights.
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -23,16 +22,10 @@ import numpy as np
 
 from games.game import Game
 from psro.oracles.base import Jobs, Results
-from psro.oracles.full_width import FullWidth, FullWidthConfig
+from psro.oracles.full_width import FullWidth
+from psro.oracles.settings import ConditionalConfig
 from psro.oracles.training import Yardstick, expected_return, train, yardstick
 from psro.policies.policy import ConditionalPolicy, Params
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ConditionalConfig(FullWidthConfig):
-    """Policy improvement on the whole tree, of all policies as one network."""
-
-    name: ClassVar[str] = "conditional"
 
 
 class Conditional(FullWidth):

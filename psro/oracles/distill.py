@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
 from games.levels import action_values
 from psro.oracles.training import Yardstick, log_policy
-from psro.oracles.whole_tree import WholeTree, WholeTreeConfig, emphasis
+from psro.oracles.whole_tree import WholeTree, emphasis
 from psro.policies.policy import Params
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DistillConfig(WholeTreeConfig):
-    """Cloning of the exact best response."""
-
-    name: ClassVar[str] = "distill"
 
 
 class Distill(WholeTree):

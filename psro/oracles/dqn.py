@@ -33,7 +33,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import ClassVar
 
 import flashbax
 import jax
@@ -43,82 +42,11 @@ from flashbax.buffers.trajectory_buffer import TrajectoryBufferState
 
 from games.game import Game
 from games.levels import Level
-from psro.errors import SettingsError
-from psro.oracles import base
 from psro.oracles.rollout import Turn
-from psro.oracles.sampling import Sample, Sampled, SampledConfig
+from psro.oracles.sampling import Sample, Sampled
+from psro.oracles.settings import DQNConfig
 from psro.policies.networks.recurrent import Carry
 from psro.policies.policy import Params, Policy
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DQNConfig(SampledConfig):
-    """Recurrent Q-learning from replayed sequences."""
-
-    name: ClassVar[str] = "dqn"
-
-    decisions: int = 131_072
-    num_envs: int = 128
-    learning_rate: float = 1e-2
-    max_gradient_norm: float = 10.0
-    temperature: float = 0.002
-    """Softmax temperature of the finished policy, in shares of the game's largest return, which is
-    the unit of the Q-values."""
-    buffer_size: int = 65_536
-    """Own decisions kept for replay, rounded down to whole rollouts."""
-    num_batches: int = 8
-    """Gradient steps per rollout, each on a batch of its own."""
-    num_sequences: int = 64
-    """Sequences in a batch, of rollout_length own decisions each."""
-    burn_in: int = 2
-    """First decisions of a sequence that only warm up the stored carry; below rollout_length.
-    With tabulated there are none."""
-    trace_decay: float = 0.9
-    """Lambda: 0 for one-step targets, 1 for returns up to the first choice that is not greedy."""
-    target_rate: float = 0.05
-    """Share of the learner that the target network takes over at every gradient step."""
-    exploration: float = 1.0
-    """Share of actions that are random at the start; it falls linearly."""
-    last_exploration: float = 0.1
-    """Where it falls to, and stays."""
-    exploration_share: float = 0.5
-    """Share of training in which it falls."""
-
-    def __post_init__(self):
-        super().__post_init__()
-        base.check_positive(
-            self.name, self, "buffer_size", "num_batches", "num_sequences", "target_rate",
-            "exploration_share",
-        )  # fmt: skip
-        base.check_not_negative(self.name, self, "burn_in")
-        base.check_shares(
-            self.name, self, "trace_decay", "target_rate", "exploration", "last_exploration",
-            "exploration_share",
-        )  # fmt: skip
-        if self.burn_in >= self.rollout_length:
-            raise SettingsError(
-                f"dqn.burn_in = {self.burn_in} must be below "
-                f"dqn.rollout_length = {self.rollout_length}"
-            )
-        if self.num_sequences > self.num_kept > 0:
-            raise SettingsError(
-                f"dqn.num_sequences = {self.num_sequences} must not be above the {self.num_kept} "
-                f"that dqn.buffer_size = {self.buffer_size} decisions hold"
-            )
-        if self.buffer_size < self.batch_size:
-            raise SettingsError(
-                f"dqn.buffer_size = {self.buffer_size} must hold a rollout: dqn.num_envs * "
-                f"dqn.rollout_length = {self.num_envs} * {self.rollout_length} decisions"
-            )
-
-    @property
-    def steps_per_update(self) -> int:
-        return self.num_batches
-
-    @property
-    def num_kept(self) -> int:
-        """Sequences that the buffer holds."""
-        return self.buffer_size // self.batch_size * self.num_envs
 
 
 @jax.tree_util.register_dataclass

@@ -7,33 +7,15 @@ minimisation: Brown et al. 2019, arXiv:1811.00164), whatever the policy itself d
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
 from games.levels import action_values
-from psro.oracles import base
 from psro.oracles.training import Yardstick, log_policy
-from psro.oracles.whole_tree import WholeTree, WholeTreeConfig, emphasis
+from psro.oracles.whole_tree import WholeTree, emphasis
 from psro.policies.policy import Params, log_probabilities
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class FullWidthConfig(WholeTreeConfig):
-    """Policy improvement on the whole tree."""
-
-    name: ClassVar[str] = "full_width"
-
-    improvement: float = 0.005
-    """Softmax temperature of the improved policy that a step moves to, in units of the game's
-    largest return."""
-
-    def __post_init__(self):
-        super().__post_init__()
-        base.check_positive(self.name, self, "improvement")
 
 
 class FullWidth(WholeTree):

@@ -16,31 +16,10 @@ import optax
 
 from games.game import Game
 from games.levels import Level
-from psro.oracles import base
 from psro.oracles.rollout import Decisions
-from psro.oracles.sampling import Sample, Sampled, SampledConfig
+from psro.oracles.sampling import Sample, Sampled
+from psro.oracles.settings import OnPolicyConfig
 from psro.policies.policy import Params, Policy, log_probabilities
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class OnPolicyConfig(SampledConfig):
-    """Settings of what learns from fresh episodes. A subclass says what its `gae_lambda` is, the
-    decay of generalised advantage estimation: a field, or a constant."""
-
-    sequence_length: int = 8
-    """Own decisions through which gradients flow; it divides rollout_length."""
-    value_weight: float = 0.5
-    """Weight of the value loss."""
-    entropy_weight: float = 0.1
-    """Weight of the entropy bonus at the start; falls linearly to zero."""
-
-    def __post_init__(self):
-        super().__post_init__()
-        base.check_positive(self.name, self, "sequence_length")
-        base.check_not_negative(self.name, self, "value_weight", "entropy_weight")
-        base.check_shares(self.name, self, "gae_lambda")
-        base.check_multiples(self.name, self, ("rollout_length", "sequence_length"))
-
 
 Student = tuple[Params, optax.OptState]
 

@@ -2,42 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import ClassVar
-
 import jax
 import jax.numpy as jnp
 import optax
 
-from psro.oracles import base
-from psro.oracles.on_policy import Batch, OnPolicy, OnPolicyConfig
+from psro.oracles.on_policy import Batch, OnPolicy
 from psro.policies.policy import Params
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class PPOConfig(OnPolicyConfig):
-    """Recurrent PPO."""
-
-    name: ClassVar[str] = "ppo"
-
-    epochs: int = 4
-    """Passes over every rollout."""
-    num_minibatches: int = 4
-    """Minibatches per epoch, of environments and never of time; it divides num_envs."""
-    gae_lambda: float = 0.95
-    """Decay of generalised advantage estimation."""
-    clip: float = 0.2
-    """How far a probability ratio may move before it is clipped."""
-
-    def __post_init__(self):
-        super().__post_init__()
-        base.check_positive(self.name, self, "epochs", "num_minibatches")
-        base.check_not_negative(self.name, self, "clip")
-        base.check_multiples(self.name, self, ("num_envs", "num_minibatches"))
-
-    @property
-    def steps_per_update(self) -> int:
-        return self.epochs * self.num_minibatches
 
 
 class PPO(OnPolicy):

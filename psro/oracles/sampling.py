@@ -17,7 +17,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -33,85 +33,10 @@ from psro.oracles import base
 from psro.oracles.base import Jobs, Results
 from psro.oracles.devices import OverJobs
 from psro.oracles.rollout import Act, Actors, Decisions, Episodes, Rollout, Turn, by_softmax
+from psro.oracles.settings import SampledConfig
 from psro.oracles.training import Training, Yardstick, expected_return, train, yardstick
 from psro.policies.networks.recurrent import Carry
 from psro.policies.policy import Lookup, Params, Policy
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SampledConfig:
-    """Settings of rollouts, stopping and the optimiser."""
-
-    name: ClassVar[str]
-    """The oracle's, in error messages."""
-
-    decisions: int = 16_384
-    """The learner's own decisions per best response at most, rounded up to a multiple of
-    evaluations * num_envs * rollout_length, the fewest there are."""
-    evaluations: int = 8
-    """Evaluations of the policy on the way; the best one seen is the best response."""
-    patience: int = 8
-    """Evaluations without a better one before training ends early."""
-    num_envs: int = 256
-    """Environments of one job."""
-    num_strata: int = 16
-    """Groups of environments that share one opponent profile; it divides num_envs."""
-    rollout_length: int = 8
-    """Own decisions per environment between updates."""
-    learning_rate: float = 1e-2
-    """Adam's step size at the start; falls linearly to zero."""
-    gamma: float = 1.0
-    """Discount per own decision; below 1 the objective is no longer the game's."""
-    max_gradient_norm: float = 0.5
-    """Gradients are scaled down to this global norm."""
-    temperature: float = 0.1
-    """Softmax temperature of the finished policy, 1 being that of training. Some best response is
-    always pure, and what exploration leaves over a policy is exploitable."""
-    tabulated: bool = False
-    """Run the network over all of its info states once per step, instead of once per decision, and
-    let the opponents' mixture act as the one table that it is. The same objective, for less work
-    where a minibatch has more decisions than the player has info states; gradients then flow
-    through whole episodes, and num_strata and the length of sequences have no part. Needs a game
-    that is enumerated."""
-    env_devices: int = 0
-    """Devices that share a job's environments, after each job has one of its own; 0: on
-    accelerators all that are left, on a CPU one."""
-
-    def __post_init__(self):
-        base.check_types(self, f"{self.name}.")
-        base.check_positive(
-            self.name, self, "decisions", "evaluations", "patience", "num_envs", "num_strata",
-            "rollout_length", "learning_rate", "max_gradient_norm", "temperature",
-        )  # fmt: skip
-        base.check_not_negative(self.name, self, "env_devices")
-        base.check_shares(self.name, self, "gamma")
-        base.check_multiples(self.name, self, ("num_envs", "num_strata"))
-
-    def shared_by(self, rounds: int) -> SampledConfig:
-        """The settings of one of several rounds that share the budget, and the evaluations."""
-        return dataclasses.replace(
-            self,
-            decisions=-(-self.decisions // rounds),
-            evaluations=max(1, self.evaluations // rounds),
-        )
-
-    @property
-    def batch_size(self) -> int:
-        """Own decisions of one job in one update."""
-        return self.num_envs * self.rollout_length
-
-    @property
-    def updates_per_evaluation(self) -> int:
-        return -(-self.decisions // (self.batch_size * self.evaluations))
-
-    @property
-    def num_updates(self) -> int:
-        return self.updates_per_evaluation * self.evaluations
-
-    @property
-    def steps_per_update(self) -> int:
-        """Gradient steps on one rollout."""
-        return 1
 
 
 @jax.tree_util.register_dataclass

@@ -9,7 +9,6 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -19,51 +18,10 @@ import optax
 from games.game import Game
 from games.levels import Level, levels
 from psro.errors import SettingsError
-from psro.oracles import base
 from psro.oracles.base import Jobs, Results
+from psro.oracles.settings import WholeTreeConfig
 from psro.oracles.training import Training, Yardstick, expected_return, train, yardstick
 from psro.policies.policy import Params, Policy
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class WholeTreeConfig:
-    """Settings of steps and stopping."""
-
-    name: ClassVar[str]
-    """The oracle's, in error messages."""
-
-    steps: int = 800
-    """Gradient steps per best response at most, rounded up to whole rounds."""
-    steps_per_round: int = 20
-    """Gradient steps between two exact evaluations."""
-    patience: int = 20
-    """Rounds without a better policy before training ends early."""
-    tolerance: float = 1e-4
-    """Training ends when the policy's exact value is this close to the best response's, in units
-    of the game's largest return."""
-    learning_rate: float = 3e-2
-    """Adam's step size at the start; falls to zero along a half cosine."""
-    max_gradient_norm: float = 1.0
-    """Gradients are scaled down to this global norm."""
-    temperature: float = 0.1
-    """Softmax temperature of the finished policy, 1 being that of training."""
-
-    def __post_init__(self):
-        base.check_types(self, f"{self.name}.")
-        base.check_positive(
-            self.name, self, "steps", "steps_per_round", "patience", "learning_rate",
-            "max_gradient_norm", "temperature",
-        )  # fmt: skip
-        base.check_not_negative(self.name, self, "tolerance")
-
-    def shared_by(self, rounds: int) -> WholeTreeConfig:
-        """The settings of one of several rounds of calls that share the budget."""
-        return dataclasses.replace(self, steps=-(-self.steps // rounds))
-
-    @property
-    def rounds(self) -> int:
-        return -(-self.steps // self.steps_per_round)
-
 
 Learner = tuple[Params, optax.OptState]
 

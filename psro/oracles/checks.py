@@ -1,0 +1,56 @@
+"""What the settings of oracles and runs must satisfy; each raises SettingsError with the setting's
+name and number where it does not."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from psro.errors import SettingsError
+
+
+def check_positive(oracle: str, config: object, *names: str) -> None:
+    """Raises SettingsError, naming the setting, where one is not above zero."""
+    for name in names:
+        if not getattr(config, name) > 0:
+            raise SettingsError(f"{oracle}.{name} = {getattr(config, name)} must be above 0")
+
+
+def check_not_negative(oracle: str, config: object, *names: str) -> None:
+    for name in names:
+        if not getattr(config, name) >= 0:
+            raise SettingsError(f"{oracle}.{name} = {getattr(config, name)} must be at least 0")
+
+
+def check_shares(oracle: str, config: object, *names: str) -> None:
+    for name in names:
+        if not 0 <= getattr(config, name) <= 1:
+            raise SettingsError(
+                f"{oracle}.{name} = {getattr(config, name)} must be between 0 and 1"
+            )
+
+
+def check_types(config: object, prefix: str = "") -> None:
+    """Raises SettingsError where a field that is annotated `int`, `float`, `bool`, `str` or
+    `str | None` holds anything else; its name comes with a prefix: `ppo.`"""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        kinds, what = {
+            "int": (int, "a whole number"),
+            "float": ((int, float), "a number"),
+            "bool": (bool, "true or false"),
+            "str": (str, "a string"),
+            "str | None": ((str, type(None)), "a string"),
+        }.get(field.type, (object, ""))
+        if not isinstance(value, kinds) or (
+            isinstance(value, bool) and field.type != "bool" and what
+        ):
+            raise SettingsError(f"{prefix}{field.name} = {value!r} must be {what}")
+
+
+def check_multiples(oracle: str, config: object, *pairs: tuple[str, str]) -> None:
+    for whole, part in pairs:
+        if getattr(config, whole) % getattr(config, part):
+            raise SettingsError(
+                f"{oracle}.{whole} = {getattr(config, whole)} is not a multiple of "
+                f"{oracle}.{part} = {getattr(config, part)}"
+            )

@@ -1,0 +1,319 @@
+"""The settings of every oracle. They import no JAX, so that the command line can name them, and
+plots and evaluations can read them, without it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+from psro.errors import SettingsError
+from psro.oracles.checks import (
+    check_multiples,
+    check_not_negative,
+    check_positive,
+    check_shares,
+    check_types,
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SampledConfig:
+    """Settings of rollouts, stopping and the optimiser."""
+
+    name: ClassVar[str]
+    """The oracle's, in error messages."""
+
+    decisions: int = 16_384
+    """The learner's own decisions per best response at most, rounded up to a multiple of
+    evaluations * num_envs * rollout_length, the fewest there are."""
+    evaluations: int = 8
+    """Evaluations of the policy on the way; the best one seen is the best response."""
+    patience: int = 8
+    """Evaluations without a better one before training ends early."""
+    num_envs: int = 256
+    """Environments of one job."""
+    num_strata: int = 16
+    """Groups of environments that share one opponent profile; it divides num_envs."""
+    rollout_length: int = 8
+    """Own decisions per environment between updates."""
+    learning_rate: float = 1e-2
+    """Adam's step size at the start; falls linearly to zero."""
+    gamma: float = 1.0
+    """Discount per own decision; below 1 the objective is no longer the game's."""
+    max_gradient_norm: float = 0.5
+    """Gradients are scaled down to this global norm."""
+    temperature: float = 0.1
+    """Softmax temperature of the finished policy, 1 being that of training. Some best response is
+    always pure, and what exploration leaves over a policy is exploitable."""
+    tabulated: bool = False
+    """Run the network over all of its info states once per step, instead of once per decision, and
+    let the opponents' mixture act as the one table that it is. The same objective, for less work
+    where a minibatch has more decisions than the player has info states; gradients then flow
+    through whole episodes, and num_strata and the length of sequences have no part. Needs a game
+    that is enumerated."""
+    env_devices: int = 0
+    """Devices that share a job's environments, after each job has one of its own; 0: on
+    accelerators all that are left, on a CPU one."""
+
+    def __post_init__(self):
+        check_types(self, f"{self.name}.")
+        check_positive(
+            self.name, self, "decisions", "evaluations", "patience", "num_envs", "num_strata",
+            "rollout_length", "learning_rate", "max_gradient_norm", "temperature",
+        )  # fmt: skip
+        check_not_negative(self.name, self, "env_devices")
+        check_shares(self.name, self, "gamma")
+        check_multiples(self.name, self, ("num_envs", "num_strata"))
+
+    def shared_by(self, rounds: int) -> SampledConfig:
+        """The settings of one of several rounds that share the budget, and the evaluations."""
+        return dataclasses.replace(
+            self,
+            decisions=-(-self.decisions // rounds),
+            evaluations=max(1, self.evaluations // rounds),
+        )
+
+    @property
+    def batch_size(self) -> int:
+        """Own decisions of one job in one update."""
+        return self.num_envs * self.rollout_length
+
+    @property
+    def updates_per_evaluation(self) -> int:
+        return -(-self.decisions // (self.batch_size * self.evaluations))
+
+    @property
+    def num_updates(self) -> int:
+        return self.updates_per_evaluation * self.evaluations
+
+    @property
+    def steps_per_update(self) -> int:
+        """Gradient steps on one rollout."""
+        return 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OnPolicyConfig(SampledConfig):
+    """Settings of what learns from fresh episodes. A subclass says what its `gae_lambda` is, the
+    decay of generalised advantage estimation: a field, or a constant."""
+
+    sequence_length: int = 8
+    """Own decisions through which gradients flow; it divides rollout_length."""
+    value_weight: float = 0.5
+    """Weight of the value loss."""
+    entropy_weight: float = 0.1
+    """Weight of the entropy bonus at the start; falls linearly to zero."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_positive(self.name, self, "sequence_length")
+        check_not_negative(self.name, self, "value_weight", "entropy_weight")
+        check_shares(self.name, self, "gae_lambda")
+        check_multiples(self.name, self, ("rollout_length", "sequence_length"))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PPOConfig(OnPolicyConfig):
+    """Recurrent PPO."""
+
+    name: ClassVar[str] = "ppo"
+
+    epochs: int = 4
+    """Passes over every rollout."""
+    num_minibatches: int = 4
+    """Minibatches per epoch, of environments and never of time; it divides num_envs."""
+    gae_lambda: float = 0.95
+    """Decay of generalised advantage estimation."""
+    clip: float = 0.2
+    """How far a probability ratio may move before it is clipped."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_positive(self.name, self, "epochs", "num_minibatches")
+        check_not_negative(self.name, self, "clip")
+        check_multiples(self.name, self, ("num_envs", "num_minibatches"))
+
+    @property
+    def steps_per_update(self) -> int:
+        return self.epochs * self.num_minibatches
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class A2CConfig(OnPolicyConfig):
+    """Recurrent A2C: one gradient step on every rollout."""
+
+    name: ClassVar[str] = "a2c"
+
+    decisions: int = 131_072
+    num_envs: int = 64
+    gae_lambda: float = 0.95
+    """Decay of generalised advantage estimation."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReinforceConfig(OnPolicyConfig):
+    """Recurrent REINFORCE: whole returns against a learned baseline, one step on every rollout.
+
+    The baseline stands in for what an episode that a rollout cuts earns beyond it.
+    """
+
+    name: ClassVar[str] = "reinforce"
+    gae_lambda: ClassVar[float] = 1.0
+
+    decisions: int = 131_072
+    num_envs: int = 64
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DQNConfig(SampledConfig):
+    """Recurrent Q-learning from replayed sequences."""
+
+    name: ClassVar[str] = "dqn"
+
+    decisions: int = 131_072
+    num_envs: int = 128
+    learning_rate: float = 1e-2
+    max_gradient_norm: float = 10.0
+    temperature: float = 0.002
+    """Softmax temperature of the finished policy, in shares of the game's largest return, which is
+    the unit of the Q-values."""
+    buffer_size: int = 65_536
+    """Own decisions kept for replay, rounded down to whole rollouts."""
+    num_batches: int = 8
+    """Gradient steps per rollout, each on a batch of its own."""
+    num_sequences: int = 64
+    """Sequences in a batch, of rollout_length own decisions each."""
+    burn_in: int = 2
+    """First decisions of a sequence that only warm up the stored carry; below rollout_length.
+    With tabulated there are none."""
+    trace_decay: float = 0.9
+    """Lambda: 0 for one-step targets, 1 for returns up to the first choice that is not greedy."""
+    target_rate: float = 0.05
+    """Share of the learner that the target network takes over at every gradient step."""
+    exploration: float = 1.0
+    """Share of actions that are random at the start; it falls linearly."""
+    last_exploration: float = 0.1
+    """Where it falls to, and stays."""
+    exploration_share: float = 0.5
+    """Share of training in which it falls."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_positive(
+            self.name, self, "buffer_size", "num_batches", "num_sequences", "target_rate",
+            "exploration_share",
+        )  # fmt: skip
+        check_not_negative(self.name, self, "burn_in")
+        check_shares(
+            self.name, self, "trace_decay", "target_rate", "exploration", "last_exploration",
+            "exploration_share",
+        )  # fmt: skip
+        if self.burn_in >= self.rollout_length:
+            raise SettingsError(
+                f"dqn.burn_in = {self.burn_in} must be below "
+                f"dqn.rollout_length = {self.rollout_length}"
+            )
+        if self.num_sequences > self.num_kept > 0:
+            raise SettingsError(
+                f"dqn.num_sequences = {self.num_sequences} must not be above the {self.num_kept} "
+                f"that dqn.buffer_size = {self.buffer_size} decisions hold"
+            )
+        if self.buffer_size < self.batch_size:
+            raise SettingsError(
+                f"dqn.buffer_size = {self.buffer_size} must hold a rollout: dqn.num_envs * "
+                f"dqn.rollout_length = {self.num_envs} * {self.rollout_length} decisions"
+            )
+
+    @property
+    def steps_per_update(self) -> int:
+        return self.num_batches
+
+    @property
+    def num_kept(self) -> int:
+        """Sequences that the buffer holds."""
+        return self.buffer_size // self.batch_size * self.num_envs
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WholeTreeConfig:
+    """Settings of steps and stopping."""
+
+    name: ClassVar[str]
+    """The oracle's, in error messages."""
+
+    steps: int = 800
+    """Gradient steps per best response at most, rounded up to whole rounds."""
+    steps_per_round: int = 20
+    """Gradient steps between two exact evaluations."""
+    patience: int = 20
+    """Rounds without a better policy before training ends early."""
+    tolerance: float = 1e-4
+    """Training ends when the policy's exact value is this close to the best response's, in units
+    of the game's largest return."""
+    learning_rate: float = 3e-2
+    """Adam's step size at the start; falls to zero along a half cosine."""
+    max_gradient_norm: float = 1.0
+    """Gradients are scaled down to this global norm."""
+    temperature: float = 0.1
+    """Softmax temperature of the finished policy, 1 being that of training."""
+
+    def __post_init__(self):
+        check_types(self, f"{self.name}.")
+        check_positive(
+            self.name, self, "steps", "steps_per_round", "patience", "learning_rate",
+            "max_gradient_norm", "temperature",
+        )  # fmt: skip
+        check_not_negative(self.name, self, "tolerance")
+
+    def shared_by(self, rounds: int) -> WholeTreeConfig:
+        """The settings of one of several rounds of calls that share the budget."""
+        return dataclasses.replace(self, steps=-(-self.steps // rounds))
+
+    @property
+    def rounds(self) -> int:
+        return -(-self.steps // self.steps_per_round)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FullWidthConfig(WholeTreeConfig):
+    """Policy improvement on the whole tree."""
+
+    name: ClassVar[str] = "full_width"
+
+    improvement: float = 0.005
+    """Softmax temperature of the improved policy that a step moves to, in units of the game's
+    largest return."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_positive(self.name, self, "improvement")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DistillConfig(WholeTreeConfig):
+    """Cloning of the exact best response."""
+
+    name: ClassVar[str] = "distill"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ConditionalConfig(FullWidthConfig):
+    """Policy improvement on the whole tree, of all policies as one network."""
+
+    name: ClassVar[str] = "conditional"
+
+
+CONFIGS: dict[str, type[Any]] = {
+    "ppo": PPOConfig,
+    "a2c": A2CConfig,
+    "reinforce": ReinforceConfig,
+    "dqn": DQNConfig,
+    "full_width": FullWidthConfig,
+    "distill": DistillConfig,
+    "conditional": ConditionalConfig,
+}
+"""The settings of each oracle by its name; best_response has none."""
+
+STARTS = {"ppo": "perturbed", "a2c": "perturbed", "reinforce": "perturbed"}
+"""What of `psro.policies.initial.INITS` best responses start from by default, where that is not
+`scratch`."""
