@@ -1,18 +1,24 @@
 """Games as arrays: `games.load("leduc_poker")` enumerates any OpenSpiel game into a `GameTree`."""
 
-from games.game import Game, State
-from games.matrix import NormalForm
-from games.printing import printable
-from games.readers.openspiel import (
-    MAX_HISTORIES,
-    OBSERVATIONS,
-    InfoStateIndex,
-    TreePolicy,
-    action_names,
-    load,
-)
-from games.symmetry import SymmetryError, symmetric_view
-from games.tree import GameError, GameTree, PlayerTree
+from typing import TYPE_CHECKING
+
+from games.errors import MAX_HISTORIES, GameError
+from games.lazy import attributes
+
+if TYPE_CHECKING:
+    from games.game import Game, State
+    from games.matrix import NormalForm
+    from games.player_tree import PlayerTree
+    from games.printing import printable
+    from games.readers.openspiel import (
+        OBSERVATIONS,
+        InfoStateIndex,
+        TreePolicy,
+        action_names,
+        load,
+    )
+    from games.symmetry import SymmetryError, symmetric_view
+    from games.tree import GameTree
 
 GAMES = {
     "kuhn_poker": "three cards, one bet; the smallest poker with bluffing",
@@ -45,3 +51,23 @@ __all__ = [
     "printable",
     "symmetric_view",
 ]
+
+__getattr__ = attributes(
+    __name__,
+    {
+        "Game": "games.game",
+        "GameTree": "games.tree",
+        "InfoStateIndex": "games.readers.openspiel",
+        "NormalForm": "games.matrix",
+        "OBSERVATIONS": "games.readers.openspiel",
+        "PlayerTree": "games.player_tree",
+        "State": "games.game",
+        "SymmetryError": "games.symmetry",
+        "TreePolicy": "games.readers.openspiel",
+        "action_names": "games.readers.openspiel",
+        "load": "games.readers.openspiel",
+        "printable": "games.printing",
+        "symmetric_view": "games.symmetry",
+    },
+)
+"""OpenSpiel and JAX are imported with the first name that needs them."""

@@ -6,12 +6,17 @@ exploitability is exact.
     experiment.exploitability()
 """
 
-from psro.oracles import PPOConfig
-from psro.runs.config import RunConfig
-from psro.runs.experiment import Experiment, load, resume, run
-from psro.runs.export import export
-from psro.runs.seeds import Seeds, run_many
-from psro.runs.storage import ExperimentError
+from typing import TYPE_CHECKING
+
+from games.lazy import attributes
+
+if TYPE_CHECKING:
+    from psro.oracles import PPOConfig
+    from psro.runs.config import RunConfig
+    from psro.runs.experiment import Experiment, load, resume, run
+    from psro.runs.export import export
+    from psro.runs.seeds import Seeds, run_many
+    from psro.runs.storage import ExperimentError
 
 __all__ = [
     "Experiment",
@@ -25,3 +30,20 @@ __all__ = [
     "run",
     "run_many",
 ]
+
+__getattr__ = attributes(
+    __name__,
+    {
+        "Experiment": "psro.runs.experiment",
+        "ExperimentError": "psro.runs.storage",
+        "PPOConfig": "psro.oracles.settings",
+        "RunConfig": "psro.runs.config",
+        "Seeds": "psro.runs.seeds",
+        "export": "psro.runs.export",
+        "load": "psro.runs.experiment",
+        "resume": "psro.runs.experiment",
+        "run": "psro.runs.experiment",
+        "run_many": "psro.runs.seeds",
+    },
+)
+"""JAX is imported with the first name that needs it."""

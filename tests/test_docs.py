@@ -238,12 +238,15 @@ def test_every_page_is_in_the_navigation():
 
 
 MACHINERY = (
+    "games.lazy",
     "games.printing",
     "games.readers.",
     "psro.__main__",
     "psro.cli",
     "psro.errors",
+    "psro.oracles.checks",
     "psro.oracles.devices",
+    "psro.oracles.known",
     "psro.oracles.training",
     "psro.play.",
     "psro.runs.",

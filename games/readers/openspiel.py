@@ -20,7 +20,7 @@ import numpy as np
 import pyspiel
 from open_spiel.python import policy
 
-from games.errors import GameError
+from games.errors import MAX_HISTORIES, GameError
 from games.matrix import NormalForm
 from games.player_tree import PlayerTree
 from games.readers import cache as tree_cache
@@ -31,9 +31,6 @@ from games.tree import GameTree
 
 OBSERVATIONS = ("information_state", "observation")
 """The tensors a policy can be given; the first that a game provides is the default."""
-
-MAX_HISTORIES = 20_000_000
-"""By default; at most 250 bytes each while enumerating, 5 GB in all, and about a minute."""
 
 _PROBE_AFTER = 1_000  # histories seen before the size of the rest is first estimated
 _PROBING = 0.03  # nodes made by probes per history seen: a few hundredths of the time,

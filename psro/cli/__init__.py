@@ -1,5 +1,9 @@
 """`psro run | resume | eval | plot | report | watch | play | export | games | variants`. Bad input
-ends with one sentence and exit code 2."""
+ends with one sentence and exit code 2.
+
+The modules of commands hold their signatures, and import what a command needs when it runs: help
+and the answer to a typo need none of it, and JAX alone takes a second.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
                     "plot": showing.plot,
                     "report": showing.write_page,
                     "watch": showing.watch_run,
-                    "export": showing.export,
+                    "export": showing.export_run,
                     "games": measuring.games,
                     "play": playing.play,
                     "variants": measuring.variants,

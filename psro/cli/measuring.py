@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tyro
 
 import games as games_package
+from games import GameTree
 from psro.cli.options import typed
 from psro.cli.process import UsageError
-from psro.exact import on_devices
-from psro.measure import comparison, evaluation
-from psro.runs import experiment
 from psro.variants.published import PUBLISHED, VARIANTS
-from psro.views import tables
 
 _MOST_CFR = 1_000_000
 """Iterations of CFR+: some minutes in Kuhn poker, and no error of it is left to measure."""
@@ -58,6 +56,10 @@ def _compare(
     device: str | None,
 ) -> None:
     """Several populations against each other and against the usual opponents."""
+    from psro.measure import comparison
+    from psro.runs import experiment
+    from psro.views import tables
+
     runs = [(folder, experiment.load(folder)) for folder in folders]
     mixtures = comparison.mixtures(runs)
     tree, game = runs[0][1].tree, runs[0][1].config.game
@@ -69,8 +71,8 @@ def _compare(
         for folder, run in runs
         if run.joint is not None
     ]
-    on_device = device and on_devices.DeviceTree(tree, device).exploitability
-    compared = comparison.compare(tree, mixtures | others, omitted, exploitability=on_device)
+    exploitability = _on_device(tree, device)
+    compared = comparison.compare(tree, mixtures | others, omitted, exploitability=exploitability)
     if csv is not None:
         tables.write_comparison_csv(compared, csv)
     if json:
@@ -88,12 +90,16 @@ def _measure(
     device: str | None,
 ) -> None:
     """One population."""
+    from psro.measure import evaluation
+    from psro.runs import experiment
+    from psro.views import tables
+
     opened = experiment.load(folders[0])
     measured = evaluation.evaluate(
         opened.meta_game,
         opened.measured_strategy,
         programs=equilibrium,
-        exploitability=device and on_devices.DeviceTree(opened.tree, device).exploitability,
+        exploitability=_on_device(opened.tree, device),
     )
     if csv is not None:
         tables.write_csv(opened, measured, csv)
@@ -101,6 +107,15 @@ def _measure(
         tables.print_json(opened, measured)
     else:
         tables.print_tables(opened, measured, tables.console())
+
+
+def _on_device(tree: GameTree, device: str | None) -> Callable[..., Any] | None:
+    """What computes exploitability on a device; None for numpy."""
+    if device is None:
+        return None
+    from psro.exact.on_devices import DeviceTree
+
+    return DeviceTree(tree, device).exploitability
 
 
 def games(
@@ -115,6 +130,8 @@ def games(
         observation: information_state or observation, as in `psro run`.
         max_histories: Refuse to enumerate a game with more histories.
     """
+    from psro.views import tables
+
     table = tables.table(
         "game", "players", "histories", "terminals", "info states", "actions", "inputs"
     )
@@ -143,6 +160,8 @@ def games(
 
 def variants() -> None:
     """List the variants of PSRO that `psro run --variant` knows, with what they set."""
+    from psro.views import tables
+
     table = tables.table("variant", "settings", "source")
     for column in table.columns:
         column.justify = "left"

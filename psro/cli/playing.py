@@ -7,11 +7,6 @@ import contextlib
 import tyro
 
 from psro.cli.process import UsageError
-from psro.play import page, terminal
-from psro.play.match import Match
-from psro.runs import experiment
-from psro.views import tables
-from psro.views.server import LoopbackServer
 
 
 def play(
@@ -32,6 +27,12 @@ def play(
     """
     if port is not None and not web:
         raise UsageError(f"--port {port} is for the page; add --web")
+    from psro.play import page, terminal
+    from psro.play.match import Match
+    from psro.runs import experiment
+    from psro.views import tables
+    from psro.views.server import LoopbackServer
+
     match = Match(experiment.load(folder), seat, seed)
     if not web:
         terminal.in_terminal(match, tables.console())

@@ -10,14 +10,13 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-
-import jax
+from typing import Any
 
 from games import GameError
 from games.printing import printable
 from games.readers import cache
 from psro.errors import PsroError
-from psro.oracles.devices import CPU_DEVICES
+from psro.oracles.settings import CPU_DEVICES
 
 INTERRUPTED = {number: 128 + number for number in (signal.SIGINT, signal.SIGTERM)}
 """Exit codes, as shells have them."""
@@ -87,19 +86,37 @@ def close_stdout() -> None:
 def use_caches() -> None:
     """Compiled code and compiled trees are kept between runs, in the user's cache folder. (As a
     library nothing is kept, unless `PSRO_TREE_CACHE` or an argument says where.)"""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    os.environ.setdefault(cache.FOLDER_VARIABLE, str(Path(base) / "psro" / "trees"))
-    if jax.config.jax_compilation_cache_dir is None:
-        jax.config.update("jax_compilation_cache_dir", str(Path(base) / "psro" / "jax"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "psro"
+    os.environ.setdefault(cache.FOLDER_VARIABLE, str(base / "trees"))
+    if _jax_setting("jax_compilation_cache_dir") is None:
+        _set_jax("jax_compilation_cache_dir", str(base / "jax"))
+        _set_jax("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 def use_all_cores() -> None:
     """Jobs train side by side (`psro.oracles.devices`), unless somebody has chosen already."""
     forced = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
-    if not forced and jax.config.jax_num_cpu_devices < 0:
+    if not forced and _jax_setting("jax_num_cpu_devices") in (None, -1):
         with contextlib.suppress(RuntimeError):  # JAX has started: this is not a fresh process
-            jax.config.update("jax_num_cpu_devices", CPU_DEVICES)
+            _set_jax("jax_num_cpu_devices", CPU_DEVICES)
+
+
+# Many commands need no JAX. So they do not import it to set it up: where nobody has imported it, it
+# will read its settings from the environment.
+
+
+def _jax_setting(name: str) -> Any:
+    """A setting of JAX, or its string in the environment before JAX is imported."""
+    if jax := sys.modules.get("jax"):
+        return getattr(jax.config, name)
+    return os.environ.get(name.upper())
+
+
+def _set_jax(name: str, value: str | int | float) -> None:
+    if jax := sys.modules.get("jax"):
+        jax.config.update(name, value)
+    else:
+        os.environ[name.upper()] = str(value)
 
 
 def fail(sentence: str) -> None:
@@ -125,10 +142,6 @@ def errors_as_sentences() -> Iterator[None]:
         fail(str(error))
     except MemoryError:
         fail("this needs more memory than there is")
-    except jax.errors.JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error):
-            raise
-        fail(f"this needs more memory than there is: {error}")
     except KeyboardInterrupt as error:  # before or after training, which says how to go on
         print("\nstopped", file=sys.stderr)
         raise SystemExit(exit_code(error)) from None
@@ -141,3 +154,10 @@ def errors_as_sentences() -> Iterator[None]:
             close_stdout()  # or Python would complain once more
         where = "" if error.filename is None else f"cannot use {os.fsdecode(error.filename)!r}: "
         fail(f"{where}{error.strerror or error}")
+    except Exception as error:
+        jax = sys.modules.get("jax")
+        if jax is None or not isinstance(error, jax.errors.JaxRuntimeError):
+            raise
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        fail(f"this needs more memory than there is: {error}")

@@ -14,7 +14,6 @@ from psro.runs import seeds as seed_runs
 from psro.runs.experiment import Experiment
 from psro.training.trainer import TrainingDiverged
 from psro.variants.expansions import EXPANSIONS
-from psro.views import plots
 
 _REGRET = 1e-5
 """A meta-strategy's regret that is worth a word, as a share of the game's largest return."""
@@ -114,6 +113,8 @@ def train_many(runs: seed_runs.Seeds, log: Sequence[str] = ()) -> None:
 
 def _draw_many(runs: seed_runs.Seeds) -> None:
     """The curve of each run that has begun, and that of all of them."""
+    from psro.views import plots  # here, not above: it loads Matplotlib
+
     begun = [opened for opened in runs.experiments if opened.records]
     for opened in begun:
         draw(opened)
@@ -136,6 +137,9 @@ def _refuse_failed(runs: seed_runs.Seeds) -> None:
 
 
 def draw(opened: Experiment) -> None:
+    """The run's curve, in its folder."""
+    from psro.views import plots  # here, not above: it loads Matplotlib
+
     plots.save_figure(
         plots.exploitability_figure([opened.folder]), opened.folder / "exploitability.png"
     )

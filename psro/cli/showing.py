@@ -7,11 +7,6 @@ import contextlib
 import tyro
 
 from psro.cli.process import UsageError
-from psro.runs import archive
-from psro.runs import export as sharing
-from psro.runs import folder as run_folder
-from psro.runs.storage import ExperimentError
-from psro.views import page, plots, watch
 
 
 def plot(
@@ -36,6 +31,11 @@ def plot(
         raise UsageError("name at least one experiment folder")
     if payoffs and len(folders) > 1:
         raise UsageError(f"--payoffs draws one folder, not {len(folders)}")
+    from psro.runs import archive
+    from psro.runs import folder as run_folder
+    from psro.runs.storage import ExperimentError
+    from psro.views import plots
+
     with contextlib.ExitStack() as stack:
         errors = (ExperimentError, plots.PlotError)
         read = [stack.enter_context(archive.as_folder(folder, errors)) for folder in folders]
@@ -47,14 +47,16 @@ def plot(
             print(plots.save_figure(figure, out or "exploitability.png"))
 
 
-def export(folder: tyro.conf.Positional[str], file: tyro.conf.Positional[str]) -> None:
+def export_run(folder: tyro.conf.Positional[str], file: tyro.conf.Positional[str]) -> None:
     """Write an experiment to one file, which eval, plot, report and resume accept like a folder.
 
     Args:
         folder: An experiment folder, also of a run that is still training.
         file: The file to make, which must not exist: run.psro.
     """
-    print(sharing.export(folder, file))
+    from psro.runs.export import export
+
+    print(export(folder, file))
 
 
 def write_page(folders: tyro.conf.Positional[tuple[str, ...]], out: str = "report.html") -> None:
@@ -64,6 +66,8 @@ def write_page(folders: tyro.conf.Positional[tuple[str, ...]], out: str = "repor
         folders: Experiment folders, or files that `psro export` wrote.
         out: The page to write.
     """
+    from psro.views import page
+
     print(page.write(page.report(folders), out))
 
 
@@ -74,4 +78,6 @@ def watch_run(folder: tyro.conf.Positional[str], port: int = 0) -> None:
         folder: An experiment folder.
         port: Of 127.0.0.1; 0 takes a free one.
     """
+    from psro.views import watch
+
     watch.watch(folder, port=port)

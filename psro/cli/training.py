@@ -8,12 +8,8 @@ from typing import Annotated
 
 import tyro
 
-from psro.cli import progress
-from psro.cli.display import why
 from psro.cli.options import RunOptions, defaults_of
 from psro.cli.process import UsageError
-from psro.runs import experiment, loggers
-from psro.runs import seeds as seed_runs
 from psro.runs.config import RunConfig
 
 
@@ -38,6 +34,10 @@ def run(
         seeds: Train so many runs side by side, with --seed and the seeds after it, in folders
             seed-N of that folder, beside a summary of their means with 95 % intervals.
     """
+    from psro.cli import progress
+    from psro.runs import experiment, loggers
+    from psro.runs import seeds as seed_runs
+
     loggers.check(log)
     settings = RunConfig.from_json(dataclasses.asdict(options))
     if seeds is None:
@@ -82,6 +82,11 @@ def resume(
             less the ending.
         log: Where records go besides metrics.csv: tensorboard, wandb, or both.
     """
+    from psro.cli import progress
+    from psro.cli.display import why
+    from psro.runs import experiment, loggers
+    from psro.runs import seeds as seed_runs
+
     loggers.check(log)
     if seed_runs.is_many(folder):
         if out is not None:

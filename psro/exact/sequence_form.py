@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-import scipy.optimize
+import scipy
 import scipy.sparse
 
 from games.tree import GameTree, PlayerTree

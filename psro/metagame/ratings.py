@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import scipy.special
+import scipy
 
 from psro.errors import PsroError
 from psro.metagame.solvers import nash

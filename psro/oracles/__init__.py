@@ -3,46 +3,36 @@
     oracle = ORACLES[name](game, policy, config)
     results = oracle(key, jobs)
 
-An oracle is one file, its config dataclass, and one line in `ORACLES` and in `CONFIGS`.
+An oracle is one file and one line in `ORACLES` (`psro.oracles.known`), and a config dataclass and
+one line in `CONFIGS` (`psro.oracles.settings`).
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from psro.oracles.a2c import A2C, A2CConfig
-from psro.oracles.base import Jobs, Oracle, Results
-from psro.oracles.best_response import BestResponse
-from psro.oracles.conditional import Conditional, ConditionalConfig
-from psro.oracles.distill import Distill, DistillConfig
-from psro.oracles.dqn import DQN, DQNConfig
-from psro.oracles.full_width import FullWidth, FullWidthConfig
-from psro.oracles.ppo import PPO, PPOConfig
-from psro.oracles.reinforce import Reinforce, ReinforceConfig
+from games.lazy import attributes
+from psro.oracles.settings import (
+    CONFIGS,
+    STARTS,
+    A2CConfig,
+    ConditionalConfig,
+    DistillConfig,
+    DQNConfig,
+    FullWidthConfig,
+    PPOConfig,
+    ReinforceConfig,
+)
 
-ORACLES: dict[str, type[Oracle]] = {
-    "ppo": PPO,
-    "a2c": A2C,
-    "reinforce": Reinforce,
-    "dqn": DQN,
-    "full_width": FullWidth,
-    "distill": Distill,
-    "conditional": Conditional,
-    "best_response": BestResponse,
-}
-
-CONFIGS: dict[str, type[Any]] = {
-    "ppo": PPOConfig,
-    "a2c": A2CConfig,
-    "reinforce": ReinforceConfig,
-    "dqn": DQNConfig,
-    "full_width": FullWidthConfig,
-    "distill": DistillConfig,
-    "conditional": ConditionalConfig,
-}
-"""The settings of each; best_response has none."""
-
-STARTS = {"ppo": "perturbed", "a2c": "perturbed", "reinforce": "perturbed"}
-"""What of `psro.policies.initial.INITS` best responses start from in a run that does not say, where
-that is not `scratch`."""
+if TYPE_CHECKING:
+    from psro.oracles.a2c import A2C
+    from psro.oracles.base import Jobs, Oracle, Results
+    from psro.oracles.best_response import BestResponse
+    from psro.oracles.conditional import Conditional
+    from psro.oracles.distill import Distill
+    from psro.oracles.dqn import DQN
+    from psro.oracles.full_width import FullWidth
+    from psro.oracles.known import ORACLES
+    from psro.oracles.ppo import PPO
+    from psro.oracles.reinforce import Reinforce
 
 __all__ = [
     "A2C",
@@ -67,3 +57,22 @@ __all__ = [
     "ReinforceConfig",
     "Results",
 ]
+
+__getattr__ = attributes(
+    __name__,
+    {
+        "A2C": "psro.oracles.a2c",
+        "BestResponse": "psro.oracles.best_response",
+        "Conditional": "psro.oracles.conditional",
+        "DQN": "psro.oracles.dqn",
+        "Distill": "psro.oracles.distill",
+        "FullWidth": "psro.oracles.full_width",
+        "Jobs": "psro.oracles.base",
+        "ORACLES": "psro.oracles.known",
+        "Oracle": "psro.oracles.base",
+        "PPO": "psro.oracles.ppo",
+        "Reinforce": "psro.oracles.reinforce",
+        "Results": "psro.oracles.base",
+    },
+)
+"""JAX is imported with the first of these; settings do not need it."""

@@ -2,8 +2,8 @@
 
 Jobs do not depend on each other, so devices need not talk: each maps over its own jobs. What
 devices are left over may share the environments of a job. On a CPU the "devices" are threads: the
-command `psro` asks for `CPU_DEVICES` of them, whatever the number of cores, so that a run does not
-depend on how many there are.
+command `psro` asks for `CPU_DEVICES` of them (`psro.oracles.settings`), whatever the number of
+cores, so that a run does not depend on how many there are.
 """
 
 from __future__ import annotations
@@ -18,9 +18,6 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from psro.errors import SettingsError
-
-CPU_DEVICES = 6
-"""Divisible by two and by three players' jobs."""
 
 
 def _one_by_one(function: Callable[..., Any], axes: Sequence[int | None]) -> Callable[..., Any]:

@@ -312,8 +312,15 @@ CONFIGS: dict[str, type[Any]] = {
     "distill": DistillConfig,
     "conditional": ConditionalConfig,
 }
-"""The settings of each oracle by its name; best_response has none."""
+"""The settings of each oracle by its name."""
+
+TABULAR = ("best_response",)
+"""Oracles whose policies are tables; they have no settings."""
 
 STARTS = {"ppo": "perturbed", "a2c": "perturbed", "reinforce": "perturbed"}
 """What of `psro.policies.initial.INITS` best responses start from by default, where that is not
 `scratch`."""
+
+CPU_DEVICES = 6
+"""Threads that jobs train on, on a CPU (`psro.oracles.devices`): divisible by two and by three
+players' jobs."""

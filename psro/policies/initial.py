@@ -8,15 +8,18 @@ leaves `[P, ...]`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from psro.policies.policy import Params
-from psro.policies.population import Population
+if TYPE_CHECKING:
+    from psro.policies.policy import Params
+    from psro.policies.population import Population
 
-Reheat = Callable[[Params], Params]
+# Functions import JAX when they are called: the names in `INITS` are read without it.
+
+Reheat = Callable[[Any], Any]
+"""From parameters to parameters."""
 
 
 def scratch(
@@ -38,6 +41,9 @@ def fusion(
 ) -> Params:
     """The average of a player's parameters under its meta-strategy, `sum_k sigma(k) theta_k`, over
     the whole support (Fusion-PSRO, Lian et al. 2024, arXiv:2405.21027, eq. 4)."""
+    import jax
+    import jax.numpy as jnp
+
     weights = jnp.asarray(
         np.stack([np.pad(w, (0, population.capacity - len(w))) for w in meta_strategy]), jnp.float32
     )  # [P, K]
@@ -55,6 +61,8 @@ def perturbed(
     """Fusion's average shrunk, and a fresh network added: `0.9 theta + 0.1 theta_0` (shrink and
     perturb, Ash and Adams 2020, arXiv:1910.08475, section 4). Where the meta-strategy is pure, the
     average is a policy that its own training has left without exploration; this one has some."""
+    import jax
+
     average = fusion(fresh, population, meta_strategy, reheat)
     return jax.tree.map(lambda old, new: _SHRUNK * old + (1 - _SHRUNK) * new, average, fresh)
 

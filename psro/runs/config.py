@@ -6,21 +6,23 @@ import dataclasses
 import difflib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import games
 from games import GameTree
 from games.readers import trial
+from psro import oracles
 from psro.errors import SettingsError
 from psro.exact.restricted_game import METHODS
 from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
 from psro.metagame.solving import solver_of
-from psro.oracles import (
+from psro.oracles.checks import check_types
+from psro.oracles.settings import (
     CONFIGS,
-    ORACLES,
     STARTS,
+    TABULAR,
     A2CConfig,
     ConditionalConfig,
     DistillConfig,
@@ -29,9 +31,8 @@ from psro.oracles import (
     PPOConfig,
     ReinforceConfig,
 )
-from psro.oracles.base import check_types
+from psro.policies import networks
 from psro.policies.initial import INITS
-from psro.policies.networks import CELLS, DTYPES
 from psro.runs import storage
 from psro.runs.storage import ExperimentError
 from psro.variants.diversity import TERMS
@@ -53,6 +54,32 @@ before anything of that size is made. Every other whole number may be at most 2*
 keeps it."""
 MAX_GAME = 10_000
 """Characters of a game's name in a saved run; a Tiny Hanabi payoff table takes some hundreds."""
+
+
+def _oracles(name: str) -> Collection[str]:
+    """The oracles that are known. `ORACLES` imports JAX, and a saved run that is only plotted needs
+    none; so it is asked only where the name is not one of the package's own."""
+    built_in = [*CONFIGS, *TABULAR]
+    return built_in if name in built_in else oracles.ORACLES
+
+
+def _cells(name: str) -> Collection[str]:
+    """The cells that are known, as `_oracles` has it."""
+    return networks.BUILT_IN if name in networks.BUILT_IN else networks.CELLS
+
+
+def is_tabular(oracle: str) -> bool:
+    """Whether an oracle's policies are tables. Those with settings train networks."""
+    if oracle in CONFIGS:
+        return False
+    return oracle in TABULAR or oracles.ORACLES[oracle].tabular
+
+
+def is_conditional(oracle: str) -> bool:
+    """Whether an oracle's policies are one network that is told which one to be."""
+    if oracle in CONFIGS or oracle in TABULAR:
+        return oracle == "conditional"
+    return oracles.ORACLES[oracle].conditional
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -147,9 +174,9 @@ class RunConfig:
     def __post_init__(self):
         check_types(self)
         for what, name, known in (
-            ("oracle", self.oracle, ORACLES),
-            ("cell", self.cell, CELLS),
-            ("dtype", self.dtype, DTYPES),
+            ("oracle", self.oracle, _oracles(self.oracle)),
+            ("cell", self.cell, _cells(self.cell)),
+            ("dtype", self.dtype, networks.DTYPES),
             ("expansion", self.expansion, EXPANSIONS),
             ("regret minimiser", self.regret_minimiser, REGRET_MINIMISERS),
             ("restricted solver", self.restricted_solver, METHODS),
@@ -178,7 +205,7 @@ class RunConfig:
                 raise SettingsError(f"{name} = {getattr(self, name)} must be at least {least}")
         if not 0 <= self.seed < 2**32:
             raise SettingsError(f"seed = {self.seed} must be between 0 and 2**32 - 1")
-        if ORACLES[self.oracle].tabular and self.init not in (None, "scratch"):
+        if self.init not in (None, "scratch") and is_tabular(self.oracle):
             raise SettingsError(
                 f"init {self.init} trains networks further; {self.oracle} trains none"
             )
@@ -254,7 +281,7 @@ def check_solvable(config: RunConfig, tree: GameTree) -> None:
             f"expansion {config.expansion} needs a population of each player's own; leave out "
             "--symmetric"
         )
-    if ORACLES[config.oracle].conditional and config.expansion != "hierarchy":
+    if is_conditional(config.oracle) and config.expansion != "hierarchy":
         raise SettingsError(
             f"oracle {config.oracle} trains all policies further in every iteration; add "
             "--expansion hierarchy"

@@ -20,7 +20,7 @@ from typing import Any
 import jax
 import numpy as np
 import pandas as pd
-import scipy.stats
+import scipy
 
 from psro.errors import SettingsError
 from psro.metagame.solvers import MetaSolverError

@@ -11,10 +11,8 @@ import itertools
 import warnings
 from collections.abc import Iterator
 
-import nashpy
 import numpy as np
-import scipy.spatial
-from nashpy.linalg import create_col_tableau, create_row_tableau
+import scipy
 
 from psro.metagame.solvers.fictitious_play import fictitious_play
 from psro.metagame.solvers.payoffs import unit
@@ -89,6 +87,9 @@ def _pure(payoffs: np.ndarray) -> Iterator[list[np.ndarray]]:
 def _lemke_howson(payoffs: np.ndarray) -> Iterator[list[np.ndarray]]:
     """Ends of the paths from every label (Nisan et al. 2007, "Algorithmic Game Theory", algorithm
     3.6), lexicographic, so that ties cannot make them cycle in exact arithmetic."""
+    # Here, not above: nashpy loads networkx, which takes half a second.
+    from nashpy.linalg import create_col_tableau, create_row_tableau
+
     row, column = payoffs + 1  # nashpy wants them positive
     num_labels, left = sum(row.shape), _PIVOTS
     for label in range(num_labels):
@@ -118,6 +119,8 @@ def _vertices(payoffs: np.ndarray) -> Iterator[list[np.ndarray]]:
     """Pairs of vertices of the best-response polytopes that carry all labels."""
     if max(payoffs.shape) > MAX_VERTEX_ENUMERATION:
         return
+    import nashpy  # here, not above, as in `_lemke_howson`
+
     try:
         for solution in nashpy.Game(*(payoffs + 1)).vertex_enumeration():
             yield [distribution(each) for each in solution]

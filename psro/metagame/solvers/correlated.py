@@ -26,7 +26,7 @@ from collections.abc import Callable, Sequence
 
 import clarabel
 import numpy as np
-import scipy.optimize
+import scipy
 import scipy.sparse as sparse
 
 from psro.metagame.solvers.gini import least_squares

@@ -9,7 +9,7 @@ factorises a sparse system over all profiles, slowly.
 from __future__ import annotations
 
 import numpy as np
-import scipy.linalg
+import scipy
 import scipy.sparse as sparse
 
 _MAX_STEPS = 60

@@ -10,9 +10,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 
-import nashpy
 import numpy as np
-import scipy.optimize
+import scipy
 
 from psro.metagame.solvers.bimatrix import CUTS, bimatrix, distribution, polished
 from psro.metagame.solvers.payoffs import checked
@@ -86,6 +85,8 @@ def _candidates(row: np.ndarray) -> Iterator[list[np.ndarray]]:
 
 
 def _nashpy(row: np.ndarray) -> Iterator[list[np.ndarray]]:
+    import nashpy  # here, not above: it loads networkx, which takes half a second
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -10,6 +10,7 @@ from flax import nnx
 from flax.nnx.nn.recurrent import RNNCellBase
 
 from psro.errors import SettingsError
+from psro.policies.networks import DTYPES
 
 Carry = jax.Array | tuple[jax.Array, ...]
 
@@ -18,9 +19,6 @@ CELLS: dict[str, Callable[..., RNNCellBase]] = {
     "gru": nnx.GRUCell,
 }
 """Memory cells by name, called as `cell(in_features, hidden_features, dtype=dtype, rngs=rngs)`."""
-
-DTYPES = ("float32", "bfloat16")
-"""What a network may be computed in; its parameters and carries are float32 in any case."""
 
 
 class RecurrentNetwork(nnx.Module):

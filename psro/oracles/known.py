@@ -1,0 +1,23 @@
+"""Every oracle by its name. This imports all of them, and with them JAX; `psro.oracles` imports it
+with the first use of `ORACLES`."""
+
+from psro.oracles.a2c import A2C
+from psro.oracles.base import Oracle
+from psro.oracles.best_response import BestResponse
+from psro.oracles.conditional import Conditional
+from psro.oracles.distill import Distill
+from psro.oracles.dqn import DQN
+from psro.oracles.full_width import FullWidth
+from psro.oracles.ppo import PPO
+from psro.oracles.reinforce import Reinforce
+
+ORACLES: dict[str, type[Oracle]] = {
+    "ppo": PPO,
+    "a2c": A2C,
+    "reinforce": Reinforce,
+    "dqn": DQN,
+    "full_width": FullWidth,
+    "distill": Distill,
+    "conditional": Conditional,
+    "best_response": BestResponse,
+}
