@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
+from games import units
 from psro.metagame.solvers import (
     META_SOLVERS,
     MetaSolverError,
@@ -145,6 +146,39 @@ def test_units_of_payoffs_do_not_matter(solver, factor, shift):
     if solver not in ("mwce", "mwcce") and not META_SOLVERS[solver].symmetric:
         moved[1] = payoffs[1]
     np.testing.assert_allclose(solved(solver, moved), solved(solver, payoffs), atol=1e-5)
+
+
+def regret_share(solver: str, payoffs: np.ndarray, joint: np.ndarray) -> float:
+    """What a deviation of the solver's concept gains, as a share of the player's span."""
+    spans = np.array([max(np.ptp(table), 1e-300) for table in payoffs])
+    if META_SOLVERS[solver].concept == "ce":
+        return max(g.sum() / span for g, span in zip(ce_gains(payoffs, joint), spans, strict=True))
+    return float((cce_gains(payoffs, joint) / spans).max())
+
+
+@pytest.mark.parametrize("solver", [name for name in META_SOLVERS if META_SOLVERS[name].concept])
+@pytest.mark.parametrize("sums", ["zero", "general"])
+def test_equilibria_of_a_game_in_any_unit(solver, sums):
+    """`a * payoffs + b`, with b up to ten thousand spans, is the same game: the solution of the one
+    is an equilibrium of the other, to a share of the span."""
+    row = np.random.default_rng(8).normal(size=(5, 4))
+    payoffs = np.stack([row, -row]) if sums == "zero" else game(solver, (5, 4), seed=9)
+    for factor in (1e-300, 1e-11, 1.0, 1e11, 1e290):
+        for shift in (0.0, 3.0, -1e4):
+            joint = solved(solver, factor * (payoffs + shift))
+            assert regret_share(solver, payoffs, joint) <= 1e-7, (factor, shift)
+
+
+@pytest.mark.parametrize("factor", [1e-11, 1.0, 1e11])
+def test_a_constant_does_not_make_a_game_zero_sum(factor):
+    """The sums of these payoffs differ by more than half of the span, which is far less than a
+    thousandth of the payoffs themselves."""
+    payoffs = game("nash", (4, 4), seed=10)
+    moved = factor * (payoffs + 1e10)
+    joint = joint_of(nash(moved))
+    assert regret_share("nash", payoffs, joint) <= 1e-6
+    assert units.is_constant_sum(factor * (zero_sum(payoffs[0]) + 1e10))
+    assert not units.is_constant_sum(moved)
 
 
 @pytest.mark.parametrize("solver", META_SOLVERS)

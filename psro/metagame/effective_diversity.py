@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from games.units import rounding
+
 SAME = 1e-9
-"""Policies whose payoffs differ by no more than this share of the largest payoff are one policy."""
+"""Policies whose payoffs differ by no more than this share of the payoffs' span are one policy."""
 
 
 def expected_cardinality(features: np.ndarray) -> float:
@@ -40,7 +42,7 @@ def effective_diversity(payoffs: np.ndarray) -> np.ndarray:
 
 def _distinct(rows: np.ndarray) -> np.ndarray:
     """The rows `[K, N]` without those that repeat an earlier one."""
-    tolerance = SAME * np.abs(rows).max()
+    tolerance = SAME * np.ptp(rows) + rounding(rows)
     kept = np.empty_like(rows)
     count = 0
     for row in rows:

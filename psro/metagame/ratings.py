@@ -18,6 +18,7 @@ import dataclasses
 import numpy as np
 import scipy
 
+from games.units import centred, is_constant_sum, rounding
 from psro.errors import PsroError
 from psro.metagame.solvers import nash
 
@@ -68,7 +69,7 @@ def elo_like(payoffs: np.ndarray) -> Ratings:
                 ratings.append(effect.ravel())
             left = left - effect
         # Rounding is all the variance that payoffs have when every policy earns the same.
-        if variance > (1e-12 * np.abs(table).max()) ** 2:
+        if variance > rounding(table) ** 2:
             explained[p] = 1 - np.square(left).mean() / variance
     return Ratings(ratings=tuple(ratings), advantage=advantage, explained=explained)
 
@@ -98,16 +99,16 @@ def nash_average(payoffs: np.ndarray) -> NashAverage:
     """
     if len(payoffs) != 2:
         raise RatingError(f"Nash averaging is for two players, this game has {len(payoffs)}")
-    total = payoffs.sum(axis=0)
-    if np.ptp(total) > 1e-9 * max(1.0, float(np.abs(payoffs).max())):
+    if not is_constant_sum(payoffs):
+        total = payoffs.sum(axis=0)
         raise RatingError(
             "Nash averaging is for zero-sum games, here the players' payoffs add up to anything "
             f"from {total.min():.6g} to {total.max():.6g}"
         )
     own = (payoffs[0], payoffs[1].T)  # own policies are the rows
     strategies = tuple(
-        max_entropy_weights(table, float((start @ table).min()) - SLACK * np.ptp(table) / 2)
-        for table, start in zip(own, nash(payoffs), strict=True)
+        max_entropy_weights(table, float((start @ table).min()) - SLACK)
+        for table, start in zip(map(centred, own), nash(payoffs), strict=True)
     )
     return NashAverage(
         strategies=strategies, ratings=(own[0] @ strategies[1], own[1] @ strategies[0])

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from games.units import ALIKE, rounding, span
 from psro.metagame.solvers.regret import (
     MetaSolverError,
     cce_gains,
@@ -99,7 +100,7 @@ class MetaStrategy:
             seatings = itertools.permutations(range(self.joint.ndim))
             average = _average([self.joint.transpose(seats) for seats in seatings])
             return MetaStrategy.of(_alike(average, 0))
-        limit = regrets(payoffs, self.marginals).max() + _SHARED_TOLERANCE * np.ptp(payoffs)
+        limit = regrets(payoffs, self.marginals).max() + ALIKE * span(payoffs) + rounding(payoffs)
         for strategy in (self.marginals[0], np.mean(self.marginals, axis=0)):
             everybody = (strategy,) * len(self.marginals)
             regret = regrets(payoffs, everybody).max()
@@ -110,10 +111,6 @@ class MetaStrategy:
             f"their average is none (a player would gain {regret:.3g}); use a correlated one, "
             "such as mgcce, or leave out --symmetric"
         )
-
-
-_SHARED_TOLERANCE = 1e-9
-"""What a player may gain more when all seats share a strategy, relative to the payoffs' spread."""
 
 
 def over_seats(payoffs: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from games.units import ALIKE, rounding, span
 from psro.metagame.solvers.alpha_rank import fixation, stationary
 from psro.metagame.solvers.payoffs import checked
 from psro.metagame.solvers.regret import MetaSolverError
@@ -34,11 +35,11 @@ def alpha_rank_single(
             chain falls apart in floating point.
     """
     payoffs = checked(payoffs, "alpha_rank_single")
-    scale = max(float(np.abs(payoffs).max()), 1e-300)
+    alike = ALIKE * span(payoffs) + rounding(payoffs)
     if (
         len(payoffs) != 2
         or payoffs.shape[1] != payoffs.shape[2]
-        or np.abs(payoffs[0] - payoffs[1].T).max() > 1e-9 * scale
+        or np.abs(payoffs[0] - payoffs[1].T).max() > alike
     ):
         raise MetaSolverError(
             "meta-solver alpha_rank_single is for symmetric games of two players, whose payoff "

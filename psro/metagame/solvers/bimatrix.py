@@ -15,7 +15,6 @@ import numpy as np
 import scipy
 
 from psro.metagame.solvers.fictitious_play import fictitious_play
-from psro.metagame.solvers.payoffs import unit
 from psro.metagame.solvers.regret import regrets
 from psro.metagame.solvers.regret_matching import regret_matching
 from psro.metagame.solvers.replicator import replicator
@@ -41,15 +40,14 @@ def bimatrix(payoffs: np.ndarray, *, tolerance: float) -> list[np.ndarray]:
     vertex enumeration.
 
     Args:
-        payoffs: `[2, K_0, K_1]`.
-        tolerance: the regret of an equilibrium, in units of payoff.
+        payoffs: `[2, K_0, K_1]`, each player's within [0, 1].
+        tolerance: the regret of an equilibrium.
     """
-    scaled = unit(payoffs)
     closest, least = [], np.inf
-    for solutions in (_pure(scaled), _lemke_howson(scaled)), (_vertices(scaled),):
+    for solutions in (_pure(payoffs), _lemke_howson(payoffs)), (_vertices(payoffs),):
         equilibria = []
         for solution in itertools.chain(*solutions):
-            for candidate in _exact(scaled, solution):
+            for candidate in _exact(payoffs, solution):
                 regret = float(regrets(payoffs, candidate).max())
                 if regret < least:
                     closest, least = candidate, regret
@@ -57,10 +55,10 @@ def bimatrix(payoffs: np.ndarray, *, tolerance: float) -> list[np.ndarray]:
                     equilibria.append(candidate)
                     break
         if equilibria:
-            return max(equilibria, key=lambda each: _rank(scaled, each))
+            return max(equilibria, key=lambda candidate: _rank(payoffs, candidate))
     dynamics = (solver(payoffs) for solver in (replicator, regret_matching, fictitious_play))
     candidates = itertools.chain([closest] if closest else [], dynamics)
-    return min(candidates, key=lambda each: regrets(payoffs, each).max())
+    return min(candidates, key=lambda candidate: regrets(payoffs, candidate).max())
 
 
 def _rank(payoffs: np.ndarray, strategies: list[np.ndarray]) -> tuple[float, float]:

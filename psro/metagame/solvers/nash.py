@@ -13,12 +13,13 @@ from collections.abc import Iterator
 import numpy as np
 import scipy
 
+from games.units import centred, is_constant_sum, rounding
 from psro.metagame.solvers.bimatrix import CUTS, bimatrix, distribution, polished
-from psro.metagame.solvers.payoffs import checked
+from psro.metagame.solvers.payoffs import checked, unit
 from psro.metagame.solvers.regret import MetaSolverError, regrets
 
 TOLERANCE = 1e-9
-"""No player may gain more than this by deviating, relative to the largest payoff (at least 1)."""
+"""No player may gain more than this share of its payoffs' span by deviating."""
 
 FALLBACK_TOLERANCE = 1e-6
 """What is accepted where no candidate does better: policies that differ by less than float32's
@@ -52,31 +53,29 @@ def nash(payoffs: np.ndarray) -> list[np.ndarray]:
             f"meta-solver nash is for two players, this game has {len(payoffs)}; use mgcce, which "
             "is for any number of players, or uniform"
         )
-    scale = max(1.0, float(np.abs(payoffs).max()))
-    if np.ptp(payoffs.sum(axis=0)) > TOLERANCE * scale:
-        return bimatrix(payoffs, tolerance=TOLERANCE * scale)
-    row = (payoffs[0] - payoffs[1]) / 2  # zero-sum, and the same equilibria
-    tolerance = TOLERANCE * scale
+    scaled = unit(payoffs)
+    if not is_constant_sum(payoffs):
+        return bimatrix(scaled, tolerance=TOLERANCE)
+    row = centred(payoffs[0] / 2 - payoffs[1] / 2)  # zero-sum, and the same equilibria
     best, best_regret = None, np.inf
     for candidate in _candidates(row):
-        regret = float(regrets(payoffs, candidate).max())
-        if regret <= tolerance:
+        regret = float(regrets(scaled, candidate).max())
+        if regret <= TOLERANCE:
             return candidate
         if regret < best_regret:
             best, best_regret = candidate, regret
-    if best_regret <= FALLBACK_TOLERANCE * scale:
+    limit = FALLBACK_TOLERANCE + rounding(payoffs) / max(np.ptp(payoffs[0]), 1e-300)
+    if best_regret <= limit:
         return best
     raise MetaSolverError(
         f"no equilibrium of the {row.shape[0]} x {row.shape[1]} meta-game passed its certificate: "
-        f"the best candidate leaves a gain of {best_regret:.3g}, the limit is "
-        f"{FALLBACK_TOLERANCE * scale:.3g}"
+        f"the best candidate leaves a gain of {best_regret:.3g} of the payoffs' span, the limit is "
+        f"{limit:.3g}"
     )
 
 
 def _candidates(row: np.ndarray) -> Iterator[list[np.ndarray]]:
-    """Pairs of strategies for the row player's payoffs, the likeliest first."""
-    middle, spread = (row.max() + row.min()) / 2, max(np.ptp(row) / 2, 1e-300)
-    row = (row - middle) / spread  # the same equilibria, payoffs within [-1, 1]
+    """Pairs of strategies for the row player's payoffs, within [-1, 1], the likeliest first."""
     for solve in (_nashpy, _refined):
         for solution in solve(row):
             yield solution

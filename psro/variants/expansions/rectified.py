@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from games.units import ALIKE, rounding, span
+
 from psro.metagame.strategy import SUPPORT, MetaStrategy
 from psro.variants.expansions.base import Expanded, Situation, Steps, Train
 
@@ -29,7 +31,7 @@ def rectified(now: Situation) -> Steps:
     payoffs = now.meta_game.payoffs
     values = [weights[0] @ table @ weights[1] for table in payoffs]
     scores = [payoffs[0] - values[0], (payoffs[1] - values[1]).T]  # [own policy, opponent's]
-    margin = 1e-9 * max(np.ptp(payoffs), 1e-300)
+    margin = ALIKE * span(payoffs) + rounding(payoffs)
     supports = [  # likeliest first
         [k for k in np.argsort(-each, kind="stable") if each[k] > SUPPORT] for each in weights
     ]
