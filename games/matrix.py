@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from games import units
 from games.errors import MAX_RETURN, GameError
 from games.player_tree import PlayerTree
 from games.restriction import MaskError, Part, check
@@ -89,7 +90,13 @@ class NormalForm(GameTree):
     def is_constant_sum(self) -> bool:
         if len(self.table) < self.num_players:
             return True
-        return bool(np.ptp(self.table.sum(axis=0)) <= 1e-9 * max(1.0, self.max_return))
+        return units.is_constant_sum(self.table)
+
+    @functools.cached_property
+    def span(self) -> float:
+        # As of the largest return.
+        players = range(1 if len(self.table) == 1 else self.num_players)
+        return units.span(map(self.payoffs_of, players))
 
     def returns(self, plans: Plans) -> np.ndarray:
         return self._expected([plan[None, 1:] for plan in plans]).ravel()

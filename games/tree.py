@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
 import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
+from games import units
 from games.errors import MAX_RETURN, GameError
 from games.player_tree import PlayerTree
 from games.restriction import Part, restricted
@@ -89,16 +92,25 @@ class GameTree:
     def observation_size(self) -> int:
         return self.players[0].observation.shape[1]
 
-    @property
+    @functools.cached_property
     def max_return(self) -> float:
         """The largest absolute return of any player at any terminal."""
         return float(np.abs(self.terminal_returns).max())
 
-    @property
+    @functools.cached_property
+    def span(self) -> float:
+        """The largest difference between two returns of one player."""
+        return units.span(self.terminal_returns.T)
+
+    @functools.cached_property
     def is_constant_sum(self) -> bool:
         """Whether the players' returns add up to the same number at every terminal."""
-        total = self.terminal_returns.sum(axis=1)
-        return bool(np.ptp(total) <= 1e-9 * max(1.0, self.max_return))
+        return units.is_constant_sum(self.terminal_returns.T)
+
+    @property
+    def rounding(self) -> float:
+        """What two expected returns may differ by where they are equal in exact arithmetic."""
+        return (4 + math.sqrt(self.num_terminals)) * np.finfo(np.float64).eps * self.max_return
 
     def notes(self) -> list[str]:
         """What a user should know about how this tree was made; a sentence each."""

@@ -4,13 +4,15 @@ their span, and tells what is only rounding by their magnitude."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 ALIKE = 1e-9
 """Payoffs that differ by no more than this share of their span count as equal."""
 
 
-def span(payoffs: np.ndarray) -> float:
+def span(payoffs: Iterable[np.ndarray]) -> float:
     """The largest difference between two payoffs of one player, of payoffs `[P, ...]`."""
     return max((float(np.ptp(table)) for table in payoffs), default=0.0)
 
@@ -19,6 +21,11 @@ def rounding(payoffs: np.ndarray) -> float:
     """What two sums of payoffs `[...]`, each weighted by probabilities, may differ by where they
     are equal in exact arithmetic: some units in the last place of the largest payoff."""
     return 8 * np.finfo(np.float64).eps * float(np.abs(payoffs).max(initial=0.0))
+
+
+def without_rounding(figures: np.ndarray, rounding: float) -> np.ndarray:
+    """The figures, but 0 where they are no further from it than `rounding`."""
+    return np.where(np.abs(figures) <= rounding, 0.0, figures)
 
 
 def is_constant_sum(payoffs: np.ndarray) -> bool:

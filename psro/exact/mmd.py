@@ -31,11 +31,11 @@ def magnetic_mirror_descent(
 
     Args:
         tree: two players and zero-sum, or nothing is promised.
-        learning_rate: eta, per largest return of the game.
-        temperature: alpha, in units of the largest return: how strongly the magnet pulls.
+        learning_rate: eta, per half the span of the game's returns.
+        temperature: alpha, in units of half that span: how strongly the magnet pulls.
         magnet_rate: tau: how quickly the magnet follows the policy.
     """
-    scale = 1.0 / max(tree.max_return, 1e-9)
+    scale = 2 / tree.span if tree.span > 0 else 0.0
     logits = [np.log(exact.uniform_behaviour(player)) for player in tree.players]
     magnet = [each.copy() for each in logits]
     pull = learning_rate * temperature

@@ -68,6 +68,7 @@ class DeviceTree:
                 f"there is no device {platform!r} here; JAX has {jax.default_backend()}, and numpy "
                 "computes the same where --device is left out"
             ) from None
+        self._tree = tree
         with jax.enable_x64(True):
             self._players = jax.device_put(tuple(map(_Player.of, tree.players)), self.device)
             self._outcomes = jax.device_put(tree.device_form(), self.device)
@@ -94,7 +95,7 @@ class DeviceTree:
     def exploitability(self, plans: Plans) -> Exploitability:
         """`exact.exploitability`."""
         best = self._call(_best_response_values, self._outcomes, plans, players=self._players)
-        return Exploitability(value=self.returns(plans), best_response_value=best)
+        return Exploitability.of(self._tree, self.returns(plans), best)
 
     def _call(self, function, outcomes, plans: Plans, **options) -> np.ndarray:
         with jax.enable_x64(True):

@@ -14,6 +14,7 @@ import math
 import numpy as np
 
 from games.tree import GameTree, Plans, PlayerTree
+from games.units import without_rounding
 
 
 def uniform_behaviour(player: PlayerTree) -> np.ndarray:
@@ -137,6 +138,14 @@ class Exploitability:
     value: np.ndarray
     best_response_value: np.ndarray
 
+    @classmethod
+    def of(cls, tree: GameTree, value: np.ndarray, best: np.ndarray) -> Exploitability:
+        """From what the players get and could get, `[P]` each. A value of 0 that rounding has made
+        another number is 0, and whoever gains no more than rounding gains nothing."""
+        value = without_rounding(value, tree.rounding)
+        gains = without_rounding(best - value, tree.rounding)
+        return cls(value=value, best_response_value=np.where(gains == 0, value, best))
+
     @property
     def nash_conv(self) -> float:
         return math.fsum(self.best_response_value - self.value)
@@ -149,7 +158,7 @@ class Exploitability:
 def exploitability(tree: GameTree, plans: Plans) -> Exploitability:
     """NashConv and its parts when player q follows `plans[q]`, each `[S_q]`."""
     best = [best_response(tree, p, plans).value for p in range(tree.num_players)]
-    return Exploitability(value=returns(tree, plans), best_response_value=np.array(best))
+    return Exploitability.of(tree, returns(tree, plans), np.array(best))
 
 
 def _levels(player: PlayerTree) -> list[tuple[int, int]]:

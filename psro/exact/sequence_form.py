@@ -16,6 +16,7 @@ import numpy as np
 import scipy
 import scipy.sparse
 
+from games import units
 from games.tree import GameTree, PlayerTree
 from psro import exact
 from psro.errors import PsroError
@@ -41,14 +42,16 @@ def check_zero_sum(tree: GameTree) -> None:
 def payoff_matrix(tree: GameTree) -> scipy.sparse.csr_array:
     """What player 0 wins from player 1, by their last sequences, `[S_0, S_1]`.
 
-    Chance is folded in: the expected return of plans x and y is `x @ matrix @ y`. Half the
-    difference of the returns, so that constant-sum games are zero-sum here.
+    Chance is folded in: the expected return of plans x and y is `x @ matrix @ y`. The returns are
+    half the differences of the players', moved and scaled to [-1, 1] (`units.centred`): the game
+    is zero-sum then, and its programs are the same in any unit of payoff.
 
     Raises:
         SequenceFormError: not two players, or not constant-sum.
     """
     check_zero_sum(tree)
-    weight = tree.chance * (tree.terminal_returns[:, 0] - tree.terminal_returns[:, 1]) / 2
+    own, others = tree.terminal_returns.T
+    weight = tree.chance * units.centred(own / 2 - others / 2)
     shape = tuple(player.num_sequences for player in tree.players)
     return scipy.sparse.csr_array((weight, (tree.sequence[:, 0], tree.sequence[:, 1])), shape)
 
@@ -63,9 +66,9 @@ def plan_constraints(player: PlayerTree) -> scipy.sparse.csr_array:
 
 
 TOLERANCE = 1e-6
-"""The most exploitability, relative to the largest return (at least 1), that a program's answer may
-have beyond its objective, by exact best responses. HiGHS itself stops at 1e-7 a constraint; what
-comes out is a vertex and was seen to be exact to 1e-9."""
+"""The most exploitability, as a share of half the returns' span, that a program's answer may have
+beyond its objective, by exact best responses. HiGHS itself stops at 1e-7 a constraint; what comes
+out is a vertex and was seen to be exact to 1e-9."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -109,10 +112,10 @@ def equilibrium(tree: GameTree) -> Equilibrium:
         _plan(tree.players[1], -solution.ineqlin.marginals),
     )
     measured = exact.exploitability(tree, plans)
-    if not measured.nash_conv <= TOLERANCE * max(1.0, tree.max_return):
+    if not measured.nash_conv <= TOLERANCE * tree.span / 2 + tree.rounding:
         raise SequenceFormError(
             f"the linear program of {tree.name} left a NashConv of {measured.nash_conv:.3g}, more "
-            f"than {TOLERANCE:g} of the largest return"
+            f"than {TOLERANCE:g} of half the span of its returns"
         )
     return Equilibrium(plans=plans, value=measured.value, nash_conv=measured.nash_conv)
 
@@ -161,7 +164,7 @@ def population_exploitability(
 
 def _least_exploitable(opponent: PlayerTree, gains: np.ndarray) -> np.ndarray:
     """The weights `[K]` that leave the opponent least, where policy k leaves its sequences the
-    returns `gains[k]`, `[K, S]`."""
+    returns `gains[k]`, `[K, S]`, within [-1, 1]."""
     size, constraints = len(gains), plan_constraints(opponent)
     solution = _solve(
         cost=_unit(size + constraints.shape[0], size),
@@ -176,10 +179,10 @@ def _least_exploitable(opponent: PlayerTree, gains: np.ndarray) -> np.ndarray:
     weights = np.maximum(solution.x[:size], 0.0)
     weights /= weights.sum()
     reached, least = exact.best_response_to(opponent, weights @ gains).value, solution.fun
-    if not reached - least <= TOLERANCE * max(1.0, abs(least)):
+    if not reached - least <= TOLERANCE:
         raise SequenceFormError(
             f"the linear program of a population of {size} promised a best response of {least:.9g} "
-            f"against its mixture, which is {reached:.9g}"
+            f"against its mixture, which is {reached:.9g}, where returns are within 1 of 0"
         )
     return weights
 

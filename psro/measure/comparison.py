@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from games import GameError, GameTree
+from games.units import without_rounding
 from psro import exact
 from psro.errors import SettingsError
 from psro.exact import cfr, sequence_form
@@ -65,7 +66,7 @@ def compare(
     return Comparison(
         names=tuple(contenders),
         measured=tuple(exploitability(each) for each in plans),
-        returns=returns,
+        returns=without_rounding(returns, tree.rounding),
         omitted=tuple(omitted),
     )
 

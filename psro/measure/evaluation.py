@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from games.tree import GameTree
+from games.units import without_rounding
 from psro import exact
 from psro.exact import sequence_form
 from psro.metagame import effective_diversity as diversity
@@ -87,6 +88,7 @@ def evaluate(
     if zero_sum:
         best = np.array([measured.best_response_value for measured in policies])  # [K, 2]
         worst_case = (gaps.independent.value.sum() - best[:, ::-1]).T
+        worst_case = without_rounding(worst_case, tree.rounding)
         try:
             nash_average = ratings.nash_average(payoffs)
         except (ratings.RatingError, MetaSolverError) as error:

@@ -16,6 +16,7 @@ import math
 
 import numpy as np
 
+from games.units import without_rounding
 from psro import exact
 from psro.errors import PsroError
 from psro.metagame.meta_game import MetaGame
@@ -117,7 +118,10 @@ def coarse_correlated_gap(meta_game: MetaGame, strategy: MetaStrategy) -> Coarse
     best = np.empty(joint.ndim)
     for p, player in enumerate(meta_game.tree.players):
         best[p] = exact.best_response_to(player, _gains(meta_game, p, joint.sum(axis=p))).value
-    return CoarseCorrelatedGap(value=_value(meta_game, joint), best_response_value=best)
+    measured = exact.Exploitability.of(meta_game.tree, _value(meta_game, joint), best)
+    return CoarseCorrelatedGap(
+        value=measured.value, best_response_value=measured.best_response_value
+    )
 
 
 def correlated_gap(meta_game: MetaGame, strategy: MetaStrategy) -> CorrelatedGap:
@@ -134,7 +138,7 @@ def correlated_gap(meta_game: MetaGame, strategy: MetaStrategy) -> CorrelatedGap
             gains = _gains(meta_game, p, np.take(joint, k, axis=p))
             obeying = float(meta_game.plans[p][k] @ gains)
             leaving[k] = max(0.0, exact.best_response_to(player, gains).value - obeying)
-        recommendation_gains.append(leaving)
+        recommendation_gains.append(without_rounding(leaving, meta_game.tree.rounding))
     return CorrelatedGap(
         value=_value(meta_game, joint), recommendation_gains=tuple(recommendation_gains)
     )
@@ -150,7 +154,8 @@ def _gains(meta_game: MetaGame, player: int, weights: np.ndarray) -> np.ndarray:
 
 def _value(meta_game: MetaGame, joint: np.ndarray) -> np.ndarray:
     """Every player's expected return under the joint, `[P]`."""
-    return meta_game.payoffs.reshape(len(meta_game.payoffs), -1) @ joint.ravel()
+    value = meta_game.payoffs.reshape(len(meta_game.payoffs), -1) @ joint.ravel()
+    return without_rounding(value, meta_game.tree.rounding)
 
 
 def _joint(meta_game: MetaGame, strategy: MetaStrategy) -> np.ndarray:

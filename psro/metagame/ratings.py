@@ -18,7 +18,7 @@ import dataclasses
 import numpy as np
 import scipy
 
-from games.units import centred, is_constant_sum, rounding
+from games.units import centred, is_constant_sum, rounding, without_rounding
 from psro.errors import PsroError
 from psro.metagame.solvers import nash
 
@@ -59,14 +59,14 @@ def elo_like(payoffs: np.ndarray) -> Ratings:
     num_players = len(payoffs)
     ratings, advantage, explained = [], np.empty(num_players), np.ones(num_players)
     for p, table in enumerate(payoffs):
-        advantage[p] = table.mean()
+        advantage[p] = without_rounding(table.mean(), rounding(table))
         left = table - advantage[p]
         variance = np.square(left).mean()
         for q in range(num_players):
             others = tuple(axis for axis in range(num_players) if axis != q)
             effect = left.mean(axis=others, keepdims=True)
             if q == p:
-                ratings.append(effect.ravel())
+                ratings.append(without_rounding(effect.ravel(), rounding(table)))
             left = left - effect
         # Rounding is all the variance that payoffs have when every policy earns the same.
         if variance > rounding(table) ** 2:
@@ -110,8 +110,10 @@ def nash_average(payoffs: np.ndarray) -> NashAverage:
         max_entropy_weights(table, float((start @ table).min()) - SLACK)
         for table, start in zip(map(centred, own), nash(payoffs), strict=True)
     )
+    ratings = own[0] @ strategies[1], own[1] @ strategies[0]
     return NashAverage(
-        strategies=strategies, ratings=(own[0] @ strategies[1], own[1] @ strategies[0])
+        strategies=strategies,
+        ratings=tuple(without_rounding(earned, rounding(payoffs)) for earned in ratings),
     )
 
 

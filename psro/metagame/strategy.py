@@ -76,12 +76,15 @@ class MetaStrategy:
 
     def regret(self, payoffs: np.ndarray, concept: str) -> float:
         """The most that a player could gain within the meta-game by the deviations of `concept`,
-        in units of `payoffs [P, K_0, ..., K_{P-1}]`: the meta-solver's certificate."""
+        in units of `payoffs [P, K_0, ..., K_{P-1}]`: the meta-solver's certificate. Never below 0,
+        as nobody need deviate."""
         if self.joint is None:
-            return float(regrets(payoffs, self.marginals).max())
-        if concept == "ce":
-            return max(float(gains.sum()) for gains in ce_gains(payoffs, self.joint))
-        return float(cce_gains(payoffs, self.joint).max())
+            gain = float(regrets(payoffs, self.marginals).max())
+        elif concept == "ce":
+            gain = max(float(gains.sum()) for gains in ce_gains(payoffs, self.joint))
+        else:
+            gain = float(cce_gains(payoffs, self.joint).max())
+        return gain if gain > rounding(payoffs) else 0.0
 
     def shared(self, payoffs: np.ndarray) -> MetaStrategy:
         """The same for every seat, and no worse by its regrets: for a symmetric game whose

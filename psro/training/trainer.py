@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from games.units import without_rounding
 from psro import exact
 from psro.errors import PsroError
 from psro.metagame.joint_gaps import CorrelatedGap
@@ -306,8 +307,9 @@ def _outcome(meta_game: MetaGame, against: Target, behaviours: Sequence[np.ndarr
             )
         ]
     )
+    rounding = meta_game.tree.rounding
     return Outcome(
         achieved_value=achieved,
-        improvement=achieved - against.value,
-        gap=against.best_response_value - achieved,
+        improvement=without_rounding(achieved - against.value, rounding),
+        gap=without_rounding(against.best_response_value - achieved, rounding),
     )

@@ -19,7 +19,7 @@ from psro.metagame.solvers.payoffs import checked, unit
 from psro.metagame.solvers.regret import MetaSolverError, regrets
 
 TOLERANCE = 1e-9
-"""No player may gain more than this share of its payoffs' span by deviating."""
+"""No player may gain more than this share of half its payoffs' span by deviating."""
 
 FALLBACK_TOLERANCE = 1e-6
 """What is accepted where no candidate does better: policies that differ by less than float32's
@@ -53,9 +53,9 @@ def nash(payoffs: np.ndarray) -> list[np.ndarray]:
             f"meta-solver nash is for two players, this game has {len(payoffs)}; use mgcce, which "
             "is for any number of players, or uniform"
         )
-    scaled = unit(payoffs)
+    scaled = 2 * unit(payoffs)
     if not is_constant_sum(payoffs):
-        return bimatrix(scaled, tolerance=TOLERANCE)
+        return bimatrix(scaled / 2, tolerance=TOLERANCE / 2)
     row = centred(payoffs[0] / 2 - payoffs[1] / 2)  # zero-sum, and the same equilibria
     best, best_regret = None, np.inf
     for candidate in _candidates(row):
@@ -64,13 +64,13 @@ def nash(payoffs: np.ndarray) -> list[np.ndarray]:
             return candidate
         if regret < best_regret:
             best, best_regret = candidate, regret
-    limit = FALLBACK_TOLERANCE + rounding(payoffs) / max(np.ptp(payoffs[0]), 1e-300)
+    limit = FALLBACK_TOLERANCE + 2 * rounding(payoffs) / max(np.ptp(payoffs[0]), 1e-300)
     if best_regret <= limit:
         return best
     raise MetaSolverError(
         f"no equilibrium of the {row.shape[0]} x {row.shape[1]} meta-game passed its certificate: "
-        f"the best candidate leaves a gain of {best_regret:.3g} of the payoffs' span, the limit is "
-        f"{limit:.3g}"
+        f"the best candidate leaves a gain of {best_regret:.3g} of half the payoffs' span, the "
+        f"limit is {limit:.3g}"
     )
 
 

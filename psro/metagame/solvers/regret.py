@@ -37,14 +37,14 @@ def pure_payoffs(payoffs: np.ndarray, strategies: Sequence[np.ndarray]) -> list[
 
 
 def regrets(payoffs: np.ndarray, strategies: Sequence[np.ndarray]) -> np.ndarray:
-    """Each player's best gain from a pure deviation, `[P]`, in units of payoff.
+    """Each player's best gain from a pure deviation, `[P]`, in units of payoff; at least 0.
 
     Args:
         payoffs: `[P, K_0, ..., K_{P-1}]`.
         strategies: one distribution `[K_p]` per player; they are played independently.
     """
     earned = pure_payoffs(payoffs, strategies)
-    return np.array([e.max() - e @ s for e, s in zip(earned, strategies, strict=True)])
+    return np.array([max(e.max() - e @ s, 0.0) for e, s in zip(earned, strategies, strict=True)])
 
 
 def joint_of(strategies: Sequence[np.ndarray]) -> np.ndarray:

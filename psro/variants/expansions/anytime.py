@@ -34,12 +34,12 @@ def anytime(now: Situation) -> Steps:
     response: here `rounds` of both, each mixture beginning anew from the even one, so that nothing
     has to be remembered between iterations.
     """
-    size, scale = now.meta_game.size, now.meta_game.tree.max_return
+    size, span = now.meta_game.size, now.meta_game.tree.span or 1.0
     states = [regret_minimisers.init(size) for _ in range(2)]
     for _ in range(now.rounds):
         against = MetaStrategy(marginals=tuple(each.strategy for each in states))
         meta_game = yield [Train(slot=size, against=against)]
-        payoffs = meta_game.payoffs / (2 * scale)
+        payoffs = meta_game.payoffs / span
         earned = payoffs[0][:size, size], payoffs[1][size, :size]
         states = [now.minimise(*each)[0] for each in zip(states, earned, strict=True)]
     averages = [regret_minimisers.average(each) for each in states]

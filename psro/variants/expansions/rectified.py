@@ -6,7 +6,6 @@ from __future__ import annotations
 import numpy as np
 
 from games.units import ALIKE, rounding, span
-
 from psro.metagame.strategy import SUPPORT, MetaStrategy
 from psro.variants.expansions.base import Expanded, Situation, Steps, Train
 

@@ -28,7 +28,7 @@ def stochastic(now: Situation) -> Steps:
     `--evaluation-solver least_exploitable` measures the latter, and the variant sets it.
     """
     size, best, new = now.meta_game.size, now.meta_game.size, now.meta_game.size + 1
-    scale, own = now.meta_game.tree.max_return, [*range(size), new]
+    span, own = now.meta_game.tree.span or 1.0, [*range(size), new]
     states = [regret_minimisers.init(size + 1) for _ in range(2)]
     # Before there is a new policy, the mixtures of the old ones.
     against = MetaStrategy(marginals=(np.full(size, 1 / size),) * 2)
@@ -36,7 +36,7 @@ def stochastic(now: Situation) -> Steps:
     for _ in range(now.rounds):
         meta_game = yield [Train(slot=best, against=against), Train(slot=new, against=responding)]
         plans.append([each[new] for each in meta_game.plans])
-        payoffs = meta_game.payoffs / (2 * scale)
+        payoffs = meta_game.payoffs / span
         earned = payoffs[0][own, best], payoffs[1][best, own]
         states = [now.minimise(*each)[0] for each in zip(states, earned, strict=True)]
         against = MetaStrategy(marginals=tuple(_seated(each.strategy) for each in states))
