@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,10 +19,12 @@ from psro.metagame.meta_game import MetaGame
 from psro.metagame.solvers import joint_of, regrets
 from psro.metagame.strategy import MetaStrategy
 from psro.metagame.target import target_of
+from psro.runs.config import with_defaults
 from psro.runs.experiment import create
 
 GAMES = ["kuhn_poker", "tiny_hanabi", "kuhn_poker(players=3)"]
 SIZE, CAPACITY = 3, 4
+CASES = Path(__file__).parent / "cases"
 
 
 def meta_game_of(name: str) -> MetaGame:
@@ -145,7 +148,7 @@ def test_exact_best_responses_reach_an_equilibrium(tmp_path, game, meta_solver, 
     run = psro.run(config, tmp_path / "run")
     last = run.records[-1]
     assert run.ended == "converged" and last.concept == run.concept == concept
-    assert 0 <= last.distance <= config.tolerance
+    assert 0 <= last.distance <= run.config.tolerance
     assert {"nash": last.exploitability, "cce": last.cce_gap, "ce": last.ce_gap}[concept] == (
         last.distance
     )
@@ -218,6 +221,25 @@ def test_what_is_left_open_is_decided_once_and_saved(settings, evaluation_solver
     assert (made.evaluation_solver, made.init) == (evaluation_solver, init)
     saved = json.loads((tmp_path / "run" / "config.json").read_text())["run"]
     assert (saved["evaluation_solver"], saved["init"]) == (evaluation_solver, init)
+
+
+@pytest.mark.parametrize(
+    "game, given, meta_solver, tolerance",
+    [
+        ("kuhn_poker", {}, "nash", 1e-6),
+        ("kuhn_poker(players=3)", {}, "mgcce", 1e-6),
+        ("kuhn_poker(players=3)", {"meta_solver": "uniform"}, "uniform", 1e-6),
+        ("small_units.csv", {}, "nash", 2e-15),
+        ("small_units.csv", {"tolerance": 1e-6}, "nash", 1e-6),
+        ("nothing.csv", {}, "nash", 1e-6),
+    ],
+)
+def test_the_game_decides_the_meta_solver_and_the_tolerance(game, given, meta_solver, tolerance):
+    tree = games.load(str(CASES / game) if game.endswith(".csv") else game)
+    decided = with_defaults(psro.RunConfig(game=game, **given), tree)
+    assert decided.meta_solver == meta_solver
+    assert decided.tolerance == pytest.approx(tolerance)
+    assert with_defaults(decided, games.load("kuhn_poker")) == decided  # once
 
 
 def test_a_folder_from_before_there_was_a_default_measures_what_it_measured(tmp_path):

@@ -29,7 +29,7 @@ def test_one_step_is_the_closed_form():
     tree = NormalForm(np.stack([payoffs, -payoffs]), name="a matrix")
     plans = next(magnetic_mirror_descent(tree, learning_rate=2.0, temperature=0.25))
     for plan, values in zip(plans, (payoffs.mean(axis=1), -payoffs.mean(axis=0)), strict=True):
-        weights = np.exp(2.0 * values / 3.0 / (1 + 2.0 * 0.25))
+        weights = np.exp(2.0 * values / 2.5 / (1 + 2.0 * 0.25))
         np.testing.assert_allclose(plan[1:], weights / weights.sum(), atol=1e-12)
 
 

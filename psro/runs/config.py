@@ -40,6 +40,8 @@ from psro.variants.expansions import EXPANSIONS
 
 SAME = "same"
 """The evaluation solver that measures what best responses train against."""
+DECIDED = ("meta_solver", "evaluation_solver", "init", "tolerance")
+"""Settings whose default the game and the oracle decide when a run begins (`with_defaults`)."""
 _MOST_PROGRAMMED = 500_000
 """Histories of a game up to which `least_exploitable` costs less than training does."""
 _MOST = {
@@ -103,13 +105,14 @@ class RunConfig:
     dtype: str = "float32"
     """What networks are computed in: float32, or bfloat16, which only accelerators are faster at.
     Parameters and carries are float32, and everything exact float64, in any case."""
-    meta_solver: str = "nash"
+    meta_solver: str | None = None
     """What the opponents are drawn from: nash (two players), uniform, last, last_k,
-    fictitious_play, regret_matching, replicator, projected_replicator, regularized_replicator, qre,
-    alpha_rank, alpha_rank_single (two players, symmetric), or correlated equilibria of the largest
-    Gini impurity, welfare or entropy: mgcce, mwcce, mecce (coarse), mgce, mwce, mece; or what looks
-    at the game itself (two players, zero-sum): least_exploitable, the mixtures that lose least to
-    players who are free. Settings stand in brackets: "projected_replicator(gamma=0.05)"."""
+    fictitious_play, regret_matching, hedge, replicator, projected_replicator,
+    regularized_replicator, qre, alpha_rank, alpha_rank_single (two players, symmetric); a
+    correlated equilibrium of the largest Gini impurity, welfare or entropy: mgcce, mwcce, mecce
+    (coarse), mgce, mwce, mece; or least_exploitable (two players, zero-sum), the mixtures that lose
+    least to opponents who may play anything. By default nash for two players, and mgcce for three
+    or more. Settings stand in brackets: "projected_replicator(gamma=0.05)"."""
     evaluation_solver: str | None = None
     """What is measured and saved as the result: another meta-solver, or same. By default
     least_exploitable for the meta-solver nash with the expansion best_response in a two-player
@@ -150,9 +153,10 @@ class RunConfig:
     average of the player's parameters under its meta-strategy) or perturbed (that average shrunk,
     and a fresh network added to it). By default perturbed for the oracles ppo, a2c and reinforce,
     and else scratch."""
-    tolerance: float = 1e-6
+    tolerance: float | None = None
     """The run has converged when its exploitability is not above this, in units of the game's
-    payoff; 0: it uses all iterations."""
+    payoff; 0 = never stop early. By default 1e-6; in a game whose payoffs span less than 1, a
+    millionth of that span."""
     patience: int = 5
     """The run ends when for this many iterations no best response has beaten the meta-strategy by
     more than the tolerance."""
@@ -187,10 +191,10 @@ class RunConfig:
                 near = difflib.get_close_matches(str(name), known, n=1)
                 hint = f"did you mean {near[0]}? " if near else ""
                 raise SettingsError(f"unknown {what} {name!r}; {hint}known: {', '.join(known)}")
-        for name in ("meta_solver", "evaluation_solver"):
-            solver = getattr(self, name)
-            if solver not in (None, SAME):
-                solver_of(solver)
+        if self.meta_solver is not None:
+            solver_of(self.meta_solver)
+        if self.evaluation is not None:
+            solver_of(self.evaluation)
         for name, least in (
             ("iterations", 1),
             ("levels", 1),
@@ -201,8 +205,9 @@ class RunConfig:
             ("tolerance", 0),
             ("diversity_weight", 0),
         ):
-            if not getattr(self, name) >= least:
-                raise SettingsError(f"{name} = {getattr(self, name)} must be at least {least}")
+            value = getattr(self, name)
+            if value is not None and not value >= least:
+                raise SettingsError(f"{name} = {value} must be at least {least}")
         if not 0 <= self.seed < 2**32:
             raise SettingsError(f"seed = {self.seed} must be between 0 and 2**32 - 1")
         if self.init not in (None, "scratch") and is_tabular(self.oracle):
@@ -231,15 +236,21 @@ class RunConfig:
 
 
 def with_defaults(config: RunConfig, tree: GameTree) -> RunConfig:
-    """With what is left open decided, by the measurements of experiments/leaderboard/."""
-    plain = config.meta_solver == "nash" and config.expansion == "best_response"
+    """With what is left open (`DECIDED`) decided, by the game and the oracle, and by the
+    measurements of experiments/leaderboard/."""
+    meta_solver = config.meta_solver or ("nash" if tree.num_players == 2 else "mgcce")
+    plain = meta_solver == "nash" and config.expansion == "best_response"
     two_player_zero_sum = tree.num_players == 2 and tree.is_constant_sum
     most = min(_MOST_PROGRAMMED, config.max_histories)  # a matrix is laid out for the program
     programmed = plain and two_player_zero_sum and tree.num_histories <= most
     return dataclasses.replace(
         config,
+        meta_solver=meta_solver,
         evaluation_solver=config.evaluation_solver or ("least_exploitable" if programmed else SAME),
         init=config.init or STARTS.get(config.oracle, "scratch"),
+        tolerance=1e-6 * min(tree.span or 1.0, 1.0)
+        if config.tolerance is None
+        else config.tolerance,
     )
 
 

@@ -68,8 +68,8 @@ class Experiment:
         )
         if config.symmetric:
             self.tree = games.symmetric_view(self.tree)
-        check_solvable(config, self.tree)
         self.config = with_defaults(config, self.tree)
+        check_solvable(self.config, self.tree)
         self.policy_network = self._network()
         self.records: list[Record] = []
         self._tabulate = Tabulator(self.policy_network, self.tree)

@@ -81,6 +81,10 @@ def begin(folder: Path, config: RunConfig) -> None:
     write_config(folder, config)
 
 
+_BEFORE = {"meta_solver": "nash", "evaluation_solver": SAME, "tolerance": 1e-6}
+"""The defaults of versions that did not decide these settings by the game."""
+
+
 def write_config(folder: Path, config: RunConfig) -> None:
     fields = {
         "format_version": FORMAT_VERSION,
@@ -109,8 +113,10 @@ def read_run(folder: Path, *, foreign: bool = False) -> RunConfig:
         raise ExperimentError(f"{config} is damaged: {storage.sentence(error)}") from None
     try:
         run_config = RunConfig.from_json(fields["run"])
-        if run_config.evaluation_solver is None:  # of before that was decided by the game
-            run_config = dataclasses.replace(run_config, evaluation_solver=SAME)
+        missing = {
+            name: value for name, value in _BEFORE.items() if getattr(run_config, name) is None
+        }
+        run_config = dataclasses.replace(run_config, **missing)
         check_sizes(run_config)
         if foreign:
             check_shareable(run_config)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from psro.oracles import CONFIGS
-from psro.runs.config import RunConfig
+from psro.runs.config import DECIDED, RunConfig
 from psro.runs.folder import Snapshot
 from psro.views import plots
 from psro.views.page import behaviour, figures
@@ -259,17 +259,13 @@ def _settings(config: RunConfig) -> dict[str, Any]:
     }
 
 
-_DECIDED = {"evaluation_solver", "init"}
-"""Settings whose default the game and the oracle decide when a run begins."""
-
-
 def _config_section(config: RunConfig) -> dict[str, Any]:
     default = _settings(RunConfig(oracle=config.oracle))
     rows = [
         [
             name,
             _said(value),
-            "" if name in _DECIDED or value == default[name] else f"default {_said(default[name])}",
+            "" if name in DECIDED or value == default[name] else f"default {_said(default[name])}",
         ]
         for name, value in _settings(config).items()
     ]
