@@ -41,8 +41,22 @@ class NormalForm(GameTree):
     max_histories: int | None
 
     def __init__(
-        self, payoffs: np.ndarray, *, name: str = "payoffs", max_histories: int | None = None
+        self,
+        payoffs: np.ndarray,
+        *,
+        name: str = "payoffs",
+        max_histories: int | None = None,
+        player_names: tuple[str, ...] | None = None,
+        action_names: tuple[tuple[str, ...], ...] | None = None,
     ):
+        """
+        Args:
+            payoffs: see above.
+            name: of the game.
+            max_histories: see above.
+            player_names: what a file calls the players, see `GameTree`.
+            action_names: what a file calls each player's actions, see `PlayerTree`.
+        """
         payoffs = np.asarray(payoffs, np.float64)
         num_players = payoffs.ndim - 1
         if num_players < 2 or payoffs.shape[0] not in (num_players, num_players - 1):
@@ -67,7 +81,11 @@ class NormalForm(GameTree):
             num_actions=max(counts),
             num_histories=1 + sum(int(np.prod(counts[: p + 1])) for p in range(num_players)),
             max_length=num_players,
-            players=tuple(_player(seat, counts) for seat in range(num_players)),
+            players=tuple(
+                _player(seat, counts, action_names and action_names[seat])
+                for seat in range(num_players)
+            ),
+            player_names=player_names,
         )
 
     @property
@@ -221,7 +239,7 @@ def _contracted(table: np.ndarray, strategies: Sequence[np.ndarray | None]) -> n
     return table
 
 
-def _player(seat: int, counts: tuple[int, ...]) -> PlayerTree:
+def _player(seat: int, counts: tuple[int, ...], action_names: tuple[str, ...] | None) -> PlayerTree:
     num_players, num_actions = len(counts), counts[seat]
     observation = np.zeros((1, 2 * num_players + 1), np.int8)
     observation[0, [seat, num_players + seat]] = 1
@@ -236,4 +254,5 @@ def _player(seat: int, counts: tuple[int, ...]) -> PlayerTree:
         level_start=np.array([0, 1], np.int32),
         names=(name,),
         keys=(name,),
+        action_names=action_names and ("", *action_names),
     )

@@ -39,8 +39,11 @@ class PlayerTree:
         info_state: the info state of each sequence, int32 `[S]`; -1 for sequence 0.
         action: the action of each sequence, int32 `[S]`; -1 for sequence 0.
         level_start: level l holds info states `level_start[l]:level_start[l + 1]`, int32 `[L + 1]`.
-        names: OpenSpiel's string for each info state (of the first history seen in it).
+        names: OpenSpiel's string for each info state (of the first history seen in it), or what
+            the game's file calls it.
         keys: what tells the info states apart, by the tree's `identity`.
+        action_names: what the game's file calls the action of each sequence, `[S]`, "" for the
+            empty one; None where it has no labels. Those of one info state differ.
     """
 
     num_actions: int
@@ -52,6 +55,7 @@ class PlayerTree:
     level_start: np.ndarray
     names: Sequence[str]
     keys: Sequence[Hashable]
+    action_names: Sequence[str] | None = None
 
     @property
     def num_info_states(self) -> int:

@@ -53,6 +53,7 @@ class GameTree:
         first_outcome: slot s has outcomes `first_outcome[s]:first_outcome[s + 1]`, int32.
         outcome_node: decision d as d, terminal z as D + z, int32 `[N]`.
         outcome_probability: float64 `[N]`; sums to 1 within a slot.
+        player_names: what the game's file calls the players; None where it names none.
     """
 
     name: str
@@ -71,6 +72,7 @@ class GameTree:
     first_outcome: np.ndarray
     outcome_node: np.ndarray
     outcome_probability: np.ndarray
+    player_names: tuple[str, ...] | None = None
 
     @property
     def num_players(self) -> int:

@@ -10,266 +10,301 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
-from collections.abc import Iterator
+from array import array
 
 import numpy as np
 
+from games.printing import printable
+from games.readers.labels import MAX_AXES, PayoffTable, action_names, player_names
+from games.readers.tokens import QUOTED, Tokens
 from games.tree import MAX_RETURN, GameError
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}]|[^\s{}",]+|"')  # commas are white space
+CHANCE = -1
+"""The player of an information set at which nobody decides."""
 
 
-def read_nfg(text: str) -> np.ndarray:
-    """Payoffs `[P, A_0, ..., A_{P-1}]` of a `.nfg` file's text, float64.
+def read_nfg(text: str) -> PayoffTable:
+    """The payoffs of a `.nfg` file's text, and what it calls players and strategies.
 
     Raises:
         GameError: it is none; the sentence lacks the file's name.
     """
-    tokens = _Tokens(text)
-    tokens.header("NFG", "1")
-    players = tokens.strings()
-    tokens.expect("{")
-    counts = []
-    while not tokens.at("}"):
-        counts.append(len(tokens.strings()) if tokens.at("{") else tokens.whole())
-    tokens.expect("}")
-    if tokens.at('"'):
-        tokens.next()  # a comment
-    if len(players) != len(counts) or len(players) < 2:
+    tokens = Tokens(text)
+    tokens.header("NFG 1")
+    players = tokens.players()
+    strategies = _strategies(tokens)
+    counts = [each if isinstance(each, int) else len(each) for each in strategies]
+    tokens.comment()
+    if len(players) != len(counts):
         raise GameError(f"{len(players)} players and {len(counts)} numbers of strategies")
+    if len(players) >= MAX_AXES:
+        raise GameError(f"it has {len(players)} players; payoffs can be of up to {MAX_AXES - 1}")
     if min(counts) < 1:
         raise GameError(f"a player with {min(counts)} strategies")
     if tokens.at("{"):
-        outcomes = [[0.0] * len(players)]
-        tokens.expect("{")
-        while not tokens.at("}"):
-            tokens.expect("{")
-            if tokens.at('"'):
-                tokens.next()
-            outcomes.append(tokens.payoffs(len(players)))
-        tokens.expect("}")
-        rows = tokens.rest(math.prod(counts), "outcomes")
-        if not (np.equal(rows, np.floor(rows)) & (rows >= 0) & (rows < len(outcomes))).all():
-            raise GameError(f"an outcome that is not one of the {len(outcomes) - 1} defined")
-        flat = np.array(outcomes)[rows.astype(np.int64)]
+        outcomes = _outcomes(tokens, len(players))
+        numbers = tokens.rest(math.prod(counts), "outcomes", int)
+        if numbers.max() >= len(outcomes):
+            raise GameError(
+                f"outcome {numbers.max()} is not one of the {len(outcomes) - 1} that it defines"
+            )
+        flat = outcomes[numbers]
     else:
-        flat = tokens.rest(math.prod(counts) * len(players), "payoffs")
-    # The first player's strategy runs fastest, and each profile has all players' payoffs.
-    return np.ascontiguousarray(flat.reshape(*counts[::-1], len(players)).T)
+        flat = tokens.rest(math.prod(counts) * len(players), "payoffs", float)
+    labels = [[""] * each if isinstance(each, int) else each for each in strategies]
+    return PayoffTable(
+        # The first player's strategy runs fastest, and each profile has all players' payoffs.
+        payoffs=np.ascontiguousarray(flat.reshape(*counts[::-1], len(players)).T),
+        player_names=player_names(players),
+        action_names=tuple(map(action_names, labels)) if any(map(any, labels)) else None,
+    )
+
+
+def _strategies(tokens: Tokens) -> list[list[str] | int]:
+    """Every player's labels, or only their number where the file gives no more."""
+    tokens.expect("{")
+    strategies = []
+    while not tokens.at("}"):
+        strategies.append(tokens.strings() if tokens.at("{") else tokens.whole())
+    tokens.expect("}")
+    return strategies
+
+
+def _outcomes(tokens: Tokens, num_players: int) -> np.ndarray:
+    """Payoffs of outcome 0, which is none, and of those that are listed, float64 `[N + 1, P]`."""
+    outcomes = [[0.0] * num_players]
+    tokens.expect("{")
+    while not tokens.at("}"):
+        tokens.expect("{")
+        tokens.comment()  # its name
+        outcomes.append(tokens.payoffs(num_players))
+    tokens.expect("}")
+    return np.array(outcomes)
 
 
 @dataclasses.dataclass(kw_only=True)
-class _Node:
-    """A node of an extensive game, and how many of its children are still to come."""
+class InformationSet:
+    """Nodes that the player to move cannot tell apart; or chance's.
 
-    payoffs: list[float]  # collected on the way, its own included
-    missing: int = 0
+    Attributes:
+        player: counted from 0, or `CHANCE`.
+        number: in the file, one of the player's own.
+        label: in the file, "" for none.
+        actions: their labels in the file, in order.
+        probabilities: of chance's actions; none for a player.
+        line: of the file, on which it is first met.
+    """
+
+    player: int
+    number: int
+    label: str
+    actions: list[str]
+    probabilities: list[float]
+    line: int
+
+    def __str__(self) -> str:
+        label = f" {self.label[:QUOTED]!r}" if self.label else ""
+        whose = "chance" if self.player == CHANCE else f"player {self.player + 1}"
+        return f"information set {self.number}{label} of {whose}"
 
 
-def openspiel_efg(text: str) -> str:
-    """The game of a `.efg` file's text in the part of the format that OpenSpiel reads.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExtensiveForm:
+    """A game as a `.efg` file holds it.
 
-    Payoffs at decisions are added to the terminals below. Actions are called by their number, so
-    that every info state's are the first few of one list; information sets keep their names and
-    order, and are numbered from 1.
+    N nodes depth first: a node, then all below its first action, then all below its second. T of
+    them are terminals. P players.
+
+    Attributes:
+        players: their labels in the file.
+        sets: information sets, in the order in which they are first met.
+        node_set: of every node its place in `sets`; -1 for a terminal, int32 `[N]`.
+        payoffs: of every terminal what was paid on the way to it, its own payoffs included, player
+            by player, float64 `[T * P]`.
+    """
+
+    players: list[str]
+    sets: list[InformationSet]
+    node_set: array
+    payoffs: array
+
+
+def read_efg(text: str) -> ExtensiveForm:
+    """The game of a `.efg` file's text; payoffs at decisions are added to the terminals below.
 
     Raises:
         GameError: it is no such file; the sentence lacks the file's name.
     """
-    tokens = _Tokens(text)
-    tokens.header("EFG", "2")
-    num_players = len(tokens.strings())
-    if num_players < 2:
-        raise GameError(f"it has {num_players} player; a population needs opponents")
-    if tokens.at('"'):
-        tokens.next()  # a comment
-    outcomes: dict[int, list[float]] = {0: [0.0] * num_players}
-    known: dict[tuple[int, int], tuple[str, list[str], list[float]]] = {}
-    nodes: list[tuple[str, int, int, str]] = []  # kind, player, information set, what follows
-    stack = [_Node(payoffs=outcomes[0], missing=1)]
-    while not tokens.done:
-        kind = tokens.next()
-        while stack and not stack[-1].missing:
-            stack.pop()
-        if not stack:
-            raise GameError(f"{tokens.where}: a node after the game's last one")
-        if kind not in ("c", "p", "t"):
-            raise GameError(f"{tokens.where}: {kind!r} where a node (c, p or t) should begin")
-        tokens.string()
-        player, number = 0, 0
+    return _EfgReader(text).read()
+
+
+@dataclasses.dataclass(kw_only=True)
+class _Open:
+    """A node some of whose children are still to come."""
+
+    paid: list[float]  # on the way to it, its own payoffs included
+    missing: int
+
+
+class _EfgReader:
+    """Reads one file, node by node."""
+
+    def __init__(self, text: str):
+        self._tokens = Tokens(text)
+        self._sets: dict[tuple[int, int], int] = {}  # the place of (player, number)
+        self._outcomes: dict[int, tuple[str, list[float]]] = {}
+        self._form: ExtensiveForm
+
+    def read(self) -> ExtensiveForm:
+        tokens = self._tokens
+        tokens.header("EFG 2")
+        players = tokens.players()
+        tokens.comment()
+        form = self._form = ExtensiveForm(
+            players=players, sets=[], node_set=array("i"), payoffs=array("d")
+        )
+        stack = [_Open(paid=[0.0] * len(players), missing=1)]
+        while not tokens.done:
+            kind = tokens.next()
+            while stack and not stack[-1].missing:
+                stack.pop()
+            if not stack:
+                raise tokens.error("a node after the game's last one")
+            if kind not in ("c", "p", "t"):
+                raise tokens.error(f"{kind[:QUOTED]!r} where a node (c, p or t) should begin")
+            tokens.string()
+            place = -1 if kind == "t" else self._information_set(kind)
+            above = stack[-1]
+            above.missing -= 1
+            paid = self._paid(above.paid)
+            form.node_set.append(place)
+            if kind == "t":
+                form.payoffs.extend(paid)
+            else:
+                stack.append(_Open(paid=paid, missing=len(form.sets[place].actions)))
+        if any(node.missing for node in stack):
+            raise GameError("it ends in the middle of the game")
+        return form
+
+    def _information_set(self, kind: str) -> int:
+        """The place of the set to which a decision or a chance node belongs.
+
+        Its label, actions and probabilities must be given at the set's first node, and be the same
+        wherever they are given again.
+        """
+        tokens, sets = self._tokens, self._form.sets
+        player = CHANCE
         if kind == "p":
-            player = tokens.whole()
-            if not 1 <= player <= num_players:
-                raise GameError(f"{tokens.where}: player {player} of {num_players}")
-        if kind != "t":
-            number = tokens.whole()
-            _information_set(tokens, known, player, number)
-        outcome = tokens.whole()
-        if tokens.at('"'):
-            tokens.next()
+            player = tokens.whole() - 1
+            if not 0 <= player < len(self._form.players):
+                raise tokens.error(f"player {player + 1} of {len(self._form.players)}")
+        number = tokens.whole()
+        label = tokens.string() if tokens.at('"') else ""
+        place = self._sets.get((player, number))
+        given = InformationSet(
+            player=player, number=number, label=label, actions=[], probabilities=[],
+            line=tokens.line,
+        )  # fmt: skip
+        if place is None or tokens.at("{"):
+            self._actions(given)
+        if place is None:
+            self._sets[player, number] = len(sets)
+            sets.append(given)
+            return len(sets) - 1
+        self._check_same(sets[place], given)
+        return place
+
+    def _actions(self, own: InformationSet) -> None:
+        """Reads a set's actions, with probabilities where they are chance's."""
+        tokens = self._tokens
         if tokens.at("{"):
             tokens.expect("{")
-            outcomes[outcome] = tokens.payoffs(num_players)
-        if outcome not in outcomes:
-            raise GameError(f"{tokens.where}: outcome {outcome} has no payoffs")
-        above = stack[-1]
-        above.missing -= 1
-        paid = [a + b for a, b in zip(above.payoffs, outcomes[outcome], strict=True)]
-        if not all(abs(each) <= MAX_RETURN for each in paid):
-            raise GameError(f"{tokens.where}: payoffs add up to more than {MAX_RETURN:g}")
-        if kind == "t":
-            nodes.append((kind, 0, 0, f'"" {{ {" ".join(map(repr, paid))} }}'))
-            continue
-        name, actions, probabilities = known[player, number]
-        stack.append(_Node(payoffs=paid, missing=len(actions)))
-        listed = " ".join(
-            f'"{k + 1}" {probabilities[k]!r}' if kind == "c" else f'"{k + 1}"'
-            for k in range(len(actions))
-        )
-        nodes.append((kind, player, number, f'"{name}" {{ {listed} }} 0'))
-    if any(node.missing for node in stack):
-        raise GameError("it ends in the middle of the game")
-    place: dict[tuple[int, int], int] = {}
-    for player in range(num_players + 1):
-        own = sorted(number for p, number in known if p == player)
-        place |= {(player, number): k + 1 for k, number in enumerate(own)}
-    players = " ".join(f'"{p + 1}"' for p in range(num_players))
-    lines = [f'EFG 2 R "" {{ {players} }}']
-    for line, (kind, player, number, follows) in enumerate(nodes, start=1):
-        if kind == "t":
-            lines.append(f't "" {line} {follows}')  # every terminal an outcome of its own
+            while not tokens.at("}"):
+                own.actions.append(tokens.string())
+                if own.player == CHANCE:
+                    own.probabilities.append(tokens.number())
+                    if own.probabilities[-1] < 0:
+                        raise tokens.error(
+                            f"{own} plays {own.actions[-1][:QUOTED]!r} with probability "
+                            f"{own.probabilities[-1]:.9g}, which is negative"
+                        )
+            tokens.expect("}")
+        if not own.actions:
+            raise tokens.error(f"{own} has no actions")
+        total = math.fsum(own.probabilities)
+        if own.player == CHANCE and not abs(total - 1) < 1e-9:
+            raise tokens.error(f"the probabilities of {own} sum to {total:.9g} and not to 1")
+
+    def _check_same(self, before: InformationSet, given: InformationSet) -> None:
+        """Raises where a set is given again in another way; a label may be left out."""
+        if before.label and given.label and before.label != given.label:
+            raise self._tokens.error(
+                f"{before} (line {before.line}) has another label here, {given.label[:QUOTED]!r}"
+            )
+        before.label = before.label or given.label
+        for what in ("actions", "probabilities"):
+            if given.actions and getattr(before, what) != getattr(given, what):
+                raise self._tokens.error(f"{before} had other {what} before, on line {before.line}")
+
+    def _paid(self, above: list[float]) -> list[float]:
+        """Everybody's payoffs on the way to a node, with those of its outcome, which is read."""
+        tokens, num_players = self._tokens, len(self._form.players)
+        number = tokens.whole()
+        label = tokens.string() if tokens.at('"') else ""
+        if number == 0:
+            if label or tokens.at("{"):
+                raise tokens.error("outcome 0 means none, and has neither a name nor payoffs")
+            return above
+        before = self._outcomes.get(number)
+        if tokens.at("{"):
+            tokens.expect("{")
+            payoffs = tokens.payoffs(num_players)
+            if before and before[1] != payoffs:
+                raise tokens.error(f"outcome {number} was defined before, with other payoffs")
+        elif before is None:
+            raise tokens.error(f"outcome {number} has no payoffs")
         else:
-            seat = f"{player} " if kind == "p" else ""
-            lines.append(f'{kind} "" {seat}{place[player, number]} {follows}')
+            payoffs = before[1]
+        if before and label and before[0] and before[0] != label:
+            raise tokens.error(
+                f"outcome {number} was defined before, with another name, {before[0][:QUOTED]!r}"
+            )
+        self._outcomes[number] = (before and before[0]) or label, payoffs
+        paid = [a + b for a, b in zip(above, payoffs, strict=True)]
+        if not all(abs(sum_) <= MAX_RETURN for sum_ in paid):
+            raise tokens.error(f"payoffs add up to more than {MAX_RETURN:g}")
+        return paid
+
+
+def openspiel_efg(form: ExtensiveForm) -> str:
+    """The game in the part of the format that OpenSpiel reads.
+
+    Actions are called by their number, so that every info state's are the first few of one list;
+    information sets keep their labels and order, and are numbered from 1.
+    """
+    place = {}
+    for player in range(CHANCE, len(form.players)):
+        own = sorted((s.number, k) for k, s in enumerate(form.sets) if s.player == player)
+        place |= {k: number for number, (_, k) in enumerate(own, start=1)}
+    follows = [_openspiel_set(own, place[k]) for k, own in enumerate(form.sets)]
+    players = " ".join(f'"{p + 1}"' for p in range(len(form.players)))
+    lines = [f'EFG 2 R "" {{ {players} }}']
+    payoffs = iter(form.payoffs)
+    for line, k in enumerate(form.node_set, start=1):
+        if k < 0:  # every terminal has an outcome of its own
+            paid = " ".join(repr(next(payoffs)) for _ in form.players)
+            lines.append(f't "" {line} "" {{ {paid} }}')
+        else:
+            lines.append(follows[k])
     return "\n".join([*lines, ""])
 
 
-def _information_set(
-    tokens: _Tokens,
-    known: dict[tuple[int, int], tuple[str, list[str], list[float]]],
-    player: int,
-    number: int,
-) -> None:
-    """Reads name and actions (with probabilities if it is chance's, player 0) where they are
-    given; they must be at the set's first node, and be the same at the others."""
-    name = tokens.string() if tokens.at('"') else ""
-    if not tokens.at("{"):
-        if (player, number) not in known:
-            raise GameError(f"{tokens.where}: information set {number} has no actions")
-        return
-    tokens.expect("{")
-    actions, probabilities = [], []
-    while not tokens.at("}"):
-        actions.append(tokens.string())
-        if player == 0:
-            probabilities.append(tokens.number())
-    tokens.expect("}")
-    if not actions:
-        raise GameError(f"{tokens.where}: information set {number} has no actions")
-    if player == 0 and not (min(probabilities) >= 0 and abs(math.fsum(probabilities) - 1) < 1e-9):
-        raise GameError(f"{tokens.where}: chance's probabilities sum to {sum(probabilities):.9g}")
-    name = " ".join(name.replace("\\", "").replace('"', "'").split())
-    before = known.setdefault((player, number), (name, actions, probabilities))
-    if before[1:] != (actions, probabilities):
-        raise GameError(f"{tokens.where}: information set {number} had other actions before")
-
-
-class _Tokens:
-    """A file's tokens one after another; what is not as it should be raises `GameError`."""
-
-    def __init__(self, text: str):
-        self._text = text
-        self._tokens = _TOKEN.finditer(text)
-        self._ahead: re.Match | None = next(self._tokens, None)
-        self._last: re.Match | None = None
-
-    @property
-    def done(self) -> bool:
-        return self._ahead is None
-
-    @property
-    def where(self) -> str:
-        """The line of the last token."""
-        last = self._last.start() if self._last else 0
-        return f"line {self._text.count(chr(10), 0, last) + 1}"
-
-    def at(self, beginning: str) -> bool:
-        """Whether the next token begins so."""
-        return self._ahead is not None and self._ahead.group().startswith(beginning)
-
-    def next(self) -> str:
-        if self._ahead is None:
-            raise GameError("it ends too early")
-        self._last, self._ahead = self._ahead, next(self._tokens, None)
-        return self._last.group()
-
-    def expect(self, token: str) -> None:
-        found = self.next()
-        if found != token:
-            raise GameError(f"{self.where}: {found[:40]!r} where {token!r} should be")
-
-    def string(self) -> str:
-        found = self.next()
-        if len(found) < 2 or found[0] != '"':
-            raise GameError(f"{self.where}: {found[:40]!r} where a text in quotes should be")
-        return found[1:-1]
-
-    def strings(self) -> list[str]:
-        """`{ "a" "b" }`"""
-        self.expect("{")
-        found = []
-        while not self.at("}"):
-            found.append(self.string())
-        self.expect("}")
-        return found
-
-    def header(self, kind: str, version: str) -> None:
-        if [self._next_or_none() for _ in range(2)] != [kind, version]:
-            raise GameError(f"it does not begin with {kind} {version}")
-        if self.next() not in ("R", "D"):  # rationals; D in old files
-            raise GameError(f"it does not begin with {kind} {version} R")
-        self.string()
-
-    def _next_or_none(self) -> str | None:
-        return None if self.done else self.next()
-
-    def number(self) -> float:
-        return self._number(self.next())
-
-    def whole(self) -> int:
-        found = self.next()
-        if not re.fullmatch(r"[0-9]{1,9}", found):
-            raise GameError(f"{self.where}: {found[:40]!r} where a whole number should be")
-        return int(found)
-
-    def payoffs(self, count: int) -> list[float]:
-        """`1, 1/2 }`: what follows an opening brace."""
-        found = []
-        while not self.at("}"):
-            found.append(self.number())
-        self.expect("}")
-        if len(found) != count:
-            raise GameError(f"{self.where}: {len(found)} payoffs for {count} players")
-        return found
-
-    def rest(self, count: int, what: str) -> np.ndarray:
-        """All numbers to the end, `[count]`."""
-        found = np.fromiter(self._numbers(), np.float64)
-        if len(found) != count:
-            raise GameError(f"it has {len(found):,} {what}, and there should be {count:,}")
-        return found
-
-    def _numbers(self) -> Iterator[float]:
-        while not self.done:
-            yield self.number()
-
-    def _number(self, token: str) -> float:
-        above, bar, below = token.partition("/")
-        try:
-            value = float(above) / float(below) if bar else float(token)
-        except (ValueError, ZeroDivisionError):
-            value = math.nan
-        if not abs(value) <= MAX_RETURN:
-            raise GameError(f"{self.where}: {token[:40]!r} is not a number up to {MAX_RETURN:g}")
-        return value
+def _openspiel_set(own: InformationSet, number: int) -> str:
+    """A node of the set, as a line."""
+    label = " ".join(printable(own.label).replace("\\", "").replace('"', "'").split())
+    if own.player == CHANCE:
+        chances = enumerate(own.probabilities, start=1)
+        actions = " ".join(f'"{k}" {probability!r}' for k, probability in chances)
+        return f'c "" {number} "{label}" {{ {actions} }} 0'
+    actions = " ".join(f'"{k}"' for k in range(1, len(own.actions) + 1))
+    return f'p "" {own.player + 1} {number} "{label}" {{ {actions} }} 0'

@@ -24,7 +24,7 @@ from games.errors import MAX_HISTORIES, GameError
 from games.matrix import NormalForm
 from games.player_tree import PlayerTree
 from games.readers import cache as tree_cache
-from games.readers import files, trial
+from games.readers import files, gambit, trial
 from games.readers.probes import Probes
 from games.texts import Texts
 from games.tree import GameTree
@@ -60,6 +60,7 @@ def load_openspiel(name: str) -> pyspiel.Game:
     short_name = re.split(r"[(\s]", name, maxsplit=1)[0]
     known = pyspiel.registered_names()
     if short_name not in known:
+        files.check_ending(name)
         near = difflib.get_close_matches(short_name, known, n=3, cutoff=0.5)
         near += [
             other for other in known if short_name and short_name in other and other not in near
@@ -87,16 +88,27 @@ def load_openspiel(name: str) -> pyspiel.Game:
 
 def _from_file(name: str) -> pyspiel.Game:
     if files.is_extensive(name):
-        text = files.read_efg(name)
+        text = gambit.openspiel_efg(files.read_efg(name))
         try:
             with _silent_stderr():
                 return pyspiel.load_efg_game(text)
         except Exception as error:
             raise GameError(f"OpenSpiel cannot load {name!r}: {_sentence(error)}") from None
-    game = NormalForm(files.read_payoffs(name), name=name, max_histories=MAX_HISTORIES)
+    game = _normal_form(name, MAX_HISTORIES)
     game.check_size()
     payoffs = [game.payoffs_of(player) for player in range(game.num_players)]
     return pyspiel.convert_to_turn_based(pyspiel.create_tensor_game(payoffs))
+
+
+def _normal_form(name: str, max_histories: int) -> NormalForm:
+    table = files.read_payoffs(name)
+    return NormalForm(
+        table.payoffs,
+        name=name,
+        max_histories=max_histories,
+        player_names=table.player_names,
+        action_names=table.action_names,
+    )
 
 
 def load(
@@ -128,7 +140,7 @@ def load(
             raise GameError(
                 f"unknown observation {observation!r}; known: {', '.join(OBSERVATIONS)}"
             )
-        return NormalForm(files.read_payoffs(name), name=name, max_histories=max_histories)
+        return _normal_form(name, max_histories)
     return compile_tree(name, observation=observation, max_histories=max_histories, cache=cache)
 
 

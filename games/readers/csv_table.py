@@ -1,0 +1,213 @@
+"""A matrix of payoffs as text: `.csv` files as people, spreadsheets and pandas write them.
+
+A line is a row of the matrix. Between numbers stand commas, semicolons, tabs or spaces; beside the
+last three a number may have a decimal comma, and in quotes it always may. The first line and the
+first column may hold labels instead of numbers: what the players' actions are called.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import BinaryIO
+
+import numpy as np
+
+from games.readers.labels import MAX_PAYOFFS, PayoffTable, action_names
+from games.readers.tokens import QUOTED, encoding, number
+from games.tree import MAX_RETURN, GameError
+
+_SPACES = " "
+_FORMAT = (
+    "a .csv file holds a row of numbers on each line, with commas, semicolons or tabs between "
+    "them, and labels only in its first line and its first column"
+)
+
+
+def read_csv(file: BinaryIO) -> PayoffTable:
+    """The row player's payoffs in a zero-sum game, `[1, rows, columns]`, and the labels of rows
+    and columns as action names.
+
+    Raises:
+        GameError: it holds anything else; the sentence names line and column, counted from 1.
+    """
+    layout = _layout(list(islice(_lines(file), 2)))
+    labels: list[str] = []
+    try:
+        matrix = np.loadtxt(
+            _rows(file, layout, labels), delimiter="\t", ndmin=2, comments=None, dtype=np.float64
+        )
+    except (ValueError, csv.Error):
+        raise _mistake(file, layout) from None
+    if matrix.size > MAX_PAYOFFS:
+        raise GameError(f"it holds more than {MAX_PAYOFFS:,} numbers")
+    wrong_labels = layout.index and not _are_labels(labels, layout.corner)
+    if wrong_labels or not np.abs(matrix).max() <= MAX_RETURN:
+        raise _mistake(file, layout)
+    if not (layout.header or layout.index):
+        return PayoffTable(payoffs=matrix[None])
+    of_columns = layout.labels or [""] * layout.columns
+    return PayoffTable(
+        payoffs=matrix[None], action_names=(action_names(labels), action_names(of_columns))
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Layout:
+    """How a file is written.
+
+    Attributes:
+        separator: what stands between two cells.
+        header: 1 where the first line holds labels, else 0.
+        index: 1 where the first column does, else 0.
+        corner: whether the corner between them is empty or left out, so that both are there.
+        labels: of the columns, where there is a header.
+        columns: numbers on a line.
+    """
+
+    separator: str
+    header: int
+    index: int
+    corner: bool
+    labels: Sequence[str]
+    columns: int
+
+    def row(self, line: str) -> tuple[str, str]:
+        """The label, "" for none, and the other cells with tabs between."""
+        if '"' in line or self.separator == _SPACES:
+            cells = _split(line, self.separator)
+            return "".join(cells[: self.index]), "\t".join(cells[self.index :])
+        label = ""
+        if self.index:
+            label, _, line = line.partition(self.separator)
+        return label.strip(), line.replace(self.separator, "\t")
+
+
+def _layout(beginning: Sequence[tuple[int, str]]) -> _Layout:
+    """What the first line, and the second if there is one, look like."""
+    if not beginning:
+        raise GameError(f"it is empty; {_FORMAT}")
+    try:
+        separator = _separator(beginning[-1][1])
+        first, *others = (_split(line, separator) for _, line in beginning)
+    except csv.Error as error:
+        raise GameError(f"{error}; {_FORMAT}") from None
+    row = others[0] if others else first
+    corner = len(first) > 1 and first[0] == "" and _are_labels(first[1:], True)
+    corner = corner or (len(first) == len(row) - 1 and _are_labels(first, False))
+    header = corner or _are_labels(first, False)
+    if header and not others:
+        raise GameError(f"it has labels and no payoffs; {_FORMAT}")
+    index = corner or (bool(others) and len(row) > 1 and _is_label(row[0]))
+    return _Layout(
+        separator=separator,
+        header=int(header),
+        index=int(index),
+        corner=corner,
+        labels=first[len(first) - len(row) + index :] if header else (),
+        columns=len(row) - index,
+    )
+
+
+def _separator(line: str) -> str:
+    """What stands between the cells of a row, the last of which is a number."""
+    for separator in ("\t", ";", ",", _SPACES):
+        cells = _split(line, separator)
+        known = cells[1:] if separator == _SPACES else cells[-1:]
+        if len(cells) > 1 and None not in map(_number, known):
+            return separator
+    return next((mark for mark in "\t;" if mark in line), ",")
+
+
+def _lines(file: BinaryIO) -> Iterator[tuple[int, str]]:
+    """Lines that are not blank, with their numbers, counted from 1."""
+    file.seek(0)
+    text = io.TextIOWrapper(file, encoding=encoding(file), errors="replace")
+    try:
+        for place, line in enumerate(text, start=1):
+            if line.strip():
+                yield place, line.rstrip("\n")
+    finally:
+        text.detach()
+
+
+def _rows(file: BinaryIO, layout: _Layout, labels: list[str]) -> Iterator[str]:
+    """Rows of numbers with points and tabs, one more at most than may be read; their labels are
+    appended to `labels`. Raises `ValueError` where points and commas are both used."""
+    marks = set()
+    most = MAX_PAYOFFS // layout.columns + 1
+    for _, line in islice(_lines(file), layout.header, layout.header + most):
+        label, cells = layout.row(line)
+        labels.append(label)
+        marks.update(mark for mark in ".," if mark in cells)
+        if len(marks) > 1:
+            raise ValueError("decimal points and decimal commas")
+        yield cells.replace(",", ".")
+
+
+def _split(line: str, separator: str) -> list[str]:
+    if '"' in line:
+        cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True))
+    else:
+        cells = line.split(None if separator == _SPACES else separator)
+    return [cell.strip() for cell in cells]
+
+
+def _number(cell: str) -> float | None:
+    """The value of a cell, with a decimal point or a decimal comma."""
+    return None if "/" in cell else number(cell.replace(",", "."))
+
+
+def _is_label(cell: str) -> bool:
+    """Whether a cell can only be a label: it has letters, and is not such as Python takes for a
+    number (nan, or another script's digits)."""
+    try:
+        float(cell)
+    except ValueError:
+        return any(character.isalpha() for character in cell)
+    return False
+
+
+def _are_labels(cells: Sequence[str], corner: bool) -> bool:
+    """Whether a line or a column can only be labels. Beside an empty corner it may also be a count
+    from 0 or 1, or anything that is no number."""
+    if not corner:
+        return all(map(_is_label, cells))
+    if all(cell and _number(cell) is None for cell in cells):
+        return True
+    return any(cells == [str(first + k) for k in range(len(cells))] for first in (0, 1))
+
+
+def _mistake(file: BinaryIO, layout: _Layout) -> GameError:
+    """What is wrong with a file, by line and column."""
+    width, first, mark = None, 0, ""
+    for place, line in islice(_lines(file), layout.header, None):
+        cells = _split(line, layout.separator)
+        if width is None:
+            width, first = len(cells), place
+        if len(cells) != width:
+            return GameError(
+                f"line {place} has {len(cells)} cells, and line {first} has {width}; {_FORMAT}"
+            )
+        for column, cell in enumerate(cells[layout.index :], start=layout.index + 1):
+            at = f"line {place}, column {column}"
+            if not cell:
+                return GameError(f"{at} is empty; {_FORMAT}")
+            if _number(cell) is None:
+                return GameError(
+                    f"{at}: {cell[:QUOTED]!r} is not a number up to {MAX_RETURN:g}; {_FORMAT}"
+                )
+            own = next((each for each in ".," if each in cell), mark)
+            if own != (mark or own):
+                return GameError(
+                    f"{at}: {cell[:QUOTED]!r} has a decimal {_MARKS[own]}, and a number before it "
+                    f"a decimal {_MARKS[mark]}"
+                )
+            mark = own
+    return GameError(f"its first column holds labels and numbers; {_FORMAT}")
+
+
+_MARKS = {".": "point", ",": "comma"}
