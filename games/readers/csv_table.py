@@ -12,7 +12,7 @@ import dataclasses
 import io
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 import numpy as np
 
@@ -34,19 +34,27 @@ def read_csv(file: BinaryIO) -> PayoffTable:
     Raises:
         GameError: it holds anything else; the sentence names line and column, counted from 1.
     """
-    layout = _layout(list(islice(_lines(file), 2)))
+    text = io.TextIOWrapper(file, encoding=encoding(file), errors="replace")
+    try:
+        return _read(text)
+    finally:
+        text.detach()
+
+
+def _read(text: TextIO) -> PayoffTable:
+    layout = _layout(list(islice(_lines(text), 2)))
     labels: list[str] = []
     try:
         matrix = np.loadtxt(
-            _rows(file, layout, labels), delimiter="\t", ndmin=2, comments=None, dtype=np.float64
+            _rows(text, layout, labels), delimiter="\t", ndmin=2, comments=None, dtype=np.float64
         )
     except (ValueError, csv.Error):
-        raise _mistake(file, layout) from None
+        raise _mistake(text, layout) from None
     if matrix.size > MAX_PAYOFFS:
         raise GameError(f"it holds more than {MAX_PAYOFFS:,} numbers")
     wrong_labels = layout.index and not _are_labels(labels, layout.corner)
     if wrong_labels or not np.abs(matrix).max() <= MAX_RETURN:
-        raise _mistake(file, layout)
+        raise _mistake(text, layout)
     if not (layout.header or layout.index):
         return PayoffTable(payoffs=matrix[None])
     of_columns = layout.labels or [""] * layout.columns
@@ -122,24 +130,20 @@ def _separator(line: str) -> str:
     return next((mark for mark in "\t;" if mark in line), ",")
 
 
-def _lines(file: BinaryIO) -> Iterator[tuple[int, str]]:
+def _lines(text: TextIO) -> Iterator[tuple[int, str]]:
     """Lines that are not blank, with their numbers, counted from 1."""
-    file.seek(0)
-    text = io.TextIOWrapper(file, encoding=encoding(file), errors="replace")
-    try:
-        for place, line in enumerate(text, start=1):
-            if line.strip():
-                yield place, line.rstrip("\n")
-    finally:
-        text.detach()
+    text.seek(0)
+    for place, line in enumerate(text, start=1):
+        if line.strip():
+            yield place, line.rstrip("\n")
 
 
-def _rows(file: BinaryIO, layout: _Layout, labels: list[str]) -> Iterator[str]:
+def _rows(text: TextIO, layout: _Layout, labels: list[str]) -> Iterator[str]:
     """Rows of numbers with points and tabs, one more at most than may be read; their labels are
     appended to `labels`. Raises `ValueError` where points and commas are both used."""
     marks = set()
     most = MAX_PAYOFFS // layout.columns + 1
-    for _, line in islice(_lines(file), layout.header, layout.header + most):
+    for _, line in islice(_lines(text), layout.header, layout.header + most):
         label, cells = layout.row(line)
         labels.append(label)
         marks.update(mark for mark in ".," if mark in cells)
@@ -181,10 +185,10 @@ def _are_labels(cells: Sequence[str], corner: bool) -> bool:
     return any(cells == [str(first + k) for k in range(len(cells))] for first in (0, 1))
 
 
-def _mistake(file: BinaryIO, layout: _Layout) -> GameError:
+def _mistake(text: TextIO, layout: _Layout) -> GameError:
     """What is wrong with a file, by line and column."""
     width, first, mark = None, 0, ""
-    for place, line in islice(_lines(file), layout.header, None):
+    for place, line in islice(_lines(text), layout.header, None):
         cells = _split(line, layout.separator)
         if width is None:
             width, first = len(cells), place
