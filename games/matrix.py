@@ -140,8 +140,18 @@ class NormalForm(GameTree):
             if not len(left):
                 raise MaskError(f"the mask of player {p} leaves it no action")
         table = np.stack([payoffs[np.ix_(*actions)] for payoffs in self.table])
+        names = tuple(
+            player.action_names and tuple(player.action_names[1 + a] for a in left)
+            for player, left in zip(self.players, actions, strict=True)
+        )
         return Part(
-            tree=NormalForm(table, name=self.name, max_histories=self.max_histories),
+            tree=NormalForm(
+                table,
+                name=self.name,
+                max_histories=self.max_histories,
+                player_names=self.player_names,
+                action_names=names if all(names) else None,
+            ),
             sequences=tuple(np.append(0, 1 + left) for left in actions),
             info_states=(np.zeros(1, np.int64),) * len(actions),
         )
@@ -252,7 +262,7 @@ def _player(seat: int, counts: tuple[int, ...], action_names: tuple[str, ...] | 
         info_state=np.array([-1] + [0] * num_actions, np.int32),
         action=np.arange(-1, num_actions, dtype=np.int32),
         level_start=np.array([0, 1], np.int32),
-        names=(name,),
+        names=("the only decision" if action_names else name,),
         keys=(name,),
         action_names=action_names and ("", *action_names),
     )

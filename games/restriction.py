@@ -132,6 +132,7 @@ def _restricted_player(
             ),
             names=_Some(player.names, info_states),
             keys=_Some(player.keys, info_states),
+            action_names=player.action_names and _Some(player.action_names, sequences),
         ),
         sequences,
         info_states,

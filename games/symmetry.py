@@ -40,7 +40,7 @@ def symmetric_view(tree: GameTree) -> GameTree:
     """The same game, every player's info states and sequences in the order of player 0's and with
     its observations: one plan, table or network is a policy of every player.
 
-    Only names and keys are a player's own.
+    Only names (of actions too) and keys are a player's own.
 
     Raises:
         SymmetryError: no numbering was found in which moving on by a seat leaves the game as it is.
@@ -75,8 +75,9 @@ def symmetric_view(tree: GameTree) -> GameTree:
                 first,
                 names=_reordered(player.names, number),
                 keys=_reordered(player.keys, number),
+                action_names=player.action_names and _reordered(player.action_names, new),
             )
-            for player, number in zip(tree.players, info_states, strict=True)
+            for player, number, new in zip(tree.players, info_states, sequences, strict=True)
         ),
         sequence=np.stack([new[tree.sequence[:, p]] for p, new in enumerate(sequences)], axis=1),
         decision_info_state=decision_info_state,
@@ -102,7 +103,9 @@ def _symmetric_normal_form(tree: NormalForm) -> NormalForm:
     first = tree.players[0]
     vars(view).update(
         players=tuple(
-            dataclasses.replace(first, names=player.names, keys=player.keys)
+            dataclasses.replace(
+                first, names=player.names, keys=player.keys, action_names=player.action_names
+            )
             for player in tree.players
         )
     )

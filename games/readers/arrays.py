@@ -10,8 +10,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from games.errors import MAX_RETURN, GameError
 from games.readers.labels import MAX_AXES, MAX_PAYOFFS, PayoffTable
-from games.tree import MAX_RETURN, GameError
 
 
 def read_npy(file: BinaryIO) -> PayoffTable:

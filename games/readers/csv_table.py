@@ -7,6 +7,7 @@ first column may hold labels instead of numbers: what the players' actions are c
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import io
@@ -16,9 +17,9 @@ from typing import BinaryIO, TextIO
 
 import numpy as np
 
+from games.errors import MAX_RETURN, GameError
 from games.readers.labels import MAX_PAYOFFS, PayoffTable, action_names
 from games.readers.tokens import QUOTED, encoding, number
-from games.tree import MAX_RETURN, GameError
 
 _SPACES = " "
 _FORMAT = (
@@ -48,7 +49,7 @@ def _read(text: TextIO) -> PayoffTable:
         matrix = np.loadtxt(
             _rows(text, layout, labels), delimiter="\t", ndmin=2, comments=None, dtype=np.float64
         )
-    except (ValueError, csv.Error):
+    except ValueError:
         raise _mistake(text, layout) from None
     if matrix.size > MAX_PAYOFFS:
         raise GameError(f"it holds more than {MAX_PAYOFFS:,} numbers")
@@ -98,11 +99,8 @@ def _layout(beginning: Sequence[tuple[int, str]]) -> _Layout:
     """What the first line, and the second if there is one, look like."""
     if not beginning:
         raise GameError(f"it is empty; {_FORMAT}")
-    try:
-        separator = _separator(beginning[-1][1])
-        first, *others = (_split(line, separator) for _, line in beginning)
-    except csv.Error as error:
-        raise GameError(f"{error}; {_FORMAT}") from None
+    separator = _separator([line for _, line in beginning])
+    first, *others = (_split(line, separator) for _, line in beginning)
     row = others[0] if others else first
     corner = len(first) > 1 and first[0] == "" and _are_labels(first[1:], True)
     corner = corner or (len(first) == len(row) - 1 and _are_labels(first, False))
@@ -120,14 +118,14 @@ def _layout(beginning: Sequence[tuple[int, str]]) -> _Layout:
     )
 
 
-def _separator(line: str) -> str:
-    """What stands between the cells of a row, the last of which is a number."""
+def _separator(lines: Sequence[str]) -> str:
+    """What stands between the cells of lines, the last of which ends in a number."""
     for separator in ("\t", ";", ",", _SPACES):
-        cells = _split(line, separator)
-        known = cells[1:] if separator == _SPACES else cells[-1:]
-        if len(cells) > 1 and None not in map(_number, known):
+        split = [_split(line, separator) for line in lines]
+        numbers = split[-1][1:] if separator == _SPACES else split[-1][-1:]
+        if min(map(len, split)) > 1 and None not in map(_number, numbers):
             return separator
-    return next((mark for mark in "\t;" if mark in line), ",")
+    return next((mark for mark in "\t;" if mark in lines[0]), ",")
 
 
 def _lines(text: TextIO) -> Iterator[tuple[int, str]]:
@@ -153,10 +151,11 @@ def _rows(text: TextIO, layout: _Layout, labels: list[str]) -> Iterator[str]:
 
 
 def _split(line: str, separator: str) -> list[str]:
+    """The cells of a line, without spaces around them and quotes."""
+    cells = line.split(None if separator == _SPACES else separator)
     if '"' in line:
-        cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True))
-    else:
-        cells = line.split(None if separator == _SPACES else separator)
+        with contextlib.suppress(csv.Error):  # a cell that is too long stays as it is
+            cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True))
     return [cell.strip() for cell in cells]
 
 

@@ -24,11 +24,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from games.errors import GameError
 from games.printing import printable
 from games.readers import arrays, csv_table, gambit, tokens
 from games.readers.gambit import ExtensiveForm
 from games.readers.labels import PayoffTable
-from games.tree import GameError
 
 ENDINGS = (".csv", ".npy", ".npz", ".nfg", ".efg")
 

@@ -9,15 +9,18 @@ is read; an extensive game is then written down in the part that OpenSpiel reads
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from array import array
 
 import numpy as np
 
+from games.errors import MAX_RETURN, GameError
 from games.printing import printable
-from games.readers.labels import MAX_AXES, PayoffTable, action_names, player_names
+from games.readers.labels import MAX_AXES, PayoffTable, action_names, distinct, player_names
 from games.readers.tokens import QUOTED, Tokens
-from games.tree import MAX_RETURN, GameError
+from games.texts import Texts
+from games.tree import GameTree
 
 CHANCE = -1
 """The player of an information set at which nobody decides."""
@@ -102,9 +105,13 @@ class InformationSet:
     probabilities: list[float]
     line: int
 
+    @property
+    def is_chance(self) -> bool:
+        return self.player == CHANCE
+
     def __str__(self) -> str:
         label = f" {self.label[:QUOTED]!r}" if self.label else ""
-        whose = "chance" if self.player == CHANCE else f"player {self.player + 1}"
+        whose = "chance" if self.is_chance else f"player {self.player + 1}"
         return f"information set {self.number}{label} of {whose}"
 
 
@@ -221,7 +228,7 @@ class _EfgReader:
             tokens.expect("{")
             while not tokens.at("}"):
                 own.actions.append(tokens.string())
-                if own.player == CHANCE:
+                if own.is_chance:
                     own.probabilities.append(tokens.number())
                     if own.probabilities[-1] < 0:
                         raise tokens.error(
@@ -232,7 +239,7 @@ class _EfgReader:
         if not own.actions:
             raise tokens.error(f"{own} has no actions")
         total = math.fsum(own.probabilities)
-        if own.player == CHANCE and not abs(total - 1) < 1e-9:
+        if own.is_chance and not abs(total - 1) < 1e-9:
             raise tokens.error(f"the probabilities of {own} sum to {total:.9g} and not to 1")
 
     def _check_same(self, before: InformationSet, given: InformationSet) -> None:
@@ -302,9 +309,31 @@ def openspiel_efg(form: ExtensiveForm) -> str:
 def _openspiel_set(own: InformationSet, number: int) -> str:
     """A node of the set, as a line."""
     label = " ".join(printable(own.label).replace("\\", "").replace('"', "'").split())
-    if own.player == CHANCE:
+    if own.is_chance:
         chances = enumerate(own.probabilities, start=1)
         actions = " ".join(f'"{k}" {probability!r}' for k, probability in chances)
         return f'c "" {number} "{label}" {{ {actions} }} 0'
     actions = " ".join(f'"{k}"' for k in range(1, len(own.actions) + 1))
     return f'p "" {own.player + 1} {number} "{label}" {{ {actions} }} 0'
+
+
+def labelled(tree: GameTree, form: ExtensiveForm) -> GameTree:
+    """The tree that OpenSpiel made of `openspiel_efg(form)`, with the names that the file has for
+    players, info states and actions."""
+    players = []
+    for seat, player in enumerate(tree.players):
+        own = sorted((s for s in form.sets if s.player == seat), key=lambda s: s.number)
+        names = distinct([s.label for s in own], [f"information set {s.number}" for s in own])
+        actions = [action_names(s.actions) for s in own]
+        # OpenSpiel's strings are the player twice, the number of the set and its label.
+        places = [int(name.split("-")[2]) - 1 for name in player.names]
+        players.append(
+            dataclasses.replace(
+                player,
+                names=Texts.of((names[k] for k in places), str),
+                action_names=Texts.of(itertools.chain([""], *(actions[k] for k in places)), str),
+            )
+        )
+    return dataclasses.replace(
+        tree, players=tuple(players), player_names=player_names(form.players)
+    )

@@ -141,7 +141,8 @@ def load(
                 f"unknown observation {observation!r}; known: {', '.join(OBSERVATIONS)}"
             )
         return _normal_form(name, max_histories)
-    return compile_tree(name, observation=observation, max_histories=max_histories, cache=cache)
+    tree = compile_tree(name, observation=observation, max_histories=max_histories, cache=cache)
+    return gambit.labelled(tree, files.read_efg(name)) if files.is_file(name) else tree
 
 
 def compile_tree(
@@ -638,9 +639,11 @@ class TreePolicy(policy.Policy):
 
 
 def action_names(tree: GameTree) -> list[list[str]]:
-    """What OpenSpiel calls every action of every player, `[P][S_p]` ("" for the empty sequence):
-    of the first history seen in each info state. All histories are walked, so it is for games that
-    are small enough to read about."""
+    """What every action of every player is called, `[P][S_p]` ("" for the empty sequence): in the
+    game's file, where it has labels; else by OpenSpiel, in the first history seen in each info
+    state. Then all histories are walked, so it is for games that are small enough to read about."""
+    if all(player.action_names is not None for player in tree.players):
+        return [list(player.action_names) for player in tree.players]
     names = [[""] * player.num_sequences for player in tree.players]
     index = InfoStateIndex(tree, range(tree.num_players))
     waiting = [index.game.new_initial_state()]

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from games.tree import MAX_RETURN, GameError
+from games.errors import MAX_RETURN, GameError
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}]|[^\s{}",]+|"', re.DOTALL)  # commas are white space
 _DECIMAL = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"

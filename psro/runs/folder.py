@@ -28,7 +28,6 @@ import importlib.metadata
 import json
 import os
 import re
-import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -76,8 +75,8 @@ def begin(folder: Path, config: RunConfig) -> None:
     (folder / _POLICIES).mkdir()
     storage.write(folder / storage.LOCK, "")
     if copy := game_file(folder, config):
-        shutil.copyfile(config.game, copy)
-        storage.sync(copy)
+        with storage.replacing(copy) as target:
+            files.copy(config.game, target)
     write_config(folder, config)
 
 
