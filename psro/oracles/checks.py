@@ -30,13 +30,14 @@ def check_shares(oracle: str, config: object, *names: str) -> None:
 
 
 def check_types(config: object, prefix: str = "") -> None:
-    """Raises SettingsError where a field that is annotated `int`, `float`, `bool`, `str` or
-    `str | None` holds anything else; its name comes with a prefix: `ppo.`"""
+    """Raises SettingsError where a field that is annotated `int`, `float`, `bool`, `str`,
+    `float | None` or `str | None` holds anything else; its name comes with a prefix: `ppo.`"""
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         kinds, what = {
             "int": (int, "a whole number"),
             "float": ((int, float), "a number"),
+            "float | None": ((int, float, type(None)), "a number"),
             "bool": (bool, "true or false"),
             "str": (str, "a string"),
             "str | None": ((str, type(None)), "a string"),

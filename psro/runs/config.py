@@ -40,8 +40,9 @@ from psro.variants.expansions import EXPANSIONS
 
 SAME = "same"
 """The evaluation solver that measures what best responses train against."""
-DECIDED = ("meta_solver", "evaluation_solver", "init", "tolerance")
-"""Settings whose default the game and the oracle decide when a run begins (`with_defaults`)."""
+DECIDED = ("evaluation_solver", "init", "tolerance")
+"""Settings whose default the game or other settings decide when a run begins (`with_defaults`); so
+is `meta_solver`, by the number of players alone."""
 _MOST_PROGRAMMED = 500_000
 """Histories of a game up to which `least_exploitable` costs less than training does."""
 _MOST = {
@@ -235,10 +236,15 @@ class RunConfig:
         return cls(**{**fields, **settings})
 
 
+def default_meta_solver(num_players: int) -> str:
+    """Nash equilibria for two players; for more, what is solved for any number of them."""
+    return "nash" if num_players == 2 else "mgcce"
+
+
 def with_defaults(config: RunConfig, tree: GameTree) -> RunConfig:
-    """With what is left open (`DECIDED`) decided, by the game and the oracle, and by the
+    """With what is left open decided, by the game and the oracle, and by the
     measurements of experiments/leaderboard/."""
-    meta_solver = config.meta_solver or ("nash" if tree.num_players == 2 else "mgcce")
+    meta_solver = config.meta_solver or default_meta_solver(tree.num_players)
     plain = meta_solver == "nash" and config.expansion == "best_response"
     two_player_zero_sum = tree.num_players == 2 and tree.is_constant_sum
     most = min(_MOST_PROGRAMMED, config.max_histories)  # a matrix is laid out for the program

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from psro.oracles import CONFIGS
-from psro.runs.config import DECIDED, RunConfig
+from psro.runs.config import DECIDED, RunConfig, default_meta_solver
 from psro.runs.folder import Snapshot
 from psro.views import plots
 from psro.views.page import behaviour, figures
@@ -43,7 +43,8 @@ def of_run(run: Snapshot) -> Document:
             _best_response_section(run),
             _section("time", "Time", "Wall seconds so far, by part.", figures.time(run)),
         ]
-    sections.append(_config_section(config))
+    num_players = len(run.records[0].value) if run.records else 2
+    sections.append(_config_section(config, num_players))
     return {
         "title": config.game,
         "subtitle": f"{config.oracle} best responses, {config.solvers}, seed "
@@ -259,8 +260,10 @@ def _settings(config: RunConfig) -> dict[str, Any]:
     }
 
 
-def _config_section(config: RunConfig) -> dict[str, Any]:
-    default = _settings(RunConfig(oracle=config.oracle))
+def _config_section(config: RunConfig, num_players: int) -> dict[str, Any]:
+    default = _settings(
+        RunConfig(oracle=config.oracle, meta_solver=default_meta_solver(num_players))
+    )
     rows = [
         [
             name,
