@@ -4,6 +4,7 @@ import contextlib
 import json
 import shutil
 import tempfile
+import time
 import warnings
 
 import pytest
@@ -14,6 +15,11 @@ OPTIONS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-dev-shm-usage", "--window-size=1280,900",
 )  # fmt: skip
+HANGS = 300
+"""Seconds after which a test that waits for a browser or a server fails: however busy the machine
+is, none takes so long."""
+THE_BROWSERS_OWN = ("chrome:", "chrome-untrusted:", "chrome-extension:", "devtools:")
+"""How the addresses begin of pages that belong to the browser, such as that of its new tabs."""
 
 
 @contextlib.contextmanager
@@ -33,7 +39,10 @@ def chromium():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)  # of sockets within selenium
             opened = selenium.Chrome(options=options, service=selenium.ChromeService(driver))
+            opened.set_page_load_timeout(HANGS)
+            opened.set_script_timeout(HANGS)
             try:
+                opened.get("about:blank")
                 yield opened
             finally:
                 opened.quit()
@@ -41,16 +50,31 @@ def chromium():
 
 def console_errors(driver):
     """What the pages so far have complained of."""
-    return [each["message"] for each in driver.get_log("browser")]
+    messages = [entry["message"] for entry in driver.get_log("browser")]
+    return [message for message in messages if not message.startswith(THE_BROWSERS_OWN)]
 
 
 def requested(driver):
-    """Every address that the pages so far have asked for, without data within a page and what the
-    browser itself is made of: its start page may still be loading."""
-    messages = [json.loads(each["message"])["message"] for each in driver.get_log("performance")]
-    addresses = [
-        each["params"]["request"]["url"]
-        for each in messages
-        if each["method"] == "Network.requestWillBeSent"
+    """Every address that our pages so far have asked for, but for data within a page. What the
+    browser's own pages ask for is not ours: the page of new tabs may still be loading."""
+    messages = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
+    requests = [
+        message["params"]
+        for message in messages
+        if message["method"] == "Network.requestWillBeSent"
     ]
-    return [each for each in addresses if not each.startswith(("data:", "blob:", "chrome:"))]
+    return [
+        request["request"]["url"]
+        for request in requests
+        if not request["documentURL"].startswith(THE_BROWSERS_OWN)
+        and not request["request"]["url"].startswith(("about:", "data:", "blob:"))
+    ]
+
+
+def wait_for(condition):
+    """Waits until `condition()` is true, and returns what it returns."""
+    ends = time.monotonic() + HANGS
+    while not (result := condition()):
+        assert time.monotonic() < ends, f"waited in vain; the last was {result!r}"
+        time.sleep(0.02)
+    return result

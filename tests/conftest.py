@@ -3,6 +3,7 @@
 import importlib.util
 import mmap
 import os
+import signal
 from pathlib import Path
 
 os.environ.setdefault(
@@ -32,3 +33,7 @@ if os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1" and "XLA_FLAGS" not in os
         {"xla_cpu_use_fusion_emitters": "false", "xla_cpu_parallel_codegen_split_count": "1"}
     )
 os.environ["PSRO_TREE_CACHE"] = ""  # tests keep nothing in the user's folder
+
+# A shell's background job ignores SIGINT, and so would every process that it starts. Tests send it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

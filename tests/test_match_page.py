@@ -9,12 +9,11 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import chromium, console_errors, requested
+from browser import HANGS, chromium, console_errors, requested, wait_for
 
 import psro
 from psro.play import page as match_page
@@ -52,7 +51,7 @@ class Page:
     """What a page could send, and every byte that it gets."""
 
     def __init__(self, server):
-        self.connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20)
+        self.connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=HANGS)
         self.received = []
 
     def __enter__(self):
@@ -206,17 +205,9 @@ def find(browser, selector):
     return browser.find_elements("css selector", selector)
 
 
-def until(condition):
-    """Waits until it holds."""
-    ends = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < ends, "waited in vain"
-        time.sleep(0.02)
-
-
 def ready(browser, match):
     """Waits until the page shows the match as it is."""
-    until(
+    wait_for(
         lambda: (
             browser.execute_script("return shown && !waiting && shown.view.turn") == match.view.turn
         )
@@ -286,17 +277,17 @@ def test_keys_a_stale_page_and_a_server_that_is_gone(trained, browser):
         while match.view.end is None:
             turn = match.view.turn
             browser.find_element("css selector", "body").send_keys("1")
-            until(lambda turn=turn: match.view.turn > turn)
+            wait_for(lambda turn=turn: match.view.turn > turn)
             ready(browser, match)
             assert texts(browser, "#note") == [""]
         assert len(texts(browser, "#result p")) == 2
         turn = match.view.turn
         browser.find_element("css selector", "body").send_keys("\ue007")
-        until(lambda: match.view.turn > turn)
+        wait_for(lambda: match.view.turn > turn)
         ready(browser, match)
         assert match.view.hand == 1 + len(match.history)
     find(browser, "button[data-action], #next")[0].click()
-    until(lambda: "still running" in texts(browser, "#note")[0])
+    wait_for(lambda: "still running" in texts(browser, "#note")[0])
 
 
 def test_a_game_without_pictures(trained, browser):
@@ -321,12 +312,12 @@ def test_the_command_serves_until_it_is_interrupted(trained):
     )
     try:
         port = int(re.search(r"http://127\.0\.0\.1:(\d+)/", process.stdout.readline())[1])
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=HANGS)
         with contextlib.closing(connection):
             connection.request("GET", "/api/view")
             assert json.loads(connection.getresponse().read())["game"] == "kuhn_poker"
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=30) == ("", "")
+        assert process.communicate(timeout=HANGS) == ("", "")
         assert process.returncode == 0
     finally:
         process.kill()
