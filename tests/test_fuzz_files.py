@@ -19,7 +19,6 @@ from psro.runs import storage
 from psro.runs.config import RunConfig
 from psro.runs.storage import ExperimentError
 from psro.views import plots
-from psro.views.plots import PlotError
 
 ROOT = Path(__file__).parents[1]
 CONFIG = RunConfig(game="kuhn_poker", oracle="best_response", iterations=1, tolerance=0.0)
@@ -112,17 +111,6 @@ def test_payoffs_beyond_all_sums_are_refused(copy, value):
     assert "damaged" in refused(ExperimentError, lambda: run_folder.snapshot(copy))
 
 
-def test_pipes_and_holes_are_no_metrics(copy):
-    metrics = copy / "metrics.csv"
-    metrics.unlink()
-    os.mkfifo(metrics)
-    assert "no file" in refused(PlotError, lambda: plots.exploitability_figure([copy]))
-    metrics.unlink()
-    metrics.touch()
-    os.truncate(metrics, 1 << 40)
-    assert "larger than" in refused(PlotError, lambda: plots.exploitability_figure([copy]))
-
-
 def test_a_file_that_memory_cannot_map(copy, monkeypatch):
     def full(*arguments, **options):
         raise MemoryError("Cannot allocate memory (os error 12)")
@@ -150,7 +138,7 @@ def test_what_a_config_says_is_quoted_short_and_printable(copy, changes):
     if "run" in changes:
         refused(ExperimentError, lambda: run_config.read_config(path))
     else:
-        refused(PlotError, lambda: plots.exploitability_figure([copy]))
+        refused(ExperimentError, lambda: plots.exploitability_figure([copy]))
 
 
 @pytest.mark.parametrize("name", ["config.json", "config.toml"])

@@ -20,7 +20,8 @@ from psro.runs import experiment, storage
 from psro.runs import folder as run_folder
 from psro.runs.storage import ExperimentError
 from psro.views import page
-from psro.views.page import behaviour, document, figures
+from psro.views.numbers import three_digits
+from psro.views.page import behaviour, document
 from psro.views.page.known import EQUILIBRIA
 
 
@@ -116,7 +117,7 @@ def test_numbers_are_the_folder_s(runs, name):
 
     facts = {fact["label"]: fact for fact in content["facts"]}
     label = document.NAMES[opened.concept]
-    assert facts[label]["value"] == f"{records[-1].distance:.4g}"
+    assert facts[label]["value"] == three_digits(records[-1].distance)
     assert facts["iteration"]["note"] == f"ended: {opened.ended}"
 
 
@@ -270,12 +271,24 @@ def test_a_large_game_s_behaviour_is_left_out(tmp_path):
     assert "behaviour" not in [each["id"] for each in content["sections"]]
 
 
-def test_configuration_names_what_is_not_default(runs):
-    (table,) = section(content_of(page.report([runs["uniform"]])), "configuration")["tables"]
-    rows = {name: (value, default) for name, value, default in table["rows"]}
-    assert rows["meta_solver"] == ("uniform", "default nash")
-    assert rows["seed"] == ("0", "")
-    assert not any(name.startswith("ppo") for name in rows)  # another oracle's
+def test_configuration_shows_what_is_not_default_and_folds_the_rest(runs):
+    changed, rest = section(content_of(page.report([runs["uniform"]])), "configuration")["tables"]
+    assert {name: (value, default) for name, value, default in changed["rows"]} == {
+        "iterations": ("4", "12"),
+        "oracle": ("best_response", "ppo"),
+        "meta_solver": ("uniform", "nash"),
+        "evaluation_solver": ("nash", "same"),
+    }
+    others = dict(rest["rows"])
+    assert others["seed"] == "0" and rest["folded"] == f"{len(others)} settings at their defaults"
+    assert not any(name.startswith(("ppo", "cell", "levels")) for name in others)  # nobody's
+
+
+def test_a_run_by_default_has_nothing_to_show_but_its_oracle(tmp_path):
+    """What the game decides counts as the default that it is."""
+    psro.run(psro.RunConfig(oracle="best_response"), out=tmp_path / "run")
+    changed, _ = section(content_of(page.report([tmp_path / "run"])), "configuration")["tables"]
+    assert changed["rows"] == [["oracle", "best_response", "ppo"]]
 
 
 def test_runs_are_compared(runs, tmp_path):
@@ -289,9 +302,15 @@ def test_runs_are_compared(runs, tmp_path):
     results = section(content, "runs")["tables"][0]["rows"]
     for row, folder in zip(results, folders, strict=True):
         record = psro.load(folder).records[-1]
-        assert row[1] == f"{record.exploitability:.6g} (exploitability)"
-    differing = [row[0] for row in section(content, "configuration")["tables"][0]["rows"]]
-    assert differing == ["iterations", "seed", "meta_solver", "evaluation_solver"]
+        assert row[1] == f"{three_digits(record.exploitability)} (exploitability)"
+    differing, shared = section(content, "configuration")["tables"]
+    assert [row[0] for row in differing["rows"]] == [
+        "iterations", "seed", "meta_solver", "evaluation_solver",
+    ]  # fmt: skip
+    assert ["game", "kuhn_poker"] in shared["rows"] and shared["folded"]
+    (fact,) = content["facts"]
+    ends = [psro.load(folder).records[-1].exploitability for folder in folders[:2]]
+    assert fact["value"] == three_digits(np.mean(ends)) and "mean of 2 seeds" in fact["note"]
 
 
 def test_plotly_knows_every_figure(runs):
@@ -332,7 +351,8 @@ def test_a_folder_s_words_are_no_markup(tmp_path):
     psro.run(run, out=tmp_path / "run")
     text = page.report([tmp_path / "run"])
     parsed = Page(text)
-    assert evil in json.loads(parsed.scripts[0])["title"]
+    assert evil in parsed.scripts[0].replace("\\u003c", "<")
+    assert file.name in json.loads(parsed.scripts[0])["title"]
     assert len(parsed.scripts) == 3 and not any(tag == "img" for tag, _ in parsed.tags)
 
 
@@ -384,15 +404,29 @@ def test_the_command(runs, tmp_path, capsys):
     assert "does not exist" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "lowest, highest", [(0.2436, 2.3687), (0.3, 0.9), (3, 250), (1e-3, 2e-3), (1e-3, 2)]
-)
-def test_a_short_logarithmic_axis_names_its_ticks_in_full(lowest, highest):
-    ticks = figures._ticks(lowest, highest)
-    assert [float(text) for text in ticks["ticktext"]] == ticks["tickvals"]
-    assert sum(lowest <= tick <= highest for tick in ticks["tickvals"]) >= 2
+def test_a_player_who_decides_nothing_has_a_report(tmp_path):
+    file = tmp_path / "one_mover.efg"
+    file.write_text(ONE_MOVER)
+    psro.run(psro.RunConfig(game=str(file), oracle="best_response"), out=tmp_path / "run")
+    content = content_of(page.report([tmp_path / "run"]))
+    first, second = section(content, "behaviour")["tables"]
+    assert len(first["rows"]) == 1 and not second["rows"] and "decides nothing" in second["note"]
+    assert content["title"] == "one_mover.efg"
 
 
-def test_plotly_chooses_the_ticks_of_other_axes():
-    for lowest, highest in ((1e-9, 0.4), (0.31, 0.32), (0.1, 0.1)):
-        assert figures._ticks(lowest, highest) == {"dtick": None}
+ONE_MOVER = """EFG 2 R "only player 1 decides" { "A" "B" }
+p "" 1 1 "" { "a" "b" } 0
+t "" 1 "" { 1, -1 }
+t "" 2 "" { 0, 0 }
+"""
+
+
+def test_numbers_have_three_digits():
+    for value, text in (
+        (0.0, "0"), (-0.0, "0"), (3e-17, "0"), (-3e-14, "0"), (6.667e-10, "6.67e-10"),
+        (0.0123456, "0.0123"), (0.99996, "1.00"), (-1 / 18, "-0.0556"), (12.345, "12.3"),
+        (999.4, "999"), (1234.5, "1,234"), (2e15 / 3, "6.67e14"), (1.0, "1.00"),
+    ):  # fmt: skip
+        assert three_digits(value) == text
+    assert three_digits(1 / 3, sign=True) == "+0.333" and three_digits(0.0, sign=True) == "0"
+    assert three_digits(1e-13, unit=1e-10) == "1.00e-13" and three_digits(1e-6, unit=1e10) == "0"

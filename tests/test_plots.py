@@ -1,6 +1,6 @@
-"""Figures from experiment folders. The folders are synthetic: plots reads files and no more."""
+"""Figures from experiment folders. The folders are synthetic: nothing is trained for them."""
 
-import json
+import dataclasses
 import math
 from pathlib import Path
 
@@ -9,34 +9,65 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from psro.oracles import PPOConfig
+from psro.runs import folder as run_folder
+from psro.runs import storage
 from psro.runs.config import RunConfig
 from psro.runs.folder import Snapshot
-from psro.views.plots import (
-    AXES,
-    FLOOR,
-    PlotError,
-    exploitability_figure,
-    payoffs_figure,
-    save_figure,
-)
+from psro.runs.storage import ExperimentError
+from psro.training.loop import Record
+from psro.variants.published import VARIANTS
+from psro.views import curves, settings
+from psro.views.curves import AXES, FLOOR
+from psro.views.plots import PlotError, exploitability_figure, payoffs_figure, save_figure
 
-CONFIG = {"game": "kuhn_poker", "seed": 0, "cell": "lstm", "ppo": {"learning_rate": 0.01}}
+CONFIG = RunConfig(evaluation_solver="same", init="scratch")
+
+
+def record(iteration, exploitability, decisions, gaps):
+    """Of a run whose players have one policy each, with this exploitability."""
+    trained = iteration > 0
+    return Record(
+        iteration=iteration,
+        exploitability=exploitability,
+        nash_conv=2 * exploitability,
+        cce_gap=gaps.get("cce_gap"),
+        ce_gap=gaps.get("ce_gap"),
+        concept=gaps.get("concept", "nash"),
+        meaning="",
+        value=(0.0, 0.0),
+        best_response_value=(0.0, 0.0),
+        achieved_value=(0.0, 0.0) if trained else None,
+        improvement=(1.0, 1.0) if trained else None,
+        gap=(0.0, 0.0) if trained else None,
+        meta_regret=0.0,
+        size=1,
+        support_size=(1, 1),
+        decisions=(decisions, 2 * decisions) if trained else (0, 0),
+        episodes=(0, 0),
+        seconds={"oracle": 0.5, "exact": 0.25},
+    )
 
 
 @pytest.fixture
 def make(tmp_path):
     """Makes a folder of a run with these exploitabilities; keyword arguments change its config."""
 
-    def make(name, exploitability, *, decisions=10, ppo=None, **changes):
+    def make(name, exploitability, *, decisions=10, gaps=(), **changes):
         folder = tmp_path / name
         folder.mkdir()
-        config = {**CONFIG, **changes, "ppo": {**CONFIG["ppo"], **(ppo or {})}}
-        (folder / "config.json").write_text(json.dumps({"format_version": 1, "run": config}))
-        rows = ["iteration,exploitability,decisions_0,decisions_1,seconds_oracle,seconds_exact"]
-        for number, value in enumerate(exploitability):
-            own = decisions if number else 0  # iteration 0 trains nothing
-            rows.append(f"{number},{value!r},{own},{2 * own},0.5,0.25")
-        (folder / "metrics.csv").write_text("\n".join(rows) + "\n")
+        run_folder.begin(folder, dataclasses.replace(CONFIG, **changes))
+        records = [
+            record(k, float(value), decisions, gaps[k] if gaps else {})
+            for k, value in enumerate(exploitability)
+        ]
+        info = {"records": [dataclasses.asdict(each) for each in records]}
+        info["policies"] = ["digest"] * len(records)
+        tensors = {"payoffs": np.zeros((2, 1, 1))}
+        for strategy in ("meta_strategy", "evaluation"):
+            tensors |= {f"{strategy}/{p}": np.ones(1) for p in range(2)}
+        if records:
+            storage.write_tensors(folder / run_folder.COMMIT, tensors, info)
         return folder
 
     return make
@@ -91,20 +122,53 @@ def test_horizontal_axes(make, axis, expected):
 
 
 def test_seeds_become_one_curve_with_a_band(make):
-    curves = np.array([[0.5, 0.1], [0.4, 0.2], [0.3, 0.4]])
+    values = np.array([[0.5, 0.1], [0.4, 0.2], [0.3, 0.4]])
     figure = exploitability_figure(
-        [make(f"seed{seed}", curve, seed=seed) for seed, curve in enumerate(curves.tolist())]
+        [make(f"seed{seed}", curve, seed=seed) for seed, curve in enumerate(values.tolist())]
     )
     ((x, y, _),) = lines(figure)
-    np.testing.assert_allclose(y, curves.mean(axis=0))
+    np.testing.assert_allclose(y, values.mean(axis=0))
     ((grid, lower, upper),) = bands(figure)
     np.testing.assert_allclose(grid, x)
-    by_scipy = scipy.stats.t.interval(0.95, 2, y, scipy.stats.sem(curves, axis=0))
-    np.testing.assert_allclose(lower, np.maximum(by_scipy[0], FLOOR))
-    np.testing.assert_allclose(upper, by_scipy[1])
-    assert lower[1] == FLOOR < lower[0]  # an end below zero, which the axis does not reach down to
-    assert figure.axes[0].get_ylim()[0] == pytest.approx(0.05)
-    assert labels(figure) == ["kuhn_poker (3 seeds: mean, 95 % interval)"]
+    half = scipy.stats.t.ppf(0.975, 2) * scipy.stats.sem(values, axis=0)
+    np.testing.assert_allclose(np.log(upper / y), half / y)
+    np.testing.assert_allclose(np.log(y / lower), half / y)
+    assert half[1] > y[1] and lower[1] > FLOOR  # on a plain scale it would go below zero
+    low, high = figure.axes[0].get_ylim()
+    assert 0.05 < low < 0.1 and 0.5 < high < 1  # the seeds, whatever the band
+    assert labels(figure) == ["psro (3 seeds: mean, 95 % interval)"]
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5, 20])
+def test_an_interval_never_falls_to_the_floor(seeds):
+    """Not even where all seeds but one have come to zero: `h / mean` is then the t quantile."""
+    values = np.full((seeds, 1), FLOOR)
+    values[0] = 1.0
+    mean, lower, upper = curves.interval(values)
+    quantile = scipy.stats.t.ppf(0.975, seeds - 1)
+    np.testing.assert_allclose(np.log(mean / lower), quantile, rtol=1e-6)
+    assert 0 < lower[0] < mean[0] < upper[0] and lower[0] > 1e-6 / seeds
+
+
+def test_the_interval_is_student_s_where_the_seeds_are_close():
+    values = 0.3 + 1e-4 * np.random.default_rng(0).normal(size=(6, 4))
+    mean, lower, upper = curves.interval(values)
+    for ends, expected in zip(
+        (lower, upper),
+        scipy.stats.t.interval(0.95, 5, mean, scipy.stats.sem(values, axis=0)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(ends, expected, atol=1e-7)
+
+
+def test_the_interval_holds_the_mean_of_skewed_seeds_more_often_than_the_plain_one():
+    """Exploitabilities of seeds are skewed: here log-normal, of mean exp(1 / 8)."""
+    values = np.exp(0.5 * np.random.default_rng(0).normal(size=(5, 4000)))
+    mean, lower, upper = curves.interval(values)
+    plain = scipy.stats.t.ppf(0.975, 4) * scipy.stats.sem(values, axis=0)
+    true = math.exp(1 / 8)
+    held = np.mean((lower <= true) & (true <= upper))
+    assert 0.92 < held < 0.96 and held > np.mean(abs(mean - true) <= plain)
 
 
 def test_seeds_of_different_length_end_with_the_shortest(make):
@@ -128,10 +192,11 @@ def test_seeds_that_were_measured_elsewhere_are_interpolated_on_the_logarithmic_
 
 
 def test_the_legend_says_only_what_differs(make):
+    fast, slow = PPOConfig(learning_rate=0.1), PPOConfig(learning_rate=0.001)
     runs = [
-        make("slow", [0.5, 0.4], ppo={"learning_rate": 0.001}),
-        make("fast", [0.5, 0.3], ppo={"learning_rate": 0.1}),
-        make("fast1", [0.5, 0.3], ppo={"learning_rate": 0.1}, seed=1),
+        make("slow", [0.5, 0.4], ppo=slow),
+        make("fast", [0.5, 0.3], ppo=fast),
+        make("fast1", [0.5, 0.3], ppo=fast, seed=1),
     ]
     figure = exploitability_figure(runs)
     assert labels(figure) == [
@@ -149,11 +214,68 @@ def test_games_are_told_apart_by_their_names(make):
     assert figure.axes[0].get_title(loc="left") == "Gap to the equilibrium"
 
 
-def test_a_setting_that_only_one_config_names_differs(make):
-    # As between a folder of today and one of a later version, which has more settings.
-    figure = exploitability_figure([make("old", [0.5]), make("new", [0.4], layers=2)])
-    first, second = labels(figure)
-    assert first != second and "layers 2" in second
+def test_variants_are_called_by_their_names(make):
+    plain = {"evaluation_solver": "least_exploitable", "init": "perturbed"}
+    folders = [
+        make("psro", [0.5]),
+        make("apsro", [0.4], expansion="anytime"),
+        make("more rounds", [0.4], expansion="anytime", rounds=20),
+        make("plain", [0.3], **plain),
+        make("gru", [0.3], cell="gru", **plain),
+    ]
+    assert labels(exploitability_figure(folders)) == [
+        "psro", "apsro, rounds 10", "apsro, rounds 20", "default, cell lstm", "default, cell gru",
+    ]  # fmt: skip
+
+
+def test_tables_have_no_cell_in_the_legend(make):
+    """What nothing reads neither sets runs apart nor is said."""
+    exact = {"oracle": "best_response"}
+    folders = [make("a", [0.5], **exact), make("b", [0.5], cell="gru", seed=1, **exact)]
+    assert labels(exploitability_figure(folders)) == ["psro (2 seeds: mean, 95 % interval)"]
+    both = [*folders, make("c", [0.4], oracle="ppo", cell="gru")]
+    assert labels(exploitability_figure(both)) == [
+        "oracle best_response (2 seeds: mean, 95 % interval)",
+        "oracle ppo",
+    ]
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_is_recognised_by_its_settings(name):
+    config = RunConfig.from_json(dict(VARIANTS[name].settings))
+    assert settings.variant_of(config) == name
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders():
+    games = [RunConfig(game=f"{folder}/game.csv") for folder in "ab"]
+    assert settings.labels(games) == ["a/game.csv", "b/game.csv"]
+    assert settings.labels([games[0], RunConfig()]) == ["game.csv", "kuhn_poker"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 13])
+def test_counts_have_ticks_at_whole_numbers(make, count):
+    figure = exploitability_figure([make("run", np.linspace(0.5, 0.1, count))])
+    ticks = figure.axes[0].get_xticks()
+    np.testing.assert_array_equal(ticks, np.round(ticks))
+
+
+@pytest.mark.parametrize(
+    "lowest, highest",
+    [(0.24, 2.4), (0.3, 0.9), (3, 250), (1e-3, 2e-3), (1e-3, 2), (1e-9, 1), (1e-7, 3e-6)],
+)
+def test_ticks_of_the_logarithmic_axis(lowest, highest):
+    """Two at least, whose texts are the numbers."""
+    ticks = curves._ticks(lowest, highest)
+    raised = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
+    assert 2 <= len(ticks) <= 12
+    for tick, text in ticks.items():
+        assert lowest <= tick <= highest
+        digit, ten, power = text.removeprefix("≤ ").partition("10")
+        if any(letter in text for letter in "⁰¹²³⁴⁵⁶⁷⁸⁹"):
+            said = float(digit.rstrip("×") or 1) * 10 ** int(power.translate(raised))
+        else:
+            said = float(text)
+        assert said == pytest.approx(tick)
 
 
 @pytest.mark.parametrize("nothing", [0.0, -1e-17])  # a difference of two sums may round below zero
@@ -196,91 +318,32 @@ def test_no_folder():
         exploitability_figure([])
 
 
-@pytest.mark.parametrize("missing", ["config.json", "metrics.csv", "both", "folder", "a file"])
-def test_a_folder_that_is_no_experiment(make, missing):
-    folder = make("run", [0.5])
-    for name in ("config.json", "metrics.csv"):
-        if missing not in ("config.json", "metrics.csv") or missing == name:
-            (folder / name).unlink()
+@pytest.mark.parametrize("missing", ["config.json", "both", "folder", "a file"])
+def test_a_folder_that_is_no_experiment(make, tmp_path, missing):
+    folder = make("run", [])
+    (folder / "config.json").unlink()
     if missing in ("folder", "a file"):
-        folder.rmdir()
+        folder.rename(tmp_path / "elsewhere")
     if missing == "a file":
         folder.write_text("no folder")
-    assert_refused(folder)
+    assert_refused(folder, ExperimentError)
 
 
-HEADER = "iteration,exploitability,decisions_0,seconds_oracle\n"
+def test_a_run_without_a_finished_iteration(make):
+    assert_refused(make("run", []), PlotError)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        "",
-        "\n\n",
-        HEADER,  # no rows
-        "iteration,value\n0,0.5\n",
-        "exploitability\n0.5\n",
-        HEADER + "0,half,0,1\n",
-        HEADER + "0,nan,0,1\n",
-        HEADER + "0,inf,0,1\n",
-        HEADER + "0,,0,1\n",
-        HEADER + "zero,0.5,0,1\n",
-        HEADER + ",0.5,0,1\n",  # no iteration
-        HEADER + "0,0.5,0,1\n1,0.5,0,1,2,3,4\n",
-        b"\x89PNG\r\n\x1a\n\xff\xfe",
-    ],
-    ids=repr,
-)
-def test_damaged_metrics(make, content):
-    folder = make("run", [0.5])
-    content = content if isinstance(content, bytes) else content.encode()
-    (folder / "metrics.csv").write_bytes(content)
-    assert_refused(folder)
-
-
-@pytest.mark.parametrize("axis", ["decisions", "seconds"])
-@pytest.mark.parametrize("content", ["0,0.5,many,long\n", "0,0.5\n"])
-def test_metrics_that_are_damaged_only_on_another_axis(make, axis, content):
-    folder = make("run", [0.5])
-    (folder / "metrics.csv").write_text(HEADER + content)
-    assert_refused(folder, x=axis)
-
-
-@pytest.mark.parametrize("axis", ["decisions", "seconds"])
-def test_metrics_without_the_axis(make, axis):
-    folder = make("run", [0.5])
-    (folder / "metrics.csv").write_text("iteration,exploitability\n0,0.5\n1,0.4\n")
-    assert_refused(folder, x=axis)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "",
-        "{",
-        "[]",
-        "7",
-        "null",
-        "{}",
-        '{"run": null}',
-        '{"run": 7}',
-        '{"run": [1]}',
-        '{"run": {}}',
-        '{"run": {"seed": 0}}',
-        b"\xff\xfe\x00",
-    ],
-    ids=repr,
-)
+@pytest.mark.parametrize("content", ["", "[]", '{"run": {}}', b"\xff\xfe\x00"], ids=repr)
 def test_a_damaged_config(make, content):
     folder = make("run", [0.5])
     content = content if isinstance(content, bytes) else content.encode()
     (folder / "config.json").write_bytes(content)
-    assert_refused(folder)
+    assert_refused(folder, ExperimentError)
 
 
-def assert_refused(folder, **options):
-    with pytest.raises(PlotError) as error:
-        exploitability_figure([folder], **options)
+def assert_refused(folder, kind):
+    with pytest.raises(kind) as error:
+        exploitability_figure([folder])
     assert str(folder) in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -289,19 +352,16 @@ def assert_refused(folder, **options):
     ("concept", "gaps"), [("nash", ["exploitability"]), ("cce", ["cce_gap"]), ("ce", None)]
 )
 def test_a_curve_for_each_gap_of_the_concept(make, concept, gaps):
-    folder = make("run", [0.5, 0.25])
     columns = {"exploitability": [0.5, 0.25], "cce_gap": [0.4, 0.2], "ce_gap": [0.8, 0.1]}
-    rows = ["iteration,concept," + ",".join(columns)]
-    rows += [
-        f"{k},{concept}," + ",".join(str(each[k]) for each in columns.values()) for k in range(2)
-    ]
-    (folder / "metrics.csv").write_text("\n".join(rows) + "\n")
+    measured = [{name: each[k] for name, each in columns.items()} for k in range(2)]
+    measured = [each | {"concept": concept} for each in measured]
+    folder = make("run", columns["exploitability"], gaps=measured, meta_solver="mgcce")
     figure = exploitability_figure([folder])
     drawn = gaps or ["cce_gap", "ce_gap"]
     values = [y for _, y, _ in lines(figure)]
     np.testing.assert_allclose(values, [columns[name] for name in drawn])
     if concept == "ce":
-        assert labels(figure) == ["kuhn_poker, CCE gap", "kuhn_poker, CE gap"]
+        assert labels(figure) == ["jpsro_cce, CCE gap", "jpsro_cce, CE gap"]
 
 
 def run_of(payoffs, *strategies):
@@ -369,8 +429,3 @@ def test_a_seed_that_has_converged_counts_on_with_what_it_came_to(make):
     ((x, y, _),) = lines(exploitability_figure(runs))  # nothing goes on
     np.testing.assert_allclose(x, [0, 1])
     np.testing.assert_allclose(y, [0.22, 0.03])
-
-
-def test_a_tolerance_that_is_no_number_is_refused(make):
-    with pytest.raises(PlotError, match="tolerance = 'none' must be a number"):
-        exploitability_figure([make("run", [0.4], tolerance="none")])

@@ -204,10 +204,10 @@ def test_commands_take_files(capsys, exported, trained, tmp_path, monkeypatch):
 def test_messages_name_the_file_and_not_where_it_was_unpacked(exported, tmp_path):
     file = rewritten(exported, tmp_path / "a.psro", **{"policies/0001.safetensors": b"x" * 90})
     assert f"{file}/policies/0001.safetensors is damaged" in refused(lambda: psro.load(file))
-    file = rewritten(exported, tmp_path / "b.psro", **{"metrics.csv": b"x"})
+    file = rewritten(exported, tmp_path / "b.psro", **{"payoffs.safetensors": b"x" * 90})
     with (
-        pytest.raises(plots.PlotError, match="b.psro/metrics.csv is damaged"),
-        archive.as_folder(file, (plots.PlotError,)) as folder,
+        pytest.raises(ExperimentError, match="b.psro/payoffs.safetensors is damaged"),
+        archive.as_folder(file) as folder,
     ):
         plots.exploitability_figure([folder])
 
@@ -438,8 +438,8 @@ def test_an_absurd_config_is_refused(exported, copy, tmp_path, content):
     for path in (copy, file):
         assert "config.json is damaged" in refused(lambda path=path: psro.load(path))
         with (
-            pytest.raises(plots.PlotError, match="config.json is damaged"),
-            archive.as_folder(path, (plots.PlotError,)) as folder,
+            pytest.raises(ExperimentError, match="config.json is damaged"),
+            archive.as_folder(path) as folder,
         ):
             plots.exploitability_figure([folder])
 
@@ -448,7 +448,7 @@ def test_a_config_of_ten_gigabytes_is_not_read(copy):
     with open(copy / "config.json", "wb") as file:
         file.truncate(10 << 30)  # a hole: it takes no room
     assert "larger than 1,048,576 bytes" in refused(lambda: psro.load(copy))
-    with pytest.raises(plots.PlotError, match="config.json is damaged"):
+    with pytest.raises(ExperimentError, match="config.json is damaged"):
         plots.exploitability_figure([copy])
 
 

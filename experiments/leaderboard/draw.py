@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
-from psro.runs.seeds import half_interval
+from psro.runs.intervals import half_interval
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt  # noqa: E402

@@ -13,14 +13,13 @@ import os
 import queue
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import pandas as pd
-import scipy
 
 from psro.errors import SettingsError
 from psro.metagame.solvers import MetaSolverError
@@ -29,14 +28,13 @@ from psro.runs import experiment, storage
 from psro.runs import folder as run_folder
 from psro.runs.config import RunConfig
 from psro.runs.experiment import Experiment
+from psro.runs.intervals import half_interval
 from psro.runs.storage import ExperimentError
 from psro.training.trainer import TrainingDiverged
 
 SUMMARY = "summary.csv"
 MOST_SEEDS = 1_000
 """Every one has a folder, a thread and jobs in each call of the oracle."""
-CONFIDENCE = 0.95
-"""Of the intervals in the summary."""
 
 
 class Seeds:
@@ -112,15 +110,6 @@ class Seeds:
         """Writes `summary.csv`, with the iterations that are done."""
         with storage.writing(self.folder):
             storage.write(self.folder / SUMMARY, self.summary().to_csv(index=False))
-
-
-def half_interval(values: Sequence[float] | np.ndarray) -> float:
-    """Half the width of the mean's 95 % interval by Student's t, of values that are normal; NaN for
-    one value."""
-    if len(values) < 2:
-        return float("nan")
-    quantile = scipy.stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)
-    return float(quantile * np.std(values, ddof=1) / np.sqrt(len(values)))
 
 
 def create_many(config: RunConfig, seeds: int, out: str | os.PathLike | None = None) -> Seeds:

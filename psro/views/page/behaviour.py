@@ -10,6 +10,7 @@ import games
 from psro import exact
 from psro.runs import experiment
 from psro.runs.folder import Snapshot
+from psro.views.numbers import percent
 from psro.views.page.known import EQUILIBRIA, Family
 
 MAX_HISTORIES = 5_000
@@ -57,8 +58,8 @@ def behaviour(run: Snapshot) -> list[list[InfoState]] | None:
         tree = games.load(run.game, observation=run.config.observation, max_histories=MAX_HISTORIES)
     except games.GameError:  # of a game that was run: it has more histories
         return None
-    choices = [np.diff(player.first_sequence).max() for player in tree.players]
-    if tree.num_info_states > MAX_INFO_STATES or max(choices) > MAX_ACTIONS:
+    most = max(np.diff(player.first_sequence).max(initial=0) for player in tree.players)
+    if tree.num_info_states > MAX_INFO_STATES or most > MAX_ACTIONS:
         return None
     opened = experiment.load(run.folder)
     tree, names = opened.tree, games.action_names(opened.tree)
@@ -101,10 +102,6 @@ def in_words(info_state: InfoState) -> str:
     return ", ".join(said)
 
 
-def percent(share: float) -> str:
-    return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
-
-
 def tables(game: str, players: list[list[InfoState]]) -> list[dict]:
     """One table a player, for a page: title, columns, rows, note. A cell is a text or a bar,
     `{"share", "range"}`, whose `range` of two shares is marked, where there is one."""
@@ -117,7 +114,7 @@ def tables(game: str, players: list[list[InfoState]]) -> list[dict]:
             "title": f"Player {p}",
             "columns": ["info state", "what the mixture does", "reached"],
             "rows": [[each.name, in_words(each), percent(each.reached)] for each in own],
-            "note": "",
+            "note": "" if own else f"Player {p} decides nothing in this game.",
         }
         for p, own in enumerate(players)
     ]

@@ -7,19 +7,21 @@ section `{"id", "title", "text", "figures": [...], "tables": [...]}`, a figure `
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from psro.oracles import CONFIGS
-from psro.runs.config import DECIDED, RunConfig, default_meta_solver
+import numpy as np
+
 from psro.runs.folder import Snapshot
-from psro.views import plots
-from psro.views.page import behaviour, figures
+from psro.runs.intervals import half_interval
+from psro.views import curves, settings
+from psro.views.numbers import percent, short, three_digits
+from psro.views.page import behaviour, configuration, figures
 
 NAMES = {"nash": "exploitability", "cce": "CCE gap", "ce": "CE gap"}
 """What the distance of a record is called, by its concept."""
 
+_EQUILIBRIA = {"nash": "Nash equilibrium", "cce": "CCE", "ce": "CE"}
 _MEASURES = {"nash": "NashConv", "cce": "The CCE gap", "ce": "The CE gap"}
 """What a record's `meaning` explains."""
 
@@ -32,7 +34,9 @@ def of_run(run: Snapshot) -> Document:
     Raises:
         ExperimentError: the folder is damaged.
     """
-    config = run.config
+    config, variant = run.config, settings.variant_of(run.config)
+    has_networks = "cell" in settings.in_use(config)
+    network = f"{config.cell} of {config.hidden_size}, " if has_networks else ""
     sections = []
     if run.records:
         sections = [
@@ -43,12 +47,12 @@ def of_run(run: Snapshot) -> Document:
             _best_response_section(run),
             _section("time", "Time", "Wall seconds so far, by part.", figures.time(run)),
         ]
-    num_players = len(run.records[0].value) if run.records else 2
-    sections.append(_config_section(config, num_players))
+    sections.append(configuration.of_run(run))
     return {
-        "title": config.game,
-        "subtitle": f"{config.oracle} best responses, {config.solvers}, seed "
-        f"{config.seed} · {run.folder.name}",
+        "title": settings.game_of(config),
+        "subtitle": (f"{variant}: " if variant else "")
+        + f"{network}oracle {config.oracle}, {config.solvers}, seed {config.seed}"
+        + f" · {run.folder.name}",
         "facts": _facts(run),
         "sections": sections,
     }
@@ -57,11 +61,11 @@ def of_run(run: Snapshot) -> Document:
 def of_runs(runs: Sequence[Snapshot]) -> Document:
     """Several runs beside each other; each has finished an iteration."""
     labels = _labels(runs)
-    names = {run.config.game for run in runs}
+    names = {settings.game_of(run.config) for run in runs}
     return {
         "title": names.pop() if len(names) == 1 else f"{len(names)} games",
         "subtitle": f"{len(runs)} runs",
-        "facts": [],
+        "facts": _means(runs),
         "sections": [
             _gap_section(runs),
             {
@@ -79,15 +83,27 @@ def of_runs(runs: Sequence[Snapshot]) -> Document:
                 figures.response_gaps(runs, labels),
             ),
             _section("time", "Time", "Wall seconds, by part.", figures.times(runs, labels)),
-            {
-                "id": "configuration",
-                "title": "Configuration",
-                "text": "",
-                "figures": [],
-                "tables": [_differences(runs, labels)],
-            },
+            configuration.of_runs(runs, labels),
         ],
     }
+
+
+def _means(runs: Sequence[Snapshot]) -> list[dict[str, str]]:
+    """What the seeds of each configuration came to, where there are several of one."""
+    facts = []
+    for label, repetitions in curves.by_configuration(runs):
+        distances = [run.records[-1].distance for run in repetitions]
+        if len(distances) > 1:
+            half = three_digits(half_interval(distances))
+            facts.append(
+                {
+                    "label": label,
+                    "value": three_digits(float(np.mean(distances))),
+                    "note": f"{NAMES[repetitions[0].records[-1].concept]}, mean of "
+                    f"{len(distances)} seeds ± {half} (95 %)",
+                }
+            )
+    return facts
 
 
 def _section(name: str, title: str, text: str, figure: figures.Figure) -> dict[str, Any]:
@@ -110,15 +126,14 @@ def _facts(run: Snapshot) -> list[dict[str, str]]:
             }
         ]
     last = run.records[-1]
-    seconds = sum(sum(record.seconds.values()) for record in run.records)
-    oracle = sum(record.seconds.get("oracle", 0.0) for record in run.records)
+    unit = float(np.abs(run.payoffs).max())
+    first, *others = (three_digits(value, unit=unit, sign=True) for value in last.value)
     facts = [
         {
             "label": NAMES[last.concept],
-            "value": f"{last.distance:.4g}",
-            "note": "0 is a "
-            + {"nash": "Nash equilibrium", "cce": "CCE", "ce": "CE"}[last.concept]
-            + f"; NashConv {last.nash_conv:.4g}",
+            "value": three_digits(last.distance, unit=unit),
+            "note": f"0 is a {_EQUILIBRIA[last.concept]}; NashConv "
+            + three_digits(last.nash_conv, unit=unit),
         },
         {
             "label": "iteration",
@@ -127,33 +142,34 @@ def _facts(run: Snapshot) -> list[dict[str, str]]:
         },
         {
             "label": "value",
-            "value": f"{last.value[0]:+.4f}",
+            "value": first,
             "note": "for player 0"
-            + "".join(f"; {each:+.4f} for {p}" for p, each in enumerate(last.value) if p),
+            + "".join(f"; {value} for {p}" for p, value in enumerate(others, 1)),
         },
         {
             "label": "support",
             "value": " / ".join(map(str, last.support_size)),
             "note": f"of {last.size} policies a player",
         },
-        {
-            "label": "time",
-            "value": f"{seconds:.1f} s" if seconds < 600 else f"{seconds / 60:.1f} min",
-            "note": f"{behaviour.percent(oracle / max(seconds, 1e-9))} of it best responses",
-        },
+        _time_fact(run),
     ]
     if decisions := sum(sum(record.decisions) for record in run.records):
         episodes = sum(sum(record.episodes) for record in run.records)
-        note = f"of the learners, in {_short(episodes)} episodes"
-        facts.append({"label": "decisions", "value": _short(decisions), "note": note})
+        note = f"of the learners, in {short(episodes)} episodes"
+        facts.append({"label": "decisions", "value": short(decisions), "note": note})
     return facts
 
 
-def _short(number: int) -> str:
-    for size, letter in ((1e9, " B"), (1e6, " M"), (1e3, " k")):
-        if number >= size:
-            return f"{number / size:.3g}{letter}"
-    return str(number)
+def _time_fact(run: Snapshot) -> dict[str, str]:
+    seconds = sum(sum(record.seconds.values()) for record in run.records)
+    oracle = sum(record.seconds.get("oracle", 0.0) for record in run.records)
+    return {
+        "label": "time",
+        "value": f"{three_digits(seconds)} s"
+        if seconds < 600
+        else f"{three_digits(seconds / 60)} min",
+        "note": f"{percent(oracle / max(seconds, 1e-9))} of it best responses",
+    }
 
 
 def _gap_section(runs: Sequence[Snapshot]) -> dict[str, Any]:
@@ -175,7 +191,7 @@ def _gap_section(runs: Sequence[Snapshot]) -> dict[str, Any]:
 
 
 def _weights_section(run: Snapshot) -> dict[str, Any]:
-    missing = sum(each is None for each in run.meta_strategies)
+    missing = sum(strategy is None for strategy in run.meta_strategies)
     text = "The share that each policy (rows, in the order of training) has of the mixture after "
     text += "each iteration (columns)."
     if run.records[-1].concept != "nash":
@@ -251,70 +267,30 @@ def _best_response_section(run: Snapshot) -> dict[str, Any]:
     )
 
 
-def _settings(config: RunConfig) -> dict[str, Any]:
-    """Those that bear on the run: of the oracles, its own."""
-    fields = dataclasses.asdict(config)
-    own = fields.get(config.oracle, {})
-    return {name: value for name, value in fields.items() if name not in CONFIGS} | {
-        f"{config.oracle}.{name}": value for name, value in own.items()
-    }
-
-
-def _config_section(config: RunConfig, num_players: int) -> dict[str, Any]:
-    default = _settings(
-        RunConfig(oracle=config.oracle, meta_solver=default_meta_solver(num_players))
-    )
-    rows = [
-        [
-            name,
-            _said(value),
-            "" if name in DECIDED or value == default[name] else f"default {_said(default[name])}",
-        ]
-        for name, value in _settings(config).items()
-    ]
-    return {
-        "id": "configuration",
-        "title": "Configuration",
-        "text": "",
-        "figures": [],
-        "tables": [
-            {
-                "id": "configuration",
-                "title": "",
-                "columns": ["setting", "value", ""],
-                "rows": rows,
-                "note": "",
-            }
-        ],
-    }
-
-
-def _said(value: Any) -> str:
-    return "–" if value is None else str(value)
-
-
 def _labels(runs: Sequence[Snapshot]) -> list[str]:
-    """What sets each run apart: its settings, else its folder."""
-    configs = [dataclasses.asdict(run.config) for run in runs]
-    labels = [plots.label_of(config, configs, 1) for config in configs]
+    """What sets each run apart: its settings, its seed, or else its folder."""
+    labels = settings.labels([run.config for run in runs])
     if len(set(labels)) < len(labels):
-        return [str(run.folder) for run in runs]
-    return labels
+        own = zip(labels, runs, strict=True)
+        alone = len(set(labels)) == 1
+        labels = [("" if alone else f"{label}, ") + f"seed {run.config.seed}" for label, run in own]
+    return labels if len(set(labels)) == len(labels) else [str(run.folder) for run in runs]
 
 
 def _results(runs: Sequence[Snapshot], labels: Sequence[str]) -> dict[str, Any]:
     rows = []
     for run, label in zip(runs, labels, strict=True):
         last = run.records[-1]
+        decisions = sum(sum(record.decisions) for record in run.records)
         rows.append(
             [
                 label,
-                f"{last.distance:.6g} ({NAMES[last.concept]})",
+                f"{three_digits(last.distance)} ({NAMES[last.concept]})",
                 str(last.iteration),
                 run.ended or "not ended",
                 " / ".join(map(str, last.support_size)),
-                _short(sum(sum(record.decisions) for record in run.records)),
-                f"{sum(sum(record.seconds.values()) for record in run.records):.1f}",
+                short(decisions) if decisions else "–",
+                three_digits(sum(sum(record.seconds.values()) for record in run.records)),
             ]
         )
     return {
@@ -323,22 +299,4 @@ def _results(runs: Sequence[Snapshot], labels: Sequence[str]) -> dict[str, Any]:
         "columns": ["run", "gap", "iterations", "ended", "support", "decisions", "seconds"],
         "rows": rows,
         "note": "",
-    }
-
-
-def _differences(runs: Sequence[Snapshot], labels: Sequence[str]) -> dict[str, Any]:
-    """The settings that the runs do not share, a column for each run; an oracle's are compared
-    among its own runs."""
-    settings = [_settings(run.config) for run in runs]
-    names = list(dict.fromkeys(name for each in settings for name in each))
-    rows = []
-    for name in names:
-        if len({_said(each[name]) for each in settings if name in each}) > 1:
-            rows.append([name, *(_said(each.get(name)) for each in settings)])
-    return {
-        "id": "differences",
-        "title": "",
-        "columns": ["setting", *labels],
-        "rows": rows,
-        "note": "" if rows else "All settings are the same.",
     }

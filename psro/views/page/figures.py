@@ -7,25 +7,23 @@ it wants, `weights` (from nothing up) or `signed` (zero in the middle).
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from psro.runs.folder import Snapshot
-from psro.training.loop import Record
-from psro.views import plots
+from psro.views import curves
+from psro.views.payoffs import largest_payoff, payoff_tables
 
 COLOURS = (
     "#2f7fc1", "#e0812c", "#3a9d6a", "#c2417f", "#8562c9", "#a98338", "#6b7a90", "#d0453e",
 )  # fmt: skip
 """Of curves; each can be read on white and on black."""
-AXES = {"iterations": "iteration", "decisions": "own decisions", "seconds": "seconds"}
-"""What a curve may be drawn against."""
+_DASHES = {"exploitability": "solid", "cce_gap": "dash", "ce_gap": "dot"}
+_MARKED = 60
+"""Points of a curve up to which each is marked."""
 
 PARTS = {
     "oracle": "best responses",
@@ -43,112 +41,71 @@ def _axis(title: str, **more: Any) -> dict[str, Any]:
     return {"title": {"text": title}, **more}
 
 
-def _along(records: Sequence[Record], x: str) -> list[float]:
-    """Where each record stands on an axis."""
-    if x == "iterations":
-        return [record.iteration for record in records]
-    amounts = [
-        sum(record.decisions if x == "decisions" else record.seconds.values()) for record in records
-    ]
-    return np.cumsum(amounts).tolist()
+def _counting(title: str, last: float, **more: Any) -> dict[str, Any]:
+    """An axis that counts from 0 to `last`: its ticks are whole numbers."""
+    few = {"dtick": 1} if last <= 10 else {}
+    return _axis(title, **few, **more)
 
 
 def gaps(runs: Sequence[Snapshot]) -> dict[str, Figure]:
-    """The gap to the equilibrium that each run aims at, by what it is drawn against, logarithmic.
-    Runs that differ only in their seed are one curve, the mean, in a band that is its 95 % interval
-    by Student's t. Oracles that play no episodes make no decisions to draw it against."""
-    shown = [
-        x for x in AXES if all(_along(run.records, x)[-1] for run in runs) or x == "iterations"
-    ]
-    return {x: _gaps(runs, x) for x in shown}
+    """The curves of `psro.views.curves`, by what they are drawn against."""
+    return {x: _curves(curves.chart(runs, x)) for x in curves.axes_of(runs)}
 
 
-def _gaps(runs: Sequence[Snapshot], x: str) -> Figure:
-    groups: dict[tuple[str, str], list[Snapshot]] = {}
-    configs: dict[str, dict[str, Any]] = {}
-    for run in runs:
-        config = dataclasses.asdict(run.config)
-        del config["seed"]
-        name = json.dumps(config, sort_keys=True)
-        configs[name] = config
-        for gap in plots.SHOWN[run.records[-1].concept]:
-            groups.setdefault((name, gap), []).append(run)
-    kinds = list(dict.fromkeys(gap for _, gap in groups))
-    traces, lowest, highest = [], np.inf, 0.0
-    for number, ((name, gap), same) in enumerate(groups.items()):
-        curves = [
-            pd.Series(
-                np.maximum([getattr(record, gap) for record in run.records], plots.FLOOR),
-                index=np.array(_along(run.records, x), float),
-            )
-            for run in same
-        ]
-        colour = COLOURS[number % len(COLOURS)]
-        label = plots.label_of(configs[name], list(configs.values()), len(curves))
-        if len(kinds) > 1:
-            label += f", {plots.GAPS[gap].split('  ')[0]}"
-        if len(curves) == 1:
-            grid, middle = curves[0].index, curves[0].to_numpy()
-            lowest = min(lowest, middle.min())
-        else:
-            grid, values = plots.on_one_grid(curves, configs[name]["tolerance"])
-            middle, least, greatest = plots.interval(values)
-            band = np.concatenate([least, greatest[::-1]])
-            lowest = min(lowest, values.min())
-            traces.append(
-                {
-                    "type": "scatter",
-                    "x": [*grid.tolist(), *grid[::-1].tolist()],
-                    "y": band.tolist(),
-                    "fill": "toself",
-                    "fillcolor": f"{colour}2e",
-                    "line": {"width": 0},
-                    "mode": "lines",
-                    "hoverinfo": "skip",
-                    "showlegend": False,
-                }
-            )
-        highest = max(highest, middle.max())
+def _curves(chart: curves.Chart) -> Figure:
+    dashes = _DASHES if len({curve.gap for curve in chart.curves}) > 1 else {}
+    traces = []
+    for curve in chart.curves:
+        colour = COLOURS[curve.configuration % len(COLOURS)]
+        if curve.seeds > 1:
+            traces.append(_band(curve, colour))
+        hover = f"{chart.x_label} %{{x}}<br>%{{y:.6g}}<extra>{_plain(curve.label)}</extra>"
         traces.append(
             {
                 "type": "scatter",
-                "name": label,
-                "x": grid.tolist(),
-                "y": middle.tolist(),
-                "mode": "lines+markers" if len(grid) <= 60 else "lines",
-                "line": {"color": colour, "width": 2.2},
+                "name": curve.label,
+                "x": curve.x.tolist(),
+                "y": curve.mean.tolist(),
+                "mode": _mode(curve.x),
+                "line": {"color": colour, "width": 2.2, "dash": dashes.get(curve.gap, "solid")},
                 "marker": {"size": 5},
-                "hovertemplate": f"{AXES[x]} %{{x}}<br>%{{y:.6g}}<extra>{_plain(label)}</extra>",
+                "hovertemplate": hover,
             }
         )
-    bands = len(traces) > len(groups)
+    last = max(curve.x[-1] for curve in chart.curves)
     return {
         "data": traces,
         "layout": {
-            "xaxis": _axis(AXES[x]),
+            "xaxis": _counting(chart.x_label, last) if chart.whole else _axis(chart.x_label),
             "yaxis": _axis(
-                plots.GAPS[kinds[0]] if len(kinds) == 1 else "gap to the equilibrium",
+                chart.y_label,
                 type="log",
-                exponentformat="power",
-                **_ticks(lowest, highest),
-                # A band may go down to nothing, which would leave the curves no room.
-                **({"range": [float(np.log10(lowest / 2)), None]} if bands else {}),
+                range=[math.log10(end) for end in chart.limits],
+                tickvals=list(chart.ticks),
+                ticktext=list(chart.ticks.values()),
             ),
-            "showlegend": len(groups) > 1 or bands,
+            "showlegend": len(traces) > 1,
             "height": 380,
         },
     }
 
 
-def _ticks(lowest: float, highest: float) -> dict[str, Any]:
-    """Whole numbers at the ticks of a logarithmic axis where plotly would write the first digit
-    only, 5 for 0.5: over less than four powers of ten."""
-    if not 2 <= highest / lowest < 1e4:
-        return {"dtick": None}
-    digits = range(1, 10) if highest / lowest < 10 else (1, 2, 5)
-    powers = range(math.floor(math.log10(lowest)), math.ceil(math.log10(highest)) + 1)
-    ticks = [float(f"{digit}e{power}") for power in powers for digit in digits]
-    return {"tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
+def _band(curve: curves.Curve, colour: str) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "x": [*curve.x.tolist(), *curve.x[::-1].tolist()],
+        "y": [*curve.lower.tolist(), *curve.upper[::-1].tolist()],
+        "fill": "toself",
+        "fillcolor": f"{colour}2e",
+        "line": {"width": 0},
+        "mode": "lines",
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+
+
+def _mode(points: Sequence[float]) -> str:
+    return "lines+markers" if len(points) <= _MARKED else "lines"
 
 
 def _plain(text: str) -> str:
@@ -175,8 +132,8 @@ def weights(run: Snapshot, player: int) -> Figure:
             }
         ],
         "layout": {
-            "xaxis": _axis("after iteration", constrain="domain"),
-            "yaxis": _axis("policy"),
+            "xaxis": _counting("after iteration", columns - 1, constrain="domain"),
+            "yaxis": _counting("policy", rows - 1),
             "coloraxis": {"kind": "weights", "cmin": 0, "cmax": 1},
             "height": 360,
         },
@@ -185,9 +142,9 @@ def weights(run: Snapshot, player: int) -> Figure:
 
 def payoffs(run: Snapshot) -> dict[tuple[int, int], Figure]:
     """What each player's policies (rows, in the order in which they were trained) earn against
-    another one's (columns), by (player, other): see `plots.payoff_tables`."""
-    tables = plots.payoff_tables(run.payoffs, run.meta_strategies[-1])
-    limit = max(1e-12, *(float(np.abs(table).max()) for table in tables.values()))
+    another one's (columns), by (player, other): see `payoff_tables`."""
+    tables = payoff_tables(run.payoffs, run.meta_strategies[-1])
+    limit = largest_payoff(tables)
     return {
         (p, q): {
             "data": [
@@ -200,8 +157,8 @@ def payoffs(run: Snapshot) -> dict[tuple[int, int], Figure]:
                 }
             ],
             "layout": {
-                "xaxis": _axis(f"policy of player {q}", constrain="domain"),
-                "yaxis": _axis(f"policy of player {p}", autorange="reversed"),
+                "xaxis": _counting(f"policy of player {q}", table.shape[1] - 1, constrain="domain"),
+                "yaxis": _counting(f"policy of player {p}", len(table) - 1, autorange="reversed"),
                 "coloraxis": {"kind": "signed", "cmin": -limit, "cmax": limit},
                 "height": 380,
             },
@@ -217,21 +174,20 @@ def best_responses(run: Snapshot) -> Figure:
     learners = 1 if run.config.symmetric else len(run.payoffs)
     traces = []
     for p in range(learners):
-        colour = COLOURS[p % len(COLOURS)]
         who = "" if learners == 1 else f", player {p}"
-        for name, dash, values in (
-            ("exact", "dot", [record.improvement[p] + record.gap[p] for record in records]),
-            ("trained", "solid", [record.improvement[p] for record in records]),
-        ):
+        gap = [record.gap[p] for record in records]
+        trained = [record.improvement[p] for record in records]
+        exact = [gained + missing for gained, missing in zip(trained, gap, strict=True)]
+        for name, dash, values in (("exact", "dot", exact), ("trained", "solid", trained)):
             traces.append(
                 {
                     "type": "scatter",
                     "name": name + who,
                     "x": [record.iteration for record in records],
                     "y": values,
-                    "customdata": [record.gap[p] for record in records],
-                    "mode": "lines+markers" if len(records) <= 60 else "lines",
-                    "line": {"color": colour, "width": 2, "dash": dash},
+                    "customdata": gap,
+                    "mode": _mode(records),
+                    "line": {"color": COLOURS[p % len(COLOURS)], "width": 2, "dash": dash},
                     "marker": {"size": 4},
                     "hovertemplate": "iteration %{x}<br>gains %{y:.6g}"
                     f"<br>gap %{{customdata:.3g}}<extra>{name}{who}</extra>",
@@ -240,7 +196,7 @@ def best_responses(run: Snapshot) -> Figure:
     return {
         "data": traces,
         "layout": {
-            "xaxis": _axis("iteration"),
+            "xaxis": _counting("iteration", run.records[-1].iteration),
             "yaxis": _axis("gain over the meta-strategy", zeroline=True),
             "showlegend": True,
             "height": 340,
@@ -249,24 +205,30 @@ def best_responses(run: Snapshot) -> Figure:
 
 
 def response_gaps(runs: Sequence[Snapshot], labels: Sequence[str]) -> Figure:
-    """The largest gap of a best response of each iteration, by run."""
-    traces = [
-        {
-            "type": "scatter",
-            "name": label,
-            "x": [record.iteration for record in run.records if record.gap is not None],
-            "y": [max(record.gap) for record in run.records if record.gap is not None],
-            "mode": "lines",
-            "line": {"color": COLOURS[number % len(COLOURS)], "width": 1.6},
-            "hovertemplate": f"iteration %{{x}}<br>gap %{{y:.6g}}<extra>{_plain(label)}</extra>",
-        }
-        for number, (run, label) in enumerate(zip(runs, labels, strict=True))
-    ]
+    """The largest gap of each iteration, by run; zero where it is rounding."""
+    traces = []
+    for number, (run, label) in enumerate(zip(runs, labels, strict=True)):
+        records = [record for record in run.records if record.gap is not None]
+        rounding = 1e-12 * float(np.abs(run.payoffs).max())
+        gaps = [max(record.gap) for record in records]
+        traces.append(
+            {
+                "type": "scatter",
+                "name": label,
+                "x": [record.iteration for record in records],
+                "y": [gap if gap > rounding else 0.0 for gap in gaps],
+                "mode": "lines",
+                "line": {"color": COLOURS[number % len(COLOURS)], "width": 1.6},
+                "hovertemplate": "iteration %{x}<br>gap %{y:.3g}"
+                f"<extra>{_plain(label)}</extra>",
+            }
+        )
+    last = max(run.records[-1].iteration for run in runs)
     return {
         "data": traces,
         "layout": {
-            "xaxis": _axis("iteration"),
-            "yaxis": _axis("largest gap of a best response", rangemode="tozero"),
+            "xaxis": _counting("iteration", last),
+            "yaxis": _axis("largest gap", rangemode="tozero"),
             "showlegend": True,
             "height": 340,
         },
@@ -275,7 +237,7 @@ def response_gaps(runs: Sequence[Snapshot], labels: Sequence[str]) -> Figure:
 
 def time(run: Snapshot) -> Figure:
     """Wall seconds so far, by part, piled up."""
-    parts = [each for each in PARTS if any(each in record.seconds for record in run.records)]
+    parts = [part for part in PARTS if any(part in record.seconds for record in run.records)]
     parts += sorted({part for record in run.records for part in record.seconds} - set(PARTS))
     traces = []
     for number, part in enumerate(parts):
@@ -297,7 +259,7 @@ def time(run: Snapshot) -> Figure:
     return {
         "data": traces,
         "layout": {
-            "xaxis": _axis("iteration"),
+            "xaxis": _counting("iteration", run.records[-1].iteration),
             "yaxis": _axis("seconds so far", rangemode="tozero"),
             "showlegend": True,
             "height": 340,

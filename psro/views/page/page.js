@@ -3,20 +3,21 @@
 "use strict";
 
 const POLL = 2000; // milliseconds between two looks at a run that goes on
-const LONG = 34; // characters of a table's cell that may be broken into lines
+const LONG = 28; // characters of a table's cell that may be broken into lines
+const LINE = 19; // pixels of a line of a legend
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const chosen = {}; // figure id -> name of the view that is shown
 let shown = null; // the document
 
 function element(parent, id, tag, className) {
-  let found = document.getElementById(id);
-  if (!found) {
-    found = document.createElement(tag);
-    found.id = id;
-    if (className) found.className = className;
-    parent.appendChild(found);
+  let node = document.getElementById(id);
+  if (!node) {
+    node = document.createElement(tag);
+    node.id = id;
+    if (className) node.className = className;
+    parent.appendChild(node);
   }
-  return found;
+  return node;
 }
 
 function add(parent, tag, text, className) {
@@ -28,9 +29,9 @@ function add(parent, tag, text, className) {
 }
 
 function say(id, text) {
-  const found = document.getElementById(id);
-  if (found.textContent !== text) found.textContent = text;
-  found.hidden = !text;
+  const node = document.getElementById(id);
+  if (node.textContent !== text) node.textContent = text;
+  node.hidden = !text;
 }
 
 function colour(name) {
@@ -50,8 +51,13 @@ function scale(kind) {
     : [[0, "#f3f4f6"], [0.01, "#dce9f5"], [0.1, "#9fc6e6"], [0.4, "#3f8bc9"], [1, "#0b3c68"]];
 }
 
-function withTheme(layout) {
+function withTheme(view) {
+  const layout = view.layout;
   const narrow = innerWidth < 560;
+  const named = view.data.filter((trace) => trace.name && trace.showlegend !== false);
+  // On a narrow page the legend is a list above the plot, a line for each curve.
+  const legend = narrow && layout.showlegend ? LINE * named.length : 0;
+  const height = narrow && named[0]?.type !== "bar" ? Math.min(layout.height, 300) : layout.height;
   const axis = {
     gridcolor: colour("--grid"), linecolor: colour("--line"), zerolinecolor: colour("--soft"),
     automargin: true, zeroline: false,
@@ -61,12 +67,12 @@ function withTheme(layout) {
     font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("--soft") },
     hoverlabel: { bgcolor: colour("--surface"), bordercolor: colour("--line"),
       font: { color: colour("--text"), size: 12 }, align: "left" },
-    margin: { l: 8, r: 8, t: 8, b: 8 },
-    legend: { orientation: "h", traceorder: "normal",
+    margin: { l: 8, r: 8, t: 8 + legend, b: 8 },
+    legend: { orientation: narrow ? "v" : "h", traceorder: "normal",
       x: 0, y: 1.02, yanchor: "bottom", xanchor: "left" },
     xaxis: Object.assign({}, axis, layout.xaxis),
     yaxis: Object.assign({}, axis, layout.yaxis),
-    height: narrow ? Math.min(layout.height, 300) : layout.height,
+    height: height + legend,
     uirevision: "kept", // a zoom outlives an update
   });
   if (layout.coloraxis) {
@@ -90,7 +96,7 @@ function place(grid, figure) {
 function plot(figure) {
   const view = figure.views[chosen[figure.id]];
   // Copied, because plotly writes into what it is given.
-  Plotly.react(`plot-${figure.id}`, structuredClone(view.data), withTheme(view.layout), {
+  Plotly.react(`plot-${figure.id}`, structuredClone(view.data), withTheme(view), {
     displayModeBar: false, responsive: true, doubleClick: "reset",
   });
 }
@@ -131,7 +137,13 @@ function drawTable(grid, table) {
   const card = element(grid, `table-${table.id}`, "div", "card");
   const fresh = document.createDocumentFragment();
   if (table.title) add(fresh, "h3", table.title);
-  const box = add(fresh, "div", undefined, "scroll");
+  const holder = table.folded ? add(fresh, "details") : fresh;
+  if (table.folded) {
+    card.classList.add("folded");
+    holder.open = card.querySelector("details")?.open ?? false; // an update leaves it as it is
+    add(holder, "summary", table.folded);
+  }
+  const box = add(holder, "div", undefined, "scroll");
   const made = add(box, "table");
   const heads = add(add(made, "thead"), "tr");
   for (const column of table.columns) add(heads, "th", column);
@@ -140,7 +152,7 @@ function drawTable(grid, table) {
     const row = add(body, "tr");
     for (const cell of cells) drawCell(row, cell);
   }
-  if (table.note) add(fresh, "p", table.note, "note");
+  if (table.note) add(holder, "p", table.note, "note");
   const old = card.querySelector(".scroll");
   const [left, top] = old ? [old.scrollLeft, old.scrollTop] : [0, 0];
   card.replaceChildren(fresh);

@@ -1,0 +1,89 @@
+"""What a page says of settings: first those that are not the default, the others folded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from psro.oracles import STARTS
+from psro.runs.config import DECIDED, SAME, default_meta_solver
+from psro.runs.folder import Snapshot
+from psro.views import settings
+from psro.views.payoffs import is_constant_sum
+
+_TOLERANCE = 1e-6
+"""The default of games whose payoffs span 1 or more; of others it is less."""
+
+
+def of_run(run: Snapshot) -> dict[str, Any]:
+    """The section of one run."""
+    used, default = settings.in_use(run.config), _defaults(run)
+    changed = [
+        [name, _said(value), _said(default[name])]
+        for name, value in used.items()
+        if value != default[name]
+    ]
+    rest = [[name, _said(value)] for name, value in used.items() if value == default[name]]
+    tables = [_table("changed", ["setting", "value", "default"], changed)] if changed else []
+    tables.append(
+        _table("defaults", ["setting", "value"], rest)
+        | {"folded": f"{len(rest)} settings at their defaults"}
+    )
+    return _section("" if changed else "Every setting is at its default.", tables)
+
+
+def of_runs(runs: Sequence[Snapshot], labels: Sequence[str]) -> dict[str, Any]:
+    """The section of several runs: the settings in which they differ, a column for each run; an
+    oracle's are compared among its own runs."""
+    used = [settings.in_use(run.config) for run in runs]
+    names = list(dict.fromkeys(name for own in used for name in own))
+    differing, shared = [], []
+    for name in names:
+        values = [_said(own[name]) if name in own else "" for own in used]
+        if len({value for value, own in zip(values, used, strict=True) if name in own}) > 1:
+            differing.append([name, *values])
+        else:
+            shared.append([name, next(value for value in values if value)])
+    tables = []
+    if differing:
+        tables.append(_table("differences", ["setting", *labels], differing))
+    folded = f"{len(shared)} settings that are the same in all runs"
+    tables.append(_table("shared", ["setting", "value"], shared) | {"folded": folded})
+    return _section("" if differing else "All settings are the same.", tables)
+
+
+def _defaults(run: Snapshot) -> dict[str, Any]:
+    """What each setting would be by default. Where the game decides (`runs.config.with_defaults`),
+    the payoffs stand for it; without any, what it has decided."""
+    config, default = run.config, settings.defaults()
+    if run.payoffs is None:
+        return default | {name: getattr(config, name) for name in DECIDED}
+    plain = config.meta_solver == "nash" and config.expansion == "best_response"
+    programmed = plain and is_constant_sum(run.payoffs)
+    small = np.ptp(run.payoffs) < 1 and 0 < config.tolerance < _TOLERANCE
+    return default | {
+        "meta_solver": default_meta_solver(len(run.payoffs)),
+        "evaluation_solver": "least_exploitable" if programmed else SAME,
+        "init": STARTS.get(config.oracle, "scratch"),
+        "tolerance": config.tolerance if small else _TOLERANCE,
+    }
+
+
+def _section(text: str, tables: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "id": "configuration",
+        "title": "Configuration",
+        "text": text,
+        "figures": [],
+        "tables": tables,
+    }
+
+
+def _table(name: str, columns: list[str], rows: list[list[str]]) -> dict[str, Any]:
+    return {"id": name, "title": "", "columns": columns, "rows": rows, "note": ""}
+
+
+def _said(value: Any) -> str:
+    return "–" if value is None else str(value)

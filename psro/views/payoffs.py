@@ -1,0 +1,41 @@
+"""Payoff tables between populations, as two-dimensional ones that can be drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def is_constant_sum(payoffs: np.ndarray) -> bool:
+    """Whether these are two players' payoffs `[2, K, K]` that add up to a constant."""
+    scale = max(np.finfo(float).tiny, np.abs(payoffs).max())
+    return len(payoffs) == 2 and bool(np.ptp(payoffs.sum(axis=0)) <= 1e-9 * scale)
+
+
+def payoff_tables(
+    payoffs: np.ndarray, strategies: Sequence[np.ndarray]
+) -> dict[tuple[int, int], np.ndarray]:
+    """What each player's policies (rows) earn against another's (columns), by (player, other).
+
+    The rest of the players draw from their `strategies`, `[K_p]` each; `payoffs` are
+    `[P, K_0, ..., K_{P-1}]`. Where two players' payoffs add up to a constant, only the first of the
+    two tables is there: it holds the other.
+    """
+    num_players = len(payoffs)
+    pairs = [(p, q) for p in range(num_players) for q in range(num_players) if p != q]
+    if is_constant_sum(payoffs):
+        pairs = pairs[:1]
+    tables = {}
+    for p, q in pairs:
+        table = payoffs[p]
+        for other in reversed(range(num_players)):
+            if other not in (p, q):
+                table = np.tensordot(table, strategies[other], axes=(other, 0))
+        tables[p, q] = table if p < q else table.T
+    return tables
+
+
+def largest_payoff(tables: dict[tuple[int, int], np.ndarray]) -> float:
+    """The end of a scale with zero in its middle that has room for all tables."""
+    return max(1e-300, *(float(np.abs(table).max()) for table in tables.values()))

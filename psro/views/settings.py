@@ -1,0 +1,121 @@
+"""A run's settings for people: which of them its result depends on, and what sets runs apart."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from games.readers import files
+from psro.oracles import CONFIGS, ORACLES
+from psro.runs.config import RunConfig, default_meta_solver
+from psro.variants.expansions import EXPANSIONS
+from psro.variants.published import VARIANTS
+
+DEFAULT = "default"
+"""What a run is called whose settings are no published variant's."""
+_OF_NETWORKS = {"cell", "hidden_size", "dtype", "init"}
+_OF_A_VARIANT = (
+    "meta_solver", "evaluation_solver", "expansion", "regret_minimiser", "diversity", "init",
+)  # fmt: skip
+"""What tells variants apart. Other settings that a variant has, such as its levels, may be changed
+without another name for it."""
+
+
+def in_use(config: RunConfig) -> dict[str, Any]:
+    """The settings that something reads in this run, by name; of the oracles its own, such as
+    `ppo.learning_rate`; nothing about networks where policies are tables."""
+    unused = set()
+    if ORACLES[config.oracle].tabular:
+        unused |= _OF_NETWORKS
+    uses = EXPANSIONS[config.expansion].uses
+    if "levels" not in uses:
+        unused.add("levels")
+    if "rounds" not in uses:
+        unused |= {"rounds", "regret_minimiser"}
+    if config.expansion != "extensive":
+        unused.add("restricted_solver")
+    if config.diversity is None:
+        unused.add("diversity_weight")
+    return {
+        name: value
+        for name, value in _flat(config).items()
+        if name not in unused and name.partition(".")[0] in (name, config.oracle)
+    }
+
+
+def defaults() -> dict[str, Any]:
+    """Every setting's default, by name; None where the game or the oracle decides."""
+    return _flat(RunConfig())
+
+
+def _flat(config: RunConfig) -> dict[str, Any]:
+    fields = dataclasses.asdict(config)
+    flat = {name: value for name, value in fields.items() if name not in CONFIGS}
+    for oracle in CONFIGS:
+        flat |= {f"{oracle}.{name}": value for name, value in fields[oracle].items()}
+    return flat
+
+
+def repeated(config: RunConfig) -> dict[str, Any]:
+    """What runs share that repeat each other: the settings that the result depends on, but for the
+    seed."""
+    return {n: v for n, v in in_use(config).items() if n not in ("seed", "max_histories")}
+
+
+def variant_of(config: RunConfig) -> str | None:
+    """The published variant whose settings a run has; of several the one that has most settings."""
+    used = in_use(config)
+    decided = [None, *map(default_meta_solver, (2, 3))]  # what the game may decide on
+    own = config.meta_solver
+    default = defaults() | {"meta_solver": own if own in decided else "nash"}
+    matching = []
+    for name, variant in VARIANTS.items():
+        expected = {**default, "oracle": config.oracle, **variant.settings}
+        if all(used[n] == expected[n] for n in (*_OF_A_VARIANT, "oracle") if n in used):
+            matching.append(name)
+    return max(matching, key=lambda name: len(VARIANTS[name].settings), default=None)
+
+
+def game_of(config: RunConfig) -> str:
+    """What a run's game is called: OpenSpiel's string, or the name of its file."""
+    return Path(config.game).name if files.is_file(config.game) else config.game
+
+
+def description(config: RunConfig) -> str:
+    """A run by its variant, or else by what trains and what mixes."""
+    return variant_of(config) or f"{config.oracle}, {config.solvers}"
+
+
+def labels(configs: Sequence[RunConfig]) -> list[str]:
+    """What sets each run apart from the others: its game, its variant, and the settings in which it
+    differs from runs of the same variant. The seed is left out."""
+    used = [repeated(config) for config in configs]
+    variants = [variant_of(config) or DEFAULT for config in configs]
+    differing = [
+        name
+        for name in dict.fromkeys(name for own in used for name in own)
+        if len({str(own[name]) for own in used if name in own}) > 1
+    ]
+    names = _names_of_games(configs)
+    result = []
+    for config, own, variant in zip(configs, used, variants, strict=True):
+        alike = [other for other, name in zip(used, variants, strict=True) if name == variant]
+        parts = [names[config.game]] if "game" in differing else []
+        parts += [variant] if len(set(variants)) > 1 else []
+        parts += [
+            f"{name.replace('_', '-')} {own[name]}"
+            for name in differing
+            if name != "game"
+            and name in own
+            and (len({str(other.get(name)) for other in alike}) > 1)
+        ]
+        result.append(", ".join(parts) or description(config))
+    return result
+
+
+def _names_of_games(configs: Sequence[RunConfig]) -> dict[str, str]:
+    """Short names, where they tell the games apart."""
+    names = {config.game: game_of(config) for config in configs}
+    return names if len(set(names.values())) == len(names) else {game: game for game in names}
