@@ -15,6 +15,7 @@ from scipy import sparse
 from games import units
 from games.errors import MAX_RETURN, GameError
 from games.player_tree import PlayerTree
+from games.printing import player_name
 from games.restriction import Part, restricted
 
 if TYPE_CHECKING:
@@ -78,6 +79,10 @@ class GameTree:
     def num_players(self) -> int:
         return len(self.players)
 
+    def player_name(self, seat: int, *, begins: bool = False) -> str:
+        """What a player is called where somebody reads, see `games.printing.player_name`."""
+        return player_name(self.player_names, seat, begins=begins)
+
     @property
     def num_decisions(self) -> int:
         return len(self.decision_player)
@@ -127,8 +132,8 @@ class GameTree:
             if merged:
                 notes.append(
                     f"{self.name}: with the {self.observation_kind} tensor, a recurrent policy of "
-                    f"player {seat} cannot tell {merged} of its {player.num_info_states} info "
-                    "states from another one"
+                    f"{self.player_name(seat)} cannot tell {merged} of its "
+                    f"{player.num_info_states} info states from another one"
                 )
         return notes
 

@@ -14,7 +14,7 @@ from test_exact import to_plans
 
 import games
 from games import GameError
-from games.readers import gambit
+from games.readers import files, gambit
 from psro import exact
 
 DATA = Path(__file__).parent / "data"
@@ -142,6 +142,28 @@ def test_an_extensive_form_keeps_its_labels():
         {"Bob faces a bet": ["Call", "Pass"]},
     ]
     assert games.action_names(tree)[1] == ["", "Call", "Pass"]
+
+
+@pytest.mark.parametrize(
+    "name, players",
+    [
+        ("labels.efg", ("Alice", "Bob")),
+        ("labels.nfg", ("Row", "Column")),
+        ("labelled.csv", None),
+        ("one_player.nfg", None),
+        ("missing.efg", None),
+    ],
+)
+def test_players_are_named_without_reading_the_game(name, players):
+    assert files.player_names(str(DATA / name)) == players
+
+
+def test_a_player_without_a_name_is_called_by_its_seat():
+    game = games.load(str(DATA / "labels.nfg"))
+    assert game.player_name(1) == game.player_name(1, begins=True) == "Column"
+    game = games.load(str(DATA / "labelled.csv"))
+    assert game.player_name(1) == "player 1"
+    assert game.player_name(1, begins=True) == "Player 1"
 
 
 def test_a_strategic_form_keeps_its_labels():

@@ -36,6 +36,8 @@ MAX_BYTES = 1_000_000_000
 """Of a file: `labels.MAX_PAYOFFS` numbers of 16 bytes in an array, or of about as many characters
 in a text. Some larger files are full of holes, and would take minutes and all memory."""
 
+_MOST_HEADER = 1 << 20  # bytes of a Gambit file in which its players are looked for
+
 
 def is_file(name: str) -> bool:
     """Whether a game's name is that of a file, by its ending; OpenSpiel's names have none."""
@@ -80,6 +82,16 @@ def read_efg(name: str) -> ExtensiveForm:
     """An extensive game. Raises as `read_payoffs`."""
     with opened(name) as file:
         return gambit.read_efg(tokens.read_text(file))
+
+
+def player_names(name: str) -> tuple[str, ...] | None:
+    """What a Gambit file calls the players, from its first line; None where it is another file, or
+    it cannot be read."""
+    if Path(name).suffix.lower() not in (".efg", ".nfg"):
+        return None
+    with contextlib.suppress(GameError), opened(name) as file:
+        return gambit.read_player_names(tokens.read_text(file, most=_MOST_HEADER))
+    return None
 
 
 def read_payoffs(name: str) -> PayoffTable:

@@ -26,6 +26,13 @@ CHANCE = -1
 """The player of an information set at which nobody decides."""
 
 
+def read_player_names(text: str) -> tuple[str, ...]:
+    """What the beginning of an `.efg` or `.nfg` file calls the players. Raises as `read_efg`."""
+    tokens = Tokens(text)
+    tokens.header("EFG 2" if tokens.at("EFG") else "NFG 1")
+    return player_names(tokens.players())
+
+
 def read_nfg(text: str) -> PayoffTable:
     """The payoffs of a `.nfg` file's text, and what it calls players and strategies.
 

@@ -47,10 +47,10 @@ def encoding(file: BinaryIO) -> str:
     return "utf-8-sig"
 
 
-def read_text(file: BinaryIO) -> str:
-    """All of a text. Raises as `encoding`."""
+def read_text(file: BinaryIO, most: int = -1) -> str:
+    """A text, or its first `most` bytes. Raises as `encoding`."""
     kind = encoding(file)
-    return file.read().decode(kind, errors="replace")
+    return file.read(most).decode(kind, errors="replace")
 
 
 class Tokens:

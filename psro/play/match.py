@@ -133,6 +133,17 @@ class Match:
     def name(self) -> str:
         return self.experiment.config.game
 
+    def player_name(self, seat: int, *, begins: bool = False) -> str:
+        """What a player is called, as `GameTree.player_name`."""
+        return self.experiment.tree.player_name(seat, begins=begins)
+
+    @property
+    def seat_name(self) -> str:
+        """Who the person is: `player 0 of 2`, or `Alice (player 0 of 2)`."""
+        seat = f"player {self.view.seat} of {self.num_players}"
+        named = self.experiment.tree.player_names is not None
+        return f"{self.player_name(self.view.seat)} ({seat})" if named else seat
+
     @property
     def score(self) -> float:
         """The person's returns of all finished hands, added up."""

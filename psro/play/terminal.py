@@ -9,12 +9,12 @@ import rich.text
 
 from psro.play import cards
 from psro.play.cards import Card, Move
-from psro.play.match import Action, Match, View
+from psro.play.match import Action, Match
 
 
 def in_terminal(match: Match, out: rich.console.Console) -> None:
     """Hand after hand until `q` or the end of input."""
-    _say(out, f"{match.name}: you are player {match.view.seat} of {match.num_players}.")
+    _say(out, f"{match.name}: you are {match.seat_name}.")
     par = match.par[match.view.seat]
     _say(
         out,
@@ -44,7 +44,7 @@ class _Quit(Exception):
 def _one_hand(match: Match, out: rich.console.Console) -> None:
     _say(out, f"\nhand {match.view.hand}", style="bold")
     while match.view.end is None:
-        _show(match.view, out)
+        _show(match, out)
         match.play(_choose(match.view.actions, out))
     _show_end(match, out)
 
@@ -74,13 +74,13 @@ def _ask(out: rich.console.Console, prompt: str) -> str:
     return typed
 
 
-def _show(view: View, out: rich.console.Console) -> None:
+def _show(match: Match, out: rich.console.Console) -> None:
     """What the person sees before a move."""
-    picture = view.picture
+    picture = match.view.picture
     if picture is None:
-        _say(out, view.text)
+        _say(out, match.view.text)
         return
-    _show_moves(picture.moves, view.seat, out)
+    _show_moves(match, picture.moves, out)
     _show_cards([("you", picture.own), ("table", picture.board)], out)
     _say(out, f"  pot {picture.pot}")
 
@@ -89,9 +89,9 @@ def _show_end(match: Match, out: rich.console.Console) -> None:
     view, end = match.view, match.view.end
     if end.pictures:
         mine = end.pictures[view.seat]
-        _show_moves(mine.moves, view.seat, out)
+        _show_moves(match, mine.moves, out)
         others = [
-            (f"player {seat}", picture.own)
+            (match.player_name(seat), picture.own)
             for seat, picture in enumerate(end.pictures)
             if seat != view.seat
         ]
@@ -104,16 +104,16 @@ def _show_end(match: Match, out: rich.console.Console) -> None:
     for met in end.met:
         _say(
             out,
-            f"Player {met.player} was policy {met.policy} of its population, its weight "
-            f"{met.weight:.1%}.",
+            f"{match.player_name(met.player, begins=True)} was policy {met.policy} of its "
+            f"population, its weight {met.weight:.1%}.",
         )
     hands = len(match.history)
     _say(out, f"Score after {_count(hands, 'hand')}: {match.score:+g}")
 
 
-def _show_moves(moves: Sequence[Move], seat: int, out: rich.console.Console) -> None:
+def _show_moves(match: Match, moves: Sequence[Move], out: rich.console.Console) -> None:
     for move in moves:
-        who = "you" if move.player == seat else f"player {move.player}"
+        who = "you" if move.player == match.view.seat else match.player_name(move.player)
         _say(out, f"  {who}: {move.meaning or move.name.lower()}", style="dim")
 
 

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import importlib.metadata
 import json
 import os
@@ -386,6 +387,11 @@ class Snapshot:
     def ended(self) -> str | None:
         """As `Experiment.ended`."""
         return ended(self.records, self.config)
+
+    @functools.cached_property
+    def player_names(self) -> tuple[str, ...] | None:
+        """What the game's file calls the players; None where it names none."""
+        return files.player_names(self.game)
 
 
 def snapshot(folder: str | os.PathLike, *, foreign: bool = False) -> Snapshot:

@@ -15,6 +15,7 @@ import rich.console
 import rich.markup
 import rich.table
 
+from games import GameTree
 from psro import exact
 from psro.measure.comparison import Comparison
 from psro.measure.evaluation import Evaluation
@@ -140,19 +141,18 @@ def print_tables(opened: Experiment, measured: Evaluation, out: rich.console.Con
         weight = sum(opened.meta_strategy)
         shown = sorted(np.argsort(-weight, kind="stable")[:_SHOWN].tolist())
         which = f" (the {_SHOWN} of most weight)"
-    _print_mixtures(out, measured)
+    _print_mixtures(out, opened, measured)
     _print_policies(out, opened, measured)
-    _print_ratings(out, measured, shown, which)
+    _print_ratings(out, opened, measured, shown, which)
     _print_payoffs(out, opened, shown, which)
     for sentence in measured.omitted:
         out.print(f"note: {sentence}", highlight=False, markup=False)
 
 
-def _print_mixtures(out: rich.console.Console, measured: Evaluation) -> None:
+def _print_mixtures(out: rich.console.Console, opened: Experiment, measured: Evaluation) -> None:
     """The meta-strategy beside the best mixture of the populations and the game itself."""
     mixture, population, equilibrium = measured.mixture, measured.population, measured.equilibrium
-    seats = range(len(mixture.value))
-    rows = table("", "exploitability", "NashConv", *(f"value {p}" for p in seats))
+    rows = table("", "exploitability", "NashConv", *_columns("value", opened.tree))
     rows.add_row("mixture", *_measured_cells(mixture))
     if population:
         rows.add_row("least exploitable", *_measured_cells(population.measured))
@@ -171,9 +171,16 @@ def _print_mixtures(out: rich.console.Console, measured: Evaluation) -> None:
             "The mixture's value is the game's"
             if abs(distance) < 5e-7
             else f"The mixture's value is {abs(distance):.6f} "
-            f"{'above' if distance > 0 else 'below'} the game's for player 0",
+            f"{'above' if distance > 0 else 'below'} the game's for {opened.tree.player_name(0)}",
             highlight=False,
+            markup=False,
         )
+
+
+def _columns(what: str, tree: GameTree) -> list[str]:
+    """A column's title for each player: `value 0`, or `value Alice`."""
+    names = tree.player_names or range(tree.num_players)
+    return [rich.markup.escape(f"{what} {name}") for name in names]
 
 
 def _measured_cells(measured: exact.Exploitability) -> list[str]:
@@ -190,8 +197,8 @@ def _print_policies(out: rich.console.Console, opened: Experiment, measured: Eva
     rows = table(
         "policy",
         "exploitability",
-        *(f"weight {p}" for p in seats),
-        *(f"worst case {p}" for p in seats if worst_case is not None),
+        *_columns("weight", opened.tree),
+        *(_columns("worst case", opened.tree) if worst_case is not None else ()),
     )
     for k, own in enumerate(measured.policies):
         weights = (_weight(strategy[k]) for strategy in opened.meta_strategy)
@@ -202,14 +209,18 @@ def _print_policies(out: rich.console.Console, opened: Experiment, measured: Eva
     out.print(rows)
 
 
-def _print_ratings(out: rich.console.Console, measured: Evaluation, shown, which: str) -> None:
+def _print_ratings(
+    out: rich.console.Console, opened: Experiment, measured: Evaluation, shown, which: str
+) -> None:
     elo_like, nash = measured.elo_like, measured.nash_average
-    columns = {}  # header -> a cell for each policy
+    titles = [_columns(what, opened.tree) for what in ("rating", "Nash average", "its weight")]
+    columns = {}  # title -> a cell for each policy
     for p, ratings in enumerate(elo_like.ratings):
-        columns[f"rating {p}"] = [f"{each:+z.4f}" for each in ratings]
+        rating, average, weight = (title[p] for title in titles)
+        columns[rating] = [f"{each:+z.4f}" for each in ratings]
         if nash:
-            columns[f"Nash average {p}"] = [f"{each:+z.4f}" for each in nash.ratings[p]]
-            columns[f"its weight {p}"] = [_weight(each) for each in nash.strategies[p]]
+            columns[average] = [f"{each:+z.4f}" for each in nash.ratings[p]]
+            columns[weight] = [_weight(each) for each in nash.strategies[p]]
     rows = table("policy", *columns)
     for k in shown:
         rows.add_row(str(k), *(cells[k] for cells in columns.values()))
@@ -232,7 +243,8 @@ def _print_payoffs(out: rich.console.Console, opened: Experiment, shown, which: 
     if opened.tree.num_players != 2:
         out.print(f"\nPayoffs: {opened.payoffs.shape}, in full with --json")
         return
-    out.print(f"\nPayoffs of player 0 (rows) against player 1 (columns){which}")
+    rows, columns = map(opened.tree.player_name, range(2))
+    out.print(f"\nPayoffs of {rows} (rows) against {columns} (columns){which}", markup=False)
     rows = table("", *map(str, shown))
     for k in shown:
         rows.add_row(str(k), *(f"{opened.payoffs[0, k, other]:+z.4f}" for other in shown))

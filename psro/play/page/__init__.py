@@ -66,7 +66,8 @@ _FILES = {
 def _view(match: Match) -> dict[str, Any]:
     return {
         "game": match.name,
-        "num_players": match.num_players,
+        "players": [match.player_name(seat) for seat in range(match.num_players)],
+        "you": match.seat_name,
         "par": [dataclasses.asdict(each) for each in match.par],
         "view": dataclasses.asdict(match.view),
         "score": match.score,

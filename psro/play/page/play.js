@@ -5,6 +5,7 @@
 const at = (id) => document.getElementById(id);
 const signed = (x, digits) => (x >= 0 ? "+" : "−") + Math.abs(x).toFixed(digits);
 const points = (x) => (x === 0 ? "0" : signed(x, Number.isInteger(x) ? 0 : 2));
+const beginning = (name) => name.replace(/^player (?=[0-9]+$)/, "Player "); // of a sentence
 let shown = null; // what the server said last
 let waiting = false;
 
@@ -67,8 +68,9 @@ function seatAt(number, cards, moves, name, isNew) {
   return make("div", "seat", make("div", "name", name, said), hand);
 }
 
-function showTable({ view, num_players }, before) {
+function showTable({ view, players }, before) {
   const { picture, seat, end } = view;
+  const num_players = players.length;
   const others = [];
   for (let step = 1; step < num_players; step++) others.push((seat + step) % num_players);
   at("table").classList.toggle("plain", !picture);
@@ -76,13 +78,13 @@ function showTable({ view, num_players }, before) {
   at("text").textContent = picture ? "" : end ? end.state : view.text;
   for (const id of ["others", "board", "you"]) at(id).replaceChildren();
   if (!picture) {
-    at("others").append(...others.map((p) => make("div", "seat", make("div", "name", `player ${p}`))));
-    at("you").append(make("div", "seat", make("div", "name", `you, player ${seat}`)));
+    at("others").append(...others.map((p) => make("div", "seat", make("div", "name", players[p]))));
+    at("you").append(make("div", "seat", make("div", "name", `you, ${players[seat]}`)));
     return;
   }
   for (const p of others) {
     const cards = end ? end.pictures[p].own : picture.own.map(() => "back");
-    at("others").append(seatAt(p, cards, picture.moves, `player ${p}`, Boolean(end)));
+    at("others").append(seatAt(p, cards, picture.moves, players[p], Boolean(end)));
   }
   const old = before && before.view.hand === view.hand ? before.view.picture : null;
   const turned = (card, place) => drawn(card, card && !(old && old.board[place]));
@@ -91,10 +93,10 @@ function showTable({ view, num_players }, before) {
     const chips = make("div", "chips", ...Array.from({ length: Math.min(picture.pot, 24) }, () => make("span")));
     at("board").append(make("div", "pot", make("b", "", String(picture.pot)), "in the pot", chips));
   }
-  at("you").append(seatAt(seat, picture.own, picture.moves, `you, player ${seat}`, !old));
+  at("you").append(seatAt(seat, picture.own, picture.moves, `you, ${players[seat]}`, !old));
 }
 
-function showPanel({ view, num_players }) {
+function showPanel({ view, players }) {
   const result = at("result"), actions = at("actions");
   result.replaceChildren();
   actions.replaceChildren();
@@ -114,26 +116,26 @@ function showPanel({ view, num_players }) {
   const size = Math.abs(won).toFixed(Number.isInteger(won) ? 0 : 2);
   result.append(make("b", "", won > 0 ? `You win ${size}` : won < 0 ? `You lose ${size}` : "Nobody wins"));
   for (const { player, policy, weight } of view.end.met) {
-    result.append(make("p", "", `Player ${player} was `, make("strong", "", `policy ${policy}`),
+    result.append(make("p", "", `${beginning(players[player])} was `, make("strong", "", `policy ${policy}`),
       ` of its population, its weight ${(100 * weight).toFixed(1)}%`));
   }
   const seat = make("select");
   seat.id = "seat";
   seat.setAttribute("aria-label", "your seat in the next hand");
-  for (let p = 0; p < num_players; p++) seat.append(new Option(`as player ${p}`, p, false, p === view.seat));
+  players.forEach((name, p) => seat.append(new Option(`as ${name}`, p, false, p === view.seat)));
   const next = make("button", "next", make("kbd", "", "Enter"), "Next hand");
   next.id = "next";
   next.onclick = () => ask("/api/deal", { turn: view.turn, seat: Number(seat.value) });
   actions.append(seat, next);
 }
 
-function showMatch({ view, par, score, history }) {
+function showMatch({ view, players, par, score, history }) {
   const hands = history.length, { value, best_response } = par[view.seat];
   at("score").textContent = points(score);
   const rows = [
     ["hands", String(hands)],
     ["you, a hand", hands ? signed(score / hands, 3) : "–"],
-    [`the population as player ${view.seat}`, signed(value, 3)],
+    [`the population as ${players[view.seat]}`, signed(value, 3)],
     ["the best possible", signed(best_response, 3)],
   ];
   at("means").replaceChildren(...rows.flatMap(([what, number]) => [make("dt", "", what), make("dd", "", number)]));
@@ -180,7 +182,7 @@ function show(said) {
   shown = said;
   document.title = `${said.game} – psro play`;
   at("game").textContent = said.game;
-  at("about").textContent = `hand ${said.view.hand}, you are player ${said.view.seat} of ${said.num_players}`;
+  at("about").textContent = `hand ${said.view.hand}, you are ${said.you}`;
   showTable(said, before);
   showPanel(said);
   showMatch(said);
