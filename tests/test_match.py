@@ -2,6 +2,9 @@
 
 import io
 import itertools
+import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,10 +14,12 @@ import psro
 from games.readers import openspiel
 from psro import cli
 from psro.play import cards
+from psro.play import page as match_page
 from psro.play import terminal as play
 from psro.play.cards import Card
 from psro.play.match import Match, MatchError
 
+HERE = Path(__file__).parent
 ENTRY = "tests/entry.efg"
 GAMES = [
     "kuhn_poker",
@@ -58,14 +63,16 @@ def anything(seed):
 
 @pytest.mark.parametrize("game", GAMES)
 def test_hands_are_those_of_the_game(trained, game):
-    """Legal actions, returns and text are OpenSpiel's, in every seat; the score adds up; whom the
-    person met are policies that the meta-strategy plays."""
+    """Legal actions, returns and text are OpenSpiel's, in every seat, or text is that of the game's
+    file; the score adds up; whom the person met are policies that the meta-strategy plays."""
     experiment = trained(game)
+    labelled = game == ENTRY
     match, choose, total = Match(experiment, 0, seed=4), anything(1), 0.0
     for hand in range(1, 13):
         before, last = play_hand(match, choose)
         state, seat = match._state, last.seat
-        assert state.is_terminal() and last.end.state == str(state) and not last.actions
+        assert state.is_terminal() and not last.actions
+        assert labelled or last.end.state == str(state)
         assert last.end.returns == tuple(state.returns())
         again = openspiel.load_openspiel(experiment.tree.name).new_initial_state()
         seen = iter(before)
@@ -74,9 +81,13 @@ def test_hands_are_those_of_the_game(trained, game):
                 view = next(seen)
                 assert view.hand == hand and view.end is None
                 assert [each.number for each in view.actions] == again.legal_actions()
-                names = [again.action_to_string(seat, a) for a in again.legal_actions()]
-                assert [each.name for each in view.actions] == names
                 kind = again.get_game().get_type()
+                names = [again.action_to_string(seat, a) for a in again.legal_actions()]
+                if labelled:
+                    assert view.text in experiment.tree.players[seat].names
+                    again.apply_action(action)
+                    continue
+                assert [each.name for each in view.actions] == names
                 if kind.provides_observation_string:
                     assert view.text == again.observation_string(seat)
                 else:
@@ -286,6 +297,37 @@ def test_every_game_is_played_in_the_terminal(trained, monkeypatch, game):
     if not match.view.picture:
         assert match.history[0].end.state.strip() in shown
     assert match.history[0].end.met and "of its population" in shown
+
+
+@pytest.mark.parametrize(
+    "name, players, words",
+    [
+        (
+            "labels.efg",
+            ("Alice", "Bob"),
+            {"Alice with King", "Alice with Jack", "Bob faces a bet", "Bet", "Fold", "Call", "Pass",
+             "chance: King", "chance: Jack", "Alice: Bet", "Alice: Fold", "Bob: Call", "Bob: Pass"},
+        ),
+        (
+            "labels.nfg",
+            ("Row", "Column"),
+            {"the only decision", "Cooperate", "Defect", "Row: Defect", "Column: Cooperate"},
+        ),
+    ],
+)  # fmt: skip
+def test_a_file_s_labels_are_what_a_person_reads(trained, monkeypatch, name, players, words):
+    match = Match(trained(str(HERE / "data" / name)), 0, seed=1)
+    shown = transcript(match, ["1", "", "2", "", "defect", ""] * 20, monkeypatch)
+    match = Match(trained(str(HERE / "data" / name)), 1, seed=1)
+    shown += transcript(match, ["1", "", "2", ""] * 20, monkeypatch)
+    assert f"you are {players[0]} (player 0 of 2)" in shown
+    assert f"you are {players[1]} (player 1 of 2)" in shown
+    assert f"{players[1]} was policy" in shown and f"{players[0]} was policy" in shown
+    assert [word for word in words if word not in shown] == []
+    view = json.loads(match_page.routes(match)["GET", "/api/view"](b"")[2])
+    assert view["players"] == list(players)
+    assert {action["name"] for action in view["view"]["actions"]} <= words
+    assert not re.search(r"action\d|0-0-|Observing player|Player [01] was", shown)
 
 
 def test_a_terminal_without_unicode(trained, monkeypatch):

@@ -293,8 +293,9 @@ class _EfgReader:
 def openspiel_efg(form: ExtensiveForm) -> str:
     """The game in the part of the format that OpenSpiel reads.
 
-    Actions are called by their number, so that every info state's are the first few of one list;
-    information sets keep their labels and order, and are numbered from 1.
+    Players' actions are called by their number, so that every info state's are the first few of one
+    list; chance's keep their names, information sets their labels and order, and are numbered
+    from 1.
     """
     place = {}
     for player in range(CHANCE, len(form.players)):
@@ -315,13 +316,18 @@ def openspiel_efg(form: ExtensiveForm) -> str:
 
 def _openspiel_set(own: InformationSet, number: int) -> str:
     """A node of the set, as a line."""
-    label = " ".join(printable(own.label).replace("\\", "").replace('"', "'").split())
     if own.is_chance:
-        chances = enumerate(own.probabilities, start=1)
-        actions = " ".join(f'"{k}" {probability!r}' for k, probability in chances)
-        return f'c "" {number} "{label}" {{ {actions} }} 0'
+        names = map(_openspiel_text, action_names(own.actions))
+        chances = zip(names, own.probabilities, strict=True)
+        actions = " ".join(f'"{name}" {probability!r}' for name, probability in chances)
+        return f'c "" {number} "{_openspiel_text(own.label)}" {{ {actions} }} 0'
     actions = " ".join(f'"{k}"' for k in range(1, len(own.actions) + 1))
-    return f'p "" {own.player + 1} {number} "{label}" {{ {actions} }} 0'
+    return f'p "" {own.player + 1} {number} "{_openspiel_text(own.label)}" {{ {actions} }} 0'
+
+
+def _openspiel_text(label: str) -> str:
+    """A label without what OpenSpiel's reader does not expect between quotes."""
+    return printable(label).replace("\\", "").replace('"', "'")
 
 
 def labelled(tree: GameTree, form: ExtensiveForm) -> GameTree:

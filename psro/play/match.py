@@ -7,9 +7,11 @@ state and legal actions; what the others hold and which policies they are is tol
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
+from games import InfoStateIndex, PlayerTree
 from games.readers.openspiel import load_openspiel
 from psro.errors import PsroError
 from psro.play.cards import READERS, Picture
@@ -22,7 +24,8 @@ class MatchError(PsroError):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Action:
-    """A legal action: OpenSpiel's number and name, and what it means here where that is more."""
+    """A legal action: OpenSpiel's number and name, or that of the game's file, and what it means
+    here where that is more."""
 
     number: int
     name: str
@@ -45,7 +48,8 @@ class End:
     Attributes:
         returns: everybody's, in units of the game's payoff.
         met: the others' policies.
-        state: the whole state, as OpenSpiel prints it.
+        state: the whole state, as OpenSpiel prints it; or everybody's moves in the words of the
+            game's file.
         pictures: the table as each seat saw it, by seat; empty for games that cannot be drawn.
     """
 
@@ -63,7 +67,8 @@ class View:
         hand: counts from 1.
         turn: counts the person's decisions and hands, so that a move can say what it answers.
         seat: the person's.
-        text: OpenSpiel's observation string for the seat, or else its information state string.
+        text: OpenSpiel's observation string for the seat, or else its information state string; or
+            what the game's file calls its info state.
         picture: the same as a picture, for games that can be drawn.
         actions: the legal ones; none when the hand is over.
         end: how it ended, or None.
@@ -117,6 +122,9 @@ class Match:
             raise MatchError(f"OpenSpiel cannot print what a player of {self.name} sees")
         self._describes = kind.provides_observation_string
         self._reader = READERS.get(kind.short_name)
+        tree = experiment.tree
+        labelled = all(player.action_names is not None for player in tree.players)
+        self._index = InfoStateIndex(tree, range(self.num_players)) if labelled else None
         chance, *bots = np.random.SeedSequence(seed).spawn(1 + self.num_players)
         self._rng = np.random.default_rng(chance)
         self._bots = [experiment.bot(p, each) for p, each in enumerate(bots)]
@@ -208,7 +216,7 @@ class Match:
         if state.is_terminal():
             end = self._end()
         else:
-            names = [(a, state.action_to_string(seat, a)) for a in state.legal_actions()]
+            names = self._names(state)
             meanings = picture.meanings if picture else {}
             actions = tuple(
                 Action(number=number, name=name, meaning=meanings.get(name, ""))
@@ -218,15 +226,43 @@ class Match:
             hand=len(self.history) + 1,
             turn=self._turn,
             seat=seat,
-            text=(
-                state.observation_string(seat)
-                if self._describes
-                else state.information_state_string(seat)
-            ),
+            text=self._text(state),
             picture=picture,
             actions=actions,
             end=end,
         )
+
+    def _names(self, state: Any) -> list[tuple[int, str]]:
+        """The legal actions with their names."""
+        if self._index is None or state.is_chance_node():
+            mover = state.current_player()
+            return [(a, state.action_to_string(mover, a)) for a in state.legal_actions()]
+        own, number = self._info_state(state)
+        first, last = own.first_sequence[number : number + 2]
+        return [(int(own.action[s]), own.action_names[s]) for s in range(first, last)]
+
+    def _info_state(self, state: Any) -> tuple[PlayerTree, int]:
+        """Whose decision it is, and at which of its info states."""
+        mover = state.current_player()
+        return self.experiment.tree.players[mover], self._index.info_state(state, mover)
+
+    def _text(self, state: Any) -> str:
+        """What the person knows, in words; only what everybody may know when the hand is over."""
+        if self._index is not None and not state.is_terminal():
+            own, number = self._info_state(state)
+            return own.names[number]
+        seen = state.observation_string if self._describes else state.information_state_string
+        return seen(self._seat)
+
+    def _moves(self) -> str:
+        """The hand, a line for each move, in the words of the game's file."""
+        state, lines = self._game.new_initial_state(), []
+        for action in self._state.history():
+            mover = state.current_player()
+            who = "chance" if state.is_chance_node() else self.player_name(mover)
+            lines.append(f"{who}: {dict(self._names(state))[action]}")
+            state.apply_action(action)
+        return "\n".join(lines)
 
     def _picture(self, seat: int) -> Picture | None:
         if self._reader is None:
@@ -243,6 +279,6 @@ class Match:
                 Met(player=bot.player, policy=bot.drawn, weight=float(bot.weights[bot.drawn]))
                 for bot in others
             ),
-            state=str(self._state),
+            state=str(self._state) if self._index is None else self._moves(),
             pictures=tuple(self._picture(each) for each in seats),
         )
