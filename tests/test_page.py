@@ -19,7 +19,7 @@ from psro import cli, exact
 from psro.runs import experiment, storage
 from psro.runs import folder as run_folder
 from psro.runs.storage import ExperimentError
-from psro.views import page
+from psro.views import page, plots
 from psro.views.numbers import three_digits
 from psro.views.page import behaviour, document
 from psro.views.page.known import EQUILIBRIA
@@ -260,6 +260,43 @@ def test_words():
     )
     assert behaviour.in_words(told) == "Call 75.0\xa0%, Fold 25.0\xa0%"
     assert behaviour.in_words(dataclasses.replace(told, allowed=0.0)) == "never comes here"
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """A run of a file with labels, one of them in the markup of rich, HTML and mathematics."""
+    root = tmp_path_factory.mktemp("labelled")
+    text = (Path(__file__).parent / "data" / "labels.efg").read_text()
+    (root / "game.efg").write_text(text.replace('"Bob"', '"[red]<b>B$o$b[/]"'))
+    config = psro.RunConfig(game=str(root / "game.efg"), oracle="best_response", iterations=2)
+    return psro.run(config, root / "run").folder
+
+
+def test_a_file_s_labels_are_what_the_report_says(labelled):
+    content = content_of(page.report([labelled]))
+    tables = section(content, "behaviour")["tables"]
+    assert [table["title"] for table in tables] == ["Alice", "[red]<b>B$o$b[/]"]
+    words = {row[0]: row[1] for table in tables for row in table["rows"]}
+    assert set(words) == {"Alice with King", "Alice with Jack", "Bob faces a bet"}
+    assert re.fullmatch(r"(Bet|Fold)( [0-9.]+\xa0%)?.*", words["Alice with King"])
+    (figure,) = section(content, "payoffs")["figures"]
+    assert figure["title"] == "Alice against [red]<b>B$o$b[/]"
+    (view,) = figure["views"].values()
+    assert view["layout"]["yaxis"]["title"]["text"] == "policy of Alice"
+    assert view["layout"]["xaxis"]["title"]["text"] == "policy of [red]‹b›B$o$b[/]"
+    assert not re.search(r"[Pp]layer [01]|action\d|0-0-", json.dumps(content))
+
+
+def test_a_file_s_labels_are_what_tables_and_pictures_say(labelled, capsys, tmp_path):
+    cli.main(["eval", str(labelled)])
+    out = " ".join(capsys.readouterr().out.split())
+    for title in ("value Alice", "weight Alice", "worst case Alice", "rating Alice"):
+        assert title in out and title.replace("Alice", "[red]<b>B$o$b[/]") in out
+    assert "Payoffs of Alice (rows) against [red]<b>B$o$b[/] (columns)" in out
+    assert not re.search("player [01]|value [01]", out)
+    figure = plots.payoffs_figure(run_folder.snapshot(labelled))
+    assert figure.axes[0].get_ylabel() == "policy of Alice"
+    plots.save_figure(figure, tmp_path / "a.svg")
 
 
 def test_a_large_game_s_behaviour_is_left_out(tmp_path):

@@ -39,6 +39,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from games.printing import player_name
 from games.readers import files
 from games.tree import MAX_RETURN
 from psro.metagame.gaps import MEANINGS
@@ -392,6 +393,10 @@ class Snapshot:
     def player_names(self) -> tuple[str, ...] | None:
         """What the game's file calls the players; None where it names none."""
         return files.player_names(self.game)
+
+    def player_name(self, seat: int, *, begins: bool = False) -> str:
+        """What a player is called where somebody reads, as `GameTree.player_name`."""
+        return player_name(self.player_names, seat, begins=begins)
 
 
 def snapshot(folder: str | os.PathLike, *, foreign: bool = False) -> Snapshot:

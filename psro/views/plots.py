@@ -16,6 +16,7 @@ from psro.runs.folder import Snapshot
 from psro.views import curves
 from psro.views.curves import AXES, Chart
 from psro.views.payoffs import largest_payoff, payoff_tables
+from psro.views.settings import without_mathematics
 
 FORMATS = ("png", "svg")
 _DASHES = {"exploitability": "-", "cce_gap": "--", "ce_gap": ":"}
@@ -71,7 +72,7 @@ def _draw_curves(axes: matplotlib.axes.Axes, chart: Chart) -> None:
             "-" if one_gap else _DASHES[curve.gap],
             color=colour,
             lw=1.8,
-            label=curve.label,
+            label=without_mathematics(curve.label),
             marker="o" if len(curve.x) <= _MARKED else None,
             ms=3.5,
         )
@@ -84,7 +85,7 @@ def _draw_axes(axes: matplotlib.axes.Axes, chart: Chart) -> None:
     axes.yaxis.set_major_formatter(matplotlib.ticker.FixedFormatter(list(chart.ticks.values())))
     axes.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
     axes.set(xlabel=chart.x_label, ylabel=chart.y_label)
-    axes.set_title(chart.title, loc="left", fontsize=11)
+    axes.set_title(without_mathematics(chart.title), loc="left", fontsize=11)
     _count(axes, chart)
     axes.grid(axis="y", which="major", color="#e5e7eb", lw=0.8)
     axes.set_axisbelow(True)
@@ -119,14 +120,15 @@ def payoffs_figure(run: Snapshot) -> matplotlib.figure.Figure:
     )
     grid = figure.subplots(rows, columns, squeeze=False)
     limit = largest_payoff(tables)
+    names = [without_mathematics(run.player_name(p)) for p in range(len(run.payoffs))]
     for axes, ((p, q), table) in zip(grid.ravel(), tables.items(), strict=True):
         image = axes.imshow(table, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
-        axes.set(ylabel=f"policy of player {p}", xlabel=f"policy of player {q}")
-        axes.set_title(f"payoff of player {p}", loc="left", fontsize=10)
+        axes.set(ylabel=f"policy of {names[p]}", xlabel=f"policy of {names[q]}")
+        axes.set_title(f"payoff of {names[p]}", loc="left", fontsize=10)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(matplotlib.ticker.MaxNLocator(6, integer=True))
     figure.colorbar(image, ax=grid, shrink=0.8)
-    figure.suptitle(run.config.game, x=0.02, ha="left", fontsize=11)
+    figure.suptitle(without_mathematics(run.config.game), x=0.02, ha="left", fontsize=11)
     return figure
 
 

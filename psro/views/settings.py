@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from games.printing import printable
 from games.readers import files
 from psro.oracles import CONFIGS, ORACLES
 from psro.runs.config import RunConfig, default_meta_solver
@@ -119,3 +120,9 @@ def _names_of_games(configs: Sequence[RunConfig]) -> dict[str, str]:
     """Short names, where they tell the games apart."""
     names = {config.game: game_of(config) for config in configs}
     return names if len(set(names.values())) == len(names) else {game: game for game in names}
+
+
+def without_mathematics(text: str) -> str:
+    """A text of a picture without what matplotlib would take for mathematics, and without
+    characters that no picture can show."""
+    return printable(text).replace("$", r"\$")

@@ -30,10 +30,10 @@ class InfoState:
     """What a mixture does at one.
 
     Attributes:
-        name: OpenSpiel's string.
+        name: OpenSpiel's string, or what the game's file calls it.
         reached: probability that an episode comes here when everybody follows the mixture.
         allowed: probability that the player itself plays its part of the way here.
-        actions: OpenSpiel's names of the legal actions.
+        actions: names of the legal actions, see `games.action_names`.
         probabilities: how often the mixture plays each, float64 `[len(actions)]`.
     """
 
@@ -102,19 +102,20 @@ def in_words(info_state: InfoState) -> str:
     return ", ".join(said)
 
 
-def tables(game: str, players: list[list[InfoState]]) -> list[dict]:
+def tables(run: Snapshot, players: list[list[InfoState]]) -> list[dict]:
     """One table a player, for a page: title, columns, rows, note. A cell is a text or a bar,
     `{"share", "range"}`, whose `range` of two shares is marked, where there is one."""
-    family = EQUILIBRIA.get(game)
+    family = EQUILIBRIA.get(run.config.game)
     if family:
         return [_beside(family, p, own) for p, own in enumerate(players)]
+    names = [run.player_name(p, begins=True) for p in range(len(players))]
     return [
         {
             "id": f"behaviour-{p}",
-            "title": f"Player {p}",
+            "title": names[p],
             "columns": ["info state", "what the mixture does", "reached"],
             "rows": [[each.name, in_words(each), percent(each.reached)] for each in own],
-            "note": "" if own else f"Player {p} decides nothing in this game.",
+            "note": "" if own else f"{names[p]} decides nothing in this game.",
         }
         for p, own in enumerate(players)
     ]

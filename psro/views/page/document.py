@@ -126,6 +126,7 @@ def _facts(run: Snapshot) -> list[dict[str, str]]:
             }
         ]
     last = run.records[-1]
+    names = run.player_names or range(len(run.payoffs))
     unit = float(np.abs(run.payoffs).max())
     first, *others = (three_digits(value, unit=unit, sign=True) for value in last.value)
     facts = [
@@ -143,8 +144,8 @@ def _facts(run: Snapshot) -> list[dict[str, str]]:
         {
             "label": "value",
             "value": first,
-            "note": "for player 0"
-            + "".join(f"; {value} for {p}" for p, value in enumerate(others, 1)),
+            "note": f"for {run.player_name(0)}"
+            + "".join(f"; {value} for {names[p]}" for p, value in enumerate(others, 1)),
         },
         {
             "label": "support",
@@ -211,7 +212,7 @@ def _weights_section(run: Snapshot) -> dict[str, Any]:
         "figures": [
             {
                 "id": f"weights-{p}",
-                "title": "Every seat" if run.config.symmetric else f"Player {p}",
+                "title": "Every seat" if run.config.symmetric else run.player_name(p, begins=True),
                 "views": {"": figures.weights(run, p)},
             }
             for p in learners
@@ -231,7 +232,7 @@ def _behaviour_section(run: Snapshot) -> list[dict[str, Any]]:
             "text": "At each info state, when a policy is drawn from the meta-strategy for each "
             "episode.",
             "figures": [],
-            "tables": behaviour.tables(run.config.game, players),
+            "tables": behaviour.tables(run, players),
         }
     ]
 
@@ -247,7 +248,7 @@ def _payoffs_section(run: Snapshot) -> dict[str, Any]:
         "figures": [
             {
                 "id": f"payoffs-{p}-{q}",
-                "title": f"Player {p} against player {q}",
+                "title": f"{run.player_name(p, begins=True)} against {run.player_name(q)}",
                 "views": {"": figure},
             }
             for (p, q), figure in figures.payoffs(run).items()

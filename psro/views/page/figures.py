@@ -144,26 +144,29 @@ def payoffs(run: Snapshot) -> dict[tuple[int, int], Figure]:
     """What each player's policies (rows, in the order in which they were trained) earn against
     another one's (columns), by (player, other): see `payoff_tables`."""
     tables = payoff_tables(run.payoffs, run.meta_strategies[-1])
+    names = [_plain(run.player_name(p)) for p in range(len(run.payoffs))]
     limit = largest_payoff(tables)
+    return {(p, q): _payoffs(table, names[p], names[q], limit) for (p, q), table in tables.items()}
+
+
+def _payoffs(table: np.ndarray, player: str, other: str, limit: float) -> Figure:
+    """One player's payoffs, rows, against another's, columns."""
     return {
-        (p, q): {
-            "data": [
-                {
-                    "type": "heatmap",
-                    "z": table.tolist(),
-                    "coloraxis": "coloraxis",
-                    "hovertemplate": f"policy %{{y}} of player {p}<br>policy %{{x}} of player {q}"
-                    f"<br>player {p} earns %{{z:+.6g}}<extra></extra>",
-                }
-            ],
-            "layout": {
-                "xaxis": _counting(f"policy of player {q}", table.shape[1] - 1, constrain="domain"),
-                "yaxis": _counting(f"policy of player {p}", len(table) - 1, autorange="reversed"),
-                "coloraxis": {"kind": "signed", "cmin": -limit, "cmax": limit},
-                "height": 380,
-            },
-        }
-        for (p, q), table in tables.items()
+        "data": [
+            {
+                "type": "heatmap",
+                "z": table.tolist(),
+                "coloraxis": "coloraxis",
+                "hovertemplate": f"policy %{{y}} of {player}<br>policy %{{x}} of {other}"
+                f"<br>{player} earns %{{z:+.6g}}<extra></extra>",
+            }
+        ],
+        "layout": {
+            "xaxis": _counting(f"policy of {other}", table.shape[1] - 1, constrain="domain"),
+            "yaxis": _counting(f"policy of {player}", len(table) - 1, autorange="reversed"),
+            "coloraxis": {"kind": "signed", "cmin": -limit, "cmax": limit},
+            "height": 380,
+        },
     }
 
 
@@ -174,7 +177,7 @@ def best_responses(run: Snapshot) -> Figure:
     learners = 1 if run.config.symmetric else len(run.payoffs)
     traces = []
     for p in range(learners):
-        who = "" if learners == 1 else f", player {p}"
+        who = "" if learners == 1 else f", {_plain(run.player_name(p))}"
         gap = [record.gap[p] for record in records]
         trained = [record.improvement[p] for record in records]
         exact = [gained + missing for gained, missing in zip(trained, gap, strict=True)]
