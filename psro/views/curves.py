@@ -14,15 +14,17 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
 from psro.runs import folder as run_folder
 from psro.runs.config import RunConfig
 from psro.runs.intervals import half_interval
-from psro.training.loop import Record
 from psro.views import settings
+
+if TYPE_CHECKING:
+    from psro.training.loop import Record
 
 AXES = {
     "iterations": "iteration",

@@ -9,7 +9,7 @@ from typing import Any
 
 from games.printing import printable
 from games.readers import files
-from psro.oracles import CONFIGS, ORACLES
+from psro.oracles.settings import CONFIGS, TABULAR
 from psro.runs.config import RunConfig, default_meta_solver
 from psro.variants.expansions import EXPANSIONS
 from psro.variants.published import VARIANTS
@@ -28,7 +28,7 @@ def in_use(config: RunConfig) -> dict[str, Any]:
     """The settings that something reads in this run, by name; of the oracles its own, such as
     `ppo.learning_rate`; nothing about networks where policies are tables."""
     unused = set()
-    if ORACLES[config.oracle].tabular:
+    if config.oracle in TABULAR:
         unused |= _OF_NETWORKS
     uses = EXPANSIONS[config.expansion].uses
     if "levels" not in uses:

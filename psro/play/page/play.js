@@ -142,7 +142,7 @@ function showMatch({ view, players, par, score, history }) {
   at("nothing").hidden = hands > 0;
   at("history").replaceChildren(...[...history].reverse().map(({ hand, seat, result, met }) => {
     const many = met.length > 1; // a line for each of several
-    const lines = (text) => met.map((each) => make("div", "", text(each)));
+    const lines = (text) => met.map((policy) => make("div", "", text(policy)));
     const row = make("tr", "", make("td", "", String(hand)), make("td", "", String(seat)),
       make("td", result > 0 ? "win" : result < 0 ? "lose" : "", points(result)),
       make("td", "", ...lines(({ player, policy }) => (many ? `${player}: ` : "") + `policy ${policy}`)),

@@ -14,15 +14,15 @@ from psro.views.numbers import percent
 from psro.views.page.known import EQUILIBRIA, Family
 
 MAX_HISTORIES = 5_000
-"""A game with more is not read about, and not loaded for it (Kuhn poker has 55)."""
+"""A game with more is not loaded for a page (Kuhn poker has 55)."""
 MAX_INFO_STATES = 400
-"""A game with more would be a table that nobody reads (Kuhn poker has 12, for three players 48)."""
+"""More would make a table that nobody reads (Kuhn poker has 12, for three players 48)."""
 MAX_ACTIONS = 40
-"""Actions of one info state that fit into a sentence."""
+"""More actions of one info state do not fit into a sentence."""
 
 NEVER = 1e-9
-"""An info state that a player's own play leads to more rarely is never reached: behaviour there
-means nothing. What opponents never lead to counts: they may start to any time."""
+"""An info state to which a player's own moves lead more rarely is never reached: what its policy
+does there means nothing. Info states that only opponents avoid count: opponents may change."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,9 +45,9 @@ class InfoState:
 
 
 def behaviour(run: Snapshot) -> list[list[InfoState]] | None:
-    """The mixture of each player (by its own marginal, where policies are drawn together) at each
-    of its info states, from the first decision on; None where the game is too large to be read
-    about, or nothing is trained.
+    """What each player's mixture does at each of its info states, from the first decision on; by
+    its own marginal, where policies are drawn together. None where the game is too large for a
+    table, or nothing is trained.
 
     Raises:
         ExperimentError: the folder is damaged.
@@ -63,7 +63,10 @@ def behaviour(run: Snapshot) -> list[list[InfoState]] | None:
         return None
     opened = experiment.load(run.folder)
     tree, names = opened.tree, games.action_names(opened.tree)
-    mixture = [exact.mix(*each) for each in zip(opened.plans, opened.meta_strategy, strict=True)]
+    mixture = [
+        exact.mix(plans, weights)
+        for plans, weights in zip(opened.plans, opened.meta_strategy, strict=True)
+    ]
     result = []
     for p, player in enumerate(tree.players):
         probabilities = exact.behaviour(player, mixture[p])
@@ -114,7 +117,7 @@ def tables(run: Snapshot, players: list[list[InfoState]]) -> list[dict]:
             "id": f"behaviour-{p}",
             "title": names[p],
             "columns": ["info state", "what the mixture does", "reached"],
-            "rows": [[each.name, in_words(each), percent(each.reached)] for each in own],
+            "rows": [[state.name, in_words(state), percent(state.reached)] for state in own],
             "note": "" if own else f"{names[p]} decides nothing in this game.",
         }
         for p, own in enumerate(players)
@@ -123,9 +126,11 @@ def tables(run: Snapshot, players: list[list[InfoState]]) -> list[dict]:
 
 def _beside(family: Family, player: int, own: list[InfoState]) -> dict:
     """What a player does beside the equilibria of its game."""
-    frequencies = {each.name: float(each.probabilities[1]) for each in own if each.allowed > NEVER}
+    frequencies = {
+        state.name: float(state.probabilities[1]) for state in own if state.allowed > NEVER
+    }
     alpha = family.nearest(frequencies, player)
-    depends = any(each.slope for each in family.choices[player].values())
+    depends = any(choice.slope for choice in family.choices[player].values())
     rows = []
     for name, choice in family.choices[player].items():
         ends = sorted((choice.frequency(0.0), choice.frequency(family.most)))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from psro.oracles import STARTS
+from psro.oracles.settings import STARTS
 from psro.runs.config import DECIDED, SAME, default_meta_solver
 from psro.runs.folder import Snapshot
 from psro.views import settings

@@ -2,7 +2,8 @@
 
 A document is `{"title", "subtitle", "facts": [{"label", "value", "note"}], "sections": [...]}`, a
 section `{"id", "title", "text", "figures": [...], "tables": [...]}`, a figure `{"id", "title",
-"views": {name: plotly figure}}`, a table `{"id", "title", "columns", "rows", "note"}`.
+"views": {name: plotly figure}}`, a table `{"id", "title", "columns", "rows", "note"}`; one with
+`"folded"`, a line of text, shows that alone until somebody opens it.
 """
 
 from __future__ import annotations

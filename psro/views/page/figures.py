@@ -8,14 +8,17 @@ it wants, `weights` (from nothing up) or `signed` (zero in the middle).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from psro.runs.folder import Snapshot
 from psro.views import curves
 from psro.views.payoffs import largest_payoff, payoff_tables
+
+if TYPE_CHECKING:
+    from psro.training.loop import Record
 
 COLOURS = (
     "#2f7fc1", "#e0812c", "#3a9d6a", "#c2417f", "#8562c9", "#a98338", "#6b7a90", "#d0453e",
@@ -208,7 +211,7 @@ def best_responses(run: Snapshot) -> Figure:
 
 
 def response_gaps(runs: Sequence[Snapshot], labels: Sequence[str]) -> Figure:
-    """The largest gap of each iteration, by run; zero where it is rounding."""
+    """The largest gap of an iteration's best responses, by run; zero where it is rounding."""
     traces = []
     for number, (run, label) in enumerate(zip(runs, labels, strict=True)):
         records = [record for record in run.records if record.gap is not None]
@@ -238,10 +241,15 @@ def response_gaps(runs: Sequence[Snapshot], labels: Sequence[str]) -> Figure:
     }
 
 
+def _parts(records: Iterable[Record]) -> list[str]:
+    """The parts of their time, in one order for all pages."""
+    names = {part for record in records for part in record.seconds}
+    return [part for part in PARTS if part in names] + sorted(names - set(PARTS))
+
+
 def time(run: Snapshot) -> Figure:
     """Wall seconds so far, by part, piled up."""
-    parts = [part for part in PARTS if any(part in record.seconds for record in run.records)]
-    parts += sorted({part for record in run.records for part in record.seconds} - set(PARTS))
+    parts = _parts(run.records)
     traces = []
     for number, part in enumerate(parts):
         seconds = [record.seconds.get(part, 0.0) for record in run.records]
@@ -272,7 +280,7 @@ def time(run: Snapshot) -> Figure:
 
 def times(runs: Sequence[Snapshot], labels: Sequence[str]) -> Figure:
     """Wall seconds of whole runs (bars), by part."""
-    parts = [*PARTS, *sorted({k for r in runs for e in r.records for k in e.seconds} - set(PARTS))]
+    parts = _parts(record for run in runs for record in run.records)
     return {
         "data": [
             {
@@ -280,7 +288,7 @@ def times(runs: Sequence[Snapshot], labels: Sequence[str]) -> Figure:
                 "orientation": "h",
                 "name": PARTS.get(part, part),
                 "y": list(labels),
-                "x": [sum(record.seconds.get(part, 0.0) for record in r.records) for r in runs],
+                "x": [sum(record.seconds.get(part, 0.0) for record in run.records) for run in runs],
                 "marker": {"color": COLOURS[number % len(COLOURS)]},
                 "hovertemplate": f"%{{x:.4g}} s<extra>{PARTS.get(part, part)}</extra>",
             }

@@ -56,7 +56,7 @@ class Family:
         `frequencies` of the second action at info states of its (those that it reaches)."""
         choices = self.choices[player]
         slope = np.array([choices[name].slope for name in frequencies])
-        rest = np.array([each - choices[name].constant for name, each in frequencies.items()])
+        rest = np.array([often - choices[name].constant for name, often in frequencies.items()])
         return float(np.clip(slope @ rest / max(slope @ slope, 1e-300), 0, self.most))
 
 
