@@ -30,7 +30,8 @@ from psro.oracles import Results
 from psro.runs import experiment
 from psro.runs.config import RunConfig
 from psro.variants.published import VARIANTS
-from psro.views import tables as report
+from psro.views import tables
+from psro.views.numbers import three_digits
 
 COMMAND = str(Path(sys.executable).with_name("psro"))
 TINY = [  # as in test_experiment.py, so that the compiled code is shared through the cache
@@ -278,10 +279,9 @@ def test_eval_prints_tables(capsys, seeds):
     code, out, err = psro_main(capsys, "eval", seeds[0])
     loaded = psro.load(seeds[0])
     assert (code, err) == (0, "")
-    assert f"{loaded.exploitability():.6f}" in out
-    said = [f"{payoff:+.4f}".replace("-0.0000", "+0.0000") for payoff in loaded.payoffs[0].flat]
-    assert all(each in out for each in said)
-    for shown in ["least exploitable", "-0.055556", "rating 0", "Nash average 1", "of 6 policies"]:
+    assert three_digits(loaded.exploitability()) in out
+    assert all(three_digits(payoff, sign=True) in out for payoff in loaded.payoffs[0].flat)
+    for shown in ["least exploitable", "-0.0556", "rating 0", "Nash average 1", "of 6 policies"]:
         assert shown in out
     assert "note:" not in out
 
@@ -303,11 +303,11 @@ def test_eval_fits_a_terminal(seeds):
     loaded = psro.load(seeds[0])
     measured = evaluation.evaluate(loaded.meta_game, loaded.measured_strategy)
     out = rich.console.Console(width=80, record=True, file=io.StringIO())
-    report.print_tables(loaded, measured, out)
+    tables.print_tables(loaded, measured, out)
     lines = out.export_text().splitlines()
     assert max(map(len, lines)) <= 80 and not any("…" in line for line in lines)
     for number in (*measured.worst_case.flat, *measured.mixture.value):
-        assert any(f"{number:+.6f}" in line for line in lines)
+        assert any(three_digits(number, sign=True) in line for line in lines)
 
 
 def test_eval_of_many_policies_prints_those_of_most_weight(capsys, uninterrupted):
@@ -875,9 +875,9 @@ def test_supports_of_three_players_stay_in_their_column(capsys, tmp_path):
 
 def test_no_payoff_is_less_than_zero_and_zero(capsys, seeds):
     opened = experiment.load(seeds[0])
-    opened.payoffs[0, 0, 0] = -1e-12
-    report._print_payoffs(report.console(), opened, [0], "")
-    assert "+0.0000" in capsys.readouterr().out
+    opened.payoffs[0, 0, 0] = -1e-13
+    tables._print_payoffs(tables.console(), opened, [0], "")
+    assert capsys.readouterr().out.split()[-2:] == ["0", "0"]
 
 
 @pytest.mark.parametrize(

@@ -54,8 +54,7 @@ from psro.runs import archive, experiment, storage
 from psro.runs import config as run_config
 from psro.runs import export as sharing
 from psro.runs import folder as run_folder
-from psro.views import page, plots, watch
-from psro.views import tables as report
+from psro.views import page, plots, tables, watch
 
 SECONDS = 120
 """The most that one reader may take for one input, by the clock: the machine may be busy."""
@@ -415,21 +414,21 @@ def _export(path: Path, out: Path) -> None:
 
 def _eval(opened: experiment.Experiment) -> None:
     measured = evaluation.evaluate(opened.meta_game, opened.measured_strategy)
-    report.print_json(opened, measured)
-    report.print_tables(opened, measured, report.console())
+    tables.print_json(opened, measured)
+    tables.print_tables(opened, measured, tables.console())
 
 
 def _play(opened: experiment.Experiment) -> None:
     sys.stdin = io.StringIO("1\n" * 9 + "q\n" * 9)
-    play.in_terminal(match.Match(opened, 0, 0), report.console())
+    play.in_terminal(match.Match(opened, 0, 0), tables.console())
 
 
 def _compare(opened: experiment.Experiment, original: experiment.Experiment) -> None:
     mixtures = comparison.mixtures([("a", original), ("b", opened)])
     others, omitted = comparison.baselines(opened.tree, cfr_iterations=2)
     compared = comparison.compare(opened.tree, mixtures | others, omitted)
-    report.print_comparison_json(compared, opened.config.game)
-    report.print_comparison(compared, report.console(), opened.config.game)
+    tables.print_comparison_json(compared, opened.config.game)
+    tables.print_comparison(compared, tables.console(), opened.config.game)
 
 
 def _measure(tree: games.GameTree) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,16 @@ import rich.box
 import rich.console
 import rich.markup
 import rich.table
+import rich.text
 
 from games import GameTree
+from games.printing import printable
 from psro import exact
 from psro.measure.comparison import Comparison
 from psro.measure.evaluation import Evaluation
 from psro.runs import storage
 from psro.runs.experiment import Experiment
+from psro.views.numbers import listed, three_digits
 
 _SHOWN = 12  # policies a player in tables that compare them
 
@@ -45,7 +49,7 @@ def print_json(opened: Experiment, measured: Evaluation) -> None:
                 "population_exploitability": population and population.measured.exploitability,
                 "least_exploitable": population and _lists(population.mixtures),
                 "meta_strategy": _lists(opened.meta_strategy),
-                "policy_exploitability": [each.exploitability for each in measured.policies],
+                "policy_exploitability": [policy.exploitability for policy in measured.policies],
                 "policy_worst_case": _lists(measured.worst_case),
                 "expected_cardinality": measured.diversity.tolist(),
                 "rating": _lists(elo_like.ratings),
@@ -63,7 +67,7 @@ def write_csv(opened: Experiment, measured: Evaluation, path: str | os.PathLike)
     """A line for each policy number: the table of policies and that of ratings."""
     columns: dict[str, Any] = {
         "policy": range(len(measured.policies)),
-        "exploitability": [each.exploitability for each in measured.policies],
+        "exploitability": [policy.exploitability for policy in measured.policies],
     }
     for p in range(opened.tree.num_players):
         columns[f"weight_{p}"] = opened.meta_strategy[p]
@@ -77,13 +81,14 @@ def write_csv(opened: Experiment, measured: Evaluation, path: str | os.PathLike)
 
 def print_comparison(compared: Comparison, out: rich.console.Console, game: str) -> None:
     """Who gets what from whom, on average over the seats."""
-    out.print(f"[bold]{game}[/bold]", highlight=False)
+    out.print(_title(game))
+    unit = max(1e-300, np.abs(compared.returns).max())
     numbers = range(1, len(compared.names) + 1)
     rows = table("", "exploitability", *(f"against {number}" for number in numbers))
     for number, name in enumerate(compared.names):
-        own = compared.measured[number].exploitability
-        cells = (f"{value + 0.0:+.6f}" for value in compared.average[number].round(6))  # not -0
-        rows.add_row(f"{number + 1} {rich.markup.escape(name)}", f"{own:.6f}", *cells)
+        own = three_digits(compared.measured[number].exploitability, unit=unit)
+        cells = (three_digits(gets, unit=unit, sign=True) for gets in compared.average[number])
+        rows.add_row(f"{number + 1} {rich.markup.escape(printable(name))}", own, *cells)
     out.print(rows)
     out.print(
         "What each gets, its seats averaged, when the other has all other seats; the seats one by "
@@ -101,8 +106,8 @@ def print_comparison_json(compared: Comparison, game: str) -> None:
             {
                 "game": game,
                 "names": list(compared.names),
-                "exploitability": [each.exploitability for each in compared.measured],
-                "nash_conv": [each.nash_conv for each in compared.measured],
+                "exploitability": [mixture.exploitability for mixture in compared.measured],
+                "nash_conv": [mixture.nash_conv for mixture in compared.measured],
                 "average": compared.average.tolist(),
                 "returns": compared.returns.tolist(),
                 "omitted": list(compared.omitted),
@@ -116,8 +121,8 @@ def write_comparison_csv(compared: Comparison, path: str | os.PathLike) -> None:
     average and in each seat."""
     columns: dict[str, Any] = {
         "name": compared.names,
-        "exploitability": [each.exploitability for each in compared.measured],
-        "nash_conv": [each.nash_conv for each in compared.measured],
+        "exploitability": [mixture.exploitability for mixture in compared.measured],
+        "nash_conv": [mixture.nash_conv for mixture in compared.measured],
     }
     for number, name in enumerate(compared.names):
         columns[f"against {name}"] = compared.average[:, number]
@@ -134,7 +139,7 @@ def _write_csv(columns: dict[str, Any], path: str | os.PathLike) -> None:
 def print_tables(opened: Experiment, measured: Evaluation, out: rich.console.Console) -> None:
     """What fits a terminal."""
     last = opened.records[-1]
-    out.print(f"[bold]{opened.config.game}[/bold]  iteration {last.iteration}", highlight=False)
+    out.print(_title(opened.config.game).append(f"  iteration {last.iteration}", "not bold"))
     shown = range(len(measured.policies))
     which = ""
     if len(shown) > _SHOWN:
@@ -152,25 +157,27 @@ def print_tables(opened: Experiment, measured: Evaluation, out: rich.console.Con
 def _print_mixtures(out: rich.console.Console, opened: Experiment, measured: Evaluation) -> None:
     """The meta-strategy beside the best mixture of the populations and the game itself."""
     mixture, population, equilibrium = measured.mixture, measured.population, measured.equilibrium
+    unit = opened.tree.max_return
     rows = table("", "exploitability", "NashConv", *_columns("value", opened.tree))
-    rows.add_row("mixture", *_measured_cells(mixture))
+    rows.add_row("mixture", *_measured_cells(mixture, unit))
     if population:
-        rows.add_row("least exploitable", *_measured_cells(population.measured))
+        rows.add_row("least exploitable", *_measured_cells(population.measured, unit))
     if equilibrium:
-        rows.add_row("game", "", "", *(f"{value:+.6f}" for value in equilibrium.value))
+        rows.add_row("game", "", "", *_signed(equilibrium.value, unit))
     out.print(rows)
     if not (measured.cce_gap == measured.ce_gap == mixture.nash_conv):
         out.print(
-            f"Policies are drawn together: CCE gap {measured.cce_gap:.6f}, CE gap "
-            f"{measured.ce_gap:.6f} (0: nobody gains by refusing, or by leaving, what it is told)",
+            f"Policies are drawn together: CCE gap {three_digits(measured.cce_gap, unit=unit)}, "
+            f"CE gap {three_digits(measured.ce_gap, unit=unit)} "
+            "(0: nobody gains by refusing, or by leaving, what it is told)",
             highlight=False,
         )
     if equilibrium:
         distance = mixture.value[0] - equilibrium.value[0]
         out.print(
             "The mixture's value is the game's"
-            if abs(distance) < 5e-7
-            else f"The mixture's value is {abs(distance):.6f} "
+            if abs(distance) < 1e-6 * unit
+            else f"The mixture's value is {three_digits(abs(distance))} "
             f"{'above' if distance > 0 else 'below'} the game's for {opened.tree.player_name(0)}",
             highlight=False,
             markup=False,
@@ -183,17 +190,20 @@ def _columns(what: str, tree: GameTree) -> list[str]:
     return [rich.markup.escape(f"{what} {name}") for name in names]
 
 
-def _measured_cells(measured: exact.Exploitability) -> list[str]:
+def _measured_cells(measured: exact.Exploitability, unit: float) -> list[str]:
     return [
-        f"{measured.exploitability:.6f}",
-        f"{measured.nash_conv:.6f}",
-        *(f"{value:+.6f}" for value in measured.value),
+        three_digits(measured.exploitability, unit=unit),
+        three_digits(measured.nash_conv, unit=unit),
+        *_signed(measured.value, unit),
     ]
 
 
+def _signed(values: Iterable[float], unit: float) -> list[str]:
+    return [three_digits(value, unit=unit, sign=True) for value in values]
+
+
 def _print_policies(out: rich.console.Console, opened: Experiment, measured: Evaluation) -> None:
-    seats = range(opened.tree.num_players)
-    worst_case = measured.worst_case
+    worst_case, unit = measured.worst_case, opened.tree.max_return
     rows = table(
         "policy",
         "exploitability",
@@ -202,8 +212,8 @@ def _print_policies(out: rich.console.Console, opened: Experiment, measured: Eva
     )
     for k, own in enumerate(measured.policies):
         weights = (_weight(strategy[k]) for strategy in opened.meta_strategy)
-        cells = (f"{worst_case[p, k]:+.6f}" for p in seats if worst_case is not None)
-        rows.add_row(str(k), f"{own.exploitability:.6f}", *weights, *cells)
+        cells = [] if worst_case is None else _signed(worst_case[:, k], unit)
+        rows.add_row(str(k), three_digits(own.exploitability, unit=unit), *weights, *cells)
     worst = ", and what each gets at worst by it" if worst_case is not None else ""
     out.print(f"\nPolicies: the exploitability of all players' using number k{worst}")
     out.print(rows)
@@ -217,10 +227,10 @@ def _print_ratings(
     columns = {}  # title -> a cell for each policy
     for p, ratings in enumerate(elo_like.ratings):
         rating, average, weight = (title[p] for title in titles)
-        columns[rating] = [f"{each:+z.4f}" for each in ratings]
+        columns[rating] = _signed(ratings, opened.tree.max_return)
         if nash:
-            columns[average] = [f"{each:+z.4f}" for each in nash.ratings[p]]
-            columns[weight] = [_weight(each) for each in nash.strategies[p]]
+            columns[average] = _signed(nash.ratings[p], opened.tree.max_return)
+            columns[weight] = [_weight(share) for share in nash.strategies[p]]
     rows = table("policy", *columns)
     for k in shown:
         rows.add_row(str(k), *(cells[k] for cells in columns.values()))
@@ -229,8 +239,8 @@ def _print_ratings(
     )
     out.print(f"\nRatings: mean payoff, less the mean of all{which}{averaged}")
     out.print(rows)
-    explained = _listed(f"{share:.0%}" for share in elo_like.explained)
-    cardinality = _listed(f"{each:.2f}" for each in measured.diversity)
+    explained = listed(f"{share:.0%}" for share in elo_like.explained)
+    cardinality = listed(map(three_digits, measured.diversity))
     out.print(
         f"Ratings explain {explained} of the payoffs' variance; what they leave is cyclic\n"
         f"Effective diversity: {cardinality} of {len(measured.policies)} policies (expected "
@@ -247,22 +257,22 @@ def _print_payoffs(out: rich.console.Console, opened: Experiment, shown, which: 
     out.print(f"\nPayoffs of {rows} (rows) against {columns} (columns){which}", markup=False)
     rows = table("", *map(str, shown))
     for k in shown:
-        rows.add_row(str(k), *(f"{opened.payoffs[0, k, other]:+z.4f}" for other in shown))
+        earned = opened.payoffs[0, k, list(shown)]
+        rows.add_row(str(k), *_signed(earned, opened.tree.max_return))
     out.print(rows)
 
 
 def _weight(weight: float) -> str:
-    return f"{weight:.4f}" if weight >= 5e-5 else "[dim]·[/dim]"
+    return three_digits(weight) if weight >= 5e-5 else "[dim]·[/dim]"
 
 
-def _listed(words) -> str:
-    """`a, b and c`"""
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
+def _title(game: str) -> rich.text.Text:
+    """A game's name comes from a stranger: it is no markup."""
+    return rich.text.Text(printable(game), style="bold", end="\n")
 
 
 def _lists(arrays) -> list[list[float]] | None:
-    return None if arrays is None else [each.tolist() for each in arrays]
+    return None if arrays is None else [array.tolist() for array in arrays]
 
 
 def table(*columns: str) -> rich.table.Table:
