@@ -16,8 +16,8 @@ import pandas as pd
 import games
 from games.tree_game import TreeGame
 from psro import exact
-from psro.oracles import PPO, Jobs, PPOConfig
-from psro.policies.policy import Policy, Tabulator
+from psro.oracles import PPO, ExactView, Jobs, PPOConfig
+from psro.policies.policy import Policy, Tabulator, at_temperature
 
 GAMES = ("kuhn_poker", "leduc_poker", "liars_dice(numdice=1)")
 
@@ -36,21 +36,20 @@ def measure(name: str, observation: str, seeds: int, decisions: int) -> pd.DataF
     rows = []
     for seed in range(seeds):
         keys = jax.random.split(jax.random.key(seed), 4)
-        opponents = policy.with_temperature(policy.init_many(keys[:2]), 0.02)
+        opponents = at_temperature(policy.init_many(keys[:2]), 0.02)
         initial = policy.init_many(keys[2:])
         plans = [
             exact.realization_plan(player, behaviour)
             for player, behaviour in zip(tree.players, tabulate(opponents), strict=True)
         ]
         gains, reach = zip(*(exact.gains_and_reach(tree, p, plans) for p in range(2)), strict=True)
-        jobs = Jobs(
-            player=np.arange(2, dtype=np.int32),
+        jobs = Jobs.of_one_run(
+            jax.random.key(100 + seed),
+            player=np.arange(2),
             initial=initial,
             populations=jax.tree.map(lambda leaf: leaf[:, None], opponents),
             opponents=np.ones((2, 1)),
-            gains=gains,
-            reach=reach,
-            mixture=plans,
+            exact=ExactView(gains=gains, reach=reach, mixture=[plans] * 2, bonus=None),
         )
 
         def values(params, gains=gains):
@@ -62,8 +61,7 @@ def measure(name: str, observation: str, seeds: int, decisions: int) -> pd.DataF
             ]
 
         start = time.perf_counter()
-        results = oracle(jax.random.key(100 + seed), jobs)
-        jax.block_until_ready(results.params)
+        results = oracle(jobs)
         seconds = time.perf_counter() - start
         before, achieved = values(initial), values(results.params)
         best = [exact.best_response_to(tree.players[p], gains[p]).value for p in range(2)]

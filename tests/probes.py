@@ -11,7 +11,7 @@ import games
 from games.game import Game, State
 from games.tree import GameTree, PlayerTree
 from psro import exact
-from psro.policies.policy import Policy
+from psro.policies.policy import Policy, at_temperature
 
 
 @jax.tree_util.register_dataclass
@@ -316,7 +316,7 @@ def policy_for(game, *, cell="lstm", hidden_size=16, dtype="float32") -> Policy:
 def opinionated(policy: Policy, seed: int, count: int):
     """`count` random networks, leaves `[count, ...]`, whose choices are far from uniform."""
     params = policy.init_many(jax.random.split(jax.random.key(seed), count))
-    return policy.with_temperature(params, 0.02)
+    return at_temperature(params, 0.02)
 
 
 def constant_policy(policy: Policy, action: int):

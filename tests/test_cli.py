@@ -26,7 +26,7 @@ from psro.cli import options, progress
 from psro.cli import process as cli_process
 from psro.measure import evaluation
 from psro.metagame.solvers import META_SOLVERS, Solver
-from psro.oracles import Results
+from psro.oracles import ORACLES, Results
 from psro.runs import experiment
 from psro.runs.config import RunConfig
 from psro.variants.published import VARIANTS
@@ -71,14 +71,13 @@ def uninterrupted(tmp_path_factory):
 class Untrained:
     """An oracle with nothing to compile: its best responses are the fresh networks."""
 
-    temperature = 1.0
     tabular = False
     conditional = False
 
     def __init__(self, game, policy, config):
         pass
 
-    def __call__(self, key, jobs):
+    def __call__(self, jobs):
         none = np.zeros(len(jobs.player), int)
         return Results(
             params=jobs.initial,
@@ -91,7 +90,7 @@ class Untrained:
 
 @pytest.fixture
 def untrained(monkeypatch):
-    monkeypatch.setitem(experiment.ORACLES, "ppo", Untrained)
+    monkeypatch.setitem(ORACLES, "ppo", Untrained)
 
 
 def psro_main(capsys, *arguments):
@@ -576,14 +575,12 @@ def test_training_that_diverges(capsys, tmp_path):
 class Diverging(Untrained):
     """Its training never comes to numbers."""
 
-    def __call__(self, key, jobs):
-        return dataclasses.replace(
-            super().__call__(key, jobs), diverged=np.ones(len(jobs.player), bool)
-        )
+    def __call__(self, jobs):
+        return dataclasses.replace(super().__call__(jobs), diverged=np.ones(len(jobs.player), bool))
 
 
 def test_an_oracle_that_diverges(capsys, tmp_path, monkeypatch):
-    monkeypatch.setitem(experiment.ORACLES, "ppo", Diverging)
+    monkeypatch.setitem(ORACLES, "ppo", Diverging)
     folder = tmp_path / "run"
     sentence = assert_refused(psro_main(capsys, "run", "--game", "matrix_rps", "--out", folder))
     assert "diverged in iteration 1" in sentence
@@ -639,11 +636,11 @@ def test_an_interrupt_that_is_swallowed_stops_the_run_all_the_same(capsys, tmp_p
             signal.raise_signal(signal.SIGINT)
 
     class Interrupted(Untrained):
-        def __call__(self, key, jobs):
+        def __call__(self, jobs):
             Callback()
-            return super().__call__(key, jobs)
+            return super().__call__(jobs)
 
-    monkeypatch.setitem(experiment.ORACLES, "ppo", Interrupted)
+    monkeypatch.setitem(ORACLES, "ppo", Interrupted)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         arguments = ["--game", "matrix_rps", "--iterations", 9, "--out", tmp_path / "run"]

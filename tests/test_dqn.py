@@ -186,8 +186,9 @@ def test_replayed_sequences_never_mix_environments_or_rollouts():
 
 def lengths_jobs(policy):
     population = stack([constant_policy(policy, 0), constant_policy(policy, 1)])
-    return Jobs(
-        player=jnp.array([0], jnp.int32),
+    return Jobs.of_one_run(
+        jax.random.key(0),
+        player=np.array([0]),
         initial=policy.init_many(jax.random.split(jax.random.key(0), 1)),
         populations=jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (2, *leaf.shape)), population),
         opponents=np.array([[0.5, 0.5]]),
@@ -231,7 +232,7 @@ def test_the_objective_is_per_episode():
         buffer_size=32_768,
         temperature=1.0,
     )
-    results = oracle(jax.random.key(0), lengths_jobs(policy))
+    results = oracle(lengths_jobs(policy))
     observation = game.observation(game.init(jax.random.key(0)))
     q, _, _ = policy(take(results.params, 0), observation, jnp.int32(-1), policy.initial_carry())
     np.testing.assert_allclose(q, [0.2, 0.0], atol=0.08)
@@ -241,7 +242,7 @@ def test_a_training_that_diverges_stops_with_its_last_finite_parameters():
     game = Probe("observation")
     policy = policy_for(game)
     oracle = learner(game, policy, decisions=4_096, learning_rate=1e30)
-    results = oracle(jax.random.key(0), lengths_jobs(policy))
+    results = oracle(lengths_jobs(policy))
     assert results.diverged.all()
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(results.params))
 

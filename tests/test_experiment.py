@@ -22,11 +22,12 @@ import psro
 from games.readers import openspiel
 from games.tree_game import TreeGame
 from psro.metagame.solvers import META_SOLVERS
-from psro.oracles import PPO, PPOConfig, Results
+from psro.oracles import ORACLES, PPO, PPOConfig, Results
+from psro.policies.policy import at_temperature
 from psro.runs import experiment, storage
 from psro.runs.config import RunConfig, read_config
 from psro.runs.storage import ExperimentError
-from psro.training.loop import why_ended
+from psro.training.record import why_ended
 from psro.training.trainer import TrainingDiverged
 
 # Small, and yet (where this was written) the meta-strategies of the last iterations are mixed.
@@ -88,23 +89,22 @@ class Compiled:
 def one_oracle(monkeypatch):
     """All experiments share one oracle, because tracing it is nearly all that a tiny run costs and
     it is a pure function of its arguments."""
-    monkeypatch.setitem(experiment.ORACLES, "ppo", Compiled)
+    monkeypatch.setitem(ORACLES, "ppo", Compiled)
 
 
 class Untrained:
     """An oracle whose best responses are the fresh networks, made so sharp that they differ."""
 
-    temperature = 1.0
     tabular = False
     conditional = False
 
     def __init__(self, game, policy, config):
-        self._policy = policy
+        pass
 
-    def __call__(self, key, jobs):
+    def __call__(self, jobs):
         none = np.zeros(len(jobs.player), int)
         return Results(
-            params=self._policy.with_temperature(jobs.initial, 0.02),
+            params=at_temperature(jobs.initial, 0.02),
             decisions=none,
             episodes=none,
             diverged=none.astype(bool),
@@ -329,7 +329,7 @@ def test_probabilities_of_the_policy_sum_to_one(trained):
     ],
 )
 def test_openspiel_measures_the_same_in_other_games(tmp_path, monkeypatch, game, meta_solver):
-    monkeypatch.setitem(experiment.ORACLES, "ppo", Untrained)  # nothing to compile, game by game
+    monkeypatch.setitem(ORACLES, "ppo", Untrained)  # nothing to compile, game by game
     config = RunConfig(game=game, iterations=2, hidden_size=8, meta_solver=meta_solver)
     psro.run(config, tmp_path / "run")
     loaded = psro.load(tmp_path / "run")
@@ -418,7 +418,7 @@ def crashes(tmp_path_factory):
         snapshot(folder, iteration, file, "after")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(experiment.ORACLES, "ppo", Compiled)
+        patch.setitem(ORACLES, "ppo", Compiled)
         training = experiment.create(CONFIG, root / "run").train()
         patch.setattr(os, "replace", watched)
         for record in training:

@@ -17,7 +17,7 @@ import games
 from games.levels import levels, rows
 from games.tree_game import TreeGame
 from psro import exact
-from psro.oracles import CONFIGS, ORACLES, PPO, Jobs
+from psro.oracles import CONFIGS, ORACLES, PPO, ExactView, Jobs
 from psro.oracles.on_policy import Batch
 from psro.oracles.rollout import Decisions
 from psro.policies.policy import ConditionalPolicy, TablePolicy, Tabulator
@@ -74,14 +74,13 @@ def setting(tree, name, *, size=2, seed=0, game=None, **changes):
     gains, reach = zip(
         *(exact.gains_and_reach(tree, p, plans) for p in range(players)), strict=True
     )
-    jobs = Jobs(
-        player=jnp.arange(players, dtype=jnp.int32),
+    jobs = Jobs.of_one_run(
+        jax.random.key(0),
+        player=np.arange(players),
         initial=policy.init_many(jax.random.split(jax.random.key(seed + 1), players)),
         populations=populations,
         opponents=np.full((players, *(size,) * (players - 1)), size ** (1 - players)),
-        gains=gains,
-        reach=reach,
-        mixture=[plans] * players,
+        exact=ExactView(gains=gains, reach=reach, mixture=[plans] * players, bonus=None),
     )
     game = TreeGame(tree) if game is None else game
     return ORACLES[name](game, policy, small(name, **changes)), jobs, tabulate
@@ -90,7 +89,7 @@ def setting(tree, name, *, size=2, seed=0, game=None, **changes):
 def values(tree, jobs, behaviours):
     return [
         gains @ exact.realization_plan(player, behaviour)
-        for gains, player, behaviour in zip(jobs.gains, tree.players, behaviours, strict=True)
+        for gains, player, behaviour in zip(jobs.exact.gains, tree.players, behaviours, strict=True)
     ]
 
 
@@ -112,7 +111,7 @@ SOME = [  # reinforce is a2c with another target
 def test_probe_is_solved(name, kind):
     tree = tree_of(Probe(kind))
     oracle, jobs, tabulate = setting(tree, name)
-    results = oracle(jax.random.key(0), jobs)
+    results = oracle(jobs)
     assert values(tree, jobs, tabulate(results.params))[0] > 0.99
     assert not results.diverged.any()
 
@@ -121,11 +120,12 @@ def test_probe_is_solved(name, kind):
 def test_the_curve_is_of_exact_values_and_the_best_is_returned(name):
     tree = games.load("kuhn_poker")
     oracle, jobs, tabulate = setting(tree, name)
-    results = oracle(jax.random.key(0), jobs)
+    results = oracle(jobs)
     best = np.nanmax(results.curve, axis=1)
     np.testing.assert_allclose(values(tree, jobs, tabulate(results.params)), best, atol=1e-5)
     exactly = [
-        exact.best_response_to(player, jobs.gains[p]).value for p, player in enumerate(tree.players)
+        exact.best_response_to(player, jobs.exact.gains[p]).value
+        for p, player in enumerate(tree.players)
     ]
     assert (best <= np.array(exactly) + 1e-5).all()
     before = values(tree, jobs, tabulate(jobs.initial))
@@ -144,10 +144,10 @@ def test_tabulated_training_is_as_good(method, name):
     """The network run over info states instead of decisions, the mixture as one table."""
     tree = games.load(name)
     oracle, jobs, tabulate = setting(tree, method, tabulated=True)
-    results = oracle(jax.random.key(0), jobs)
+    results = oracle(jobs)
     reached, before = (values(tree, jobs, tabulate(p)) for p in (results.params, jobs.initial))
     for p, player in enumerate(tree.players):
-        best = exact.best_response_to(player, jobs.gains[p]).value
+        best = exact.best_response_to(player, jobs.exact.gains[p]).value
         assert (reached[p] - before[p]) / (best - before[p]) > 0.95
     assert (results.decisions > 0).all()
 
@@ -155,11 +155,13 @@ def test_tabulated_training_is_as_good(method, name):
 def with_bonus(tree, jobs, seed=6):
     """The same jobs, with a reward of its own for every sequence."""
     rng = np.random.default_rng(seed)
-    bonus = [2 * rng.normal(size=each.shape) for each in jobs.gains]
+    bonus = [2 * rng.normal(size=each.shape) for each in jobs.exact.gains]
     for each in bonus:
         each[0] = 0.0
-    gains = [gain + each for gain, each in zip(jobs.gains, bonus, strict=True)]
-    return dataclasses.replace(jobs, gains=gains, bonus=bonus)
+    gains = [gain + each for gain, each in zip(jobs.exact.gains, bonus, strict=True)]
+    return dataclasses.replace(
+        jobs, exact=dataclasses.replace(jobs.exact, gains=gains, bonus=bonus)
+    )
 
 
 @pytest.mark.parametrize("method", ["ppo", pytest.param("dqn", marks=pytest.mark.slow)])
@@ -169,11 +171,11 @@ def test_a_bonus_is_earned_as_returns_are(method):
     tree = games.load("kuhn_poker")
     oracle, plain, tabulate = setting(tree, method, tabulated=True)
     jobs = with_bonus(tree, plain)
-    results = oracle(jax.random.key(0), jobs)
+    results = oracle(jobs)
     reached = values(tree, jobs, tabulate(results.params))
     for p, player in enumerate(tree.players):
-        best = exact.best_response_to(player, jobs.gains[p]).value
-        without = jobs.gains[p] @ exact.best_response_to(player, plain.gains[p]).plan
+        best = exact.best_response_to(player, jobs.exact.gains[p]).value
+        without = jobs.exact.gains[p] @ exact.best_response_to(player, plain.exact.gains[p]).plan
         assert best - without > 0.5
         assert best - reached[p] < 0.1 * (best - without)
 
@@ -182,7 +184,7 @@ def test_a_bonus_is_refused_where_info_states_are_not_known():
     tree = games.load("kuhn_poker")
     oracle, jobs, _ = setting(tree, "ppo")
     with pytest.raises(ValueError, match="ppo.tabulated"):
-        oracle(jax.random.key(0), with_bonus(tree, jobs))
+        oracle(with_bonus(tree, jobs))
 
 
 def test_tabulated_gradients_are_those_of_whole_episodes():
@@ -232,10 +234,10 @@ def test_tabulated_gradients_are_those_of_whole_episodes():
 def test_whole_tree_oracles_come_within_their_tolerance(name):
     tree = games.load("leduc_poker")
     oracle, jobs, tabulate = setting(tree, name, size=3)
-    results = oracle(jax.random.key(0), jobs)
+    results = oracle(jobs)
     reached = values(tree, jobs, tabulate(results.params))
     for p, player in enumerate(tree.players):
-        best = exact.best_response_to(player, jobs.gains[p]).value
+        best = exact.best_response_to(player, jobs.exact.gains[p]).value
         assert best - reached[p] < 0.01 * best
     # they stop when they are there, and say nothing of what they did not do
     rounds = (~np.isnan(results.curve)).sum(axis=1)
@@ -247,7 +249,7 @@ def test_training_stops_when_it_has_plateaued():
     """On a game of constant value nothing is ever better than the first policy."""
     tree = tree_of(Probe("constant"))
     oracle, jobs, _ = setting(tree, "ppo", evaluations=6, patience=2)
-    results = oracle(jax.random.key(0), jobs)
+    results = oracle(jobs)
     np.testing.assert_array_equal((~np.isnan(results.curve)).sum(axis=1), 3)
     assert (results.decisions < small("ppo").decisions).all()
 
@@ -267,7 +269,7 @@ def test_a_native_game_with_its_tree_trains(name):
     budget = {"decisions": 1_024, "evaluations": 1, "num_envs": 32}
     budget |= {"buffer_size": 1_024} if name == "dqn" else {}
     oracle, jobs, tabulate = setting(game.tree, name, game=game, **budget)
-    results = oracle(jax.random.key(0), jobs)
+    results = oracle(jobs)
     reached = values(game.tree, jobs, tabulate(results.params))
     np.testing.assert_allclose(np.nanmax(results.curve, axis=1), reached, atol=1e-5)
     assert (results.episodes > 0).all() and not results.diverged.any()
@@ -295,7 +297,7 @@ def test_what_needs_a_tree_says_so(name):
 def test_a_table_of_correlated_opponents_is_refused():
     oracle, jobs, _ = setting(games.load("kuhn_poker"), "ppo", tabulated=True)
     with pytest.raises(ValueError, match="tabulated needs opponents that are independent"):
-        oracle(jax.random.key(0), dataclasses.replace(jobs, mixture=None))
+        oracle(dataclasses.replace(jobs, exact=dataclasses.replace(jobs.exact, mixture=None)))
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -309,19 +311,21 @@ def test_rounds_share_the_budget_of_one_response(name):
 
 
 SPREAD = """
-import jax, jax.numpy as jnp, numpy as np
+import jax, numpy as np
 from psro.oracles.devices import OverJobs
 
 def total(job, shared, *, spread):
     return (spread(job * shared) ** 2).sum()
 
-jobs, shared = jnp.arange(12.0).reshape(3, 4), jnp.arange(4.0)
-calls = {n: OverJobs(total, shared=(1,), env_devices=n) for n in (1, 2, 5)}
+jobs, shared = np.arange(12.0).reshape(3, 4), np.arange(4.0)
+calls = {n: OverJobs(total, env_devices=n) for n in (1, 2, 5)}
 for n in (1, 2):
-    expected = (np.square(np.asarray(jobs) * np.asarray(shared))).sum(1)
-    np.testing.assert_array_equal(calls[n](3, jobs, shared), expected)
+    expected = (np.square(jobs * shared)).sum(1)
+    for some in (3, 2, 1):  # the first call has the most
+        np.testing.assert_array_equal(calls[n](jobs[:some], shared), expected[:some])
+    assert len(calls[n]._compiled) == 1
 try:
-    calls[5](3, jobs, shared)
+    calls[5](jobs, shared)
 except ValueError as error:
     print(len(jax.devices()), error)
 """
@@ -358,7 +362,7 @@ from test_oracles import setting
 import games
 settings = {"decisions": 2048, "evaluations": 4, **json.loads(sys.argv[1])}
 oracle, jobs, _ = setting(games.load("kuhn_poker"), "ppo", **settings)
-results = oracle(jax.random.key(0), jobs)
+results = oracle(jobs)
 print(json.dumps([len(jax.devices()), results.curve.tolist()]))
 """
 

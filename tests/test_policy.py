@@ -15,7 +15,13 @@ from games.levels import levels as tree_levels
 from games.tree_game import TreeGame
 from psro.oracles.rollout import Rollout
 from psro.policies.networks import CELLS
-from psro.policies.policy import ConditionalPolicy, Policy, Tabulator, log_probabilities
+from psro.policies.policy import (
+    ConditionalPolicy,
+    Policy,
+    Tabulator,
+    at_temperature,
+    log_probabilities,
+)
 
 NAMES = ["kuhn_poker", "leduc_poker", "kuhn_poker(players=3)"]
 
@@ -158,9 +164,7 @@ def test_temperature_sharpens_the_same_preferences():
     policy = policy_for(tree)
     params = policy.init_many(jax.random.split(jax.random.key(0), 2))
     tabulate = Tabulator(policy, tree)
-    for warm, cold in zip(
-        tabulate(params), tabulate(policy.with_temperature(params, 0.1)), strict=True
-    ):
+    for warm, cold in zip(tabulate(params), tabulate(at_temperature(params, 0.1)), strict=True):
         odds, cold_odds = np.log(warm[1::2] / warm[2::2]), np.log(cold[1::2] / cold[2::2])
         np.testing.assert_allclose(cold_odds, 10 * odds, rtol=1e-4, atol=1e-5)
 
@@ -203,7 +207,9 @@ def test_a_condition_is_more_of_what_is_seen(cell):
     plain = Policy(observation_size=tree.observation_size + size, **settings)
     network = jax.tree.map(lambda leaf: leaf[0], opinionated(plain, 5, 1))
     condition = jnp.array([0.5, -1.0, 2.0])
-    params = {"network": network, "condition": condition}
+    temperature = network.pop("temperature")
+    params = {"network": network, "condition": condition, "temperature": temperature}
+    network = network | {"temperature": temperature}
     levels = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), tree_levels(tree))
     start = carry = conditional.initial_carry((3,))
     seen, before, rolled, widened = [], [], [], []

@@ -32,8 +32,9 @@ def jobs_for(policy, *, opponents, weights, players=(0,), seed=0):
     """Jobs against a population of `opponents`, the same for every player."""
     population = stack(opponents)  # [K, ...]
     num_players = 2
-    return Jobs(
-        player=jnp.array(players, jnp.int32),
+    return Jobs.of_one_run(
+        jax.random.key(0),
+        player=np.array(players),
         initial=policy.init_many(jax.random.split(jax.random.key(seed), len(players))),
         populations=jax.tree.map(
             lambda leaf: jnp.broadcast_to(leaf, (num_players, *leaf.shape)), population
@@ -71,7 +72,7 @@ def mean_return(game, policy, params, opponent, episodes=256):
 def train(game, policy, config=QUICK, **kwargs):
     opponent = constant_policy(policy, 0)
     jobs = jobs_for(policy, opponents=[opponent], weights=[1.0], **kwargs)
-    return PPO(game, policy, config)(jax.random.key(0), jobs)
+    return PPO(game, policy, config)(jobs)
 
 
 @pytest.mark.slow
@@ -127,7 +128,7 @@ def test_the_objective_is_per_episode():
     config = dataclasses.replace(
         QUICK, rollout_length=32, decisions=131_072, temperature=1.0, gae_lambda=1.0
     )
-    results = PPO(game, policy, config)(jax.random.key(0), jobs)
+    results = PPO(game, policy, config)(jobs)
     state = game.init(jax.random.key(0))
     pi, _ = first_moves(policy, take(results.params, 0), game.observation(state), [True, True])
     assert pi[0] > 0.9

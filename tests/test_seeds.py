@@ -209,16 +209,16 @@ class Diverging(BestResponse):
 
     calls = 0
 
-    def __call__(self, key, jobs):
-        results = super().__call__(key, jobs)
+    def __call__(self, jobs):
+        results = super().__call__(jobs)
         self.calls += 1
         if self.calls != 2:
             return results
-        return dataclasses.replace(results, diverged=jobs.run == 1)
+        return dataclasses.replace(results, diverged=jobs.populations.group == 1)
 
 
 def test_a_run_that_diverges_stops_no_other(tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(experiment.ORACLES, "best_response", Diverging)
+    monkeypatch.setitem(ORACLES, "best_response", Diverging)
     arguments = ["--oracle", "best_response", "--iterations", "4", "--tolerance", "0"]
     folder = tmp_path / "runs"
     with pytest.raises(SystemExit) as end:

@@ -20,7 +20,6 @@ import time
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -29,7 +28,7 @@ import psro
 from games.tree_game import TreeGame
 from psro import exact
 from psro.metagame.solvers import META_SOLVERS
-from psro.oracles import CONFIGS, ORACLES, Jobs
+from psro.oracles import CONFIGS, ORACLES, ExactView, Jobs
 
 GAMES = ("kuhn_poker", "leduc_poker", "liars_dice(numdice=1)")
 SIZES = (1, 5, 10, 20)
@@ -52,17 +51,16 @@ def jobs_against(run: psro.Experiment, size: int, seed: int) -> tuple[Jobs, np.n
     tree = run.tree
     weights = META_SOLVERS["nash"](run.payoffs[:, :size, :size])
     mixture = [exact.mix(plans[:size], own) for plans, own in zip(run.plans, weights, strict=True)]
-    populations = jax.tree.map(lambda *leaves: jnp.stack(leaves), *run.populations)
+    populations = jax.tree.map(lambda *leaves: np.stack(leaves), *run.populations)
     padding = max(SIZES) - size  # one capacity: compiled once
     gains, reach = zip(*(exact.gains_and_reach(tree, p, mixture) for p in range(2)), strict=True)
-    return Jobs(
-        player=jnp.arange(2, dtype=jnp.int32),
+    return Jobs.of_one_run(
+        jax.random.fold_in(jax.random.key(seed), size),
+        player=np.arange(2),
         initial=run.policy_network.init_many(jax.random.split(jax.random.key(1000 + seed), 2)),
         populations=jax.tree.map(lambda leaf: leaf[:, : max(SIZES)], populations),
         opponents=np.stack([np.pad(weights[1 - p], (0, padding)) for p in range(2)]),
-        gains=gains,
-        reach=reach,
-        mixture=mixture,
+        exact=ExactView(gains=gains, reach=reach, mixture=[mixture] * 2, bonus=None),
     ), exact.returns(tree, mixture)
 
 
@@ -75,17 +73,14 @@ def measure(name: str, settings: dict, game: str, seeds: int, folder: Path) -> p
         if oracle is None:
             config = CONFIGS[name](**settings)
             oracle = ORACLES[name](TreeGame(tree), run.policy_network, config)
-            jax.block_until_ready(
-                oracle(jax.random.key(0), jobs_against(run, 1, 0)[0]).params  # compiles
-            )
+            oracle(jobs_against(run, 1, 0)[0])  # compiles
         for size in SIZES:
             jobs, current = jobs_against(run, size, seed)
             wall, cpu = time.perf_counter(), time.process_time()
-            results = oracle(jax.random.fold_in(jax.random.key(seed), size), jobs)
-            jax.block_until_ready(results.params)
+            results = oracle(jobs)
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             for p in range(2):
-                best = exact.best_response_to(tree.players[p], jobs.gains[p]).value
+                best = exact.best_response_to(tree.players[p], jobs.exact.gains[p]).value
                 share = (np.fmax.accumulate(results.curve[p]) - current[p]) / (best - current[p])
                 if best - current[p] < 1e-3 * tree.max_return:
                     share[:] = np.nan

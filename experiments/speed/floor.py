@@ -21,7 +21,7 @@ import numpy as np
 import games
 from games.tree_game import TreeGame
 from psro import exact
-from psro.oracles import PPO, Jobs, PPOConfig
+from psro.oracles import PPO, ExactView, Jobs, PPOConfig
 from psro.policies.networks import DTYPES
 from psro.policies.policy import Policy
 
@@ -66,18 +66,17 @@ def measure(
     players = np.arange(num_jobs, dtype=np.int32) % 2
     gains, reach = zip(*(exact.gains_and_reach(tree, p, plans) for p in players), strict=True)
     members = policy.init_many(jax.random.split(jax.random.key(0), 2))
-    jobs = Jobs(
+    jobs = Jobs.of_one_run(
+        jax.random.key(0),
         player=players,
         initial=jax.tree.map(lambda leaf: leaf[players], members),
         populations=jax.tree.map(lambda leaf: leaf[:, None], members),
         opponents=np.ones((num_jobs, 1)),
-        gains=gains,
-        reach=reach,
+        exact=ExactView(gains=gains, reach=reach, mixture=None, bonus=None),
     )
-    jax.block_until_ready(oracle(jax.random.key(0), jobs).params)
+    oracle(jobs)  # compiles
     start = seconds()
-    results = oracle(jax.random.key(1), jobs)
-    jax.block_until_ready(results.params)
+    results = oracle(jobs)
     took = seconds() - start
     forward = forward_operations(tree.observation_size, hidden_size, tree.num_actions, cell)
     floor = matrix_rate(dtype) / (forward * (2 + 3 * config.epochs))

@@ -171,16 +171,16 @@ def ours(
         ),
     )
     networks = policy.init_many(jax.random.split(jax.random.key(0), 3))
-    jobs = Jobs(
-        player=jnp.zeros(1, jnp.int32),
+    jobs = Jobs.of_one_run(
+        jax.random.key(0),
+        player=np.zeros(1),
         initial=jax.tree.map(lambda leaf: leaf[:1], networks),
         populations=jax.tree.map(lambda leaf: leaf[1:, None], networks),
         opponents=np.ones((1, 1)),
     )
 
     def run(seed: int) -> int:
-        results = oracle(jax.random.key(seed), jobs)
-        jax.block_until_ready(results.params)
+        results = oracle(dataclasses.replace(jobs, key=jax.random.key(seed)[None]))
         return int(results.decisions.sum())
 
     return Program(

@@ -12,7 +12,7 @@ import rich.progress
 
 from psro.cli.process import say
 from psro.runs.experiment import Experiment
-from psro.training.loop import Record
+from psro.training.record import Record
 from psro.views import tables
 
 DISTANCES = {"nash": "exploitability", "cce": "CCE gap", "ce": "CE gap"}

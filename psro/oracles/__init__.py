@@ -1,7 +1,7 @@
 """Best-response methods, one a file. An oracle is made once per run and called once an iteration:
 
     oracle = ORACLES[name](game, policy, config)
-    results = oracle(key, jobs)
+    results = oracle(jobs)
 
 An oracle is one file and one line in `ORACLES` (`psro.oracles.known`), and a config dataclass and
 one line in `CONFIGS` (`psro.oracles.settings`).
@@ -24,7 +24,7 @@ from psro.oracles.settings import (
 
 if TYPE_CHECKING:
     from psro.oracles.a2c import A2C
-    from psro.oracles.base import Jobs, Oracle, Results
+    from psro.oracles.base import ExactView, Jobs, Oracle, Populations, Results
     from psro.oracles.best_response import BestResponse
     from psro.oracles.conditional import Conditional
     from psro.oracles.distill import Distill
@@ -48,11 +48,13 @@ __all__ = [
     "DQNConfig",
     "Distill",
     "DistillConfig",
+    "ExactView",
     "FullWidth",
     "FullWidthConfig",
     "Jobs",
     "Oracle",
     "PPOConfig",
+    "Populations",
     "Reinforce",
     "ReinforceConfig",
     "Results",
@@ -66,11 +68,13 @@ __getattr__ = attributes(
         "Conditional": "psro.oracles.conditional",
         "DQN": "psro.oracles.dqn",
         "Distill": "psro.oracles.distill",
+        "ExactView": "psro.oracles.base",
         "FullWidth": "psro.oracles.full_width",
         "Jobs": "psro.oracles.base",
         "ORACLES": "psro.oracles.known",
         "Oracle": "psro.oracles.base",
         "PPO": "psro.oracles.ppo",
+        "Populations": "psro.oracles.base",
         "Reinforce": "psro.oracles.reinforce",
         "Results": "psro.oracles.base",
     },

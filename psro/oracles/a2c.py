@@ -11,7 +11,7 @@ from psro.policies.policy import Params
 
 
 class A2C(OnPolicy):
-    """The oracle: `A2C(game, policy, config)(key, jobs)`."""
+    """The oracle: `A2C(game, policy, config)(jobs)`."""
 
     def _improve(
         self,

@@ -8,8 +8,8 @@ import numpy as np
 from games.game import Game
 from psro import exact
 from psro.errors import SettingsError
-from psro.oracles.base import Jobs, Results, by_run
-from psro.policies.policy import Params, TablePolicy, stack
+from psro.oracles.base import Jobs, Results
+from psro.policies.policy import Params, TablePolicy
 
 _TIE = 1e-9
 """How much less an action may be worth and still be as good as the best, as a share of the largest
@@ -17,7 +17,7 @@ return of a sequence."""
 
 
 class BestResponse:
-    """The oracle: `BestResponse(game, policy)(key, jobs)`. There is nothing to set.
+    """The oracle: `BestResponse(game, policy)(jobs)`. There is nothing to set.
 
     Actions that are equally good are played alike, above all where the opponents never come, and
     where a pure policy would be as arbitrary as exploitable. Where nobody's best response is new to
@@ -25,7 +25,6 @@ class BestResponse:
     be.
     """
 
-    temperature = 1.0
     tabular = True
     conditional = False
 
@@ -35,26 +34,29 @@ class BestResponse:
         self._tree = game.tree
         self._policy = policy
 
-    def __call__(self, key: jax.Array, jobs: Jobs) -> Results:
-        keys, jobs = by_run(key, jobs)
-        rngs = [np.random.default_rng(each) for each in np.asarray(jax.random.key_data(keys))]
-        players, responses = np.asarray(jobs.player), []
+    def __call__(self, jobs: Jobs) -> Results:
+        players, groups = np.asarray(jobs.player), np.asarray(jobs.populations.group)
+        seeds = jax.device_get(jax.random.key_data(jobs.key))
+        firsts = {group: int(np.argmax(groups == group)) for group in np.unique(groups)}
+        rngs = {group: np.random.default_rng(seeds[job]) for group, job in firsts.items()}
+        responses = []
         together = len(np.unique(players))  # jobs that respond to the same meta-strategy
         for first in range(0, len(players), together):
-            these = range(first, first + together)
-            run = jobs.run[first]
-            population = jax.tree.map(lambda leaf, run=run: leaf[run], jobs.populations)
-            found = [self._response(jobs, job) for job in these]
+            alike, group = range(first, first + together), groups[first]
+            population = jax.tree.map(
+                lambda leaf, group=group: leaf[group], jobs.populations.params
+            )
+            best = [self._response(jobs, job) for job in alike]
             if all(
                 _is_among(table, players[job], population)
-                for job, (table, _) in zip(these, found, strict=True)
+                for job, (table, _) in zip(alike, best, strict=True)
             ):
-                found = [self._response(jobs, job, rngs[run]) for job in these]
-            responses += found
+                best = [self._response(jobs, job, rngs[group]) for job in alike]
+            responses += best
         params, values = zip(*responses, strict=True)
         none = np.zeros(len(params), int)
         return Results(
-            params=stack(params),
+            params=jax.tree.map(lambda *leaves: np.stack(leaves), *params),
             decisions=none,
             episodes=none,
             diverged=none > 0,
@@ -65,15 +67,15 @@ class BestResponse:
         self, jobs: Jobs, job: int, rng: np.random.Generator | None = None
     ) -> tuple[Params, float]:
         """A job's policy and its value; with random numbers, one whose ties they broke."""
-        player, gain = int(jobs.player[job]), jobs.gains[job]
-        mine, tie = self._tree.players[player], _TIE * np.abs(gain).max()
+        seat, gain = int(jobs.player[job]), jobs.exact.gains[job]
+        player, tie = self._tree.players[seat], _TIE * np.abs(gain).max()
         if rng is None:
-            best = exact.best_response_to(mine, gain, mix_ties=tie)
+            best = exact.best_response_to(player, gain, mix_ties=tie)
         else:
-            met = np.append(False, jobs.reach[job][mine.info_state[1:]] > 0)
+            met = np.append(False, jobs.exact.reach[job][player.info_state[1:]] > 0)
             broken = gain + rng.uniform(0, tie, len(gain)) * met
-            best = exact.best_response_to(mine, broken, mix_ties=0.0)
-        return self._policy.from_plan(self._tree, player, best.plan), gain @ best.plan
+            best = exact.best_response_to(player, broken, mix_ties=0.0)
+        return self._policy.from_plan(self._tree, seat, best.plan), gain @ best.plan
 
 
 def _is_among(table: Params, player: int, populations: Params) -> bool:

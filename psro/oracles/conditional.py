@@ -24,12 +24,12 @@ from games.game import Game
 from psro.oracles.base import Jobs, Results
 from psro.oracles.full_width import FullWidth
 from psro.oracles.settings import ConditionalConfig
-from psro.oracles.training import Yardstick, expected_return, train, yardstick
+from psro.oracles.training import Training, Yardstick, expected_return, train, yardstick
 from psro.policies.policy import ConditionalPolicy, Params
 
 
 class Conditional(FullWidth):
-    """The oracle: `Conditional(game, policy, config)(key, jobs)`.
+    """The oracle: `Conditional(game, policy, config)(jobs)`.
 
     A step moves all jobs' policies at once, by the mean of their losses (`FullWidth`; the paper
     trains by MPO on episodes). The best parameters are those with the largest mean value; curves
@@ -41,71 +41,66 @@ class Conditional(FullWidth):
     def __init__(self, game: Game, policy: ConditionalPolicy, config: ConditionalConfig):
         super().__init__(game, policy, config)
         self._train_together = jax.jit(self._train_all)
-        self._values = jax.jit(self._values_of)
 
-    def __call__(self, key: jax.Array, jobs: Jobs) -> Results:
+    def __call__(self, jobs: Jobs) -> Results:
+        """All jobs are of one run: its network learns from all of them."""
         seats = np.eye(self._tree.num_players, dtype=np.float32)[np.asarray(jobs.player)]
-        weights = np.asarray(jobs.opponents, np.float32).reshape(len(seats), -1)
+        weights = np.asarray(jobs.opponents, np.float32).reshape(len(jobs), -1)
         conditions = np.concatenate([seats, weights], axis=1)
         network = jax.tree.map(lambda leaf: leaf[0], jobs.initial["network"])
-        yardsticks = yardstick(self._tree, self._levels, jobs)
-        training = self._train_together(network, conditions, yardsticks)
-        none = np.zeros(len(seats), int)
+        measure = yardstick(self._tree, self._levels, jobs.player, jobs.exact)
+        inputs = jax.device_put((network, conditions, measure))
+        training, curve = jax.device_get(self._train_together(*inputs))
+        none = np.zeros(len(jobs), int)
         return Results(
             params={
                 "network": jax.tree.map(
-                    lambda leaf: jnp.broadcast_to(leaf, (len(seats), *leaf.shape)), training.best
+                    lambda leaf: np.broadcast_to(leaf, (len(jobs), *leaf.shape)), training.best
                 ),
                 "condition": conditions,
+                "temperature": np.full(len(jobs), self._config.temperature, np.float32),
             },
             decisions=none,
             episodes=none,
-            diverged=np.broadcast_to(np.asarray(training.diverged), len(seats)),
-            curve=np.stack(
-                [
-                    self._values(each, conditions, yardsticks)
-                    for each in (
-                        self._policy.network_with_temperature(network, self._config.temperature),
-                        training.best,
-                    )
-                ],
-                axis=1,
-            ),
+            diverged=np.full(len(jobs), training.diverged),
+            curve=curve,
         )
 
-    def _train_all(self, network: Params, conditions: jax.Array, yardsticks: Yardstick):
+    def _train_all(
+        self, network: Params, conditions: jax.Array, yardsticks: Yardstick
+    ) -> tuple[Training, jax.Array]:
+        """The network trained for all conditions, and each job's value before and after,
+        `[J, 2]`."""
         config = self._config
 
         def loss(network: Params) -> jax.Array:
-            losses = jax.vmap(lambda c, y: self._loss(self._told(network, c), y, ()))
+            losses = jax.vmap(lambda c, y: self._loss(_told(network, c, 1.0), y, ()))
             return losses(conditions, yardsticks).mean()
 
-        def value(network: Params) -> jax.Array:
-            values = jax.vmap(lambda c, y: expected_return(self._policy, self._told(network, c), y))
-            return values(conditions, yardsticks).mean()
+        def values(network: Params) -> jax.Array:  # [J]
+            return jax.vmap(
+                lambda c, y: expected_return(self._policy, _told(network, c, config.temperature), y)
+            )(conditions, yardsticks)
 
-        def one_round(learner, number: jax.Array):
+        def stretch(learner, number: jax.Array):
             return self._steps(loss, learner), jnp.nan
 
         training = train(
             (network, self._optimizer.init(network)),
-            learn=one_round,
-            finish=lambda learner: self._policy.network_with_temperature(
-                learner[0], config.temperature
-            ),
-            value=lambda network: self._values_of(network, conditions, yardsticks).mean(),
-            rounds=config.rounds,
+            learn=stretch,
+            finish=lambda learner: learner[0],
+            value=lambda network: values(network).mean(),
+            evaluations=config.evaluations,
             patience=config.patience,
             enough=yardsticks.best.mean() - config.tolerance / self._scale,
         )
-        return dataclasses.replace(training, learner=())
+        curve = jnp.stack([values(network), values(training.best)], axis=1)
+        return dataclasses.replace(training, learner=()), curve
 
-    def _values_of(
-        self, network: Params, conditions: jax.Array, yardsticks: Yardstick
-    ) -> jax.Array:
-        """Every job's expected return, `[J]`."""
-        values = jax.vmap(lambda c, y: expected_return(self._policy, self._told(network, c), y))
-        return values(conditions, yardsticks)
 
-    def _told(self, network: Params, condition: jax.Array) -> Params:
-        return {"network": network, "condition": condition}
+def _told(network: Params, condition: jax.Array, temperature: float) -> Params:
+    return {
+        "network": network,
+        "condition": condition,
+        "temperature": jnp.float32(temperature),
+    }

@@ -14,7 +14,7 @@ from psro.policies.policy import Params
 
 
 class Distill(WholeTree):
-    """The oracle: `Distill(game, policy, config)(key, jobs)`.
+    """The oracle: `Distill(game, policy, config)(jobs)`.
 
     Cross entropy with the best response's action, an info state counting by the square root of what
     the worst choice there would cost: zero where opponents or the best response itself never lead.

@@ -94,7 +94,7 @@ class Student:
 
 
 class DQN(Sampled):
-    """The oracle: `DQN(game, policy, config)(key, jobs)`."""
+    """The oracle: `DQN(game, policy, config)(jobs)`."""
 
     def __init__(self, game: Game, policy: Policy, config: DQNConfig):
         super().__init__(

@@ -19,7 +19,7 @@ from psro.policies.policy import Params, log_probabilities
 
 
 class FullWidth(WholeTree):
-    """The oracle: `FullWidth(game, policy, config)(key, jobs)`.
+    """The oracle: `FullWidth(game, policy, config)(jobs)`.
 
     A step moves the policy towards `softmax(q / improvement)`, q being its own action values given
     that its opponents lead there (one step of regularised policy iteration; Geist et al. 2019,

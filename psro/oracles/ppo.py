@@ -11,7 +11,7 @@ from psro.policies.policy import Params
 
 
 class PPO(OnPolicy):
-    """The oracle: `PPO(game, policy, config)(key, jobs)`."""
+    """The oracle: `PPO(game, policy, config)(jobs)`."""
 
     def _improve(
         self,

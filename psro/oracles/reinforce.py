@@ -7,7 +7,7 @@ from psro.oracles.a2c import A2C
 
 
 class Reinforce(A2C):
-    """The oracle: `Reinforce(game, policy, config)(key, jobs)`.
+    """The oracle: `Reinforce(game, policy, config)(jobs)`.
 
     A2C with whole returns minus the baseline for advantages: that is what the errors of
     arXiv:1506.02438, eq. 16, add up to without decay.

@@ -25,18 +25,17 @@ import numpy as np
 import optax
 
 from games.game import Game
-from games.levels import Level, by_level, levels, rows
+from games.levels import Level, levels, rows
 from games.tree_game import RowGame
-from psro import exact
 from psro.errors import SettingsError
-from psro.oracles import base
 from psro.oracles.base import Jobs, Results
 from psro.oracles.devices import OverJobs
 from psro.oracles.rollout import Act, Actors, Decisions, Episodes, Rollout, Turn, by_softmax
 from psro.oracles.settings import SampledConfig
+from psro.oracles.tabulated import bonus_tables, opponent_tables
 from psro.oracles.training import Training, Yardstick, expected_return, train, yardstick
 from psro.policies.networks.recurrent import Carry
-from psro.policies.policy import Lookup, Params, Policy
+from psro.policies.policy import Lookup, Params, Policy, at_temperature
 
 
 @jax.tree_util.register_dataclass
@@ -79,9 +78,39 @@ class Sample:
     levels: Sequence[Level] | None = None
 
 
-_MET = 1e-12
-"""The least probability that opponents lead somewhere with which a bonus is paid there: below, no
-episode comes by, and the quotient is no float32."""
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """What one job has for itself; leaves `[J, ...]` of all.
+
+    Attributes:
+        player: the learner's seat.
+        key: data of its random key.
+        initial: its first parameters.
+        group: the group of `Populations` that its opponents come from.
+        cumulative: probabilities of the opponents' profiles, summed up, `[K ** Q]`.
+        yardstick: what makes its value exact; None in a game that is no tree.
+        mixture: with `tabulated` its opponents as tables, leaves `[Q, 1, R, ...]`; else None.
+        bonus: with `tabulated` what actions earn beside returns, `[R, A]`; None for nothing.
+    """
+
+    player: jax.Array
+    key: jax.Array
+    initial: Params
+    group: jax.Array
+    cumulative: jax.Array
+    yardstick: Yardstick | None
+    mixture: Params | None
+    bonus: jax.Array | None
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What all jobs share: policies, leaves `[G, P, K, ...]`, and the game's constants."""
+
+    populations: Params
+    constants: Any
 
 
 class Sampled(abc.ABC):
@@ -131,177 +160,142 @@ class Sampled(abc.ABC):
                 ),
             )
         )
-        self._train = OverJobs(self._train_one, shared=(0, 4, 9), env_devices=config.env_devices)
+        self._train = OverJobs(self._train_one, env_devices=config.env_devices)
 
-    @property
-    def temperature(self) -> float:
-        return self._config.temperature
-
-    def __call__(self, key: jax.Array, jobs: Jobs) -> Results:
-        keys, jobs = base.by_run(key, jobs)
+    def __call__(self, jobs: Jobs) -> Results:
         # Summed on the host in float64, so that spare capacity cannot change a rounding.
-        flat = np.asarray(jobs.opponents, np.float64).reshape(len(jobs.player), -1)
+        flat = np.asarray(jobs.opponents, np.float64).reshape(len(jobs), -1)
         cumulative = np.cumsum(flat, axis=1)
         cumulative = (cumulative / cumulative[:, -1:]).astype(np.float32)
-        training = self._train(
-            len(jobs.player),
-            keys,
-            jobs.run,
-            jobs.player,
-            jobs.initial,
-            jobs.populations,
-            cumulative,
-            None if jobs.gains is None else yardstick(self._tree, self._levels, jobs),
-            self._mixture(jobs) if self._config.tabulated else None,
-            self._bonus(jobs),
-            self._rollout.game.constants,
+        view, tabulated = jobs.exact, self._config.tabulated
+        own = Job(
+            player=np.asarray(jobs.player, np.int32),
+            key=jax.device_get(jax.random.key_data(jobs.key)),
+            initial=jobs.initial,
+            group=np.asarray(jobs.populations.group, np.int32),
+            cumulative=cumulative,
+            yardstick=view and yardstick(self._tree, self._levels, jobs.player, view),
+            mixture=self._mixture(jobs) if tabulated else None,
+            bonus=self._bonus(jobs) if view and view.bonus else None,
         )
+        setting = Setting(
+            populations=jobs.populations.params, constants=self._rollout.game.constants
+        )
+        training = self._train(own, setting)
         decisions, episodes = training.learner
         return Results(
             params=training.best,
-            decisions=np.asarray(decisions),
-            episodes=np.asarray(episodes),
-            diverged=np.asarray(training.diverged),
-            curve=np.asarray(training.curve),
+            decisions=decisions,
+            episodes=episodes,
+            diverged=training.diverged,
+            curve=training.curve,
         )
 
     def _mixture(self, jobs: Jobs) -> Params:
-        """The opponents as tables, leaves `[J, Q, 1, R, ...]`."""
-        if jobs.mixture is None:
+        if jobs.exact.mixture is None:
             raise SettingsError(
                 f"{self._config.name}.tabulated needs opponents that are independent"
             )
-        seats = np.asarray(jobs.player)[:, None] + 1 + np.arange(self._num_opponents)
-        logits = [
-            [
-                np.concatenate(
-                    by_level(
-                        self._tree,
-                        q,
-                        np.log(np.maximum(exact.behaviour(self._tree.players[q], plans[q]), 1e-30)),
-                    )
-                )
-                for q in opponents % self._tree.num_players
-            ]
-            for opponents, plans in zip(seats, jobs.mixture, strict=True)
-        ]
-        logits = np.array(logits)[:, :, None]  # [J, Q, 1, R, A]
-        return {"logits": logits, "value": np.zeros(logits.shape[:-1], np.float32)}
+        return opponent_tables(self._tree, jobs)
 
-    def _bonus(self, jobs: Jobs) -> np.ndarray | None:
-        """What every action earns beside the game's returns, `[J, R, A]`: the bonus of a sequence
-        is paid whenever it is played, so it is divided by how often opponents lead there."""
-        if jobs.bonus is None:
-            return None
+    def _bonus(self, jobs: Jobs) -> np.ndarray:
         if not self._config.tabulated:
             raise SettingsError(
                 f"oracle {self._config.name} knows info states, to reward what is played there, "
                 f"only with {self._config.name}.tabulated"
             )
-        tables = []
-        for p, bonus, reach in zip(np.asarray(jobs.player), jobs.bonus, jobs.reach, strict=True):
-            mine = self._tree.players[p]
-            met = np.append(1.0, reach[mine.info_state[1:]])
-            paid = np.divide(bonus, met, out=np.zeros_like(bonus), where=met > _MET)
-            tables.append(np.concatenate(by_level(self._tree, p, paid)))
-        return np.array(tables)
+        return bonus_tables(self._tree, jobs)
 
-    def _train_one(
-        self,
-        keys: jax.Array,
-        run: jax.Array,
-        player: jax.Array,
-        initial: Params,
-        populations: Params,
-        cumulative: jax.Array,
-        yardstick: Yardstick | None,
-        mixture: Params | None,
-        bonus: jax.Array | None,
-        constants: Any,
-        spread: Callable[[Actors], Actors],
-    ) -> Training:
+    def _train_one(self, job: Job, setting: Setting, *, spread: Callable[[Any], Any]) -> Training:
         """One job, start to end."""
-        config = self._config
-        rollout = self._rollout.with_constants(constants)
-        key = jax.random.fold_in(keys[run], player)
-        learner = Learner(
-            student=self._start(initial),
-            actors=rollout.empty(),
-            profile=jnp.full(self._num_strata, -1),  # none yet: all strata restart
-            decisions=jnp.int32(0),
-            episodes=jnp.int32(0),
-        )
+        config, length = self._config, self._config.updates_per_evaluation
+        rollout = self._rollout.with_constants(setting.constants)
 
-        def one_update(learner: Learner, number: jax.Array):
-            profile_key, restart_key, play_key, learn_key = jax.random.split(
-                jax.random.fold_in(key, number), 4
+        def stretch(learner: Learner, number: jax.Array):
+            numbers = number * length + jnp.arange(length, dtype=jnp.int32)
+            learner, returns = jax.lax.scan(
+                lambda learner, number: self._update(
+                    learner, number, job, setting, rollout=rollout, spread=spread
+                ),
+                learner,
+                numbers,
             )
-            params = self._params(learner.student)
-            if mixture is None:
-                levels = None
-                profile = self._draw(cumulative, profile_key)
-                opponents = self._opponents(populations, run, player, profile)
-            else:
-                levels = yardstick.levels
-                params = self._table(params, levels)
-                profile, opponents = jnp.zeros(1, jnp.int32), mixture
-            restarted = profile != learner.profile
-            actors = rollout.restart(learner.actors, restarted, restart_key)
-            actors = dataclasses.replace(
-                actors, state=spread(actors.state), learner=spread(actors.learner)
-            )
-            progress = number / config.num_updates
-            actors, decisions, episodes = rollout(
-                params,
-                opponents,
-                player,
-                actors,
-                play_key,
-                self._exploration(progress),
-            )
-            if bonus is not None:
-                paid = bonus[decisions.observation, decisions.action] * decisions.valid
-                decisions = dataclasses.replace(decisions, reward=decisions.reward + paid)
-            sample = Sample(
-                decisions=decisions,
-                episodes=episodes,
-                next=rollout.turn(actors, player),
-                restarted=restarted,
-                levels=levels,
-            )
-            learner = Learner(
-                student=self._learn(learner.student, sample, progress, learn_key),
-                actors=actors,
-                profile=profile,
-                decisions=learner.decisions + decisions.valid.sum(),
-                episodes=learner.episodes + episodes.count.sum().astype(jnp.int32),
-            )
-            return learner, mean_return(episodes, self._num_strata)
+            return learner, returns.mean()
 
-        def one_round(learner: Learner, number: jax.Array):
-            length = config.updates_per_evaluation
-            learner, sampled = jax.lax.scan(
-                one_update, learner, number * length + jnp.arange(length)
-            )
-            return learner, sampled.mean()
+        def value(params: Params) -> jax.Array:
+            return expected_return(self._policy, params, job.yardstick)
 
         training = train(
-            learner,
-            learn=one_round,
-            finish=lambda learner: self._policy.with_temperature(
+            Learner(
+                student=self._start(at_temperature(job.initial, 1.0)),
+                actors=rollout.empty(),
+                profile=jnp.full(self._num_strata, -1, jnp.int32),  # none yet: all strata restart
+                decisions=jnp.int32(0),
+                episodes=jnp.int32(0),
+            ),
+            learn=stretch,
+            finish=lambda learner: at_temperature(
                 self._params(learner.student), config.temperature
             ),
-            value=None
-            if yardstick is None
-            else lambda params: expected_return(self._policy, params, yardstick),
-            rounds=config.evaluations,
+            value=None if job.yardstick is None else value,
+            evaluations=config.evaluations,
             patience=config.patience,
-            enough=jnp.where(run == base.IDLE, -jnp.inf, jnp.inf),
         )
         # Environments and what the method keeps end here.
         return dataclasses.replace(
             training, learner=(training.learner.decisions, training.learner.episodes)
         )
+
+    def _update(
+        self,
+        learner: Learner,
+        number: jax.Array,
+        job: Job,
+        setting: Setting,
+        *,
+        rollout: Rollout,
+        spread: Callable[[Any], Any],
+    ) -> tuple[Learner, jax.Array]:
+        """One rollout and what is learned from it; also the mean return that it sampled."""
+        key = jax.random.fold_in(jax.random.wrap_key_data(job.key), job.player)
+        profile_key, restart_key, play_key, learn_key = jax.random.split(
+            jax.random.fold_in(key, number), 4
+        )
+        params, levels = self._params(learner.student), None
+        if job.mixture is None:
+            profile = self._draw(job.cumulative, profile_key)
+            opponents = self._opponents(setting.populations, job, profile)
+        else:
+            levels = job.yardstick.levels
+            params = self._table(params, levels)
+            profile, opponents = jnp.zeros(1, jnp.int32), job.mixture
+        restarted = profile != learner.profile
+        actors = rollout.restart(learner.actors, restarted, restart_key)
+        actors = dataclasses.replace(
+            actors, state=spread(actors.state), learner=spread(actors.learner)
+        )
+        progress = number / self._config.num_updates
+        actors, decisions, episodes = rollout(
+            params, opponents, job.player, actors, play_key, self._exploration(progress)
+        )
+        if job.bonus is not None:
+            paid = job.bonus[decisions.observation, decisions.action] * decisions.valid
+            decisions = dataclasses.replace(decisions, reward=decisions.reward + paid)
+        sample = Sample(
+            decisions=decisions,
+            episodes=episodes,
+            next=rollout.turn(actors, job.player),
+            restarted=restarted,
+            levels=levels,
+        )
+        learner = Learner(
+            student=self._learn(learner.student, sample, progress, learn_key),
+            actors=actors,
+            profile=profile,
+            decisions=learner.decisions + decisions.valid.sum(dtype=jnp.int32),
+            episodes=learner.episodes + episodes.count.sum().astype(jnp.int32),
+        )
+        return learner, mean_return(episodes, self._num_strata)
 
     def _draw(self, cumulative: jax.Array, key: jax.Array) -> jax.Array:
         """A profile for every stratum, int `[S]`, by systematic sampling: each comes up its
@@ -310,15 +304,13 @@ class Sampled(abc.ABC):
         points = (strata + jax.random.uniform(key)) / self._config.num_strata
         return jnp.minimum(jnp.searchsorted(cumulative, points, side="right"), len(cumulative) - 1)
 
-    def _opponents(
-        self, populations: Params, run: jax.Array, player: jax.Array, profile: jax.Array
-    ) -> Params:
+    def _opponents(self, populations: Params, job: Job, profile: jax.Array) -> Params:
         """Parameters of the opponents in every stratum, leaves `[Q, S, ...]`."""
         opponents = self._num_opponents
         capacity = jax.tree.leaves(populations)[0].shape[2]
         members = jnp.stack(jnp.unravel_index(profile, (capacity,) * opponents))  # [Q, S]
-        seats = (player + 1 + jnp.arange(opponents)) % (opponents + 1)  # [Q]
-        return jax.tree.map(lambda leaf: leaf[run, seats[:, None], members], populations)
+        seats = (job.player + 1 + jnp.arange(opponents)) % (opponents + 1)  # [Q]
+        return jax.tree.map(lambda leaf: leaf[job.group, seats[:, None], members], populations)
 
     @abc.abstractmethod
     def _start(self, initial: Params) -> Any:

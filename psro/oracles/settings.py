@@ -270,7 +270,7 @@ class WholeTreeConfig:
         return dataclasses.replace(self, steps=-(-self.steps // rounds))
 
     @property
-    def rounds(self) -> int:
+    def evaluations(self) -> int:
         return -(-self.steps // self.steps_per_round)
 
 

@@ -1,7 +1,7 @@
 """What the oracles that train a network share: exact evaluation, the best one seen, stopping.
 
-A job trains in rounds. After each its policy is evaluated as it would be finished; the best one
-seen is the best response, and training ends after the last round, or when it has plateaued.
+A job trains in stretches. After each its policy is evaluated as it would be finished; the best one
+seen is the best response, and training ends after the last evaluation, or when it has plateaued.
 """
 
 from __future__ import annotations
@@ -18,22 +18,23 @@ import numpy as np
 from games.levels import Level, action_values, by_level
 from games.tree import GameTree
 from psro import exact
-from psro.oracles.base import IDLE, Jobs
+from psro.oracles.base import ExactView
 from psro.policies.policy import Params, Policy, log_probabilities
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Training:
-    """What changes from round to round within a job.
+    """What changes from evaluation to evaluation within a job.
 
     Attributes:
         learner: the method's own state.
         best: the best finished parameters so far.
         best_value: their value.
-        stale: rounds since they were found.
-        done: rounds.
-        curve: value after each round, `[rounds + 1]`, the first before training; NaN later on.
+        stale: evaluations since they were found.
+        done: evaluations so far.
+        curve: value at each evaluation, `[evaluations + 1]`, the first before training; NaN after
+            the end of training.
         diverged: the learner met a number that is not finite.
     """
 
@@ -52,7 +53,7 @@ def train(
     learn: Callable[[Any, jax.Array], tuple[Any, jax.Array]],
     finish: Callable[[Any], Params],
     value: Callable[[Params], jax.Array] | None,
-    rounds: int,
+    evaluations: int,
     patience: int,
     enough: jax.Array | float = jnp.inf,
 ) -> Training:
@@ -60,16 +61,16 @@ def train(
 
     Args:
         learner: its state before training.
-        learn: a round, from the state and the round's number to the next state and the mean return
-            that it sampled.
+        learn: the stretch up to the next evaluation, from the state and the number of evaluations
+            so far to the next state and the mean return that it sampled.
         finish: the parameters of the policy that a state stands for.
         value: what such a policy is worth; None takes the sampled mean return for it.
-        rounds: at most.
-        patience: rounds without a better policy that end training.
+        evaluations: at most.
+        patience: evaluations without a better policy that end training.
         enough: a value that ends training.
     """
 
-    def one_round(training: Training) -> Training:
+    def one_stretch(training: Training) -> Training:
         new, sampled = learn(training.learner, training.done)
         finished = finish(new)
         result = sampled if value is None else value(finished)
@@ -88,7 +89,7 @@ def train(
 
     def going_on(training: Training) -> jax.Array:
         return (
-            (training.done < rounds)
+            (training.done < evaluations)
             & (training.stale < patience)
             & (training.best_value < enough)
             & ~training.diverged
@@ -102,10 +103,10 @@ def train(
         best_value=first,
         stale=jnp.int32(0),
         done=jnp.int32(0),
-        curve=jnp.full(rounds + 1, jnp.nan).at[0].set(first),
+        curve=jnp.full(evaluations + 1, jnp.nan, jnp.float32).at[0].set(first),
         diverged=jnp.bool_(False),
     )
-    return jax.lax.while_loop(going_on, one_round, start)
+    return jax.lax.while_loop(going_on, one_stretch, start)
 
 
 @jax.tree_util.register_dataclass
@@ -118,7 +119,7 @@ class Yardstick:
         returns: its returns by level, weighted by its opponents' reach, `[W, A]`.
         offset: what it gets in episodes in which it decides nothing, `[]`.
         reach: probability that its opponents lead to each info state, `[W]` per level.
-        best: value of the exact best response, `[]`; of an idle job -inf, which is enough.
+        best: value of the exact best response, `[]`.
     """
 
     levels: Sequence[Level]
@@ -128,20 +129,21 @@ class Yardstick:
     best: jax.Array
 
 
-def yardstick(tree: GameTree, levels: Sequence[Level], jobs: Jobs) -> Yardstick:
-    """Of every job, from the tree's `levels` and the jobs' `gains` and `reach`, in float64."""
-    players = np.asarray(jobs.player)
-    idle = np.zeros(len(players), bool) if jobs.run is None else jobs.run == IDLE
+def yardstick(
+    tree: GameTree, levels: Sequence[Level], players: np.ndarray, view: ExactView
+) -> Yardstick:
+    """Of jobs by their `players [J]`, from the tree's `levels` and the view's gains and reach."""
+    players = np.asarray(players)
     returns, reaches, offset, best = [], [], [], []
-    for p, gain, reach in zip(players, jobs.gains, jobs.reach, strict=True):
-        mine = tree.players[p]
+    for p, gain, reach in zip(players, view.gains, view.reach, strict=True):
+        player = tree.players[p]
         returns.append(by_level(tree, p, gain))
         offset.append(gain[0])
-        best.append(exact.best_response_to(mine, gain).value)
+        best.append(exact.best_response_to(player, gain).value)
         reaches.append(
             [
-                each.max(axis=1)
-                for each in by_level(tree, p, np.concatenate([[0.0], reach[mine.info_state[1:]]]))
+                level.max(axis=1)
+                for level in by_level(tree, p, np.append(0.0, reach[player.info_state[1:]]))
             ]
         )
     return Yardstick(
@@ -149,7 +151,7 @@ def yardstick(tree: GameTree, levels: Sequence[Level], jobs: Jobs) -> Yardstick:
         returns=[np.stack(each) for each in zip(*returns, strict=True)],
         offset=np.array(offset, np.float32),
         reach=[np.stack(each) for each in zip(*reaches, strict=True)],
-        best=np.where(idle, -np.inf, best).astype(np.float32),
+        best=np.array(best, np.float32),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,9 +20,10 @@ from games.game import Game
 from games.levels import Level, levels
 from psro.errors import SettingsError
 from psro.oracles.base import Jobs, Results
+from psro.oracles.devices import OverJobs
 from psro.oracles.settings import WholeTreeConfig
 from psro.oracles.training import Training, Yardstick, expected_return, train, yardstick
-from psro.policies.policy import Params, Policy
+from psro.policies.policy import Params, Policy, at_temperature
 
 Learner = tuple[Params, optax.OptState]
 
@@ -45,49 +47,47 @@ class WholeTree(abc.ABC):
                 optax.clip_by_global_norm(config.max_gradient_norm),
                 optax.adam(
                     optax.cosine_decay_schedule(
-                        config.learning_rate, config.rounds * config.steps_per_round
+                        config.learning_rate, config.evaluations * config.steps_per_round
                     )
                 ),
             )
         )
-        self._train = jax.jit(jax.vmap(self._train_one))
+        self._train = OverJobs(self._train_one)
 
-    @property
-    def temperature(self) -> float:
-        return self._config.temperature
-
-    def __call__(self, key: jax.Array, jobs: Jobs) -> Results:
-        training = self._train(jobs.initial, yardstick(self._tree, self._levels, jobs))
-        none = np.zeros(len(jobs.player), int)
+    def __call__(self, jobs: Jobs) -> Results:
+        measure = yardstick(self._tree, self._levels, jobs.player, jobs.exact)
+        training = self._train((jobs.initial, measure), ())
+        none = np.zeros(len(jobs), int)
         return Results(
             params=training.best,
             decisions=none,
             episodes=none,
-            diverged=np.asarray(training.diverged),
-            curve=np.asarray(training.curve),
+            diverged=training.diverged,
+            curve=training.curve,
         )
 
-    def _train_one(self, initial: Params, yardstick: Yardstick) -> Training:
+    def _train_one(self, job: tuple[Params, Yardstick], shared: tuple, *, spread: Any) -> Training:
         """One job, start to end."""
-        config = self._config
+        config, (initial, yardstick) = self._config, job
+        initial = at_temperature(initial, 1.0)
         aims = self._aims(yardstick)
 
-        def one_round(learner: Learner, number: jax.Array):
+        def stretch(learner: Learner, number: jax.Array):
             return self._steps(lambda params: self._loss(params, yardstick, aims), learner), jnp.nan
 
         training = train(
             (initial, self._optimizer.init(initial)),
-            learn=one_round,
-            finish=lambda learner: self._policy.with_temperature(learner[0], config.temperature),
+            learn=stretch,
+            finish=lambda learner: at_temperature(learner[0], config.temperature),
             value=lambda params: expected_return(self._policy, params, yardstick),
-            rounds=config.rounds,
+            evaluations=config.evaluations,
             patience=config.patience,
             enough=yardstick.best - config.tolerance / self._scale,
         )
         return dataclasses.replace(training, learner=())
 
     def _steps(self, loss: Callable[[Params], jax.Array], learner: Learner) -> Learner:
-        """Those of a round."""
+        """Those up to the next evaluation."""
 
         def step(learner: Learner, _):
             params, opt_state = learner

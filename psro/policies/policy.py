@@ -1,9 +1,12 @@
 """Recurrent policies as pure functions: acting, unrolling a sequence, tabulating down a tree.
 
 One policy step per own decision: a player's network is stepped when that player moves, on its
-observation and its own previous action, from a carry that starts at zero with the episode. So a
-carry is a function of the player's own action-observation history, and acting, training and
-tabulating must agree on it (`tests/test_policy.py`).
+observation and its own previous action, from a carry that starts with the episode as the cell's own
+initial carry. So a carry is a function of the player's own action-observation history, and acting,
+training and tabulating must agree on it (`tests/test_policy.py`).
+
+A policy is a softmax of its network's logits over a temperature, which is 1 while it is trained
+and the oracle's once it is finished.
 """
 
 from __future__ import annotations
@@ -25,7 +28,12 @@ from psro.policies.networks import RecurrentNetwork
 from psro.policies.networks.recurrent import Carry
 
 Params = Any
-"""A nested dict of float32 arrays, one network's parameters."""
+"""A nested dict of float32 arrays, one network's parameters, with the policy's `temperature []`."""
+
+
+def at_temperature(params: Params, temperature: float) -> Params:
+    """The policies of the same networks at a temperature, leaves `[...]` all of one shape."""
+    return params | {"temperature": jnp.full_like(params["temperature"], temperature)}
 
 
 class Policy:
@@ -58,11 +66,14 @@ class Policy:
         self._build = build
         shapes = nnx.eval_shape(lambda: build(jax.random.key(0)))
         self._graph, _ = nnx.split(shapes)
-        self._carry = jax.eval_shape(lambda: build(jax.random.key(0)).initial_carry(()))
+        self._start = jax.device_get(jax.jit(lambda: shapes.initial_carry(()))())
         self._init = jax.jit(lambda keys: jax.lax.map(self.init, keys))
 
     def init(self, key: jax.Array) -> Params:
         """Parameters of a fresh network. On a CPU do not `vmap` it: see `init_many`."""
+        return self._init_network(key) | {"temperature": jnp.ones((), jnp.float32)}
+
+    def _init_network(self, key: jax.Array) -> Params:
         return nnx.to_pure_dict(nnx.state(self._build(key)))
 
     def init_many(self, keys: jax.Array) -> Params:
@@ -72,18 +83,29 @@ class Policy:
         return self._init(keys)
 
     def initial_carry(self, batch_shape: tuple[int, ...] = ()) -> Carry:
-        """The carry at the start of an episode, leaves `[*batch_shape, H]`."""
+        """The cell's own carry at the start of an episode, leaves `[*batch_shape, ...]`."""
         return jax.tree.map(
-            lambda leaf: jnp.zeros((*batch_shape, *leaf.shape), leaf.dtype), self._carry
+            lambda start: jnp.broadcast_to(start, (*batch_shape, *start.shape)), self._start
         )
+
+    def forget(self, carry: Carry, where: jax.Array) -> Carry:
+        """The initial carry where `where [...]` is True, `carry` elsewhere. Leaves of the carry may
+        have more leading axes than `where`."""
+
+        def restart(start: np.ndarray, leaf: jax.Array) -> jax.Array:
+            batch = leaf.shape[: leaf.ndim - start.ndim]
+            forgotten = jnp.broadcast_to(where, batch).reshape(*batch, *(1,) * start.ndim)
+            return jnp.where(forgotten, jnp.broadcast_to(start, leaf.shape), leaf)
+
+        return jax.tree.map(restart, self._start, carry)
 
     def __call__(
         self, params: Params, observation: jax.Array, last_action: jax.Array, carry: Carry
     ) -> tuple[jax.Array, jax.Array, Carry]:
         """One own decision: logits `[..., A]`, value `[...]` and the next carry."""
-        network = nnx.merge(self._graph, params)
+        network = self._network(params)
         memory, carry = network.remember(network.encode(observation, last_action), carry)
-        logits, value = network.heads(memory)
+        logits, value = _heads(network, params, memory)
         return logits, value, carry
 
     def unroll(
@@ -99,7 +121,7 @@ class Policy:
         `carry` is the one before step 0. Where `reset [T, B]` is True an episode begins at that
         step: the cell sees the initial carry there, not the one that came before.
         """
-        network = nnx.merge(self._graph, params)
+        network = self._network(params)
 
         def step(carry: Carry, inputs: tuple[jax.Array, jax.Array]):
             features, reset = inputs
@@ -107,14 +129,14 @@ class Policy:
             return carry, memory
 
         _, memory = jax.lax.scan(step, carry, (network.encode(observation, last_action), reset))
-        return network.heads(memory)
+        return _heads(network, params, memory)
 
     def tabulate(
         self, params: Params, levels: Sequence[Level]
     ) -> tuple[list[jax.Array], list[jax.Array]]:
         """Logits `[W, A]` and values `[W]` at every info state of one player, level by level: the
         carry of an info state is the one that its parent info state left."""
-        network = nnx.merge(self._graph, params)
+        network = self._network(params)
         carry, memories = self.initial_carry(levels[0].last_action.shape), []
         for depth, level in enumerate(levels):
             if depth:
@@ -122,21 +144,24 @@ class Policy:
             features = network.encode(level.observation, level.last_action)
             memory, carry = network.remember(features, carry)
             memories.append(memory)
-        logits, values = zip(*map(network.heads, memories), strict=True)
+        logits, values = zip(*(_heads(network, params, memory) for memory in memories), strict=True)
         return list(logits), list(values)
 
-    def with_temperature(self, params: Params, temperature: float) -> Params:
-        """Parameters whose policy is a softmax of the same logits over `temperature`."""
-        head = jax.tree.map(lambda leaf: leaf / temperature, params["policy_head"])
-        return params | {"policy_head": head}
+    def _network(self, params: Params) -> RecurrentNetwork:
+        return nnx.merge(self._graph, {k: v for k, v in params.items() if k != "temperature"})
 
-    def forget(self, carry: Carry, where: jax.Array) -> Carry:
-        """The initial carry (zeros) where `where [...]` is True, `carry` elsewhere."""
-        return jax.tree.map(lambda leaf: jnp.where(where[..., None], 0.0, leaf), carry)
+
+def _heads(
+    network: RecurrentNetwork, params: Params, memory: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Logits `[..., A]` over the policy's temperature, and values `[...]`. The temperature is no
+    parameter to train: its gradient is zero."""
+    logits, value = network.heads(memory)
+    return logits / jax.lax.stop_gradient(params["temperature"]), value
 
 
 class ConditionalPolicy(Policy):
-    """A `Policy` whose parameters are a network and a condition `[C]`, which the network sees
+    """A `Policy` whose parameters are a `network` and a `condition [C]`, which the network sees
     beside every observation: many policies that share all but the condition."""
 
     def __init__(self, *, observation_size: int, condition_size: int, **settings: Any):
@@ -144,13 +169,20 @@ class ConditionalPolicy(Policy):
         self._condition_size = condition_size
 
     def init(self, key: jax.Array) -> Params:
-        return {"network": super().init(key), "condition": jnp.zeros(self._condition_size)}
+        return {
+            "network": self._init_network(key),
+            "condition": jnp.zeros(self._condition_size, jnp.float32),
+            "temperature": jnp.ones((), jnp.float32),
+        }
+
+    def _network(self, params: Params) -> RecurrentNetwork:
+        return super()._network(params["network"])
 
     def __call__(
         self, params: Params, observation: jax.Array, last_action: jax.Array, carry: Carry
     ) -> tuple[jax.Array, jax.Array, Carry]:
         seen = self._beside(params, observation)
-        return super().__call__(params["network"], seen, last_action, carry)
+        return super().__call__(params, seen, last_action, carry)
 
     def unroll(
         self,
@@ -161,7 +193,7 @@ class ConditionalPolicy(Policy):
         carry: Carry,
     ) -> tuple[jax.Array, jax.Array]:
         seen = self._beside(params, observation)
-        return super().unroll(params["network"], seen, last_action, reset, carry)
+        return super().unroll(params, seen, last_action, reset, carry)
 
     def tabulate(
         self, params: Params, levels: Sequence[Level]
@@ -170,14 +202,7 @@ class ConditionalPolicy(Policy):
             dataclasses.replace(level, observation=self._beside(params, level.observation))
             for level in levels
         ]
-        return super().tabulate(params["network"], levels)
-
-    def with_temperature(self, params: Params, temperature: float) -> Params:
-        return params | {"network": self.network_with_temperature(params["network"], temperature)}
-
-    def network_with_temperature(self, network: Params, temperature: float) -> Params:
-        """`with_temperature` of a network that has not been told its condition."""
-        return super().with_temperature(network, temperature)
+        return super().tabulate(params, levels)
 
     def _beside(self, params: Params, observation: jax.Array) -> jax.Array:
         condition = params["condition"]

@@ -1,6 +1,5 @@
-"""Every player's policies as one stack of parameters, with spare capacity so that shapes rarely
-change: compiled code sees the capacity, which doubles when it is full. The stack is kept on the
-host, where adding a policy compiles nothing."""
+"""Every player's policies, on the host, where adding a policy compiles nothing. Compiled code sees
+them as stacks with spare capacity, so that shapes rarely change: it doubles when it is full."""
 
 from __future__ import annotations
 
@@ -14,42 +13,50 @@ from psro.policies.policy import Params
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Population:
-    """`size` policies of each of P players: leaves `[P, capacity, ...]`, zeros where unused."""
+    """`size` policies of each of P players.
 
-    params: Params
-    size: int
+    Attributes:
+        members: every player's policy by number, leaves `[P, ...]`. Members may share memory: the
+            network of policies that are one network told apart by a condition is kept once.
+        capacity: policies a player that there is room for in `params`.
+    """
+
+    members: tuple[Params, ...]
+    capacity: int
 
     @classmethod
-    def empty(cls, policies: Params, capacity: int) -> Population:
-        """No policies yet, of the kind of `policies` (one a player, leaves `[P, ...]`)."""
+    def empty(cls, capacity: int) -> Population:
         if capacity < 1:
             raise ValueError(f"capacity = {capacity} must be at least 1")
-        return cls(
-            params=jax.tree.map(
-                lambda leaf: np.zeros((leaf.shape[0], capacity, *leaf.shape[1:]), leaf.dtype),
-                policies,
-            ),
-            size=0,
-        )
+        return cls(members=(), capacity=capacity)
 
     @property
-    def capacity(self) -> int:
-        return jax.tree.leaves(self.params)[0].shape[1]
+    def size(self) -> int:
+        return len(self.members)
+
+    @property
+    def params(self) -> Params:
+        """A stack of all, leaves `[P, capacity, ...]`, zeros where unused."""
+
+        def stack(*leaves: np.ndarray) -> np.ndarray:
+            first, *_ = leaves
+            stacked = np.zeros((len(first), self.capacity, *first.shape[1:]), first.dtype)
+            for number, leaf in enumerate(leaves):
+                stacked[:, number] = leaf
+            return stacked
+
+        return jax.tree.map(stack, *self.members)
 
     def put(self, slot: int, policies: Params) -> Population:
         """With these policies, one a player, leaves `[P, ...]`, as number `slot`: instead of those
         that are there, or as the next ones; capacity doubles where needed."""
         if not 0 <= slot <= self.size:
             raise IndexError(f"slot {slot} of a population of {self.size}")
-
-        def with_these(stack: np.ndarray, new: jax.Array) -> np.ndarray:
-            full = slot == self.capacity
-            stack = np.concatenate([stack, np.zeros_like(stack)], axis=1) if full else stack.copy()
-            stack[:, slot] = new
-            return stack
-
+        policies = jax.tree.map(np.asarray, jax.device_get(policies))
+        full = slot == self.capacity
         return Population(
-            params=jax.tree.map(with_these, self.params, policies), size=max(self.size, slot + 1)
+            members=(*self.members[:slot], policies, *self.members[slot + 1 :]),
+            capacity=self.capacity * (2 if full else 1),
         )
 
     def add(self, policies: Params) -> Population:
@@ -60,4 +67,4 @@ class Population:
         """Every player's policy number `index`, leaves `[P, ...]`."""
         if not 0 <= index < self.size:
             raise IndexError(f"policy {index} of a population of {self.size}")
-        return jax.tree.map(lambda leaf: leaf[:, index], self.params)
+        return self.members[index]

@@ -4,48 +4,35 @@ stands in a folder in `psro.runs.folder`."""
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
-import functools
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import jax
 import numpy as np
 
 import games
-from games import TreePolicy
-from games.tree_game import TreeGame
+from games import GameTree, TreePolicy
 from psro import exact
 from psro.errors import PsroError, SettingsError
 from psro.metagame.gaps import Gaps, gaps_of
 from psro.metagame.meta_game import MetaGame
-from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
 from psro.metagame.solving import solver_of
 from psro.metagame.strategy import MetaStrategy
-from psro.oracles import ORACLES, Jobs, Oracle, Results
+from psro.oracles import Results
 from psro.policies.bot import PopulationBot
-from psro.policies.imitation import imitate_by_network, imitate_by_table
-from psro.policies.initial import INITS
-from psro.policies.policy import ConditionalPolicy, Params, Policy, TablePolicy, Tabulator
+from psro.policies.policy import Params, Policy, TablePolicy
 from psro.policies.population import Population
 from psro.runs import archive, storage
 from psro.runs import folder as run_folder
-from psro.runs.config import RunConfig, check_sizes, check_solvable, with_defaults
+from psro.runs import policies as policy_files
+from psro.runs.config import RunConfig, check_sizes
+from psro.runs.setup import Setup
 from psro.runs.storage import ExperimentError
-from psro.training.loop import Iteration, Record, psro
-from psro.training.trainer import Trainer
-from psro.variants.diversity import TERMS
-from psro.variants.expansions import EXPANSIONS
-from psro.variants.objective import diverse
-
-_PLANNED = 1024
-"""Policies a player that populations have room for from the start, at most; it doubles when they
-are full. What is planned is set aside at once."""
-_MOST_CONDITION = 1 << 20
-"""Numbers of a conditional network's condition, beyond which its first layer fills any memory."""
+from psro.training.executors import Ask, answered, local
+from psro.training.record import Iteration, Record
 
 
 class Experiment:
@@ -54,53 +41,33 @@ class Experiment:
     Attributes:
         folder: where it is saved.
         config: its `RunConfig`.
+        setup: what the config makes of its game.
         tree: the game.
         policy_network: the `Policy` whose parameters the populations are.
         records: one `Record` per finished iteration.
     """
 
-    def __init__(self, folder: Path, config: RunConfig):
+    def __init__(self, folder: Path, config: RunConfig, setup: Setup | None = None):
+        """
+        Args:
+            folder: where it is, or will be.
+            config: of the run.
+            setup: of a run whose config differs in its seed only; it is shared.
+        """
         self.folder = folder
-        self.tree = games.load(
-            run_folder.game_of(folder, config),
-            observation=config.observation,
-            max_histories=config.max_histories,
-        )
-        if config.symmetric:
-            self.tree = games.symmetric_view(self.tree)
-        self.config = with_defaults(config, self.tree)
-        check_solvable(self.config, self.tree)
-        self.policy_network = self._network()
+        self.setup = setup or Setup(config, run_folder.game_of(folder, config))
+        self.config = dataclasses.replace(self.setup.config, seed=config.seed)
         self.records: list[Record] = []
-        self._tabulate = Tabulator(self.policy_network, self.tree)
         self._last: Iteration | None = None
         self._digests: list[str] = []
 
-    def _network(self) -> Policy | TablePolicy:
-        config, oracle = self.config, ORACLES[self.config.oracle]
-        if oracle.tabular:
-            return TablePolicy(self.tree)
-        settings = {
-            "observation_size": self.tree.observation_size,
-            "num_actions": self.tree.num_actions,
-            "hidden_size": config.hidden_size,
-            "cell": config.cell,
-            "dtype": config.dtype,
-        }
-        if oracle.conditional:
-            seats = self.tree.num_players
-            size = seats + self._capacity ** (seats - 1)
-            if size > _MOST_CONDITION:
-                raise SettingsError(
-                    f"levels = {config.levels} in a game for {seats} make a condition of more than "
-                    f"{_MOST_CONDITION:,} numbers"
-                )
-            return ConditionalPolicy(condition_size=size, **settings)
-        return Policy(**settings)
+    @property
+    def tree(self) -> GameTree:
+        return self.setup.tree
 
     @property
-    def _num_populations(self) -> int:
-        return 1 if self.config.symmetric else self.tree.num_players
+    def policy_network(self) -> Policy | TablePolicy:
+        return self.setup.policy
 
     @property
     def ended(self) -> str | None:
@@ -195,30 +162,28 @@ class Experiment:
             seed=seed,
         )
 
-    def again(self, folder: Path, config: RunConfig) -> Experiment:
-        """A run that is not begun and whose config differs in its seed only; it shares this one's
-        game and all that is compiled for it."""
-        other = copy.copy(self)
-        other._trainer = self._trainer
-        other.folder, other.config = folder, dataclasses.replace(self.config, seed=config.seed)
-        other.records, other._last, other._digests = [], None, []
-        return other
-
-    def train_by(self, oracle: Callable[[jax.Array, Jobs], Results]) -> None:
-        """Has best responses trained by calls of `oracle`, which comes to what the experiment's own
-        comes to."""
-        self._trainer = dataclasses.replace(self._trainer, oracle=oracle)
-
     def train(self) -> Iterator[Record]:
         """Trains until it has `ended`; each record is yielded once its iteration is on disk.
 
         Raises:
             ExperimentError: another process trains in the folder, or has since this one read it.
         """
+        yield from answered(self.training(), local(self.setup.oracle))
+
+    def training(self) -> Generator[Ask | Record, Results | None, None]:
+        """As `train`, by whoever drives it: also yields its requests for best responses, whose
+        results are to be sent."""
         if self.ended:
             return
         with self._locked():
-            yield from self._train()
+            loop = self.setup.loop(self.config.seed, self.config.iterations, self._last)
+            answer = None
+            while not self.ended:
+                said = loop.send(answer)
+                if isinstance(said, Iteration):
+                    self._commit(said)
+                    said = said.record
+                answer = yield said
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -230,80 +195,6 @@ class Experiment:
                 )
             yield
 
-    def _train(self) -> Iterator[Record]:
-        config = self.config
-        iterations = psro(
-            key=jax.random.key(config.seed),
-            iterations=config.iterations,
-            trainer=self._trainer,
-            training=solver_of(config.meta_solver),
-            evaluation=solver_of(config.evaluation) if config.evaluation else None,
-            expansion=EXPANSIONS[config.expansion],
-            levels=config.levels,
-            rounds=config.rounds,
-            minimise=REGRET_MINIMISERS[config.regret_minimiser],
-            restricted_solver=config.restricted_solver,
-            meta_game=MetaGame.empty(self.tree),
-            capacity=self._capacity,
-            last=self._last,
-        )
-        for iteration in iterations:
-            self._commit(iteration)
-            yield iteration.record
-            if self.ended:
-                return
-
-    @functools.cached_property
-    def oracle(self) -> Oracle:
-        """What trains best responses."""
-        name = self.config.oracle
-        settings = getattr(self.config, name, None)
-        if settings and "rounds" in EXPANSIONS[self.config.expansion].uses:
-            settings = settings.shared_by(self.config.rounds)
-        return ORACLES[name](TreeGame(self.tree), self.policy_network, settings)
-
-    @functools.cached_property
-    def _trainer(self) -> Trainer:
-        config, tree, policy, oracle = self.config, self.tree, self.policy_network, self.oracle
-        seats, tabular = np.arange(tree.num_players), ORACLES[config.oracle].tabular
-
-        @jax.jit
-        def fresh(key: jax.Array) -> Params:
-            return policy.init_many(jax.vmap(jax.random.fold_in, (None, 0))(key, seats))
-
-        def further(finished: Params) -> Params:
-            return (
-                finished if tabular else policy.with_temperature(finished, 1 / oracle.temperature)
-            )
-
-        def initial(params: Params, population: Population, meta_strategy) -> Params:
-            return INITS[config.init](params, population, meta_strategy, further)
-
-        return Trainer(
-            fresh=fresh,
-            initial=initial,
-            further=further,
-            imitate=(imitate_by_table if tabular else imitate_by_network)(policy, tree),
-            oracle=oracle,
-            tabulate=self._tabulate,
-            concept=solver_of(config.meta_solver).concept,
-            objective=None
-            if config.diversity is None
-            else functools.partial(
-                diverse, TERMS[config.diversity], config.diversity_weight * tree.max_return
-            ),
-            symmetric=config.symmetric,
-        )
-
-    @property
-    def _capacity(self) -> int:
-        """Room for all policies that a run of so many iterations comes to, or for `_PLANNED`; a
-        power of two, so that a few iterations more are no other shape."""
-        most = EXPANSIONS[self.config.expansion].capacity(
-            self.config.iterations, self.config.levels
-        )
-        return 1 << (min(most, _PLANNED) - 1).bit_length()
-
     def _finished(self) -> Iteration:
         if self._last is None:
             raise ExperimentError(f"{self.folder} has no finished iteration yet")
@@ -312,9 +203,14 @@ class Experiment:
     def _commit(self, iteration: Iteration) -> None:
         """Puts an iteration on disk; see `psro.runs.folder` for the order."""
         with storage.writing(self.folder):
-            digest = run_folder.write_policies(self.folder, iteration, self._num_populations)
+            digest = policy_files.write_policies(self.folder, iteration, self.setup.num_populations)
             records, digests = [*self.records, iteration.record], [*self._digests, digest]
-            run_folder.write_commit(self.folder, self.config, iteration, records, digests)
+            try:
+                run_folder.write_commit(self.folder, self.config, iteration, records, digests)
+            except BaseException:  # an interrupt may come after the commit
+                if run_folder.committed_digests(self.folder) == digests:
+                    self.records, self._last, self._digests = records, iteration, digests
+                raise
             self.records, self._last, self._digests = records, iteration, digests
             run_folder.write_metrics(self.folder, records)
 
@@ -334,14 +230,14 @@ class Experiment:
             raise ExperimentError(f"{path} is damaged: payoffs beyond the game's largest return")
         expected = jax.eval_shape(
             lambda: self.policy_network.init_many(
-                jax.random.split(jax.random.key(0), self._num_populations)
+                jax.random.split(jax.random.key(0), self.setup.num_populations)
             )
         )
-        seats = np.arange(num_players) % self._num_populations  # whose each seat's is
+        seats = np.arange(num_players) % self.setup.num_populations  # whose each seat's is
         policies: dict[int, Params] = {}  # as they are in the end
         for number, digest in enumerate(self._digests):
-            file = run_folder.policy_file(self.folder, number)
-            stacks, slots = run_folder.read_policies(file, digest, number)
+            file = policy_files.policy_file(self.folder, number)
+            stacks, slots = policy_files.read_policies(file, digest, number, self.config)
             shapes = jax.tree.map(lambda leaf: (leaf.shape[0], *leaf.shape[2:]), stacks)
             if shapes != jax.tree.map(lambda leaf: leaf.shape, expected):
                 raise ExperimentError(
@@ -356,11 +252,13 @@ class Experiment:
             if len(policies) != size or max(slots) >= size:
                 raise ExperimentError(f"{file} is damaged: its slots do not make {size} policies")
         # The same calls as in training, so that every rounding is the same.
-        population = Population.empty(policies[0], self._capacity)
+        population = Population.empty(self.setup.capacity)
         for slot in range(size):
             population = population.put(slot, policies[slot])
         meta_game = MetaGame.empty(self.tree).put(
-            range(size), [self._tabulate(policies[slot]) for slot in range(size)], commit.payoffs
+            range(size),
+            [self.setup.tabulate(policies[slot]) for slot in range(size)],
+            commit.payoffs,
         )
         self._last = Iteration(
             record=self.records[-1],
@@ -380,7 +278,7 @@ def create(
     Args:
         config: the run.
         out: the folder, which must not exist; `experiments/<game>-<timestamp>` by default.
-        like: one of the same config but for its seed, for `Experiment.again`.
+        like: one of the same config but for its seed; they share their `setup`.
     """
     folder = Path(out) if out is not None else run_folder.default_folder(config.game)
     with storage.writing(folder):
@@ -393,8 +291,8 @@ def create(
         check_sizes(config)  # what is saved must be accepted when it is read
     except SettingsError as error:
         raise ExperimentError(f"no run of {config.game[:80]!r}: {error}") from None
-    experiment = like.again(folder, config) if like else Experiment(folder, config)
-    _ = experiment.oracle  # which may refuse the game
+    experiment = Experiment(folder, config, like and like.setup)
+    _ = experiment.setup.oracle  # which may refuse the game
     with storage.making(folder) as aside:
         run_folder.begin(aside, experiment.config)
     return experiment

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from psro.runs import archive, experiment, storage
+from psro.runs import archive, experiment, policies, storage
 from psro.runs import folder as run_folder
 from psro.runs.config import RunConfig, check_shareable
 from psro.runs.storage import ExperimentError
@@ -44,11 +44,11 @@ def export(folder: str | os.PathLike, file: str | os.PathLike) -> Path:
 
 def _snapshot(source: Path, copy: Path, config: RunConfig) -> None:
     """One iteration's files: the commit first, whose policies never change afterwards."""
-    run_folder.policy_file(copy, 0).parent.mkdir(parents=True)
+    policies.policy_file(copy, 0).parent.mkdir(parents=True)
     names = [run_folder.COMMIT]
     shutil.copyfile(source / names[0], copy / names[0])
     commit = storage.read_tensors(copy / names[0])[1]
-    names = [run_folder.policy_file(Path(), k) for k in range(len(commit["policies"]))]
+    names = [policies.policy_file(Path(), k) for k in range(len(commit["policies"]))]
     fields = storage.read_json(source / run_folder.CONFIG)
     if game := run_folder.game_file(Path(), config):
         fields["run"]["game"] = Path(config.game).name

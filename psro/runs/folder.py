@@ -3,10 +3,7 @@
 A folder holds
 
     config.json               the `RunConfig`, the format version, the versions of the packages
-    policies/0000.safetensors every player's N policies that iteration 0 made, leaves
-                              `[P, N, ...]`, or of all seats that share them, `[1, N, ...]`, with
-                              their numbers in the populations, and the marginals of the
-                              meta-strategy that was measured after it; and so on
+    policies/0000.safetensors the policies that iteration 0 made, and so on (`psro.runs.policies`)
     payoffs.safetensors       payoffs, meta-strategy and records: the commit
     metrics.csv               the records again, for people; written from the commit
     exploitability.png        the curve, written when a run ends
@@ -34,8 +31,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
@@ -44,14 +39,12 @@ from games.readers import files
 from games.tree import MAX_RETURN
 from psro.metagame.gaps import MEANINGS
 from psro.metagame.strategy import MetaStrategy
-from psro.policies.policy import Params
-from psro.runs import storage
+from psro.runs import policies, storage
 from psro.runs.config import SAME, RunConfig, check_shareable, check_sizes
 from psro.runs.storage import FORMAT_VERSION, ExperimentError
-from psro.training.loop import Iteration, Record, why_ended
+from psro.training.record import Iteration, Record, why_ended
 
 CONFIG, COMMIT, METRICS = "config.json", "payoffs.safetensors", "metrics.csv"
-_POLICIES = "policies"
 _MOST_PAYOFF = MAX_RETURN * (1 + 1e-6)
 """A rounded mean of returns may be above all of them."""
 _PACKAGES = (
@@ -74,7 +67,7 @@ def default_folder(game: str) -> Path:
 
 def begin(folder: Path, config: RunConfig) -> None:
     """What stands in a new run's folder, which is there and empty."""
-    (folder / _POLICIES).mkdir()
+    policies.make_folder(folder)
     storage.write(folder / storage.LOCK, "")
     if copy := game_file(folder, config):
         with storage.replacing(copy) as target:
@@ -275,33 +268,10 @@ def _are_weights(weights: np.ndarray, size: int) -> bool:
     )
 
 
-def policy_file(folder: Path, number: int) -> Path:
-    """Where the policies of an iteration stand."""
-    return folder / _POLICIES / f"{number:04d}.safetensors"
-
-
 def committed_digests(folder: Path) -> list[str]:
     """The digests of the policies that the commit names."""
     commit = folder / COMMIT
     return storage.read_tensors(commit)[1].get("policies") if commit.exists() else []
-
-
-def write_policies(folder: Path, iteration: Iteration, num_populations: int) -> str:
-    """An iteration's policies, before the commit that names them by the digest that is returned."""
-    (folder / _POLICIES).mkdir(exist_ok=True)
-    return storage.write_tensors(
-        policy_file(folder, iteration.record.iteration),
-        storage.flatten(
-            jax.tree.map(
-                lambda *leaves: np.stack(leaves, axis=1)[:num_populations],
-                *iteration.policies.values(),
-            )
-        ),
-        {
-            "slots": list(iteration.policies),
-            "meta_strategy": [each.tolist() for each in iteration.evaluation.marginals],
-        },
-    )
 
 
 def write_commit(
@@ -333,33 +303,6 @@ def write_commit(
 
 def write_metrics(folder: Path, records: Sequence[Record]) -> None:
     storage.write(folder / METRICS, metrics_table(records).to_csv(index=False))
-
-
-def read_policies(path: Path, digest: str, number: int) -> tuple[Params, list[int]]:
-    """An iteration's policies, leaves `[P, N, ...]`, and their N numbers in the populations."""
-    tensors, info = storage.read_tensors(path)
-    _check_named(path, info, digest)
-    slots = info.get("slots", [number])
-    try:
-        if "slots" not in info:  # before format 3: one policy an iteration, and no axis for it
-            tensors = {name: value[:, None] for name, value in tensors.items()}
-        if not all(type(slot) is int and slot >= 0 for slot in slots) or not slots:
-            raise ValueError("slots must be numbers of policies")
-        if len(set(slots)) < len(slots):
-            raise ValueError("a slot is there twice")
-        for name, value in tensors.items():
-            if value.dtype != np.float32 or not np.isfinite(value).all():
-                raise ValueError(f"{name} must be finite float32 numbers")
-            if value.ndim < 2 or value.shape[1] != len(slots):
-                raise ValueError(f"{name} must hold {len(slots)} policies a player")
-        return jax.tree.map(jnp.asarray, storage.unflatten(tensors)), slots
-    except (IndexError, TypeError, ValueError) as error:
-        raise ExperimentError(f"{path} is damaged: {storage.sentence(error)}") from None
-
-
-def _check_named(path: Path, info: Mapping[str, Any], digest: str) -> None:
-    if info["sha256"] != digest:
-        raise ExperimentError(f"{path} is damaged: it is not the file that {COMMIT} names")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -416,9 +359,9 @@ def snapshot(folder: str | os.PathLike, *, foreign: bool = False) -> Snapshot:
     strategies: list[list[np.ndarray] | None] = []
     if commit is not None:
         for record, digest in zip(commit.records, commit.digests, strict=True):
-            path = policy_file(folder, record.iteration)
+            path = policies.policy_file(folder, record.iteration)
             info = storage.read_info(path)
-            _check_named(path, info, digest)
+            policies.check_named(path, info, digest)
             strategies.append(_kept_strategy(path, info, len(commit.payoffs), record.size))
         strategies[-1] = list(commit.evaluation.marginals)
     return Snapshot(

@@ -15,7 +15,7 @@ from psro.errors import PsroError
 from psro.runs.experiment import Experiment
 from psro.runs.folder import metrics_table
 from psro.runs.seeds import Seeds, seed_folder
-from psro.training.loop import Record
+from psro.training.record import Record
 
 
 class LoggerError(PsroError):

@@ -1,8 +1,8 @@
 """Runs that differ in nothing but their seed, trained side by side.
 
 They advance in lockstep: when all runs that are still going have asked for best responses, one call
-of their common oracle trains them all (`oracles.base.train_together`). A run does not notice: its
-folder is that of a run alone, but for wall seconds, which are those of all runs together.
+of their common oracle trains them all (`executors.local`). A run does not notice: its folder is
+that of a run alone, but for wall seconds, which are those of all runs together.
 """
 
 from __future__ import annotations
@@ -10,31 +10,29 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import queue
 import shutil
-import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
 
-import jax
 import numpy as np
 import pandas as pd
 
 from psro.errors import SettingsError
 from psro.metagame.solvers import MetaSolverError
-from psro.oracles.base import Jobs, Results, train_together
+from psro.oracles import Results
 from psro.runs import experiment, storage
 from psro.runs import folder as run_folder
 from psro.runs.config import RunConfig
 from psro.runs.experiment import Experiment
 from psro.runs.intervals import half_interval
 from psro.runs.storage import ExperimentError
+from psro.training.executors import Ask, local
+from psro.training.record import Record
 from psro.training.trainer import TrainingDiverged
 
 SUMMARY = "summary.csv"
 MOST_SEEDS = 1_000
-"""Every one has a folder, a thread and jobs in each call of the oracle."""
+"""Every one has a folder, and jobs in each call of the oracle."""
 
 
 class Seeds:
@@ -56,35 +54,45 @@ class Seeds:
         """Trains until all runs have ended or failed; the number of an iteration is yielded once no
         run has it before it any more, and all is on disk. A run that fails does not stop the
         others."""
-        oracle = self.experiments[0].oracle
-        runs = [_Run(each) for each in self.experiments]
-        answers: dict[int, Results | None] = dict.fromkeys(range(len(runs)))
-        shown = 0
-        try:
+        execute = local(self.experiments[0].setup.oracle, len(self.experiments))
+        with contextlib.ExitStack() as stack:
+            runs = [stack.enter_context(contextlib.closing(e.training())) for e in self.experiments]
+            answers: dict[int, Results | None] = dict.fromkeys(range(len(runs)))
+            shown = 0
             while answers:
-                requests = {}
+                asks: dict[int, Ask] = {}
                 for number, answer in answers.items():
-                    said = runs[number].go_on(answer)
-                    if isinstance(said, TrainingDiverged | MetaSolverError):
-                        self.failed[number] = said
-                    elif isinstance(said, BaseException):
-                        raise said
-                    elif said is not None:
-                        requests[number] = said
-                going = requests or range(len(runs))
-                done = (min if requests else max)(
+                    ask = self._go_on(number, runs[number], answer)
+                    if ask is not None:
+                        asks[number] = ask
+                going = asks or range(len(runs))
+                done = (min if asks else max)(
                     len(self.experiments[number].records) for number in going
                 )
                 if done > shown:
                     self.write_summary()
                     yield from range(shown, done)
                     shown = done
-                asked = list(requests.values())
-                trained = train_together(oracle, asked, len(runs)) if asked else []
-                answers = dict(zip(requests, trained, strict=True))
-        finally:
-            for each in runs:
-                each.stop()  # each has an oracle of its own again
+                results = execute(list(asks.values())) if asks else []
+                answers = dict(zip(asks, results, strict=True))
+
+    def _go_on(
+        self,
+        number: int,
+        training: Generator[Ask | Record, Results | None, None],
+        answer: Results | None,
+    ) -> Ask | None:
+        """What a run asks for next, having got `answer` (None to begin); None where it has ended or
+        failed."""
+        try:
+            while not isinstance(said := training.send(answer), Ask):
+                answer = None
+            return said
+        except StopIteration:
+            return None
+        except (TrainingDiverged, MetaSolverError) as error:
+            self.failed[number] = error
+            return None
 
     def summary(self) -> pd.DataFrame:
         """A row an iteration: how many `seeds` it is of, and of their `distance` and their
@@ -192,55 +200,3 @@ def run_many(
     for _ in made.train():
         pass
     return made
-
-
-class _Stopped(BaseException):
-    """Thrown into a run that is to go no further."""
-
-
-class _Run:
-    """A run as a coroutine: it has a thread, and goes on only while somebody waits in `go_on`. So
-    no two runs ever compute at the same time, and nothing needs a lock."""
-
-    def __init__(self, experiment: Experiment):
-        self._experiment = experiment
-        self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._said: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._train, daemon=True)
-        self._thread.start()
-
-    def go_on(self, answer: Results | None) -> tuple[jax.Array, Jobs] | BaseException | None:
-        """What the run asks its oracle for next, having got `answer` (None to begin); None where it
-        has ended, and the exception where one ended it."""
-        self._answers.put(answer)
-        return self._said.get()
-
-    def stop(self) -> None:
-        """Ends the run where it stands, or as soon as it asks for anything."""
-        self._answers.put(_Stopped())
-        self._thread.join()
-
-    def _ask(self, key: jax.Array, jobs: Jobs) -> Results:
-        self._said.put((key, jobs))
-        return self._answer()
-
-    def _answer(self) -> Any:
-        answer = self._answers.get()
-        if isinstance(answer, _Stopped):
-            raise answer
-        return answer
-
-    def _train(self) -> None:
-        said = None
-        try:
-            self._answer()
-            self._experiment.train_by(self._ask)
-            with contextlib.closing(self._experiment.train()) as records:
-                for _ in records:
-                    pass
-        except _Stopped:
-            pass
-        except BaseException as error:
-            said = error
-        self._experiment.train_by(self._experiment.oracle)
-        self._said.put(said)

@@ -23,9 +23,10 @@ import safetensors.numpy
 
 from psro.errors import PsroError
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """2: correlated meta-strategies, gaps by concept. 3: several policies an iteration, and policies
-that are trained further. Versions 1 and 2 are read as well."""
+that are trained further. 4: a policy's temperature is a number of its own, and a network that
+policies share is there once. Versions 1 to 3 are read as well."""
 LOCK = ".lock"
 """An empty file that whoever trains holds with flock(2)."""
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)

@@ -1,25 +1,26 @@
-"""Carries out what an expansion asks for: initial parameters, the oracle, tabulating, payoffs."""
+"""Carries out what an expansion asks for: initial parameters, requests for best responses,
+tabulating, payoffs."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from games.units import without_rounding
 from psro import exact
 from psro.errors import PsroError
-from psro.metagame.joint_gaps import CorrelatedGap
 from psro.metagame.meta_game import MetaGame
 from psro.metagame.strategy import MetaStrategy, over_seats
 from psro.metagame.target import Target, target_of
-from psro.oracles import Jobs, Oracle, Results
+from psro.oracles import ExactView, Jobs, Results
 from psro.policies.policy import Params
 from psro.policies.population import Population
+from psro.training.executors import Ask
+from psro.training.record import Iteration
 from psro.variants.expansions import Expanded, Place, Steps, Train
 
 
@@ -46,8 +47,20 @@ class Timer:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Keys:
+    """The random keys of an iteration, `[]` each: of fresh parameters and of best responses."""
+
+    fresh: jax.Array
+    oracle: jax.Array
+
+    @classmethod
+    def of(cls, key: jax.Array) -> Keys:
+        return cls(fresh=jax.random.fold_in(key, 0), oracle=jax.random.fold_in(key, 1))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What training came to, `[P]` each; see `loop.Record`."""
+    """What training came to, `[P]` each; see `Record`."""
 
     achieved_value: np.ndarray
     improvement: np.ndarray
@@ -55,26 +68,26 @@ class Outcome:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class State:
-    """The populations, and what an iteration did to them.
+class Growth:
+    """The populations, and what an iteration has done to them so far.
 
     Attributes:
         population: every player's policies.
         meta_game: the same policies as plans, and their payoffs.
         policies: those that were added or trained further, leaves `[P, ...]`, by their number.
-        end: how the expansion ended.
-        outcome: of the first best response that was trained last; None where none was.
         decisions: the learners' own decisions, `[P]`.
         episodes: those that they finished, `[P]`.
+        outcome: of the first best response that was trained last; None where none was.
+        end: how the expansion ended.
     """
 
     population: Population
     meta_game: MetaGame
     policies: dict[int, Params]
-    end: Expanded
-    outcome: Outcome | None
     decisions: np.ndarray
     episodes: np.ndarray
+    outcome: Outcome | None = None
+    end: Expanded = Expanded()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,9 +98,7 @@ class Trainer:
         fresh: untrained parameters for every player, leaves `[P, ...]`, from a key.
         initial: what new best responses start from: fresh parameters, the populations and the
             meta-strategies to parameters, leaves `[P, ...]`.
-        further: from finished parameters to what they are trained further from.
         imitate: parameters of policies that follow given plans `[S_p]`, from fresh ones.
-        oracle: trains all best responses at once.
         tabulate: behaviours `[S_p]` of one policy a player, leaves `[P, ...]`.
         concept: the equilibrium that meta-strategies stand for, one of `MEANINGS`.
         objective: what best responses maximise besides their returns; None for nothing.
@@ -98,204 +109,252 @@ class Trainer:
 
     fresh: Callable[[jax.Array], Params]
     initial: Callable[[Params, Population, Sequence[np.ndarray]], Params]
-    further: Callable[[Params], Params]
     imitate: Callable[[Params, Sequence[np.ndarray]], Params]
-    oracle: Oracle
     tabulate: Callable[[Params], Sequence[np.ndarray]]
     concept: str
     objective: Objective | None = None
     symmetric: bool = False
 
-    def begin(self, key: jax.Array, meta_game: MetaGame, capacity: int, timer: Timer) -> State:
+    def begin(self, key: jax.Array, meta_game: MetaGame, capacity: int, timer: Timer) -> Growth:
         """Untrained policies, in an empty meta-game and populations of a capacity."""
-        policies = self._for_all_seats(self.fresh(key), meta_game.tree.num_players)
+        policies = self._for_all_seats(self._fresh(key, 0), meta_game.tree.num_players)
         timer.lap("oracle")
         behaviours = self.tabulate(policies)
         timer.lap("tabulate")
         meta_game = self._over_seats(meta_game.add(behaviours))
         timer.lap("payoffs")
         nothing = np.zeros(meta_game.tree.num_players, int)
-        return State(
-            population=Population.empty(policies, capacity).add(policies),
+        return Growth(
+            population=Population.empty(capacity).add(policies),
             meta_game=meta_game,
             policies={0: policies},
-            end=Expanded(),
-            outcome=None,
             decisions=nothing,
             episodes=nothing,
         )
 
     def expand(
-        self,
-        steps: Steps,
-        population: Population,
-        meta_game: MetaGame,
-        meta_strategy: MetaStrategy,
-        *,
-        correlated: CorrelatedGap | None,
-        number: int,
-        keys: tuple[jax.Array, jax.Array],
-        timer: Timer,
-    ) -> State:
+        self, steps: Steps, last: Iteration, *, number: int, keys: Keys, timer: Timer
+    ) -> Generator[Ask, Results, Growth]:
         """Does what an expansion's steps ask for, until they end.
 
         Args:
             steps: not yet begun.
-            population: every player's policies before.
-            meta_game: the same policies.
-            meta_strategy: over them.
-            correlated: the gains by its recommendations, where they are known.
-            number: of the iteration, for messages.
-            keys: of fresh parameters and of the oracle.
+            last: the iteration before.
+            number: of this iteration, for messages.
+            keys: its random keys.
             timer: is told what took how long.
 
         Raises:
             TrainingDiverged: a best response met a number that is not finite.
         """
-        old, size, seats = population, population.size, meta_game.tree.num_players
-        policies: dict[int, Params] = {}
-        outcome = None
-        decisions, episodes = np.zeros((2, seats), int)
+        nothing = np.zeros(last.meta_game.tree.num_players, int)
+        growth = Growth(
+            population=last.population,
+            meta_game=last.meta_game,
+            policies={},
+            decisions=nothing,
+            episodes=nothing,
+        )
         part, request = 0, next(steps)
-
-        def start(slot: int) -> Params:
-            if slot in policies:
-                return self.further(policies[slot])
-            if slot < size:
-                return self.further(old.policies(slot))
-            return self.initial(self._fresh(keys[0], slot - size), old, meta_strategy.marginals)
-
         while True:
-            levels = [each for each in request if isinstance(each, Train)]
-            new = {
-                each.slot: self.imitate(self._fresh(keys[0], max(each.slot - size, 0)), each.plans)
-                for each in request
-                if isinstance(each, Place)
-            }
-            if levels:
-                against = [each.against.padded(meta_game.size) for each in levels]
-                targets = [
-                    target_of(
-                        meta_game,
-                        a,
-                        self.concept,
-                        population.capacity,
-                        correlated if each.against is meta_strategy else None,
-                    )
-                    for a, each in zip(against, levels, strict=True)
-                ]
-                results = self._train(
-                    jax.random.fold_in(keys[1], part) if part else keys[1],
-                    [start(each.slot) for each in levels],
-                    population,
-                    targets,
-                    [self._bonus(meta_game, *each) for each in zip(against, targets, strict=True)],
-                )
-                if results.diverged.any():
-                    player = int(np.argmax(results.diverged.any(axis=0)))
-                    raise TrainingDiverged(
-                        f"the best response of player {player} diverged in iteration {number}: "
-                        "training met a number that is not finite"
-                    )
-                for level, each in enumerate(levels):
-                    new[each.slot] = self._for_all_seats(
-                        jax.tree.map(lambda leaf, level=level: leaf[level], results.params), seats
-                    )
-                decisions[: results.decisions.shape[1]] += results.decisions.sum(axis=0)
-                episodes[: results.episodes.shape[1]] += results.episodes.sum(axis=0)
-                part += 1
+            trains = [step for step in request if isinstance(step, Train)]
+            new = self._placed(request, last, keys)
+            targets = [self._target(last, growth, train) for train in trains]
+            if trains:
+                key = jax.random.fold_in(keys.oracle, part) if part else keys.oracle
+                results = yield self._ask(key, trains, targets, last, growth, keys)
+                _check_finite(results, number, len(trains))
+                growth, trained = self._trained(growth, trains, results)
+                new, part = new | trained, part + 1
             timer.lap("oracle")
-            behaviours = {slot: self.tabulate(each) for slot, each in sorted(new.items())}
-            timer.lap("tabulate")
-            if levels:
-                outcome = _outcome(meta_game, targets[0], behaviours[levels[0].slot])
-                timer.lap("exact")
-            meta_game = self._over_seats(meta_game.put(list(behaviours), list(behaviours.values())))
-            for slot in behaviours:
-                population = population.put(slot, new[slot])
-            policies |= new
-            timer.lap("payoffs")
+            growth = self._added(growth, new, trains, targets, timer)
             try:
-                request = steps.send(meta_game)
+                request = steps.send(growth.meta_game)
             except StopIteration as stop:
-                end = stop.value
-                break
-        if end.keep is not None:
-            policies = {size + n: policies[slot] for n, slot in enumerate(end.keep)}
-            meta_game, population = meta_game.take([*range(size), *end.keep]), old
-            for slot, each in policies.items():
-                population = population.put(slot, each)
-        return State(
-            population=population,
-            meta_game=meta_game,
-            policies=dict(sorted(policies.items())),
-            end=end,
-            outcome=outcome,
-            decisions=decisions,
-            episodes=episodes,
+                return _kept(last, growth, stop.value)
+
+    def _placed(
+        self, request: Sequence[Train | Place], last: Iteration, keys: Keys
+    ) -> dict[int, Params]:
+        """Policies that follow plans, by number."""
+        return {
+            step.slot: jax.device_get(
+                self.imitate(self._new(keys, step.slot, last.population.size), step.plans)
+            )
+            for step in request
+            if isinstance(step, Place)
+        }
+
+    def _target(self, last: Iteration, growth: Growth, train: Train) -> Target:
+        return target_of(
+            growth.meta_game,
+            train.against.padded(growth.meta_game.size),
+            self.concept,
+            growth.population.capacity,
+            last.correlated if train.against is last.meta_strategy else None,
         )
 
-    def _train(
+    def _ask(
         self,
         key: jax.Array,
-        starts: Sequence[Params],
-        population: Population,
+        trains: Sequence[Train],
         targets: Sequence[Target],
-        bonuses: Sequence[Sequence[np.ndarray] | None],
-    ) -> Results:
-        """All levels in one call; what results has `[levels, learners, ...]`."""
+        last: Iteration,
+        growth: Growth,
+        keys: Keys,
+    ) -> Ask:
+        """One job for each learner of each of `trains`, in this order."""
         learners = 1 if self.symmetric else len(targets[0].value)
-        jobs = Jobs(
-            player=np.tile(np.arange(learners, dtype=np.int32), len(targets)),
+        starts = [self._start(train.slot, last, growth, keys) for train in trains]
+        jobs = Jobs.of_one_run(
+            key,
+            player=np.tile(np.arange(learners), len(trains)),
             initial=jax.tree.map(
-                lambda *leaves: jnp.concatenate([leaf[:learners] for leaf in leaves]), *starts
+                lambda *leaves: np.concatenate([leaf[:learners] for leaf in leaves]), *starts
             ),
-            populations=population.params,
-            opponents=np.concatenate([each.opponents[:learners] for each in targets]),
-            gains=[
-                gain if bonus is None else gain + bonus[p]
-                for each, bonus in zip(targets, bonuses, strict=True)
-                for p, gain in enumerate(each.gains[:learners])
-            ],
-            reach=[reach for each in targets for reach in each.reach[:learners]],
-            mixture=None
-            if targets[0].mixture is None
-            else [each.mixture for each in targets for _ in range(learners)],
-            bonus=None
-            if bonuses[0] is None
-            else [each for bonus in bonuses for each in bonus[:learners]],
+            populations=growth.population.params,
+            opponents=np.concatenate([goal.opponents[:learners] for goal in targets]),
+            exact=self._view(growth.meta_game, trains, targets, learners),
         )
-        results = self.oracle(key, jobs)
+        return Ask(key=key, jobs=jobs)
 
-        def by_level(leaf):
-            return leaf.reshape(len(targets), learners, *leaf.shape[1:])
-
-        return Results(
-            params=jax.tree.map(by_level, jax.block_until_ready(results.params)),
-            **{
-                field.name: by_level(np.asarray(getattr(results, field.name)))
-                for field in dataclasses.fields(Results)
-                if field.name != "params"
-            },
+    def _view(
+        self,
+        meta_game: MetaGame,
+        trains: Sequence[Train],
+        targets: Sequence[Target],
+        learners: int,
+    ) -> ExactView:
+        bonuses = None
+        if self.objective is not None:
+            bonuses = [
+                bonus
+                for train, goal in zip(trains, targets, strict=True)
+                for bonus in self.objective(meta_game, train.against.padded(meta_game.size), goal)[
+                    :learners
+                ]
+            ]
+        gains = [gain for goal in targets for gain in goal.gains[:learners]]
+        if bonuses is not None:
+            gains = [gain + bonus for gain, bonus in zip(gains, bonuses, strict=True)]
+        independent = targets[0].mixture is not None
+        return ExactView(
+            gains=gains,
+            reach=[reach for goal in targets for reach in goal.reach[:learners]],
+            mixture=[goal.mixture for goal in targets for _ in range(learners)]
+            if independent
+            else None,
+            bonus=bonuses,
         )
 
-    def _bonus(
-        self, meta_game: MetaGame, against: MetaStrategy, target: Target
-    ) -> Sequence[np.ndarray] | None:
-        return None if self.objective is None else self.objective(meta_game, against, target)
+    def _start(self, slot: int, last: Iteration, growth: Growth, keys: Keys) -> Params:
+        """What policies of a number are trained from, leaves `[P, ...]`: themselves, where they are
+        there already."""
+        if slot in growth.policies:
+            return growth.policies[slot]
+        if slot < last.population.size:
+            return last.population.policies(slot)
+        fresh = self._new(keys, slot, last.population.size)
+        return jax.device_get(self.initial(fresh, last.population, last.meta_strategy.marginals))
 
-    def _fresh(self, key: jax.Array, level: int) -> Params:
-        return self.fresh(jax.random.fold_in(key, level) if level else key)
+    def _trained(
+        self, growth: Growth, trains: Sequence[Train], results: Results
+    ) -> tuple[Growth, dict[int, Params]]:
+        """What was trained, by number, and its decisions and episodes counted."""
+        seats, learners = len(growth.decisions), len(results.decisions) // len(trains)
+
+        def counted(before: np.ndarray, now: np.ndarray) -> np.ndarray:
+            total = np.asarray(now).reshape(len(trains), learners).sum(axis=0)
+            return before + np.pad(total, (0, seats - learners))
+
+        policies = {
+            train.slot: self._for_all_seats(
+                jax.tree.map(
+                    lambda leaf, first=first: np.asarray(leaf)[first : first + learners],
+                    results.params,
+                ),
+                seats,
+            )
+            for train, first in zip(trains, range(0, len(results.decisions), learners), strict=True)
+        }
+        growth = dataclasses.replace(
+            growth,
+            decisions=counted(growth.decisions, results.decisions),
+            episodes=counted(growth.episodes, results.episodes),
+        )
+        return growth, policies
+
+    def _added(
+        self,
+        growth: Growth,
+        new: dict[int, Params],
+        trains: Sequence[Train],
+        targets: Sequence[Target],
+        timer: Timer,
+    ) -> Growth:
+        """With these policies, by number; `targets` are what `trains` were trained against."""
+        behaviours = {slot: self.tabulate(policies) for slot, policies in sorted(new.items())}
+        timer.lap("tabulate")
+        outcome, population = growth.outcome, growth.population
+        if trains:
+            outcome = _outcome(growth.meta_game, targets[0], behaviours[trains[0].slot])
+            timer.lap("exact")
+        meta_game = growth.meta_game.put(list(behaviours), list(behaviours.values()))
+        for slot in behaviours:
+            population = population.put(slot, new[slot])
+        growth = dataclasses.replace(
+            growth,
+            population=population,
+            meta_game=self._over_seats(meta_game),
+            policies=growth.policies | new,
+            outcome=outcome,
+        )
+        timer.lap("payoffs")
+        return growth
+
+    def _new(self, keys: Keys, slot: int, size: int) -> Params:
+        """Untrained parameters for a policy that joins populations of a size."""
+        return self._fresh(keys.fresh, max(slot - size, 0))
+
+    def _fresh(self, key: jax.Array, number: int) -> Params:
+        return jax.device_get(self.fresh(jax.random.fold_in(key, number) if number else key))
 
     def _for_all_seats(self, params: Params, seats: int) -> Params:
         if not self.symmetric:
             return params
-        return jax.tree.map(lambda leaf: jnp.repeat(leaf[:1], seats, axis=0), params)
+        return jax.tree.map(lambda leaf: np.broadcast_to(leaf[0], (seats, *leaf.shape[1:])), params)
 
     def _over_seats(self, meta_game: MetaGame) -> MetaGame:
         if not self.symmetric:
             return meta_game
         return dataclasses.replace(meta_game, payoffs=over_seats(meta_game.payoffs))
+
+
+def _check_finite(results: Results, number: int, trains: int) -> None:
+    diverged = np.asarray(results.diverged).reshape(trains, -1).any(axis=0)
+    if diverged.any():
+        raise TrainingDiverged(
+            f"the best response of player {int(np.argmax(diverged))} diverged in iteration "
+            f"{number}: training met a number that is not finite"
+        )
+
+
+def _kept(last: Iteration, growth: Growth, end: Expanded) -> Growth:
+    """At an expansion's end: the new policies that it keeps, numbered anew."""
+    population, meta_game, policies = growth.population, growth.meta_game, growth.policies
+    if end.keep is not None:
+        size = last.population.size
+        policies = {size + n: policies[slot] for n, slot in enumerate(end.keep)}
+        meta_game, population = meta_game.take([*range(size), *end.keep]), last.population
+        for slot, kept in policies.items():
+            population = population.put(slot, kept)
+    return dataclasses.replace(
+        growth,
+        population=population,
+        meta_game=meta_game,
+        policies=dict(sorted(policies.items())),
+        end=end,
+    )
 
 
 def _outcome(meta_game: MetaGame, against: Target, behaviours: Sequence[np.ndarray]) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,8 @@ from flax.nnx.nn.recurrent import RNNCellBase
 from psro.errors import SettingsError
 from psro.policies.networks import DTYPES
 
-Carry = jax.Array | tuple[jax.Array, ...]
+Carry = Any
+"""A PyTree of arrays, batch axes first; what follows them is the cell's."""
 
 CELLS: dict[str, Callable[..., RNNCellBase]] = {
     "lstm": nnx.OptimizedLSTMCell,
@@ -57,7 +59,8 @@ class RecurrentNetwork(nnx.Module):
         self.value_head = nnx.Linear(hidden_size, 1, dtype=dtype, rngs=rngs)
 
     def initial_carry(self, batch_shape: tuple[int, ...]) -> Carry:
-        """The carry at the start of an episode: zeros, leaves `[*batch_shape, H]`."""
+        """The cell's own at the start of an episode; of the cells here zeros, leaves
+        `[*batch_shape, H]`."""
         shape = (*batch_shape, self.hidden_size)
         return self.cell.initialize_carry(shape, rngs=nnx.Rngs(0))
 

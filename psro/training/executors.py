@@ -1,0 +1,113 @@
+"""What training asks for, and what answers it.
+
+Training is a generator: it yields requests for best responses among what it has to tell, and is
+sent their results. Who drives it decides where the work is done, and may answer the requests of
+several runs at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from psro.oracles import ExactView, Jobs, Oracle, Populations, Results
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ask:
+    """A request for best responses.
+
+    Attributes:
+        key: its random key `[]`; no two requests of a run have the same.
+        jobs: what is to be trained, all of one group of `Populations`.
+    """
+
+    key: jax.Array
+    jobs: Jobs
+
+
+Executor = Callable[[Sequence[Ask]], Sequence[Results]]
+"""From the requests of runs whose settings differ in nothing but their seed to each one's results,
+which do not depend on the other requests."""
+
+
+def local(oracle: Oracle, most: int = 1) -> Executor:
+    """Trains in this process, all requests by one call of the oracle.
+
+    Args:
+        oracle: of the runs.
+        most: requests at once. Shapes allow for so many, so that with fewer nothing is compiled
+            again.
+    """
+
+    def execute(asks: Sequence[Ask]) -> list[Results]:
+        if oracle.conditional:  # such a run's network learns from all jobs of its own
+            return [oracle(ask.jobs) for ask in asks]
+        results = oracle(together([ask.jobs for ask in asks], most))
+        ends = np.cumsum([0, *(len(ask.jobs) for ask in asks)])
+        parts = [slice(first, last) for first, last in itertools.pairwise(ends)]
+        return [jax.tree.map(lambda leaf, part=part: leaf[part], results) for part in parts]
+
+    return execute
+
+
+def together(requests: Sequence[Jobs], most: int) -> Jobs:
+    """All jobs as those of `most` groups: the first ones are the requests', one each, and what is
+    missing repeats the first."""
+    if len(requests) == most == 1:
+        return requests[0]
+    groups = [*requests, *[requests[0]] * (most - len(requests))]
+    return Jobs(
+        player=np.concatenate([jobs.player for jobs in requests]),
+        key=jnp.concatenate([jobs.key for jobs in requests]),
+        initial=jax.tree.map(
+            lambda *leaves: np.concatenate(leaves), *(jobs.initial for jobs in requests)
+        ),
+        populations=Populations(
+            params=jax.tree.map(
+                lambda *leaves: np.concatenate(leaves),
+                *(jobs.populations.params for jobs in groups),
+            ),
+            group=np.repeat(np.arange(len(requests), dtype=np.int32), list(map(len, requests))),
+        ),
+        opponents=np.concatenate([jobs.opponents for jobs in requests]),
+        exact=None
+        if requests[0].exact is None
+        else ExactView(
+            **{
+                field.name: _end_to_end([getattr(jobs.exact, field.name) for jobs in requests])
+                for field in dataclasses.fields(ExactView)
+            }
+        ),
+    )
+
+
+def _end_to_end(parts: Sequence[Sequence[Any] | None]) -> list[Any] | None:
+    if any(part is None for part in parts):
+        return None
+    return [entry for part in parts for entry in part]
+
+
+def answered(training: Generator[Ask | T, Results | None, None], execute: Executor) -> Iterator[T]:
+    """What one run's training has to tell, its requests answered on the way."""
+    answer = None
+    with contextlib.closing(training):
+        while True:
+            try:
+                said = training.send(answer)
+            except StopIteration:
+                return
+            answer = None
+            if isinstance(said, Ask):
+                (answer,) = execute([said])
+            else:
+                yield said
