@@ -148,7 +148,7 @@ def test_the_loop_is_generic():
     """It gets the oracle, the solver and the tree from its caller: no concrete one is named."""
     found = imports("psro.training.loop")
     assert {n for n in found if n.startswith("psro.oracles")} <= {
-        "psro.oracles.Jobs",
+        "psro.oracles.Results",
         "psro.oracles.Oracle",
     }
     assert not inside(found, "psro.metagame.solvers")

@@ -106,4 +106,4 @@ def why(opened: Experiment) -> str:
 def mean(row: Any) -> str:
     """Of a row of the summary, with its interval where there are several seeds."""
     interval = f" ± {row.distance_ci95:.6f}" if row.seeds > 1 else ""
-    return f"{row.distancemean:.6f}{interval}"
+    return f"{row.distance_mean:.6f}{interval}"
