@@ -491,7 +491,7 @@ def test_a_full_disk(trained, tmp_path, one_oracle, file):
 def test_training_that_diverges_keeps_what_was_saved(copy):
     before = contents(copy)
     opened = experiment.reopen(copy, iterations=CONFIG.iterations + 1)
-    opened.config = dataclasses.replace(
+    opened.setup.config = dataclasses.replace(
         opened.config, ppo=dataclasses.replace(CONFIG.ppo, learning_rate=1e30)
     )
     with pytest.raises(TrainingDiverged, match=r"player \d diverged in iteration 6"):
@@ -801,7 +801,7 @@ def test_folders_of_format_1_are_read(trained, copy):
     assert again.exploitability() == trained.exploitability()
 
 
-@pytest.mark.parametrize("version", [4, 99, "1", None, 1.5, [1]])
+@pytest.mark.parametrize("version", [5, 99, "1", None, 1.5, [1]])
 def test_a_format_of_another_version(copy, version):
     path = copy / "config.json"
     fields = json.loads(path.read_text())
@@ -876,7 +876,7 @@ def test_a_converged_run_has_ended_for_good(tmp_path):
     config = RunConfig(game="kuhn_poker", oracle="best_response", iterations=50)
     done = psro.run(config, tmp_path / "run")
     assert done.ended == "converged" and len(done.records) < 20
-    assert done.records[-1].exploitability <= config.tolerance
+    assert done.records[-1].exploitability <= done.config.tolerance
     assert max(done.records[1].improvement) > 0
     again = psro.resume(tmp_path / "run")
     assert [r.iteration for r in again.records] == [r.iteration for r in done.records]
