@@ -15,7 +15,7 @@ from psro.runs import storage
 from psro.runs.config import RunConfig
 from psro.runs.folder import Snapshot
 from psro.runs.storage import ExperimentError
-from psro.training.loop import Record
+from psro.training.record import Record
 from psro.variants.published import VARIANTS
 from psro.views import curves, settings
 from psro.views.curves import AXES, FLOOR

@@ -24,7 +24,7 @@ from psro.runs.intervals import half_interval
 from psro.views import settings
 
 if TYPE_CHECKING:
-    from psro.training.loop import Record
+    from psro.training.record import Record
 
 AXES = {
     "iterations": "iteration",

@@ -18,7 +18,7 @@ from psro.views import curves
 from psro.views.payoffs import largest_payoff, payoff_tables
 
 if TYPE_CHECKING:
-    from psro.training.loop import Record
+    from psro.training.record import Record
 
 COLOURS = (
     "#2f7fc1", "#e0812c", "#3a9d6a", "#c2417f", "#8562c9", "#a98338", "#6b7a90", "#d0453e",
