@@ -185,7 +185,8 @@ def solve(
             (`magnetic_mirror_descent`), which gives the best policies that it came to in
             `LEARNER_STEPS`; or `auto`, the linear program up to `MAX_SEQUENCES`, CFR+ beyond.
         precision: CFR+ and the learner end when the restricted game's NashConv is no larger, in
-            game payoff.
+            game payoff; but at most at this share of half the returns' span, and at least at a
+            hundredth of that share, so that they end in games of any unit, and not at once.
         max_iterations: of CFR+, and of the learner.
         fallback: see `Restricted.lift`.
 
@@ -205,22 +206,11 @@ def solve(
     if method == "linear_program":
         plans = sequence_form.equilibrium(smaller).plans
         measured = exact.exploitability(smaller, plans)
-    elif method == "mmd":
-        plans, measured, iterations = _learned(
-            smaller, precision=precision, steps=min(max_iterations, LEARNER_STEPS)
-        )
     else:
-        for iterations, plans in enumerate(cfr_plus(smaller), 1):
-            if iterations % _CFR_CHECK and iterations < max_iterations:
-                continue
-            measured = exact.exploitability(smaller, plans)
-            if measured.nash_conv <= precision:
-                break
-            if iterations >= max_iterations:
-                raise RestrictedGameError(
-                    f"CFR+ left a NashConv of {measured.nash_conv:.3g} in the restricted game "
-                    f"after {iterations} iterations, more than the {precision:g} asked for"
-                )
+        share = precision * tree.span / 2
+        precision = min(max(precision, share / 100), share)
+        find = _learned if method == "mmd" else _by_cfr
+        plans, measured, iterations = find(smaller, precision=precision, steps=max_iterations)
     return Solution(
         plans=restricted.lift(plans, fallback),
         restricted=restricted,
@@ -230,12 +220,29 @@ def solve(
     )
 
 
+def _by_cfr(
+    tree: GameTree, *, precision: float, steps: int
+) -> tuple[list[np.ndarray], exact.Exploitability, int]:
+    """An equilibrium by CFR+, what is gained against it, and after how many iterations."""
+    for number, plans in enumerate(cfr_plus(tree), 1):
+        if number % _CFR_CHECK and number < steps:
+            continue
+        measured = exact.exploitability(tree, plans)
+        if measured.nash_conv <= precision:
+            return plans, measured, number
+        if number >= steps:
+            raise RestrictedGameError(
+                f"CFR+ left a NashConv of {measured.nash_conv:.3g} in the restricted game after "
+                f"{number} iterations, more than the {precision:g} asked for"
+            )
+
+
 def _learned(
     tree: GameTree, *, precision: float, steps: int
 ) -> tuple[list[np.ndarray], exact.Exploitability, int]:
     """The least exploitable policies that magnetic mirror descent came to, what is gained against
     them, and after how many steps learning ended."""
-    best, found = None, None
+    best, found, steps = None, None, min(steps, LEARNER_STEPS)
     for number, plans in enumerate(magnetic_mirror_descent(tree), 1):
         if number % _LEARNER_CHECK and number < steps:
             continue

@@ -30,7 +30,7 @@ def extensive(now: Situation) -> Steps:
     tree, size = now.meta_game.tree, now.meta_game.size
     meta_game = yield [Train(slot=size, against=now.meta_strategy)]
     masks = [  # policy 0 is untrained, and the even ones are earlier equilibria
-        allowed(player, plans[1::2], threshold=0.5 / np.diff(player.first_sequence).max())
+        allowed(player, plans[1::2], threshold=0.5 / np.diff(player.first_sequence).max(initial=1))
         for player, plans in zip(tree.players, meta_game.plans, strict=True)
     ]
     found = solve(tree, masks, method=now.restricted_solver)
