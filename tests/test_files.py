@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import itertools
 import os
@@ -207,6 +208,39 @@ def test_a_header_that_promises_too_much_is_not_believed(tmp_path, shape):
     assert "cut off" in message or "more than" in message
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': " + "[" * 300 + "]" * 300 + ", 'fortran_order': False, 'shape': (1, 1), }",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (2, -1), }",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (-2, -3), }",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (True, 3), }",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (" + "1, " * 70 + "), }",
+        "{'descr': ('|V0', 9), 'fortran_order': False, 'shape': (1, 1), }",
+    ],
+    ids=["nested", "cut", "negative", "negatives", "bool", "axes", "void"],
+)
+def test_headers_that_numpy_trips_over(tmp_path, header):
+    content = header.encode() + b"\n"
+    path = tmp_path / "game.npy"
+    size = len(content).to_bytes(2, "little")
+    path.write_bytes(b"\x93NUMPY\x01\x00" + size + content + bytes(800))
+    refusal(path)
+
+
+def test_an_archive_that_says_more_than_it_has_is_refused(tmp_path):
+    """Its directory promises 1,000 bytes of an array of 16 numbers, and 3 are there."""
+    array, path = io.BytesIO(), tmp_path / "a.npz"
+    np.save(array, np.zeros((4, 4)))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("row.npy", array.getvalue()[: -8 * 13])
+    content = bytearray(path.read_bytes())
+    directory = content.index(b"PK\x01\x02")
+    content[directory + 24 : directory + 28] = (1000).to_bytes(4, "little")
+    assert "3 of 16 numbers are there" in refusal(write(path, bytes(content)))
+
+
 def test_a_cut_off_array_is_refused(tmp_path):
     np.save(tmp_path / "a.npy", RPS)
     content = (tmp_path / "a.npy").read_bytes()
@@ -351,6 +385,14 @@ def test_policies_of_file_games_speak_to_openspiel(name):
         openspiel.load_openspiel(path).new_initial_state(), [policy] * tree.num_players
     )
     np.testing.assert_allclose(exact.returns(tree, to_plans(tree, behaviours)), values, atol=1e-12)
+
+
+def test_a_file_s_digest_and_copy_are_those_of_its_bytes(tmp_path):
+    path = write(tmp_path / "a.csv", "1,2\n3,4\n")
+    copy = io.BytesIO()
+    files.copy(path, copy)
+    assert copy.getvalue() == path.read_bytes()
+    assert files.digest(path) == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 READERS = [
