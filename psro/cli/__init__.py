@@ -15,7 +15,7 @@ import warnings
 
 import tyro
 
-from psro.cli import measuring, playing, process, showing, training
+from psro.cli import evaluating, listing, playing, process, showing, training
 
 __all__ = ["command", "main"]
 
@@ -49,14 +49,14 @@ def main(arguments: list[str] | None = None) -> None:
                 {
                     "run": training.run_with(arguments),
                     "resume": training.resume,
-                    "eval": measuring.evaluate,
+                    "eval": evaluating.evaluate,
                     "plot": showing.plot,
                     "report": showing.write_page,
                     "watch": showing.watch_run,
-                    "export": showing.export_run,
-                    "games": measuring.games,
                     "play": playing.play,
-                    "variants": measuring.variants,
+                    "export": showing.export_run,
+                    "games": listing.list_games,
+                    "variants": listing.list_variants,
                 },
                 prog="psro",
                 description="Train and measure game-theoretic populations of recurrent policies.",

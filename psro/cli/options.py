@@ -1,67 +1,222 @@
-"""The options of `psro run`: those of `RunConfig`, with defaults of a variant and of a file."""
+"""The options of `psro run`: what makes a run, then the settings of `RunConfig` by their topics,
+with the defaults that a variant and a file name."""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Mapping
-from typing import Any
+import sys
+import typing
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any
 
+from tyro.conf import OmitArgPrefixes, arg
+
+from psro.cli.arguments import field_texts
 from psro.cli.process import UsageError
-from psro.oracles import CONFIGS
+from psro.exact.restricted_game import METHODS
+from psro.metagame.solvers import META_SOLVERS
+from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
+from psro.metagame.solving import GAME_SOLVERS
+from psro.oracles.settings import CONFIGS, TABULAR
+from psro.policies import networks
+from psro.policies.initial import INITS
 from psro.runs.config import RunConfig, read_config
+from psro.variants.diversity import TERMS
+from psro.variants.expansions import EXPANSIONS
 from psro.variants.published import VARIANTS
 
 
-def _unchecked(config: type) -> type:
-    """A config as typed: tyro would wrap the sentence of a failed check in internal names."""
-    return type(
-        f"_{config.__name__}",
-        (config,),
-        {"__post_init__": lambda self: None, "__doc__": config.__doc__},
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Made:
+    """What `psro run` is told besides the settings of a run."""
+
+    variant: str | None = None
+    """A member of the PSRO family as it was published: a name for settings, which `psro variants`
+    lists. By default none, which has the name default there."""
+    config: str | None = None
+    """TOML or JSON file with settings, such as a run's config.json. It wins over --variant, and the
+    command line wins over it."""
+    seeds: int | None = None
+    """Train N runs side by side, with --seed and the seeds after it, in folders seed-N of the
+    run's folder, beside a summary of their means with 95 % intervals. By default one run."""
+    out: str | None = None
+    """Folder to make, which must not exist. By default it is named after the game, the variant and
+    the time, in experiments/."""
+    or_resume: bool = False
+    """Where the folder of --out exists, go on with the run in it, if it is the same run."""
+    log: tuple[str, ...] = ()
+    """Where records go besides metrics.csv: tensorboard, wandb, or both."""
+
+
+FIRST = (
+    "game", "variant", "iterations", "seeds", "seed", "oracle", "meta_solver", "out", "or_resume",
+    "config",
+)  # fmt: skip
+"""The options that most runs need, in the order in which help shows them."""
+
+TOPICS = {
+    "population": (
+        "expansion", "levels", "rounds", "regret_minimiser", "restricted_solver",
+        "evaluation_solver", "symmetric",
+    ),
+    "network": ("cell", "hidden_size", "dtype", "init"),
+    "diversity": ("diversity", "diversity_weight"),
+    "stopping": ("tolerance", "patience"),
+    "game": ("observation", "max_histories"),
+    "output": ("log",),
+}  # fmt: skip
+"""The other options under the headings of the help text. Those without a topic stand last."""
+_LAST = "more"
+
+_METAVARS = {
+    "config": "FILE", "game": "GAME", "meta_solver": "SOLVER", "evaluation_solver": "SOLVER",
+    "out": "FOLDER",
+}  # fmt: skip
+
+
+def _names(option: str) -> Collection[str]:
+    """The names that an option takes, of what has been registered so far; empty where it takes no
+    names. Oracles and cells of others are known only once JAX is loaded, as they need it."""
+    known = "psro.oracles.known" in sys.modules
+    solvers = [*META_SOLVERS, *GAME_SOLVERS]
+    return {
+        "oracle": sys.modules["psro.oracles"].ORACLES if known else [*CONFIGS, *TABULAR],
+        "cell": networks.BUILT_IN,
+        "dtype": networks.DTYPES,
+        "meta_solver": solvers,
+        "expansion": EXPANSIONS,
+        "regret_minimiser": REGRET_MINIMISERS,
+        "restricted_solver": METHODS,
+        "diversity": TERMS,
+        "init": INITS,
+    }.get(option, ())
+
+
+def _option(name: str, kind: Any, text: str, default: Any) -> tuple[str, Any, Any]:
+    """A field of a typed dataclass: how it is shown, and its default."""
+    unsaid = [known for known in _names(name) if known not in text]
+    if unsaid:
+        text = f"{text} Also known: {', '.join(unsaid)}."
+    types = typing.get_args(kind) or (kind,)
+    metavar = "N" if int in types else "X" if float in types else "NAME"
+    metavar += " ..." if Ellipsis in types else ""
+    shown = arg(
+        help=text,
+        metavar=None if kind is bool else _METAVARS.get(name, metavar),
+        help_behavior_hint="" if default is None or default is False or default == () else None,
     )
+    return name, Annotated[kind, shown], dataclasses.field(default=default)
 
 
-SETTINGS = {name: _unchecked(config) for name, config in CONFIGS.items()}
-RunOptions = dataclasses.make_dataclass(
-    "RunOptions",
-    [(name, kind, dataclasses.field(default_factory=kind)) for name, kind in SETTINGS.items()],
-    bases=(_unchecked(RunConfig),),
-    frozen=True,
-    kw_only=True,
-)
+def _typed(name: str, fields: list[tuple[str, Any, Any]], text: str = "") -> type:
+    made = dataclasses.make_dataclass(name, fields, frozen=True, kw_only=True)
+    made.__doc__ = text
+    return made
 
 
-def named_option(arguments: list[str], option: str) -> str | None:
+def _options_of(config: type) -> dict[str, tuple[str, Any, Any]]:
+    """The options that a config's fields are, by name, but for those that are configs. They are
+    not checked as the config checks them: tyro would wrap its sentence in internal names."""
+    texts, kinds = field_texts(config), typing.get_type_hints(config)
+    return {
+        field.name: _option(field.name, kinds[field.name], texts[field.name], field.default)
+        for field in dataclasses.fields(config)
+        if field.default is not dataclasses.MISSING
+    }
+
+
+def _run_options() -> tuple[type, dict[str, type]]:
+    """The class of all options of `psro run`, and that of each heading and oracle by its name."""
+    options = _options_of(Made) | _options_of(RunConfig)
+    said = {*FIRST, *(name for names in TOPICS.values() for name in names)}
+    topics = {**TOPICS, _LAST: tuple(name for name in options if name not in said)}
+    groups = {
+        topic: _typed(f"{topic.title()}Options", [options[name] for name in names])
+        for topic, names in topics.items()
+        if names
+    }
+    oracles = {
+        name: _typed(f"{config.__name__}Options", list(_options_of(config).values()))
+        for name, config in CONFIGS.items()
+    }
+    fields = [options[name] for name in FIRST]
+    for topic, kind in groups.items():
+        shown = Annotated[kind, OmitArgPrefixes, arg(name=topic, help="")]
+        fields.append((f"{topic}_options", shown, dataclasses.field(default_factory=kind)))
+    for name, kind in oracles.items():
+        shown = Annotated[kind, arg(help=f"Settings of the oracle {name}.")]
+        fields.append((name, shown, dataclasses.field(default_factory=kind)))
+    headings = {f"{topic}_options": kind for topic, kind in groups.items()}
+    return _typed("RunOptions", fields), headings | oracles
+
+
+RunOptions, _GROUPS = _run_options()
+
+
+def options_with(settings: Mapping[str, Any]) -> Any:
+    """`RunOptions` with the settings of a run, by the names of `RunConfig`, as defaults."""
+    first = {name: value for name, value in settings.items() if name in FIRST}
+    groups = {}
+    for group, kind in _GROUPS.items():
+        if group in CONFIGS:
+            values = settings.get(group, {})
+        else:
+            names = {field.name for field in dataclasses.fields(kind)}
+            values = {name: value for name, value in settings.items() if name in names}
+        groups[group] = kind(**values)
+    return RunOptions(**first, **groups)
+
+
+def config_and_rest(options: Any) -> tuple[RunConfig, Made]:
+    """A run's settings, checked, and what else was said."""
+    values = dict(vars(options))
+    for group in _GROUPS:
+        said = vars(values.pop(group))
+        values |= {group: dict(said)} if group in CONFIGS else said
+    made = {field.name: values.pop(field.name) for field in dataclasses.fields(Made)}
+    return RunConfig.from_json(values), Made(**made)
+
+
+def _said_once(arguments: list[str], option: str) -> str | None:
     """What follows an option of `run` that must be known before the rest is parsed."""
     if arguments[:1] != ["run"]:
         return None
+    said = []
     for number, argument in enumerate(arguments):
         if argument.startswith(f"{option}="):
-            return argument.removeprefix(f"{option}=")
+            said.append(argument.removeprefix(f"{option}="))
         if argument == option and number + 1 < len(arguments):
-            return arguments[number + 1]
-    return None
+            said.append(arguments[number + 1])
+    if len(said) > 1:
+        raise UsageError(
+            f"{option} is there {len(said)} times, with {' and '.join(said)}; name one"
+        )
+    return said[0] if said else None
 
 
-def defaults_of(arguments: list[str]) -> RunOptions | None:
-    """The settings that `--variant` and `--config` name among the arguments of `run`; None where
-    there is neither."""
-    name, file = named_option(arguments, "--variant"), named_option(arguments, "--config")
+def defaults_of(arguments: list[str]) -> Any | None:
+    """`RunOptions` with the settings that `--variant` and `--config` name among the arguments of
+    `run`; None where there is neither."""
+    name, file = _said_once(arguments, "--variant"), _said_once(arguments, "--config")
     if name is not None and name not in VARIANTS:
         near = difflib.get_close_matches(name, VARIANTS, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise UsageError(f"unknown variant {name!r}; {hint}known: {', '.join(VARIANTS)}")
     if name is None and file is None:
         return None
-    fields = dict(VARIANTS[name].settings) if name else {}
-    fields |= read_config(file) if file else {}
-    return RunOptions(
-        **{
-            name: SETTINGS[name](**value) if name in SETTINGS else value
-            for name, value in fields.items()
-        }
-    )
+    settings = VARIANTS[name].settings if name else {}
+    return options_with(merged(settings, read_config(file) if file else {}))
+
+
+def merged(settings: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with more of them, which win; those of an oracle are merged one by one."""
+    result = dict(settings)
+    for name, value in more.items():
+        before = result.get(name)
+        both = isinstance(before, Mapping) and isinstance(value, Mapping)
+        result[name] = merged(before, value) if both else value
+    return result
 
 
 def typed(settings: Mapping[str, Any], prefix: str = "--") -> str:

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import contextlib
 
-import tyro
+from psro.cli.arguments import Flag, Folder, MaybeNumber, Number, explained
+from psro.cli.folders import runs_in, shell
+from psro.cli.process import UsageError, hint
 
-from psro.cli.process import UsageError
 
-
+@explained
 def play(
-    folder: tyro.conf.Positional[str],
-    seat: int = 0,
-    seed: int | None = None,
-    web: bool = False,
-    port: int | None = None,
+    folder: Folder,
+    seat: Number = 0,
+    seed: MaybeNumber = None,
+    web: Flag = False,
+    port: MaybeNumber = None,
 ) -> None:
     """Play against a saved population, and see which of its policies you met.
 
     Args:
-        folder: An experiment folder.
+        folder: An experiment folder, or a file that `psro export` wrote. Of the folder of several
+            seeds you meet the least exploitable one.
         seat: The player that you are, counted from 0.
-        seed: Deal and draw as the last time with this seed; by default as never before.
+        seed: Seed of the cards and of what the population draws. By default they are new each time.
         web: Play in a browser, on a page that only this computer can see.
-        port: Where the page is; by default any that is free.
+        port: Port of the page. By default one that is free.
     """
     if port is not None and not web:
         raise UsageError(f"--port {port} is for the page; add --web")
@@ -33,11 +35,31 @@ def play(
     from psro.views import tables
     from psro.views.server import LoopbackServer
 
-    match = Match(experiment.load(folder), seat, seed)
+    run = _least_exploitable(runs_in([folder]))
+    match = Match(experiment.load(run), seat, seed)
     if not web:
         terminal.in_terminal(match, tables.console())
+        hint(f"psro report {shell([folder])}")
         return
     with LoopbackServer(page.routes(match), port=port or 0) as server:
         print(f"{match.name}: {server.url}  (Ctrl-C ends it)", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()
+
+
+def _least_exploitable(runs: list[str]) -> str:
+    """The run of several whose population is least exploitable."""
+    if len(runs) == 1:
+        return runs[0]
+    from psro.runs import folder as run_folder
+
+    measured = {}
+    for run in runs:
+        records = run_folder.snapshot(run).records
+        if records:
+            measured[run] = records[-1].exploitability
+    if not measured:
+        raise UsageError(f"none of {shell(runs)} has a finished iteration")
+    best = min(measured, key=measured.get)
+    print(f"{best} is the least exploitable of {len(runs)} seeds")
+    return best

@@ -69,6 +69,11 @@ def say(text: str) -> None:
             complain(f"the output goes nowhere from here on: {error.strerror or error}")
 
 
+def hint(what: str) -> None:
+    """What to type next, on standard error: what a command writes stands alone on its output."""
+    print(f"next: {what}", file=sys.stderr)
+
+
 def complain(sentence: str) -> None:
     print(f"psro: {sentence}", file=sys.stderr)
 

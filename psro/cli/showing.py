@@ -4,33 +4,44 @@ from __future__ import annotations
 
 import contextlib
 
-import tyro
+from psro.cli.arguments import (
+    File,
+    Flag,
+    Folder,
+    Folders,
+    MaybeFile,
+    Name,
+    NewFile,
+    Number,
+    explained,
+)
+from psro.cli.folders import one_run, runs_in, shell
+from psro.cli.process import UsageError, hint
 
-from psro.cli.process import UsageError
 
-
+@explained
 def plot(
-    folders: tyro.conf.Positional[tuple[str, ...]],
-    out: str | None = None,
-    x: str = "iterations",
-    payoffs: bool = False,
+    folders: Folders,
+    out: MaybeFile = None,
+    x: Name = "iterations",
+    payoffs: Flag = False,
 ) -> None:
-    """Draw one or many experiment folders.
+    """Draw how the exploitability of one or many runs falls.
 
-    Draws how the exploitability falls (or the gap to a correlated equilibrium, where the
-    meta-strategy is one). Folders that differ only in their seed become one curve with a band.
+    Where the meta-strategy is a correlated equilibrium, it draws the gap to one. Runs that differ
+    only in their seed become one curve with a band.
 
     Args:
-        folders: Experiment folders, or files that `psro export` wrote.
-        out: The picture to write, PNG or SVG by its ending; exploitability.png by default.
+        folders: Experiment folders, folders of several seeds, or files that `psro export` wrote.
+        out: The picture to write, PNG or SVG by its ending. By default exploitability.png, or
+            payoffs.png with --payoffs.
         x: Horizontal axis: iterations, decisions or seconds.
-        payoffs: Draw the payoff table between the populations of one folder instead, as heat maps,
-            by default to payoffs.png.
+        payoffs: Draw the payoffs between the populations of one run instead, as heat maps.
     """
-    if not folders:
-        raise UsageError("name at least one experiment folder")
-    if payoffs and len(folders) > 1:
-        raise UsageError(f"--payoffs draws one folder, not {len(folders)}")
+    runs = [one_run(folder, "--payoffs draws") for folder in folders] if payoffs else None
+    runs = runs or runs_in(folders)
+    if payoffs and len(runs) > 1:
+        raise UsageError(f"--payoffs draws one folder, not {len(runs)}")
     from psro.runs import archive
     from psro.runs import folder as run_folder
     from psro.runs.storage import ExperimentError
@@ -38,46 +49,55 @@ def plot(
 
     with contextlib.ExitStack() as stack:
         errors = (ExperimentError, plots.PlotError)
-        read = [stack.enter_context(archive.as_folder(folder, errors)) for folder in folders]
+        read = [stack.enter_context(archive.as_folder(run, errors)) for run in runs]
         if payoffs:
-            run = run_folder.snapshot(read[0], foreign=archive.is_file(folders[0]))
+            run = run_folder.snapshot(read[0], foreign=archive.is_file(runs[0]))
             print(plots.save_figure(plots.payoffs_figure(run), out or "payoffs.png"))
         else:
             figure = plots.exploitability_figure(read, x=x)
             print(plots.save_figure(figure, out or "exploitability.png"))
+    hint(f"psro report {shell(folders)}")
 
 
-def export_run(folder: tyro.conf.Positional[str], file: tyro.conf.Positional[str]) -> None:
-    """Write an experiment to one file, which eval, plot, report and resume accept like a folder.
+@explained
+def export_run(folder: Folder, file: NewFile) -> None:
+    """Write a run to one file, which the other commands take like its folder.
 
     Args:
         folder: An experiment folder, also of a run that is still training.
-        file: The file to make, which must not exist: run.psro.
+        file: The file to make, such as run.psro, which must not exist.
     """
     from psro.runs.export import export
 
-    print(export(folder, file))
+    print(export(one_run(folder, "a file is of"), file))
+    hint(f"psro eval {shell([file])}, on any machine")
 
 
-def write_page(folders: tyro.conf.Positional[tuple[str, ...]], out: str = "report.html") -> None:
-    """Write a run, or several beside each other, as one web page that needs no other file.
+@explained
+def write_page(folders: Folders, out: File = "report.html") -> None:
+    """Write one or several runs as one web page that needs no other file.
 
     Args:
-        folders: Experiment folders, or files that `psro export` wrote.
+        folders: Experiment folders, folders of several seeds, or files that `psro export` wrote.
         out: The page to write.
     """
+    runs = runs_in(folders)
     from psro.views import page
 
-    print(page.write(page.report(folders), out))
+    print(page.write(page.report(runs), out))
+    more = f"psro play {shell(folders)}" if len(runs) == 1 else f"psro eval {shell(folders)}"
+    hint(f"open {out} in a browser, or {more}")
 
 
-def watch_run(folder: tyro.conf.Positional[str], port: int = 0) -> None:
-    """Show a run's page while it goes on, to a browser on this machine.
+@explained
+def watch_run(folder: Folder, port: Number = 0) -> None:
+    """Show the page of a run that is still training, in a browser on this machine.
 
     Args:
         folder: An experiment folder.
-        port: Of 127.0.0.1; 0 takes a free one.
+        port: Port of 127.0.0.1; 0 takes a free one.
     """
+    run = one_run(folder, "the page shows")
     from psro.views import watch
 
-    watch.watch(folder, port=port)
+    watch.watch(run, port=port)

@@ -4,46 +4,42 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-import tyro
+from tyro.conf import arg
 
-from psro.cli.options import RunOptions, defaults_of
+from psro.cli.arguments import Folder, MaybeFolder, MaybeNumber, Names, explained
+from psro.cli.folders import shell
+from psro.cli.options import RunOptions, config_and_rest, defaults_of
 from psro.cli.process import UsageError
-from psro.runs.config import RunConfig
+
+if TYPE_CHECKING:
+    from psro.cli.options import Made
+    from psro.runs.config import RunConfig
+    from psro.runs.experiment import Experiment
 
 
-def run(
-    options: Annotated[RunOptions, tyro.conf.arg(name="")],
-    variant: str | None = None,
-    config: str | None = None,
-    out: str | None = None,
-    log: tuple[str, ...] = (),
-    seeds: int | None = None,
-) -> None:
+@explained
+def run(options: Annotated[RunOptions, arg(name="")]) -> None:
     """Train a population and save it as an experiment folder.
 
-    Args:
-        options: the run.
-        variant: A published member of the PSRO family, a name for settings; psro variants lists
-            them. Those of --config and of the command line win.
-        config: TOML or JSON file with settings, such as a run's config.json; those on the command
-            line win.
-        out: Folder to make, which must not exist; experiments/<game>-<timestamp> by default.
-        log: Where records go besides metrics.csv: tensorboard, wandb, or both.
-        seeds: Train so many runs side by side, with --seed and the seeds after it, in folders
-            seed-N of that folder, beside a summary of their means with 95 % intervals.
+    Most runs need only the options in the first box.
     """
     from psro.cli import progress
     from psro.runs import experiment, loggers
     from psro.runs import seeds as seed_runs
 
-    loggers.check(log)
-    settings = RunConfig.from_json(dataclasses.asdict(options))
-    if seeds is None:
-        progress.train(experiment.create(settings, out), log)
+    config, made = config_and_rest(options)
+    loggers.check(made.log)
+    if made.or_resume and made.out is None:
+        raise UsageError("--or-resume needs the folder to go on with; name it with --out")
+    if made.or_resume and Path(made.out).exists():
+        _resume_same(config, made)
+    elif made.seeds is None:
+        progress.train(experiment.create(config, made.out), made.log)
     else:
-        progress.train_many(seed_runs.create_many(settings, seeds, out), log)
+        progress.train_many(seed_runs.create_many(config, made.seeds, made.out), made.log)
 
 
 def run_with(arguments: list[str]) -> Callable[..., None]:
@@ -52,52 +48,93 @@ def run_with(arguments: list[str]) -> Callable[..., None]:
     if defaults is None:
         return run
 
-    def with_defaults(
-        options: Annotated[RunOptions, tyro.conf.arg(name="")] = defaults,
-        variant: str | None = None,
-        config: str | None = None,
-        out: str | None = None,
-        log: tuple[str, ...] = (),
-        seeds: int | None = None,
-    ) -> None:
-        run(options, variant, config, out, log, seeds)
+    def with_defaults(options: Annotated[RunOptions, arg(name="")] = defaults) -> None:
+        run(options)
 
     with_defaults.__doc__ = run.__doc__
     return with_defaults
 
 
+def _resume_same(config: RunConfig, made: Made) -> None:
+    """Goes on with the run, or the runs of several seeds, in a folder; refuses other ones."""
+    from psro.runs import folder as run_folder
+    from psro.runs.seed_folders import is_many, seed_folder, seed_folders
+
+    folder = Path(made.out)
+    if is_many(folder) != (made.seeds is not None):
+        holds = "runs of several seeds" if made.seeds is None else "one run"
+        raise UsageError(f"{folder} holds {holds}; --or-resume goes on with the same run only")
+    seeds = range(config.seed, config.seed + (made.seeds or 1))
+    parts = [folder / seed_folder(seed) for seed in seeds] if made.seeds else [folder]
+    if made.seeds and len(parts) != len(seed_folders(folder)):
+        raise UsageError(f"{folder} does not hold the {made.seeds} seeds from {config.seed} on")
+    for part, seed in zip(parts, seeds, strict=True):
+        saved = run_folder.read_run(part)
+        differing = _differing(dataclasses.replace(config, seed=seed), saved)
+        if differing:
+            raise UsageError(f"{part} holds another run, with other {', '.join(differing)}")
+    resume(made.out, iterations=config.iterations, log=made.log)
+
+
+def _differing(config: RunConfig, saved: RunConfig) -> list[str]:
+    """The settings in which a saved run is another one than was asked for. Those that the game
+    decides are open in what was asked for, and iterations may be added."""
+    return [
+        field.name.replace("_", "-")
+        for field in dataclasses.fields(config)
+        if field.name != "iterations"
+        and getattr(config, field.name) not in (None, getattr(saved, field.name))
+    ]
+
+
+@explained
 def resume(
-    folder: tyro.conf.Positional[str],
-    iterations: int | None = None,
-    out: str | None = None,
-    log: tuple[str, ...] = (),
+    folder: Folder,
+    iterations: MaybeNumber = None,
+    out: MaybeFolder = None,
+    log: Names = (),
 ) -> None:
-    """Go on with a run that was stopped; the result is that of a run that never stopped.
+    """Continue a run that was stopped. The result is that of a run that never stopped.
 
     Args:
-        folder: An experiment folder, the folder of several that differ in their seed, or a file
-            that `psro export` wrote.
-        iterations: Train to this iteration, instead of the one that the folder's config names.
-        out: Folder to unpack a file to, which must not exist; by default beside it, with its name
-            less the ending.
+        folder: An experiment folder, the folder of several seeds, or a file that `psro export`
+            wrote.
+        iterations: Train to iteration N. By default to the number in the run's config.
+        out: Folder to unpack an exported file to, which must not exist. By default it stands beside
+            the file and has its name without the ending.
         log: Where records go besides metrics.csv: tensorboard, wandb, or both.
     """
     from psro.cli import progress
-    from psro.cli.display import why
     from psro.runs import experiment, loggers
     from psro.runs import seeds as seed_runs
+    from psro.runs.seed_folders import is_many
 
     loggers.check(log)
-    if seed_runs.is_many(folder):
+    if is_many(folder):
         if out is not None:
             raise UsageError("--out is for an exported file; leave it out")
         progress.train_many(seed_runs.reopen_many(folder, iterations), log)
         return
     opened = experiment.reopen(folder, iterations, out)
     if opened.ended:
-        progress.draw(opened)
-        print(f"{opened.folder} has ended: {why(opened)}")
-        if opened.ended == "budget":
-            print(f"--iterations {2 * opened.config.iterations} would go on")
-        return
-    progress.train(opened, log)
+        _say_ended(opened)
+    else:
+        progress.train(opened, log)
+
+
+def _say_ended(opened: Experiment) -> None:
+    """Why there is nothing to do, and how to go on all the same."""
+    from psro.cli import progress
+    from psro.cli.display import why
+
+    progress.draw(opened)
+    print(f"{opened.folder} has ended: {why(opened)}")
+    folder = shell([opened.folder])
+    if opened.ended == "budget":
+        more = 2 * opened.config.iterations
+        print(f"to go on, train longer: psro resume {folder} --iterations {more}")
+    else:
+        print(
+            "more iterations change nothing; to train further, begin a run with a smaller "
+            f"--tolerance: psro run --config {folder}/config.json --tolerance 0"
+        )

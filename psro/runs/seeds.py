@@ -25,6 +25,7 @@ from psro.runs import folder as run_folder
 from psro.runs.config import RunConfig
 from psro.runs.experiment import Experiment
 from psro.runs.intervals import half_interval
+from psro.runs.seed_folders import seed_folder, seed_folders
 from psro.runs.storage import ExperimentError
 from psro.training.executors import Ask, local
 from psro.training.record import Record
@@ -154,23 +155,6 @@ def create_many(config: RunConfig, seeds: int, out: str | os.PathLike | None = N
     return Seeds(folder, made)
 
 
-def seed_folder(seed: int) -> str:
-    """The name of a run's folder in that of all."""
-    return f"seed-{seed}"
-
-
-def is_many(folder: str | os.PathLike) -> bool:
-    """Whether `create_many` made this folder, by what is in it."""
-    folder = Path(folder)
-    return not (folder / run_folder.CONFIG).exists() and bool(_folders(folder))
-
-
-def _folders(folder: Path) -> list[Path]:
-    """Those of the runs, by seed."""
-    found = [each for each in folder.glob("seed-*") if each.name[5:].isdecimal()]
-    return sorted(found, key=lambda each: int(each.name[5:]))
-
-
 def reopen_many(folder: str | os.PathLike, iterations: int | None = None) -> Seeds:
     """The experiments in a folder of `create_many`, to go on with wherever each of them stands; see
     `experiment.reopen`.
@@ -179,7 +163,7 @@ def reopen_many(folder: str | os.PathLike, iterations: int | None = None) -> See
         ExperimentError: one cannot be read, or differs from the others in more than its seed.
     """
     folder = Path(folder)
-    experiments = [experiment.reopen(each, iterations) for each in _folders(folder)]
+    experiments = [experiment.reopen(each, iterations) for each in seed_folders(folder)]
     for each in experiments:
         if dataclasses.replace(each.config, seed=experiments[0].config.seed) != (
             experiments[0].config

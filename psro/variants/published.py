@@ -32,8 +32,15 @@ def _variant(source: str, **settings: Any) -> Variant:
 _KNOWS_INFO_STATES = {"tabulated": True}
 """For oracles that sample: what is at info states, rewards or a table, can be seen."""
 
+DEFAULT = "default"
+"""The name of a run whose settings are those that `psro run` has without a variant."""
+
 VARIANTS: Mapping[str, Variant] = types.MappingProxyType(
     {
+        DEFAULT: Variant(
+            source="the settings that psro run has without a variant",
+            settings=types.MappingProxyType({}),
+        ),
         "psro": _variant("Lanctot et al. 2017, arXiv:1711.00832", meta_solver="nash"),
         "self_play": _variant("Heinrich et al. 2015; Lanctot et al. 2017", meta_solver="last"),
         "last_k": _variant("self-play against the latest few policies", meta_solver="last_k"),

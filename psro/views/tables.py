@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ def write_csv(opened: Experiment, measured: Evaluation, path: str | os.PathLike)
             columns[f"worst_case_{p}"] = measured.worst_case[p]
         if measured.nash_average:
             columns[f"nash_average_{p}"] = measured.nash_average.ratings[p]
-    _write_csv(columns, path)
+    write_columns(columns, path)
 
 
 def print_comparison(compared: Comparison, out: rich.console.Console, game: str) -> None:
@@ -128,10 +128,11 @@ def write_comparison_csv(compared: Comparison, path: str | os.PathLike) -> None:
         columns[f"against {name}"] = compared.average[:, number]
         for p, of_seat in enumerate(compared.returns):
             columns[f"against {name}, seat {p}"] = of_seat[:, number]
-    _write_csv(columns, path)
+    write_columns(columns, path)
 
 
-def _write_csv(columns: dict[str, Any], path: str | os.PathLike) -> None:
+def write_columns(columns: Mapping[str, Any], path: str | os.PathLike) -> None:
+    """Columns of equal length as a CSV file."""
     with storage.writing(Path(path)):
         storage.write(Path(path), pd.DataFrame(columns).to_csv(index=False))
 

@@ -1,0 +1,56 @@
+"""Runs that differ in their seed, each measured exactly, and their means: what `psro eval` prints
+of a folder of several seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from psro.runs.experiment import Experiment
+from psro.runs.intervals import half_interval
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AcrossSeeds:
+    """N runs of a game for P players, in units of its payoff.
+
+    Attributes:
+        game: the game's name.
+        seeds: of the runs.
+        iterations: how far each run came.
+        exploitability: of each run's meta-strategy, float64 `[N]`.
+        nash_conv: of each, float64 `[N]`.
+        value: every player's expected return in each, float64 `[N, P]`.
+    """
+
+    game: str
+    seeds: tuple[int, ...]
+    iterations: tuple[int, ...]
+    exploitability: np.ndarray
+    nash_conv: np.ndarray
+    value: np.ndarray
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """What was measured of each run, `[N]`, by its name in tables."""
+        values = {f"value {player}": self.value[:, player] for player in range(self.value.shape[1])}
+        return {"exploitability": self.exploitability, "NashConv": self.nash_conv, **values}
+
+    def mean_and_interval(self, numbers: np.ndarray) -> tuple[float, float]:
+        """The mean of numbers `[N]`, and half the width of its 95 % interval by Student's t; NaN
+        for one number."""
+        return float(np.mean(numbers)), half_interval(numbers)
+
+
+def measure(runs: Sequence[Experiment]) -> AcrossSeeds:
+    """Measures the meta-strategy of each run, all of one game."""
+    gaps = [run.measure() for run in runs]
+    return AcrossSeeds(
+        game=runs[0].config.game,
+        seeds=tuple(run.config.seed for run in runs),
+        iterations=tuple(run.records[-1].iteration for run in runs),
+        exploitability=np.array([measured.exploitability for measured in gaps]),
+        nash_conv=np.array([measured.nash_conv for measured in gaps]),
+        value=np.array([measured.value for measured in gaps]),
+    )

@@ -1,0 +1,25 @@
+"""The folder of runs that differ in their seed: it holds one folder for each, `seed-N`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from psro.runs.folder import CONFIG
+
+
+def seed_folder(seed: int) -> str:
+    """The name of a run's folder in that of all."""
+    return f"seed-{seed}"
+
+
+def is_many(folder: str | os.PathLike) -> bool:
+    """Whether a folder holds runs of several seeds, by what is in it, and is no run itself."""
+    folder = Path(folder)
+    return bool(seed_folders(folder)) and not (folder / CONFIG).exists()
+
+
+def seed_folders(folder: str | os.PathLike) -> list[Path]:
+    """The folders of the runs, by seed."""
+    found = [path for path in Path(folder).glob("seed-*") if path.name[5:].isdecimal()]
+    return sorted(found, key=lambda path: int(path.name[5:]))

@@ -1,0 +1,54 @@
+"""What `psro eval` prints of runs that differ in their seed."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import rich.console
+
+from psro.measure.across_seeds import AcrossSeeds
+from psro.views.tables import table, write_columns
+
+
+def print_table(measured: AcrossSeeds, out: rich.console.Console) -> None:
+    """A row a run, then the means with their 95 % intervals."""
+    out.print(f"{measured.game}  {len(measured.seeds)} seeds", highlight=False, markup=False)
+    columns = measured.columns()
+    rows = table("seed", "iteration", *columns)
+    for number, (seed, iteration) in enumerate(
+        zip(measured.seeds, measured.iterations, strict=True)
+    ):
+        cells = (f"{values[number] + 0.0:.6f}" for values in columns.values())
+        rows.add_row(str(seed), str(iteration), *cells)
+    rows.add_section()
+    summary = [measured.mean_and_interval(values) for values in columns.values()]
+    rows.add_row("mean", "", *(f"{mean:.6f}" for mean, _ in summary))
+    if len(measured.seeds) > 1:
+        rows.add_row("± 95 %", "", *(f"{half:.6f}" for _, half in summary))
+    out.print(rows)
+
+
+def print_json(measured: AcrossSeeds) -> None:
+    """Everything, on one line."""
+    numbers = {"exploitability": measured.exploitability, "nash_conv": measured.nash_conv}
+    result = {
+        "game": measured.game,
+        "seeds": list(measured.seeds),
+        "iterations": list(measured.iterations),
+        "value": measured.value.tolist(),
+    }
+    for name, values in numbers.items():
+        mean, half = measured.mean_and_interval(values)
+        result[name] = values.tolist()
+        result[f"{name}_mean"] = mean
+        result[f"{name}_ci95"] = half if len(values) > 1 else None
+    print(json.dumps(result))
+
+
+def write_csv(measured: AcrossSeeds, path: str | os.PathLike) -> None:
+    """A line a run."""
+    columns = {"seed": measured.seeds, "iteration": measured.iterations}
+    for name, values in measured.columns().items():
+        columns[name.lower().replace("nashconv", "nash_conv").replace(" ", "_")] = values
+    write_columns(columns, path)
