@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import itertools
 import json
 import os
 import random
@@ -24,11 +25,18 @@ import psro
 from psro import cli
 from psro.cli import options, progress
 from psro.cli import process as cli_process
+from psro.exact.restricted_game import METHODS
 from psro.measure import evaluation
 from psro.metagame.solvers import META_SOLVERS, Solver
-from psro.oracles import ORACLES, Results
+from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
+from psro.metagame.solving import GAME_SOLVERS
+from psro.oracles import CONFIGS, ORACLES, Results
+from psro.policies.initial import INITS
+from psro.policies.networks import CELLS
 from psro.runs import experiment
 from psro.runs.config import RunConfig
+from psro.variants.diversity import TERMS
+from psro.variants.expansions import EXPANSIONS
 from psro.variants.published import VARIANTS
 from psro.views import tables
 from psro.views.numbers import three_digits
@@ -373,6 +381,62 @@ def test_help(capsys, subcommand):
                  "run": ["--game", "--ppo.clip", "--meta-solver", "nash", "lstm"],
                  "plot": ["--x", "decisions"]}.get(subcommand, []):  # fmt: skip
         assert word in out
+
+
+def options_in(text):
+    """The options that a help text explains, in its order, each with its explanation."""
+    explained = {}
+    for line in text.splitlines():
+        words = line.strip("│ ").split()
+        if words and re.match(r"--[a-z]", words[0]):
+            option = words[0]
+            explained[option] = line
+        elif explained and line.startswith(("│   ", "    ")):
+            explained[option] += " " + " ".join(words)
+    return explained
+
+
+@pytest.mark.parametrize(
+    "subcommand",
+    ["run", "resume", "eval", "plot", "report", "watch", "play", "export", "games", "variants"],
+)
+def test_help_is_for_people(capsys, subcommand):
+    """No types of Python, no defaults that are none, and no line that breaks before it is full."""
+    out = psro_main(capsys, subcommand, "--help")[1]
+    for word in ("STR", "INT", "{None}", "(default: None)", "(default: )", "(default: False)",
+                 "unasked"):  # fmt: skip
+        assert word not in out, word
+    for line, following in itertools.pairwise(out.splitlines()):
+        column = len(following) - len(following.lstrip("│ "))
+        if column > 10 and following.strip("│ ") and re.match(r"  \S", line[column - 2 :]):
+            room = len(following) - 2 - len(line.rstrip("│ "))
+            assert len(following.strip("│ ").split()[0]) >= room, line
+
+
+def test_the_help_of_run_begins_with_what_most_runs_need(capsys):
+    explained = options_in(psro_main(capsys, "run", "--help")[1])
+    assert [*explained][:10] == [f"--{name.replace('_', '-')}" for name in options.FIRST]
+    fields = {field.name for field in dataclasses.fields(RunConfig)} - {*CONFIGS}
+    assert {f"--{name.replace('_', '-')}" for name in fields} <= set(explained)
+
+
+@pytest.mark.parametrize(
+    ("option", "names"),
+    [
+        ("--oracle", ORACLES), ("--meta-solver", {**META_SOLVERS, **GAME_SOLVERS}),
+        ("--expansion", EXPANSIONS), ("--diversity", TERMS), ("--init", INITS), ("--cell", CELLS),
+        ("--restricted-solver", METHODS), ("--regret-minimiser", REGRET_MINIMISERS),
+    ],
+)  # fmt: skip
+def test_help_names_every_choice(capsys, option, names):
+    text = options_in(psro_main(capsys, "run", "--help")[1])[option]
+    assert [name for name in names if name not in text] == []
+
+
+def test_a_solver_of_one_s_own_is_named_too(capsys, monkeypatch):
+    monkeypatch.setitem(META_SOLVERS, "my_solver", META_SOLVERS["uniform"])
+    explained = options_in(psro_main(capsys, "run", "--help")[1])
+    assert "my_solver" in explained["--meta-solver"]
 
 
 def test_the_real_command(seeds):

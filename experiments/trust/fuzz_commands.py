@@ -125,11 +125,11 @@ def _commands() -> dict[str, Command]:
     for name in re.search(r"{([\w,]+)}", _help())[1].split(","):
         text = _help(name)
         options = {
-            option: re.sub(r"\W|None", "", taken.split()[0]) if taken else ""
-            for option, taken in re.findall(r"│ (--[\w.-]+)(?: (\[?[A-Z{]\S*))?(?: |\n)", text)
+            option: {"": "", "N": "INT", "X": "FLOAT"}.get(taken, "STR")
+            for option, taken in re.findall(r"│ (--[\w.-]+)(?: ([A-Z]+))?(?: |\n)", text)
         }
-        positional = re.findall(r"│ (\[*STR\S*)", text)
-        count = 2 if positional[:1] == ["[[STR"] else len(positional)
+        positional = re.findall(r"│ (\[?[A-Z]{2,}(?: \.\.\.)?)", text)
+        count = 2 if "..." in "".join(positional) else len(positional)
         found[name] = Command(options=options, positional=count)
     return found
 

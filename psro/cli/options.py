@@ -93,6 +93,12 @@ def _names(option: str) -> Collection[str]:
     }.get(option, ())
 
 
+def _default(shown: str) -> str:
+    """How an option's default is shown: not where it is none, as the explanation then says what
+    happens."""
+    return "" if shown in ("None", "False", "") else f"(default: {shown})"
+
+
 def _option(name: str, kind: Any, text: str, default: Any) -> tuple[str, Any, Any]:
     """A field of a typed dataclass: how it is shown, and its default."""
     unsaid = [known for known in _names(name) if known not in text]
@@ -104,7 +110,7 @@ def _option(name: str, kind: Any, text: str, default: Any) -> tuple[str, Any, An
     shown = arg(
         help=text,
         metavar=None if kind is bool else _METAVARS.get(name, metavar),
-        help_behavior_hint="" if default is None or default is False or default == () else None,
+        help_behavior_hint=_default,
     )
     return name, Annotated[kind, shown], dataclasses.field(default=default)
 
@@ -126,54 +132,37 @@ def _options_of(config: type) -> dict[str, tuple[str, Any, Any]]:
     }
 
 
-def _run_options() -> tuple[type, dict[str, type]]:
-    """The class of all options of `psro run`, and that of each heading and oracle by its name."""
+def run_options(settings: Mapping[str, Any]) -> Any:
+    """All options of `psro run`, a dataclass whose defaults are the settings of a run, by the names
+    of `RunConfig`, and beyond them the usual ones."""
     options = _options_of(Made) | _options_of(RunConfig)
     said = {*FIRST, *(name for names in TOPICS.values() for name in names)}
     topics = {**TOPICS, _LAST: tuple(name for name in options if name not in said)}
-    groups = {
-        topic: _typed(f"{topic.title()}Options", [options[name] for name in names])
-        for topic, names in topics.items()
-        if names
-    }
-    oracles = {
-        name: _typed(f"{config.__name__}Options", list(_options_of(config).values()))
-        for name, config in CONFIGS.items()
-    }
     fields = [options[name] for name in FIRST]
-    for topic, kind in groups.items():
-        shown = Annotated[kind, OmitArgPrefixes, arg(name=topic, help="")]
-        fields.append((f"{topic}_options", shown, dataclasses.field(default_factory=kind)))
-    for name, kind in oracles.items():
-        shown = Annotated[kind, arg(help=f"Settings of the oracle {name}.")]
-        fields.append((name, shown, dataclasses.field(default_factory=kind)))
-    headings = {f"{topic}_options": kind for topic, kind in groups.items()}
-    return _typed("RunOptions", fields), headings | oracles
-
-
-RunOptions, _GROUPS = _run_options()
-
-
-def options_with(settings: Mapping[str, Any]) -> Any:
-    """`RunOptions` with the settings of a run, by the names of `RunConfig`, as defaults."""
-    first = {name: value for name, value in settings.items() if name in FIRST}
-    groups = {}
-    for group, kind in _GROUPS.items():
-        if group in CONFIGS:
-            values = settings.get(group, {})
-        else:
-            names = {field.name for field in dataclasses.fields(kind)}
-            values = {name: value for name, value in settings.items() if name in names}
-        groups[group] = kind(**values)
-    return RunOptions(**first, **groups)
+    values = {name: settings[name] for name in FIRST if name in settings}
+    for topic, names in topics.items():
+        if names:
+            kind = _typed(f"{topic.title()}Options", [options[name] for name in names])
+            shown = Annotated[kind, OmitArgPrefixes, arg(name=topic, help="")]
+            fields.append((f"{topic}_options", shown, dataclasses.field()))
+            own = {name: settings[name] for name in names if name in settings}
+            values[f"{topic}_options"] = kind(**own)
+    for oracle, config in CONFIGS.items():
+        kind = _typed(f"{config.__name__}Options", list(_options_of(config).values()))
+        shown = Annotated[kind, arg(help=f"Settings of the oracle {oracle}.")]
+        fields.append((oracle, shown, dataclasses.field()))
+        values[oracle] = kind(**settings.get(oracle, {}))
+    return _typed("RunOptions", fields)(**values)
 
 
 def config_and_rest(options: Any) -> tuple[RunConfig, Made]:
-    """A run's settings, checked, and what else was said."""
-    values = dict(vars(options))
-    for group in _GROUPS:
-        said = vars(values.pop(group))
-        values |= {group: dict(said)} if group in CONFIGS else said
+    """A run's settings, checked, and what else was said, of a `run_options`."""
+    values = {}
+    for name, value in vars(options).items():
+        if name in CONFIGS:
+            values[name] = dict(vars(value))
+        else:
+            values |= vars(value) if dataclasses.is_dataclass(value) else {name: value}
     made = {field.name: values.pop(field.name) for field in dataclasses.fields(Made)}
     return RunConfig.from_json(values), Made(**made)
 
@@ -195,18 +184,14 @@ def _said_once(arguments: list[str], option: str) -> str | None:
     return said[0] if said else None
 
 
-def defaults_of(arguments: list[str]) -> Any | None:
-    """`RunOptions` with the settings that `--variant` and `--config` name among the arguments of
-    `run`; None where there is neither."""
+def settings_of(arguments: list[str]) -> Mapping[str, Any]:
+    """The settings that `--variant` and `--config` name among the arguments of `run`."""
     name, file = _said_once(arguments, "--variant"), _said_once(arguments, "--config")
     if name is not None and name not in VARIANTS:
         near = difflib.get_close_matches(name, VARIANTS, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise UsageError(f"unknown variant {name!r}; {hint}known: {', '.join(VARIANTS)}")
-    if name is None and file is None:
-        return None
-    settings = VARIANTS[name].settings if name else {}
-    return options_with(merged(settings, read_config(file) if file else {}))
+    return merged(VARIANTS[name].settings if name else {}, read_config(file) if file else {})
 
 
 def merged(settings: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

@@ -70,8 +70,10 @@ def say(text: str) -> None:
 
 
 def hint(what: str) -> None:
-    """What to type next, on standard error: what a command writes stands alone on its output."""
-    print(f"next: {what}", file=sys.stderr)
+    """What to type next, for a person at a terminal: what a command writes to its output is for
+    programs too, and stands there alone."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        print(f"next: {one_line(what)}", file=sys.stderr)
 
 
 def complain(sentence: str) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
 from psro.cli.arguments import Folder, MaybeFolder, MaybeNumber, Names, explained
 from psro.cli.folders import shell
-from psro.cli.options import RunOptions, config_and_rest, defaults_of
+from psro.cli.options import config_and_rest, run_options, settings_of
 from psro.cli.process import UsageError
 
 if TYPE_CHECKING:
@@ -20,17 +20,36 @@ if TYPE_CHECKING:
     from psro.runs.experiment import Experiment
 
 
-@explained
-def run(options: Annotated[RunOptions, arg(name="")]) -> None:
-    """Train a population and save it as an experiment folder.
+_RUN = """Train a population and save it as an experiment folder.
 
-    Most runs need only the options in the first box.
-    """
+Most runs need only the options in the first box.
+"""
+
+
+def run_with(arguments: list[str]) -> Callable[..., None]:
+    """The command `run`, with the defaults that a variant and a file among its arguments name."""
+    if arguments[:1] != ["run"]:
+
+        def run() -> None:
+            """Another command is to run: this one's options need not be made."""
+
+        run.__doc__ = _RUN
+        return run
+    options = run_options(settings_of(arguments))
+
+    def run(options: Any = options) -> None:
+        _run(*config_and_rest(options))
+
+    run.__doc__ = _RUN
+    run.__annotations__ = {"options": Annotated[type(options), arg(name="")], "return": None}
+    return run
+
+
+def _run(config: RunConfig, made: Made) -> None:
     from psro.cli import progress
     from psro.runs import experiment, loggers
     from psro.runs import seeds as seed_runs
 
-    config, made = config_and_rest(options)
     loggers.check(made.log)
     if made.or_resume and made.out is None:
         raise UsageError("--or-resume needs the folder to go on with; name it with --out")
@@ -40,19 +59,6 @@ def run(options: Annotated[RunOptions, arg(name="")]) -> None:
         progress.train(experiment.create(config, made.out), made.log)
     else:
         progress.train_many(seed_runs.create_many(config, made.seeds, made.out), made.log)
-
-
-def run_with(arguments: list[str]) -> Callable[..., None]:
-    """`run`, with the defaults that a variant and a file name."""
-    defaults = defaults_of(arguments)
-    if defaults is None:
-        return run
-
-    def with_defaults(options: Annotated[RunOptions, arg(name="")] = defaults) -> None:
-        run(options)
-
-    with_defaults.__doc__ = run.__doc__
-    return with_defaults
 
 
 def _resume_same(config: RunConfig, made: Made) -> None:
