@@ -1,10 +1,12 @@
 # make demo: set up .venv and train on Kuhn poker.   make test: set up .venv and run the tests.
 # make coverage: the same tests, and the lines of psro/ and games/ that none of them runs.
+# make test-slow: the checks that take longer, those marked `slow`, which `make test` leaves out.
+# make playthroughs: write tests/playthroughs/ again, after a change of results that is meant.
 # make docs: build the documentation into site/, warnings being errors.
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test test-slow coverage lint docs install
+.PHONY: demo test test-slow coverage playthroughs lint docs install
 
 # The constraints are the exact versions that were tested, for the Python at hand.
 .venv/installed: pyproject.toml constraints.txt
@@ -36,6 +38,9 @@ coverage: install
 	$(BIN)/coverage run -m $(FAST)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under 95
+
+playthroughs: install
+	$(BIN)/python tests/playthroughs.py
 
 lint: install
 	$(BIN)/ruff check .
