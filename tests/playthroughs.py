@@ -14,6 +14,7 @@ run with payoffs and gains off by 1e-14 of themselves, and recorded as far as bo
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import difflib
 import itertools
 import math
@@ -27,6 +28,9 @@ import numpy as np
 
 import psro
 from psro import exact
+from psro.metagame.solvers import META_SOLVERS
+from psro.metagame.solving import GAME_SOLVERS
+from psro.metagame.strategy import MetaStrategy
 from psro.runs import experiment
 from psro.runs.config import RunConfig
 from psro.variants.published import VARIANTS
@@ -34,7 +38,7 @@ from psro.variants.published import VARIANTS
 FOLDER = Path(__file__).with_suffix("")
 ITERATIONS = 6
 NOISE = 1e-14
-END = "not recorded: what follows, for which the last bits decide"
+END = "not recorded: what follows, where several equilibria are equally good"
 TOLERANCE = 2e-9
 """Of a number, or of 1 where that is more: how far it may be from what was recorded."""
 
@@ -46,11 +50,11 @@ ZERO_SUM = [
 ]
 """All variants but those of networks: they start from weights, or share them."""
 ANY_PLAYERS = ["self_play", "fictitious_play", "alpha_psro", "jpsro_cce", "jpsro_ce"]
-GENERAL_SUM = ["psro", "psro_rrd", *ANY_PLAYERS]
+GENERAL_SUM = ["psro_prd", "psro_rrd", *ANY_PLAYERS]
 GAMES = {
     "kuhn_poker": ZERO_SUM,
     "goofspiel(imp_info=True,num_cards=3,points_order=descending)": [
-        "psro", "fictitious_play", "xdo", "dch",
+        "psro_qre", "fictitious_play", "xdo", "dch",
     ],
     "cycles.csv": ["psro", "psro_rn", "apsro", "odo"],
     "kuhn_poker(players=3)": ANY_PLAYERS,
@@ -58,6 +62,8 @@ GAMES = {
     "tiny_hanabi": ["psro_rrd", "jpsro_cce"],
     "entry.efg": ["alpha_psro", "jpsro_cce"],
 }  # fmt: skip
+UNIQUE = {"p2sro": "regularized_replicator", "dch": "regularized_replicator"}
+"""Meta-solvers instead of Nash, which is not unique as soon as one of several levels has copies."""
 CELLS = [(game, variant) for game, variants in GAMES.items() for variant in variants]
 
 
@@ -71,6 +77,7 @@ def config_of(game: str, variant: str) -> RunConfig:
     return RunConfig.from_json(
         {
             **{name: dict(v) if name == "ppo" else v for name, v in settings.items()},
+            **({"meta_solver": UNIQUE[variant]} if variant in UNIQUE else {}),
             "game": str(here[0] if here else game),
             "oracle": "best_response",
             "iterations": ITERATIONS,
@@ -144,6 +151,26 @@ def noise(seed: int) -> Iterator[None]:
     assert "payoffs" in called, "runs do not call what this replaces"
 
 
+@contextlib.contextmanager
+def reversed_order() -> Iterator[None]:
+    """Linear programs over a population get its policies in reverse order: where several
+    equilibria are equally good, they find another one."""
+    by_table, by_game = META_SOLVERS["nash"], GAME_SOLVERS["least_exploitable"]
+
+    def nash(payoffs):
+        return [each[::-1] for each in by_table.function(payoffs[:, ::-1, ::-1])]
+
+    def least_exploitable(meta_game):
+        backwards = meta_game.take(range(meta_game.size)[::-1])
+        found = by_game.function(backwards)
+        return MetaStrategy(marginals=tuple(each[::-1] for each in found.marginals))
+
+    table = {"nash": dataclasses.replace(by_table, function=nash)}
+    game = {"least_exploitable": dataclasses.replace(by_game, function=least_exploitable)}
+    with mock.patch.dict(META_SOLVERS, table), mock.patch.dict(GAME_SOLVERS, game):
+        yield
+
+
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 
@@ -184,8 +211,8 @@ def main() -> None:
         path.unlink()
     for game, variant in CELLS:
         lines = played(game, variant)
-        for seed in range(2):
-            with noise(seed):
+        for otherwise in (noise(0), noise(1), reversed_order()):
+            with otherwise:
                 lines = agreed(lines, played(game, variant))
         path_of(game, variant).write_text("\n".join(lines) + "\n")
         iterations = sum(line.startswith("iteration") for line in lines)
