@@ -45,8 +45,7 @@ TOLERANCE = 2e-9
 ZERO_SUM = [
     name
     for name, variant in VARIANTS.items()
-    if not {"oracle", "init"} & (set(variant.settings) - {"init"})
-    and variant.settings["init"] == "scratch"
+    if "oracle" not in variant.settings and variant.settings.get("init", "scratch") == "scratch"
 ]
 """All variants but those of networks: they start from weights, or share them."""
 ANY_PLAYERS = ["self_play", "fictitious_play", "alpha_psro", "jpsro_cce", "jpsro_ce"]
@@ -207,7 +206,7 @@ def differences(recorded: list[str], lines: list[str]) -> list[str]:
 
 
 def main() -> None:
-    for path in FOLDER.glob("*.txt"):
+    for path in set(FOLDER.glob("*.txt")) - {path_of(*cell) for cell in CELLS}:
         path.unlink()
     for game, variant in CELLS:
         lines = played(game, variant)
