@@ -20,8 +20,11 @@ import atheris
 
 with atheris.instrument_imports(
     include=[
+        "games.readers.arrays",
+        "games.readers.csv_table",
         "games.readers.files",
         "games.readers.gambit",
+        "games.readers.tokens",
         "psro.runs.archive",
         "psro.runs.storage",
     ]

@@ -54,7 +54,8 @@ def _read(text: TextIO) -> PayoffTable:
     if matrix.size > MAX_PAYOFFS:
         raise GameError(f"it holds more than {MAX_PAYOFFS:,} numbers")
     wrong_labels = layout.index and not _are_labels(labels, layout.corner)
-    if wrong_labels or not np.abs(matrix).max() <= MAX_RETURN:
+    tabs_in_cells = matrix.shape[1] != layout.columns
+    if wrong_labels or tabs_in_cells or not np.abs(matrix).max() <= MAX_RETURN:
         raise _mistake(text, layout)
     if not (layout.header or layout.index):
         return PayoffTable(payoffs=matrix[None])
@@ -102,9 +103,10 @@ def _layout(beginning: Sequence[tuple[int, str]]) -> _Layout:
     separator = _separator([line for _, line in beginning])
     first, *others = (_split(line, separator) for _, line in beginning)
     row = others[0] if others else first
-    corner = len(first) > 1 and first[0] == "" and _are_labels(first[1:], True)
-    corner = corner or (len(first) == len(row) - 1 and _are_labels(first, False))
-    header = corner or _are_labels(first, False)
+    as_long, shorter = len(first) == len(row), len(first) == len(row) - 1
+    corner = as_long and len(row) > 1 and not first[0] and _are_labels(first[1:], True)
+    corner = corner or (shorter and _are_labels(first, False))
+    header = corner or (as_long and _are_labels(first, False))
     if header and not others:
         raise GameError(f"it has labels and no payoffs; {_FORMAT}")
     index = corner or (bool(others) and len(row) > 1 and _is_label(row[0]))
@@ -138,15 +140,16 @@ def _lines(text: TextIO) -> Iterator[tuple[int, str]]:
 
 def _rows(text: TextIO, layout: _Layout, labels: list[str]) -> Iterator[str]:
     """Rows of numbers with points and tabs, one more at most than may be read; their labels are
-    appended to `labels`. Raises `ValueError` where points and commas are both used."""
+    appended to `labels`. Raises `ValueError` where points and commas are both used, and for a label
+    without numbers."""
     marks = set()
     most = MAX_PAYOFFS // layout.columns + 1
     for _, line in islice(_lines(text), layout.header, layout.header + most):
         label, cells = layout.row(line)
         labels.append(label)
         marks.update(mark for mark in ".," if mark in cells)
-        if len(marks) > 1:
-            raise ValueError("decimal points and decimal commas")
+        if len(marks) > 1 or not cells.strip():  # loadtxt would leave the line out
+            raise ValueError
         yield cells.replace(",", ".")
 
 

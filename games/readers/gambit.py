@@ -317,9 +317,8 @@ def openspiel_efg(form: ExtensiveForm) -> str:
 def _openspiel_set(own: InformationSet, number: int) -> str:
     """A node of the set, as a line."""
     if own.is_chance:
-        names = map(_openspiel_text, action_names(own.actions))
-        chances = zip(names, own.probabilities, strict=True)
-        actions = " ".join(f'"{name}" {probability!r}' for name, probability in chances)
+        chances = zip(action_names(own.actions), own.probabilities, strict=True)
+        actions = " ".join(f'"{_openspiel_text(name)}" {share!r}' for name, share in chances)
         return f'c "" {number} "{_openspiel_text(own.label)}" {{ {actions} }} 0'
     actions = " ".join(f'"{k}"' for k in range(1, len(own.actions) + 1))
     return f'p "" {own.player + 1} {number} "{_openspiel_text(own.label)}" {{ {actions} }} 0'
