@@ -622,6 +622,9 @@ class TreePolicy(policy.Policy):
         self._tree = tree
         self._behaviours = dict(behaviours)
 
+    def __reduce__(self):
+        return TreePolicy, (self._tree, self._behaviours)
+
     def action_probabilities(
         self, state: pyspiel.State, player_id: int | None = None
     ) -> dict[int, float]:

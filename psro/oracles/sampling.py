@@ -37,6 +37,8 @@ from psro.oracles.training import Training, Yardstick, expected_return, train, y
 from psro.policies.networks.recurrent import Carry
 from psro.policies.policy import Lookup, Params, Policy, at_temperature
 
+_BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -302,7 +304,8 @@ class Sampled(abc.ABC):
         expected number of times, rounded up or down, and few strata change between updates."""
         strata = jnp.arange(self._config.num_strata)
         points = (strata + jax.random.uniform(key)) / self._config.num_strata
-        return jnp.minimum(jnp.searchsorted(cumulative, points, side="right"), len(cumulative) - 1)
+        points = jnp.minimum(points, _BELOW_ONE)  # rounded up to 1 it would draw an unused policy
+        return jnp.searchsorted(cumulative, points, side="right")
 
     def _opponents(self, populations: Params, job: Job, profile: jax.Array) -> Params:
         """Parameters of the opponents in every stratum, leaves `[Q, S, ...]`."""

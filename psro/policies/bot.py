@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import numpy as np
 import pyspiel
@@ -50,6 +52,14 @@ class PopulationBot(pyspiel.Bot):
             seed: of the draws of policies and actions.
         """
         super().__init__()
+        self._arguments = {
+            "tree": tree,
+            "player": player,
+            "policy": policy,
+            "params": params,
+            "weights": weights,
+            "plans": plans,
+        }
         self.player, self.weights = player, weights
         self._mine = tree.players[player]
         self._index = InfoStateIndex(tree, [player])
@@ -65,6 +75,16 @@ class PopulationBot(pyspiel.Bot):
             self._policy, self._params = policy, params
             self._act = jax.jit(policy)  # once for all bots of the same `policy`
         self.restart()
+
+    def __reduce__(self):
+        """A bot in the middle of a game goes on with the same policy, memory and random numbers."""
+        memory = {
+            "_rng": self._rng,
+            "_at": self._at,
+            "_carry": jax.device_get(self._carry),
+            "_logits": self._logits,
+        }
+        return _rebuilt, (self._arguments, self.drawn, memory)
 
     def restart(self) -> None:
         """A new game: draws a policy from the meta-strategy, and forgets everything."""
@@ -132,6 +152,13 @@ class PopulationBot(pyspiel.Bot):
                 self._mind, self._inputs[each], last_action, self._carry
             )
             self._at, self._logits = each, np.asarray(logits)
+
+
+def _rebuilt(arguments: dict[str, Any], drawn: int, memory: dict[str, Any]) -> PopulationBot:
+    bot = PopulationBot(**arguments, seed=0)
+    bot.restart_as(drawn)
+    vars(bot).update(memory)
+    return bot
 
 
 def _end_to_end(tables: Params) -> Params:

@@ -12,6 +12,7 @@ and the oracle's once it is finished.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -63,11 +64,21 @@ class Policy:
 
         self.observation_size = observation_size
         self.num_actions = num_actions
+        self._settings = {
+            "observation_size": observation_size,
+            "num_actions": num_actions,
+            "hidden_size": hidden_size,
+            "cell": cell,
+            "dtype": dtype,
+        }
         self._build = build
         shapes = nnx.eval_shape(lambda: build(jax.random.key(0)))
         self._graph, _ = nnx.split(shapes)
         self._start = jax.device_get(jax.jit(lambda: shapes.initial_carry(()))())
         self._init = jax.jit(lambda keys: jax.lax.map(self.init, keys))
+
+    def __reduce__(self):
+        return functools.partial(type(self), **self._settings), ()
 
     def init(self, key: jax.Array) -> Params:
         """Parameters of a fresh network. On a CPU do not `vmap` it: see `init_many`."""
@@ -166,6 +177,10 @@ class ConditionalPolicy(Policy):
 
     def __init__(self, *, observation_size: int, condition_size: int, **settings: Any):
         super().__init__(observation_size=observation_size + condition_size, **settings)
+        self._settings |= {
+            "observation_size": observation_size,
+            "condition_size": condition_size,
+        }
         self._condition_size = condition_size
 
     def init(self, key: jax.Array) -> Params:

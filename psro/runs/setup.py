@@ -31,6 +31,8 @@ from psro.variants.objective import diverse
 _PLANNED = 1024
 """Policies a player that populations have room for from the start, at most; it doubles when they
 are full."""
+_FEW_PROFILES = 1 << 16
+"""Profiles of opponents, one for each combination of their policies, that take little room."""
 _MOST_CONDITION = 1 << 20
 """Numbers of a conditional network's condition, beyond which its first layer fills any memory."""
 
@@ -69,11 +71,19 @@ class Setup:
     @property
     def capacity(self) -> int:
         """Room for all policies that a run of so many iterations comes to, or for `_PLANNED`; a
-        power of two, so that a few iterations more are no other shape."""
-        most = EXPANSIONS[self.config.expansion].capacity(
-            self.config.iterations, self.config.levels
-        )
-        return 1 << (min(most, _PLANNED) - 1).bit_length()
+        power of two, so that a few iterations more are no other shape. Short runs have the room of
+        one of default length, where that is small, so that they are compiled once."""
+        config, oracle = self.config, ORACLES[self.config.oracle]
+
+        def room(iterations: int) -> int:
+            most = EXPANSIONS[config.expansion].capacity(iterations, config.levels)
+            return 1 << (min(most, _PLANNED) - 1).bit_length()
+
+        usual = room(max(config.iterations, RunConfig.iterations))
+        compiled = not oracle.tabular and not oracle.conditional
+        if compiled and usual ** (self.tree.num_players - 1) <= _FEW_PROFILES:
+            return usual
+        return room(config.iterations)
 
     @functools.cached_property
     def oracle(self) -> Oracle:
