@@ -1,5 +1,8 @@
 """Bots play what was tabulated, in every state and through OpenSpiel's own evaluation."""
 
+import pickle
+from pathlib import Path
+
 import numpy as np
 import pyspiel
 import pytest
@@ -219,3 +222,25 @@ def test_what_is_not_in_the_game_is_refused(trained):
         state.apply_action(action)
     with pytest.raises(KeyError):
         experiment.bot(0, 0).step(state)
+
+
+@pytest.mark.parametrize("name", ["kuhn_ppo", "kuhn_neupl", "matrix_exact"])
+def test_policies_and_bots_are_pickled(name):
+    """As `multiprocessing` needs it: equal probabilities, also in the middle of a game."""
+    run = psro.load(Path(__file__).parent / "data" / "format_3" / name)
+    policy = run.policy()
+    copied = pickle.loads(pickle.dumps(policy))
+    bot = run.bot(0, seed=1)
+    state, decided = policy._index.game.new_initial_state(), 0
+    while not state.is_terminal():
+        if state.is_chance_node():
+            state.apply_action(state.legal_actions()[0])
+            continue
+        assert copied.action_probabilities(state) == policy.action_probabilities(state)
+        if state.current_player() == 0:
+            other = pickle.loads(pickle.dumps(bot))
+            assert other.drawn == bot.drawn
+            assert other.step_with_policy(state) == bot.step_with_policy(state)
+            decided += 1
+        state.apply_action(0)
+    assert decided

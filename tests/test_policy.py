@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from probes import begin, opinionated, policy_for
 
 import games
@@ -151,6 +152,57 @@ def test_rollout_training_pass_and_table_agree(name, cell):
             np.testing.assert_array_equal(
                 np.asarray(seen.last_action).ravel(), player.previous_action[info_state]
             )
+
+
+class Odd(nnx.Module):
+    """A cell whose carry has leaves of other shapes and types than `[B, H]` of floats, and does not
+    begin with zeros: a matrix, a number of steps, the largest feature so far, and a flag."""
+
+    def __init__(self, in_features, hidden_features, *, dtype, rngs):
+        self.write = nnx.Linear(in_features, 27, rngs=rngs)
+        self.read = nnx.Linear(30, hidden_features, rngs=rngs)
+
+    def initialize_carry(self, input_shape, rngs):
+        batch = input_shape[:-1]
+        return {
+            "matrix": jnp.full((*batch, 3, 3, 3), 0.5, jnp.float32),
+            "steps": jnp.full(batch, 7, jnp.int32),
+            "peak": jnp.full(batch, -jnp.inf, jnp.float32),
+            "first": jnp.ones(batch, bool),
+        }
+
+    def __call__(self, carry, features):
+        new = jnp.tanh(self.write(features)).reshape(*features.shape[:-1], 3, 3, 3)
+        carry = {
+            "matrix": 0.5 * carry["matrix"] + new,
+            "steps": carry["steps"] + 1,
+            "peak": jnp.maximum(carry["peak"], features.max(axis=-1)),
+            "first": carry["first"] & (carry["steps"] > 6),
+        }
+        numbers = [jnp.float32(carry[name])[..., None] for name in ("steps", "peak", "first")]
+        matrix = carry["matrix"].reshape(*features.shape[:-1], 27)
+        return carry, self.read(jnp.concatenate([matrix, *numbers], axis=-1))
+
+
+def test_a_carry_may_be_anything(monkeypatch):
+    """Stepped, unrolled with resets in the middle, and tabulated, it is the same policy."""
+    monkeypatch.setitem(CELLS, "odd", Odd)
+    test_stepping_down_a_path_gives_the_tabulated_policy("kuhn_poker", "odd")
+    test_rollout_training_pass_and_table_agree("leduc_poker", "odd")
+
+
+def test_what_is_forgotten_is_the_cell_s_own_beginning(monkeypatch):
+    monkeypatch.setitem(CELLS, "odd", Odd)
+    policy = policy_for(games.load("kuhn_poker"), cell="odd")
+    where = np.array([True, False, True])
+    for shape in ((3,), (2, 3)):  # environments alone, or opponents before them
+        start = policy.initial_carry(shape)
+        used = jax.tree.map(jnp.zeros_like, start)
+        for name, leaf in policy.forget(used, where).items():
+            assert leaf.dtype == start[name].dtype and leaf.shape == start[name].shape
+            for env, forgotten in enumerate(where):
+                at = (slice(None),) * (len(shape) - 1) + (env,)
+                np.testing.assert_array_equal(leaf[at], (start if forgotten else used)[name][at])
 
 
 def test_illegal_actions_get_no_probability():

@@ -18,11 +18,12 @@ import scipy.stats
 
 import psro
 from psro import cli
-from psro.oracles import CONFIGS, ORACLES, BestResponse
+from psro.oracles import CONFIGS, ORACLES, BestResponse, FullWidthConfig
 from psro.runs import experiment, seeds
 from psro.runs.config import RunConfig
 from psro.runs.intervals import half_interval
 from psro.runs.storage import ExperimentError
+from psro.variants.expansions import EXPANSIONS
 from psro.views import plots
 from psro.views.curves import FLOOR
 
@@ -92,6 +93,24 @@ def test_networks_are_those_of_runs_alone(tmp_path, oracle):
     for seed, together in enumerate((first, second)):
         folder, like = tmp_path / f"alone-{seed}", runs.experiments[0]
         assert together == alone(config, seed, folder, like)
+
+
+TINY = {
+    "hidden_size": 4,
+    "levels": 1,
+    "rounds": 2,
+    "full_width": {"steps": 2, "steps_per_round": 2},
+}
+
+
+@pytest.mark.parametrize("expansion", EXPANSIONS)
+def test_networks_of_every_expansion_are_those_of_runs_alone(tmp_path, expansion):
+    """Which compile for another number of jobs."""
+    steps = FullWidthConfig(steps=2, steps_per_round=2)
+    settings = NETWORK | TINY | {"expansion": expansion, "full_width": steps}
+    config = RunConfig(oracle="full_width", **settings)
+    runs = psro.run_many(config, 2, tmp_path / "runs")
+    assert left_by(runs.experiments[1].folder) == alone(config, 1, tmp_path / "alone")
 
 
 def test_tables_are_those_of_runs_alone(exact, tmp_path):

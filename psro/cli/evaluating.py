@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from psro.cli.arguments import Flag, Folders, MaybeFile, MaybeName, Number, explained
 from psro.cli.folders import runs_in, shell
-from psro.cli.process import UsageError, say
+from psro.cli.process import UsageError, note_disagreement, say
 
 if TYPE_CHECKING:
     from games import GameTree
@@ -78,6 +78,7 @@ def _measure(folder: str, wanted: _Wanted) -> None:
     from psro.views import tables
 
     opened = experiment.load(folder)
+    note_disagreement(opened)
     measured = evaluation.evaluate(
         opened.meta_game,
         opened.measured_strategy,
@@ -99,6 +100,8 @@ def _measure_seeds(folders: Sequence[str], wanted: _Wanted) -> None:
     from psro.views import seed_tables, tables
 
     runs = [experiment.load(folder) for folder in folders]
+    for run in runs:
+        note_disagreement(run)
     measured = across_seeds.measure(runs)
     if wanted.csv is not None:
         seed_tables.write_csv(measured, wanted.csv)
@@ -115,6 +118,8 @@ def _compare(folders: Sequence[str], wanted: _Wanted) -> None:
     from psro.views import tables
 
     runs = [(folder, experiment.load(folder)) for folder in folders]
+    for _, run in runs:
+        note_disagreement(run)
     mixtures = comparison.mixtures(runs)
     tree, game = runs[0][1].tree, runs[0][1].config.game
     others, omitted = comparison.baselines(

@@ -80,6 +80,13 @@ def complain(sentence: str) -> None:
     print(f"psro: {sentence}", file=sys.stderr)
 
 
+def note_disagreement(run: Any) -> None:
+    """Says where an experiment's recorded payoffs are not those of its policies."""
+    sentence = run.disagreement()
+    if sentence is not None:
+        print(printable(f"note: {run.folder}: {sentence}"), file=sys.stderr)
+
+
 def print_any_name() -> None:
     """What the terminal's encoding lacks, in the name of a folder for instance, becomes escapes."""
     if isinstance(sys.stdout, io.TextIOWrapper):

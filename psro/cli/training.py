@@ -12,7 +12,7 @@ from tyro.conf import arg
 from psro.cli.arguments import Folder, MaybeFolder, MaybeNumber, Names, explained
 from psro.cli.folders import shell
 from psro.cli.options import config_and_rest, run_options, settings_of
-from psro.cli.process import UsageError
+from psro.cli.process import UsageError, note_disagreement
 
 if TYPE_CHECKING:
     from psro.cli.options import Made
@@ -119,9 +119,13 @@ def resume(
     if is_many(folder):
         if out is not None:
             raise UsageError("--out is for an exported file; leave it out")
-        progress.train_many(seed_runs.reopen_many(folder, iterations), log)
+        runs = seed_runs.reopen_many(folder, iterations)
+        for run in runs.experiments:
+            note_disagreement(run)
+        progress.train_many(runs, log)
         return
     opened = experiment.reopen(folder, iterations, out)
+    note_disagreement(opened)
     if opened.ended:
         _say_ended(opened)
     else:

@@ -52,12 +52,27 @@ class Population:
         that are there, or as the next ones; capacity doubles where needed."""
         if not 0 <= slot <= self.size:
             raise IndexError(f"slot {slot} of a population of {self.size}")
-        policies = jax.tree.map(np.asarray, jax.device_get(policies))
+        policies = self._sharing(jax.tree.map(np.asarray, jax.device_get(policies)), slot)
         full = slot == self.capacity
         return Population(
             members=(*self.members[:slot], policies, *self.members[slot + 1 :]),
             capacity=self.capacity * (2 if full else 1),
         )
+
+    def _sharing(self, policies: Params, slot: int) -> Params:
+        """The same in less memory, where they are one network told apart by conditions, or those of
+        the member before."""
+        if "condition" not in policies:
+            return policies
+        leaves, structure = jax.tree.flatten(policies["network"])
+        if all((leaf == leaf[:1]).all() for leaf in leaves):
+            leaves = [np.broadcast_to(leaf[0].copy(), leaf.shape) for leaf in leaves]
+        network = jax.tree.unflatten(structure, leaves)
+        if slot:
+            before = self.members[slot - 1]["network"]
+            if all(map(np.array_equal, jax.tree.leaves(before), leaves)):
+                network = before
+        return policies | {"network": network}
 
     def add(self, policies: Params) -> Population:
         """With one more policy a player, leaves `[P, ...]`."""

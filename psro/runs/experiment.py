@@ -28,6 +28,7 @@ from psro.policies.population import Population
 from psro.runs import archive, storage
 from psro.runs import folder as run_folder
 from psro.runs import policies as policy_files
+from psro.runs.agreement import disagreement
 from psro.runs.config import RunConfig, check_sizes
 from psro.runs.setup import Setup
 from psro.runs.storage import ExperimentError
@@ -132,6 +133,13 @@ class Experiment:
         """Exact NashConv / P of the meta-strategy, computed now."""
         return self.measure().exploitability
 
+    def disagreement(self) -> str | None:
+        """A sentence, where the recorded payoffs are not those of the policies; see
+        `psro.runs.agreement`. None for a run without a finished iteration, too."""
+        if self._last is None:
+            return None
+        return disagreement(self._last.meta_game, symmetric=self.config.symmetric)
+
     def policy(self, player: int | None = None) -> TreePolicy:
         """The mixture of one player (of all players by default) as an `open_spiel` policy, by its
         own marginal where the meta-strategy is correlated.
@@ -176,6 +184,7 @@ class Experiment:
         if self.ended:
             return
         with self._locked():
+            run_folder.raise_version(self.folder, self.config)
             loop = self.setup.loop(self.config.seed, self.config.iterations, self._last)
             answer = None
             while not self.ended:

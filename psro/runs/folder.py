@@ -90,6 +90,14 @@ def write_config(folder: Path, config: RunConfig) -> None:
     storage.write(folder / CONFIG, json.dumps(fields, indent=2) + "\n")
 
 
+def raise_version(folder: Path, config: RunConfig) -> None:
+    """Before a run goes on that an older version began: what is added has the present format, which
+    that version is to refuse."""
+    if storage.read_json(folder / CONFIG)["format_version"] < FORMAT_VERSION:
+        with storage.writing(folder):
+            write_config(folder, config)
+
+
 def read_run(folder: Path, *, foreign: bool = False) -> RunConfig:
     """The run of a folder, its copy of the game checked."""
     config = folder / CONFIG
