@@ -934,6 +934,12 @@ def test_supports_of_three_players_stay_in_their_column(capsys, tmp_path):
     assert len(set(map(len, rows))) == 1
 
 
+def test_a_game_s_name_is_no_markup(capsys):
+    tables.console().print(tables._title("[red]x[blink]\x1b[2J[/b].csv"))
+    said = capsys.readouterr().out
+    assert "[red]x[blink]" in said and "[/b].csv" in said and "\x1b" not in said
+
+
 def test_no_payoff_is_less_than_zero_and_zero(capsys, seeds):
     opened = experiment.load(seeds[0])
     opened.payoffs[0, 0, 0] = -1e-13

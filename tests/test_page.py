@@ -20,6 +20,7 @@ from psro.runs import experiment, storage
 from psro.runs import folder as run_folder
 from psro.runs.storage import ExperimentError
 from psro.views import page, plots
+from psro.views.curves import DISTANCES
 from psro.views.numbers import three_digits
 from psro.views.page import behaviour, document
 from psro.views.page.known import EQUILIBRIA
@@ -116,7 +117,7 @@ def test_numbers_are_the_folder_s(runs, name):
     assert spent == pytest.approx(sum(sum(record.seconds.values()) for record in records))
 
     facts = {fact["label"]: fact for fact in content["facts"]}
-    label = document.NAMES[opened.concept]
+    label = DISTANCES[opened.concept]
     assert facts[label]["value"] == three_digits(records[-1].distance)
     assert facts["iteration"]["note"] == f"ended: {opened.ended}"
 

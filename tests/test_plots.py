@@ -222,9 +222,11 @@ def test_variants_are_called_by_their_names(make):
         make("more rounds", [0.4], expansion="anytime", rounds=20),
         make("plain", [0.3], **plain),
         make("gru", [0.3], cell="gru", **plain),
+        make("own", [0.3], meta_solver="uniform", evaluation_solver="nash"),
     ]
     assert labels(exploitability_figure(folders)) == [
         "psro", "apsro, rounds 10", "apsro, rounds 20", "default, cell lstm", "default, cell gru",
+        "meta-solver uniform, measured by nash",
     ]  # fmt: skip
 
 

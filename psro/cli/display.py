@@ -13,10 +13,8 @@ import rich.progress
 from psro.cli.process import say
 from psro.runs.experiment import Experiment
 from psro.training.record import Record
-from psro.views import tables
-
-DISTANCES = {"nash": "exploitability", "cce": "CCE gap", "ce": "CE gap"}
-"""What the distance of a record is called, by its concept."""
+from psro.views import settings, tables
+from psro.views.curves import DISTANCES
 
 
 @contextlib.contextmanager
@@ -76,7 +74,7 @@ def title(opened: Experiment) -> str:
     return (
         f"{config.game}: {opened.tree.num_histories:,} histories, "
         f"{opened.tree.num_info_states:,} info states\n"
-        f"{config.cell} of {config.hidden_size}, oracle {config.oracle}, {config.solvers}"
+        f"{settings.trained(config)}"
     )
 
 

@@ -9,13 +9,11 @@ from typing import Any
 
 from games.printing import printable
 from games.readers import files
-from psro.oracles.settings import CONFIGS, TABULAR
-from psro.runs.config import RunConfig, default_meta_solver
+from psro.oracles.settings import CONFIGS, STARTS, TABULAR
+from psro.runs.config import SAME, RunConfig, default_meta_solver
 from psro.variants.expansions import EXPANSIONS
 from psro.variants.published import VARIANTS
 
-DEFAULT = "default"
-"""What a run is called whose settings are no published variant's."""
 _OF_NETWORKS = {"cell", "hidden_size", "dtype", "init"}
 _OF_A_VARIANT = (
     "meta_solver", "evaluation_solver", "expansion", "regret_minimiser", "diversity", "init",
@@ -66,14 +64,20 @@ def repeated(config: RunConfig) -> dict[str, Any]:
 
 
 def variant_of(config: RunConfig) -> str | None:
-    """The published variant whose settings a run has; of several the one that has most settings."""
-    used = in_use(config)
-    decided = [None, *map(default_meta_solver, (2, 3))]  # what the game may decide on
+    """The variant whose settings a run has; of several the one that has most settings."""
+    used, by_default = in_use(config), defaults()
     own = config.meta_solver
-    default = defaults() | {"meta_solver": own if own in decided else "nash"}
+    decided = {  # by the game and the oracle, if no setting does
+        "meta_solver": own if own in map(default_meta_solver, (2, 3)) else "nash",
+        "evaluation_solver": "least_exploitable"
+        if own in (None, "nash") and config.expansion == "best_response"
+        else SAME,
+        "init": STARTS.get(config.oracle, "scratch"),
+    }
+    used |= {n: decided[n] for n in decided if n in used and used[n] is None}
     matching = []
     for name, variant in VARIANTS.items():
-        expected = {**default, "oracle": config.oracle, **variant.settings}
+        expected = {**by_default, **decided, "oracle": config.oracle, **variant.settings}
         if all(used[n] == expected[n] for n in (*_OF_A_VARIANT, "oracle") if n in used):
             matching.append(name)
     return max(matching, key=lambda name: len(VARIANTS[name].settings), default=None)
@@ -84,35 +88,37 @@ def game_of(config: RunConfig) -> str:
     return Path(config.game).name if files.is_file(config.game) else config.game
 
 
-def description(config: RunConfig) -> str:
-    """A run by its variant, or else by what trains and what mixes."""
-    return variant_of(config) or f"{config.oracle}, {config.solvers}"
+def trained(config: RunConfig) -> str:
+    """What trains a run and what mixes its policies: `psro: lstm of 32, oracle ppo, meta-solver
+    nash`."""
+    variant = variant_of(config)
+    network = f"{config.cell} of {config.hidden_size}, " if config.oracle not in TABULAR else ""
+    name = f"{variant}: " if variant else ""
+    return f"{name}{network}oracle {config.oracle}, {config.solvers}"
 
 
 def labels(configs: Sequence[RunConfig]) -> list[str]:
     """What sets each run apart from the others: its game, its variant, and the settings in which it
     differs from runs of the same variant. The seed is left out."""
     used = [repeated(config) for config in configs]
-    variants = [variant_of(config) or DEFAULT for config in configs]
+    variants = [variant_of(config) or config.solvers for config in configs]
     differing = [
         name
         for name in dict.fromkeys(name for own in used for name in own)
         if len({str(own[name]) for own in used if name in own}) > 1
     ]
-    names = _names_of_games(configs)
+    games = _names_of_games(configs)
     result = []
     for config, own, variant in zip(configs, used, variants, strict=True):
         alike = [other for other, name in zip(used, variants, strict=True) if name == variant]
-        parts = [names[config.game]] if "game" in differing else []
+        parts = [games[config.game]] if "game" in differing else []
         parts += [variant] if len(set(variants)) > 1 else []
         parts += [
             f"{name.replace('_', '-')} {own[name]}"
             for name in differing
-            if name != "game"
-            and name in own
-            and (len({str(other.get(name)) for other in alike}) > 1)
+            if name != "game" and name in own and len({str(other.get(name)) for other in alike}) > 1
         ]
-        result.append(", ".join(parts) or description(config))
+        result.append(", ".join(parts) or variant)
     return result
 
 

@@ -16,11 +16,9 @@ import numpy as np
 from psro.runs.folder import Snapshot
 from psro.runs.intervals import half_interval
 from psro.views import curves, settings
+from psro.views.curves import DISTANCES
 from psro.views.numbers import percent, short, three_digits
 from psro.views.page import behaviour, configuration, figures
-
-NAMES = {"nash": "exploitability", "cce": "CCE gap", "ce": "CE gap"}
-"""What the distance of a record is called, by its concept."""
 
 _EQUILIBRIA = {"nash": "Nash equilibrium", "cce": "CCE", "ce": "CE"}
 _MEASURES = {"nash": "NashConv", "cce": "The CCE gap", "ce": "The CE gap"}
@@ -35,9 +33,7 @@ def of_run(run: Snapshot) -> Document:
     Raises:
         ExperimentError: the folder is damaged.
     """
-    config, variant = run.config, settings.variant_of(run.config)
-    has_networks = "cell" in settings.in_use(config)
-    network = f"{config.cell} of {config.hidden_size}, " if has_networks else ""
+    config = run.config
     sections = []
     if run.records:
         sections = [
@@ -51,9 +47,7 @@ def of_run(run: Snapshot) -> Document:
     sections.append(configuration.of_run(run))
     return {
         "title": settings.game_of(config),
-        "subtitle": (f"{variant}: " if variant else "")
-        + f"{network}oracle {config.oracle}, {config.solvers}, seed {config.seed}"
-        + f" · {run.folder.name}",
+        "subtitle": f"{settings.trained(config)}, seed {config.seed} · {run.folder.name}",
         "facts": _facts(run),
         "sections": sections,
     }
@@ -100,7 +94,7 @@ def _means(runs: Sequence[Snapshot]) -> list[dict[str, str]]:
                 {
                     "label": label,
                     "value": three_digits(float(np.mean(distances))),
-                    "note": f"{NAMES[repetitions[0].records[-1].concept]}, mean of "
+                    "note": f"{DISTANCES[repetitions[0].records[-1].concept]}, mean of "
                     f"{len(distances)} seeds ± {half} (95 %)",
                 }
             )
@@ -132,7 +126,7 @@ def _facts(run: Snapshot) -> list[dict[str, str]]:
     first, *others = (three_digits(value, unit=unit, sign=True) for value in last.value)
     facts = [
         {
-            "label": NAMES[last.concept],
+            "label": DISTANCES[last.concept],
             "value": three_digits(last.distance, unit=unit),
             "note": f"0 is a {_EQUILIBRIA[last.concept]}; NashConv "
             + three_digits(last.nash_conv, unit=unit),
@@ -287,7 +281,7 @@ def _results(runs: Sequence[Snapshot], labels: Sequence[str]) -> dict[str, Any]:
         rows.append(
             [
                 label,
-                f"{three_digits(last.distance)} ({NAMES[last.concept]})",
+                f"{three_digits(last.distance)} ({DISTANCES[last.concept]})",
                 str(last.iteration),
                 run.ended or "not ended",
                 " / ".join(map(str, last.support_size)),
