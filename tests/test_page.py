@@ -288,6 +288,13 @@ def test_a_file_s_labels_are_what_the_report_says(labelled):
     assert not re.search(r"[Pp]layer [01]|action\d|0-0-", json.dumps(content))
 
 
+def test_an_exported_run_keeps_its_labels(labelled, tmp_path):
+    cli.main(["export", str(labelled), str(tmp_path / "a.psro")])
+    content = content_of(page.report([tmp_path / "a.psro"]))
+    (figure,) = section(content, "payoffs")["figures"]
+    assert figure["title"] == "Alice against [red]<b>B$o$b[/]"
+
+
 def test_a_file_s_labels_are_what_tables_and_pictures_say(labelled, capsys, tmp_path):
     cli.main(["eval", str(labelled)])
     out = " ".join(capsys.readouterr().out.split())

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import functools
 import importlib.metadata
 import json
 import os
@@ -326,6 +325,7 @@ class Snapshot:
         meta_strategies: after each iteration the measured meta-strategy's marginals, one `[K_p]` a
             player; None for an iteration of a folder that an older version wrote, which kept the
             last one only.
+        player_names: what the game's file calls the players; None where it names none.
     """
 
     folder: Path
@@ -334,16 +334,12 @@ class Snapshot:
     records: list[Record]
     payoffs: np.ndarray | None
     meta_strategies: list[list[np.ndarray] | None]
+    player_names: tuple[str, ...] | None = None
 
     @property
     def ended(self) -> str | None:
         """As `Experiment.ended`."""
         return ended(self.records, self.config)
-
-    @functools.cached_property
-    def player_names(self) -> tuple[str, ...] | None:
-        """What the game's file calls the players; None where it names none."""
-        return files.player_names(self.game)
 
     def player_name(self, seat: int, *, begins: bool = False) -> str:
         """What a player is called where somebody reads, as `GameTree.player_name`."""
@@ -372,10 +368,12 @@ def snapshot(folder: str | os.PathLike, *, foreign: bool = False) -> Snapshot:
             policies.check_named(path, info, digest)
             strategies.append(_kept_strategy(path, info, len(commit.payoffs), record.size))
         strategies[-1] = list(commit.evaluation.marginals)
+    game = game_of(folder, config)
     return Snapshot(
         folder=folder,
         config=config,
-        game=game_of(folder, config),
+        game=game,
+        player_names=files.player_names(game),
         records=commit.records if commit else [],
         payoffs=commit.payoffs if commit else None,
         meta_strategies=strategies,
