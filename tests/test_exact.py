@@ -117,7 +117,7 @@ def openspiel_policy(tree: GameTree, behaviours) -> dict[str, list[tuple[int, fl
         name: [(int(player.action[s]), float(behaviour[s])) for s in range(start, stop)]
         for player, behaviour in zip(tree.players, behaviours, strict=True)
         for name, (start, stop) in zip(
-            player.names, itertools.pairwise(player.first_sequence), strict=True
+            player.keys, itertools.pairwise(player.first_sequence), strict=True
         )
     }
 

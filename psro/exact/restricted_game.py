@@ -224,7 +224,7 @@ def _by_cfr(
     tree: GameTree, *, precision: float, steps: int
 ) -> tuple[list[np.ndarray], exact.Exploitability, int]:
     """An equilibrium by CFR+, what is gained against it, and after how many iterations."""
-    for number, plans in enumerate(cfr_plus(tree), 1):
+    for number, plans in enumerate(cfr_plus(tree), 1):  # pragma: no branch: without end
         if number % _CFR_CHECK and number < steps:
             continue
         measured = exact.exploitability(tree, plans)
@@ -243,7 +243,9 @@ def _learned(
     """The least exploitable policies that magnetic mirror descent came to, what is gained against
     them, and after how many steps learning ended."""
     best, found, steps = None, None, min(steps, LEARNER_STEPS)
-    for number, plans in enumerate(magnetic_mirror_descent(tree), 1):
+    for number, plans in enumerate(  # pragma: no branch: without end
+        magnetic_mirror_descent(tree), 1
+    ):
         if number % _LEARNER_CHECK and number < steps:
             continue
         measured = exact.exploitability(tree, plans)
