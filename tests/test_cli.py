@@ -851,6 +851,31 @@ def test_files_win_over_variants_and_the_command_line_over_both(capsys, configur
     assert (config.expansion, config.levels, config.iterations) == ("hierarchy", 5, 2)
 
 
+def test_a_file_keeps_what_a_variant_says_of_the_same_oracle(capsys, configured, tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text("[ppo]\ndecisions = 8192\n")
+    arguments = ("--variant", "dpp_psro", "--config", path, "--ppo.num-envs", 128)
+    assert psro_main(capsys, "run", *arguments)[0] == 0
+    (config,) = configured
+    assert (config.ppo.tabulated, config.ppo.decisions, config.ppo.num_envs) == (True, 8192, 128)
+    assert config.diversity == "expected_cardinality"
+
+
+def test_the_default_variant_is_a_run_without_one(capsys, configured):
+    for arguments in (["--variant", "default"], []):
+        assert psro_main(capsys, "run", *arguments)[0] == 0
+    named, plain = configured
+    assert named == plain == RunConfig()
+
+
+@pytest.mark.parametrize("option", ["--variant", "--config"])
+@pytest.mark.parametrize("form", ["{} {}", "{}={}"])
+def test_what_is_named_twice(capsys, option, form):
+    arguments = [word for name in ("apsro", "dch") for word in form.format(option, name).split()]
+    sentence = assert_refused(psro_main(capsys, "run", *arguments))
+    assert option in sentence and "apsro" in sentence and "dch" in sentence
+
+
 def test_an_unknown_variant(capsys):
     sentence = assert_refused(psro_main(capsys, "run", "--variant", "psro_r"))
     assert "unknown variant 'psro_r'; did you mean psro_rn?" in sentence and "neupl" in sentence

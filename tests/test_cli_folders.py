@@ -1,0 +1,161 @@
+"""The command on folders of several seeds, on folders that exist, and what it says to do next."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import psro
+from psro import cli
+from psro.runs.config import RunConfig
+from psro.runs.seeds import run_many
+
+EXACT = ("--oracle", "best_response", "--iterations", "3", "--tolerance", "0")
+CONFIG = RunConfig(oracle="best_response", iterations=3, tolerance=0.0)
+SEEDS = 3
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder of several seeds of a game whose meta-strategies are not all the same."""
+    folder = tmp_path_factory.mktemp("trained") / "seeds"
+    run_many(CONFIG, SEEDS, folder)
+    return folder
+
+
+@pytest.fixture
+def folder(trained, tmp_path):
+    return shutil.copytree(trained, tmp_path / "seeds")
+
+
+def psro_main(capsys, *arguments):
+    """Exit code, standard output and standard error of the command in this process."""
+    capsys.readouterr()
+    try:
+        cli.main([str(argument) for argument in arguments])
+        code = 0
+    except SystemExit as end:
+        code = end.code
+    return code, *capsys.readouterr()
+
+
+def contents(folder):
+    """Every file below a folder, with its bytes."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_eval_compares_the_seeds_and_their_mean(capsys, trained, tmp_path):
+    code, out, err = psro_main(capsys, "eval", trained, "--json", "--csv", tmp_path / "seeds.csv")
+    assert (code, err) == (0, "") and out.count("\n") == 1
+    measured = json.loads(out)
+    alone = [psro.load(trained / f"seed-{seed}").exploitability() for seed in range(SEEDS)]
+    assert measured["exploitability"] == alone and measured["seeds"] == [0, 1, 2]
+    assert measured["exploitability_mean"] == pytest.approx(np.mean(alone))
+    summary = psro_main(capsys, "eval", trained)[1]
+    for number in (*alone, np.mean(alone), measured["exploitability_ci95"]):
+        assert f"{number:.6f}" in summary
+    table = pd.read_csv(tmp_path / "seeds.csv")
+    assert table["exploitability"].tolist() == pytest.approx(alone) and len(table) == SEEDS
+
+
+def test_several_folders_of_seeds_are_all_compared(capsys, trained):
+    arguments = ("--json", "--cfr-iterations", 0)
+    together = json.loads(psro_main(capsys, "eval", trained, trained / "seed-1", *arguments)[1])
+    runs = [str(trained / f"seed-{seed}") for seed in range(SEEDS)]
+    assert together["names"][:SEEDS] == runs
+
+
+def test_plot_and_report_take_all_seeds(capsys, trained, tmp_path):
+    runs = [trained / f"seed-{seed}" for seed in range(SEEDS)]
+    for name, folders in (("together", [trained]), ("one by one", runs)):
+        assert psro_main(capsys, "plot", *folders, "--out", tmp_path / f"{name}.png")[0] == 0
+    pictures = [(tmp_path / f"{name}.png").read_bytes() for name in ("together", "one by one")]
+    assert pictures[0] == pictures[1]
+    page = tmp_path / "report.html"
+    assert psro_main(capsys, "report", trained, "--out", page)[0] == 0
+    assert all(f"seed-{seed}" in page.read_text("utf-8") for seed in range(SEEDS))
+
+
+@pytest.mark.parametrize("command", ["plot --payoffs", "watch", "export"])
+def test_what_is_for_one_run_names_one(capsys, trained, tmp_path, command):
+    name, *options = command.split()
+    more = [tmp_path / "run.psro"] if name == "export" else []
+    code, out, err = psro_main(capsys, name, trained, *more, *options)
+    assert (code, out) == (2, "") and str(trained / "seed-0") in err and err.count("\n") == 1
+
+
+def test_play_takes_the_least_exploitable_seed(capsys, trained, monkeypatch):
+    monkeypatch.setattr("builtins.input", lambda: "q")
+    code, out, err = psro_main(capsys, "play", trained)
+    last = {
+        seed: psro.load(trained / f"seed-{seed}").records[-1].exploitability
+        for seed in range(SEEDS)
+    }
+    best = min(last, key=last.get)
+    assert (code, err) == (0, "") and out.startswith(str(trained / f"seed-{best}"))
+
+
+def test_or_resume_makes_the_run_and_then_goes_on_with_it(capsys, tmp_path):
+    arguments = ("run", *EXACT, "--out", tmp_path / "run", "--or-resume")
+    assert psro_main(capsys, *arguments)[0] == 0
+    code, out, err = psro_main(capsys, *arguments)
+    assert (code, err) == (0, "") and "has ended" in out
+    assert psro_main(capsys, *arguments, "--iterations", 4)[0] == 0
+    gone_on, alone = psro.load(tmp_path / "run"), tmp_path / "alone"
+    assert psro_main(capsys, "run", *EXACT, "--iterations", 4, "--out", alone)[0] == 0
+    assert len(gone_on.records) == 5
+    assert (gone_on.payoffs == psro.load(alone).payoffs).all()
+
+
+def test_or_resume_of_several_seeds(capsys, folder):
+    before = contents(folder)
+    arguments = ("run", *EXACT, "--out", folder, "--or-resume")
+    assert psro_main(capsys, *arguments, "--seeds", SEEDS)[0] == 0
+    weights = {path: held for path, held in before.items() if path.suffix == ".safetensors"}
+    assert weights.items() <= contents(folder).items()
+    for more in (("--seeds", 2), ("--seeds", 4), ("--seeds", SEEDS, "--seed", 1), ()):
+        code, out, err = psro_main(capsys, *arguments, *more)
+        assert (code, out) == (2, "") and str(folder) in err
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (("--meta-solver", "uniform"), "other meta-solver"),
+        (("--seed", 7), "other seed"),
+        (("--game", "leduc_poker"), "other game"),
+    ],
+)
+def test_or_resume_refuses_another_run(capsys, folder, more, says):
+    run = folder / "seed-0"
+    before = contents(run)
+    code, out, err = psro_main(capsys, "run", *EXACT, *more, "--out", run, "--or-resume")
+    assert (code, out) == (2, "") and says in err and err.count("\n") == 1
+    assert contents(run) == before
+
+
+def test_or_resume_needs_a_folder(capsys):
+    code, out, err = psro_main(capsys, "run", *EXACT, "--or-resume")
+    assert (code, out) == (2, "") and "--out" in err
+
+
+@pytest.mark.parametrize("command", ["plot", "report", "export"])
+def test_what_to_type_next_is_for_people_at_a_terminal(capsys, trained, tmp_path, command):
+    run, out = trained / "seed-0", tmp_path / "out.png"
+    arguments = [command, run, out] if command == "export" else [command, run, "--out", out]
+    assert psro_main(capsys, *arguments)[1:] == (f"{out}\n", "")
+    out.unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stderr.isatty", lambda: True)
+        code, written, said = psro_main(capsys, *arguments)
+    assert (code, written) == (0, f"{out}\n") and "psro " in said and said.count("\n") == 1
+
+
+def test_games_lists_what_it_can_and_says_why_not_the_rest(capsys):
+    code, out, err = psro_main(capsys, "games", "kuhn_poker", "kuhn_pokr", "matrix_rps")
+    assert code == 2 and "kuhn_poker" in out and "matrix_rps" in out
+    assert err.startswith("psro: no game is called 'kuhn_pokr'") and err.count("\n") == 1
