@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
+import sys
 import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -72,17 +73,19 @@ def _cells(name: str) -> Collection[str]:
 
 
 def is_tabular(oracle: str) -> bool:
-    """Whether an oracle's policies are tables. Those with settings train networks."""
-    if oracle in CONFIGS:
-        return False
-    return oracle in TABULAR or oracles.ORACLES[oracle].tabular
+    """Whether an oracle's policies are tables."""
+    return oracle in TABULAR if _is_built_in(oracle) else oracles.ORACLES[oracle].tabular
 
 
 def is_conditional(oracle: str) -> bool:
     """Whether an oracle's policies are one network that is told which one to be."""
-    if oracle in CONFIGS or oracle in TABULAR:
-        return oracle == "conditional"
-    return oracles.ORACLES[oracle].conditional
+    return oracle == "conditional" if _is_built_in(oracle) else oracles.ORACLES[oracle].conditional
+
+
+def _is_built_in(oracle: str) -> bool:
+    """Whether an oracle is the package's own by this name, which others may take for theirs."""
+    known = sys.modules.get("psro.oracles.known")
+    return known is None and oracle in (*CONFIGS, *TABULAR)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

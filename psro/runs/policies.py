@@ -10,16 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
 
-from psro.policies.policy import Params
 from psro.runs import storage
 from psro.runs.config import RunConfig
 from psro.runs.storage import ExperimentError
 from psro.training.record import Iteration
+
+if TYPE_CHECKING:
+    from psro.policies.policy import Params
 
 _FOLDER = "policies"
 _SHARED = "shared/"
@@ -41,6 +42,8 @@ def policy_file(folder: Path, number: int) -> Path:
 
 def write_policies(folder: Path, iteration: Iteration, num_populations: int) -> str:
     """An iteration's policies, before the commit that names them by the digest that is returned."""
+    import jax  # here, not above: who reads what stands beside policies needs none
+
     make_folder(folder)
     stacks = storage.flatten(
         jax.tree.map(

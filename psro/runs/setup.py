@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Generator
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
@@ -11,22 +12,33 @@ import numpy as np
 import games
 from games import GameTree
 from games.tree_game import TreeGame
+from psro import oracles
 from psro.errors import SettingsError
 from psro.metagame.meta_game import MetaGame
 from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
 from psro.metagame.solving import solver_of
-from psro.oracles import ORACLES, Oracle, Results
-from psro.policies.imitation import imitate_by_network, imitate_by_table
 from psro.policies.initial import INITS
 from psro.policies.policy import ConditionalPolicy, Params, Policy, TablePolicy, Tabulator
-from psro.runs.config import RunConfig, check_solvable, with_defaults
-from psro.training.executors import Ask
-from psro.training.loop import Method, psro
-from psro.training.record import Iteration
-from psro.training.trainer import Trainer
+from psro.runs.config import (
+    RunConfig,
+    check_solvable,
+    is_conditional,
+    is_tabular,
+    with_defaults,
+)
 from psro.variants.diversity import TERMS
 from psro.variants.expansions import EXPANSIONS
 from psro.variants.objective import diverse
+
+if TYPE_CHECKING:
+    from psro.oracles import Oracle, Results
+    from psro.training.executors import Ask
+    from psro.training.loop import Method
+    from psro.training.record import Iteration
+    from psro.training.trainer import Trainer
+
+# Oracles and what trains with them are imported when something is trained: they load Optax and
+# Flashbax, and a run that is only measured needs neither.
 
 _PLANNED = 1024
 """Policies a player that populations have room for from the start, at most; it doubles when they
@@ -92,11 +104,13 @@ class Setup:
         settings = getattr(self.config, name, None)
         if settings and "rounds" in EXPANSIONS[self.config.expansion].uses:
             settings = settings.shared_by(self.config.rounds)
-        return ORACLES[name](TreeGame(self.tree), self.policy, settings)
+        return oracles.ORACLES[name](TreeGame(self.tree), self.policy, settings)
 
     @functools.cached_property
     def method(self) -> Method:
         """What the loop does in every iteration."""
+        from psro.training.loop import Method
+
         config = self.config
         return Method(
             trainer=self._trainer(),
@@ -113,6 +127,8 @@ class Setup:
         self, seed: int, iterations: int, last: Iteration | None
     ) -> Generator[Ask | Iteration, Results | None, None]:
         """The loop of a run, from the iteration after `last` on."""
+        from psro.training.loop import psro
+
         return psro(
             self.method,
             key=jax.random.key(seed),
@@ -123,8 +139,11 @@ class Setup:
         )
 
     def _trainer(self) -> Trainer:
+        from psro.policies.imitation import imitate_by_network, imitate_by_table
+        from psro.training.trainer import Trainer
+
         config, tree, policy = self.config, self.tree, self.policy
-        seats, tabular = np.arange(tree.num_players), ORACLES[config.oracle].tabular
+        seats, tabular = np.arange(tree.num_players), is_tabular(config.oracle)
 
         @jax.jit
         def fresh(key: jax.Array) -> Params:
@@ -146,8 +165,7 @@ class Setup:
 
 
 def _policy(config: RunConfig, tree: GameTree, capacity: int) -> Policy | TablePolicy:
-    oracle = ORACLES[config.oracle]
-    if oracle.tabular:
+    if is_tabular(config.oracle):
         return TablePolicy(tree)
     settings = {
         "observation_size": tree.observation_size,
@@ -156,7 +174,7 @@ def _policy(config: RunConfig, tree: GameTree, capacity: int) -> Policy | TableP
         "cell": config.cell,
         "dtype": config.dtype,
     }
-    if oracle.conditional:
+    if is_conditional(config.oracle):
         seats = tree.num_players
         size = seats + capacity ** (seats - 1)
         if size > _MOST_CONDITION:

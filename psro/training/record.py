@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from psro.metagame.joint_gaps import CorrelatedGap
 from psro.metagame.meta_game import MetaGame
 from psro.metagame.strategy import MetaStrategy
-from psro.policies.policy import Params
-from psro.policies.population import Population
+
+if TYPE_CHECKING:  # who reads records needs no JAX
+    from psro.policies.policy import Params
+    from psro.policies.population import Population
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
