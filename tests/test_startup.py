@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+import psro
+
 HEAVY = {
     "flashbax", "flax", "jax", "jaxlib", "matplotlib", "nashpy", "networkx",
     "open_spiel", "optax", "pandas", "plotly", "pyspiel", "scipy.optimize", "scipy.stats",
@@ -19,6 +21,8 @@ import contextlib, io, json, sys
 loaded = {}
 import psro
 loaded["import psro"] = sorted(sys.modules)
+psro.RunConfig(game="leduc_poker", cell="gru", init="perturbed")
+loaded["RunConfig"] = sorted(sys.modules)
 from psro import cli
 for arguments in json.loads(sys.argv[1]):
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
@@ -27,26 +31,41 @@ for arguments in json.loads(sys.argv[1]):
         except SystemExit:
             pass
     loaded["psro " + " ".join(arguments)] = sorted(sys.modules)
-psro.RunConfig(game="leduc_poker", cell="gru", init="perturbed")
-loaded["RunConfig"] = sorted(sys.modules)
 print(json.dumps(loaded))
 """
 COMMANDS = (["--help"], ["runn"], ["run", "--gmae", "x"], ["run", "--help"], ["eval", "--help"])
 
 
 @pytest.fixture(scope="module")
-def loaded():
+def loaded(tmp_path_factory):
     """All modules in one process after each step, by the step's name."""
+    folder = tmp_path_factory.mktemp("loaded")
+    run = psro.RunConfig(game="matrix_rps", oracle="best_response", iterations=1)
+    psro.run(run, folder / "run")
+    drawn = ["plot", "run", "--out", "curve.svg"]
     out = subprocess.check_output(
-        [sys.executable, "-c", PROGRAM, json.dumps(COMMANDS)], text=True, timeout=120
+        [sys.executable, "-c", PROGRAM, json.dumps([*COMMANDS, drawn, ["eval", "run"]])],
+        text=True,
+        cwd=folder,
+        timeout=200,
     )
+    assert (folder / "curve.svg").exists()
     return {step: set(modules) for step, modules in json.loads(out).items()}
 
 
 def test_help_typos_and_settings_load_no_heavy_library(loaded):
-    assert len(loaded) == 2 + len(COMMANDS)
-    for step, modules in loaded.items():
-        assert sorted(modules & HEAVY) == [], step
+    steps = ["RunConfig", *(f"psro {' '.join(arguments)}" for arguments in COMMANDS)]
+    for step in steps:
+        assert sorted(loaded[step] & HEAVY) == [], step
+
+
+def test_a_curve_is_drawn_by_matplotlib_alone(loaded):
+    assert loaded["psro plot run --out curve.svg"] & HEAVY == {"matplotlib"}
+
+
+def test_a_run_is_measured_without_what_trains_it(loaded):
+    assert {"flashbax", "pandas", "plotly", "psro.oracles.known"} & loaded["psro eval run"] == set()
+    assert "jax" in loaded["psro eval run"]
 
 
 def test_importing_the_package_loads_no_room_of_it(loaded):
