@@ -85,14 +85,14 @@ class Setup:
         """Room for all policies that a run of so many iterations comes to, or for `_PLANNED`; a
         power of two, so that a few iterations more are no other shape. Short runs have the room of
         one of default length, where that is small, so that they are compiled once."""
-        config, oracle = self.config, ORACLES[self.config.oracle]
+        config = self.config
 
         def room(iterations: int) -> int:
             most = EXPANSIONS[config.expansion].capacity(iterations, config.levels)
             return 1 << (min(most, _PLANNED) - 1).bit_length()
 
         usual = room(max(config.iterations, RunConfig.iterations))
-        compiled = not oracle.tabular and not oracle.conditional
+        compiled = not is_tabular(config.oracle) and not is_conditional(config.oracle)
         if compiled and usual ** (self.tree.num_players - 1) <= _FEW_PROFILES:
             return usual
         return room(config.iterations)
