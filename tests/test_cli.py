@@ -364,6 +364,20 @@ def test_games_lists_sizes(capsys):
     assert all(str(n) in out for n in (tree.num_histories, tree.num_terminals)) and "6 + 6" in out
 
 
+def test_games_that_are_refused_leave_the_others_in_the_list(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    last, other = "[red]x[blink]\x1b[2J.csv", "x.agg"
+    Path(last).write_text("1,2,3\n4,5,6\n")
+    code, out, err = psro_main(capsys, "games", "kuhn_poker", other, "matrix_rsp", last)
+    assert code == 2 and "\x1b" not in out + err
+    assert re.search(r"^ *kuhn_poker +2 +", out, re.M)
+    assert re.search(r"\[red\]x\[blink\]\\x1b\[2J\.csv +2 +", out)
+    first, second = err.splitlines()
+    assert first.startswith("psro: no game is called") and "'.agg' are not read" in first
+    assert second.startswith("psro: no game is called 'matrix_rsp'")
+    assert psro_main(capsys, "games", other, "matrix_rsp")[:2] == (2, "")
+
+
 def test_games_lists_files(capsys, tmp_path):
     np.save(tmp_path / "large.npy", np.zeros((2000, 3000)))
     entry = Path(__file__).parent / "entry.efg"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import games
@@ -28,47 +27,51 @@ def list_games(
         observation: information_state or observation, as in `psro run`.
         max_histories: Refuse to enumerate a game with more histories.
     """
-    trees, refused = {}, {}
+    rows: list[list[str]] = []
+    notes, refused = [], []
     for name in names or games.GAMES:
         try:
-            trees[name] = games.load(name, observation=observation, max_histories=max_histories)
+            tree = games.load(name, observation=observation, max_histories=max_histories)
         except games.GameError as error:
             if len(names) == 1:
                 raise
-            refused[name] = str(error)
-    if trees:
-        _print_games(trees, explained=not names)
-    for sentence in refused.values():
+            refused.append(str(error))
+        else:
+            rows.append(_row(name, tree, explained=not names))
+            notes += tree.notes()
+    if rows:
+        _print_games(rows, notes, explained=not names)
+    for sentence in refused:
         complain(one_line(sentence))
     if refused:
         raise SystemExit(2)
 
 
-def _print_games(trees: Mapping[str, games.GameTree], explained: bool) -> None:
-    """A row a game, and what there is to note. Where they are those of `games.GAMES`, they are
-    `explained`."""
+def _row(name: str, tree: games.GameTree, explained: bool) -> list[str]:
+    """A game's sizes. One of `games.GAMES` is `explained`."""
     from rich.markup import escape
 
+    label = escape(one_line(name))
+    return [
+        f"{label}\n[dim]{games.GAMES[name]}[/dim]" if explained else label,
+        str(tree.num_players),
+        f"{tree.num_histories:,}",
+        f"{tree.num_terminals:,}",
+        " + ".join(f"{player.num_info_states:,}" for player in tree.players),
+        str(tree.num_actions),
+        str(tree.observation_size),
+    ]
+
+
+def _print_games(rows: list[list[str]], notes: list[str], explained: bool) -> None:
+    """The sizes of games, and what there is to note."""
     from psro.views import tables
 
     table = tables.table(
         "game", "players", "histories", "terminals", "info states", "actions", "inputs"
     )
-    notes = []
-    for name, tree in trees.items():
-        label = escape(name)
-        if explained:
-            label = f"{label}\n[dim]{games.GAMES[name]}[/dim]"
-        table.add_row(
-            label,
-            str(tree.num_players),
-            f"{tree.num_histories:,}",
-            f"{tree.num_terminals:,}",
-            " + ".join(f"{player.num_info_states:,}" for player in tree.players),
-            str(tree.num_actions),
-            str(tree.observation_size),
-        )
-        notes += tree.notes()
+    for row in rows:
+        table.add_row(*row)
     console = tables.console()
     console.print(table)
     _print_notes(console, notes)
@@ -80,7 +83,7 @@ def _print_games(trees: Mapping[str, games.GameTree], explained: bool) -> None:
 
 def _print_notes(console: rich.console.Console, notes: list[str]) -> None:
     for note in notes:
-        console.print(f"note: {note}", highlight=False, markup=False)
+        console.print(f"note: {one_line(note)}", highlight=False, markup=False)
 
 
 def list_variants() -> None:
