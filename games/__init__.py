@@ -10,13 +10,8 @@ if TYPE_CHECKING:
     from games.matrix import NormalForm
     from games.player_tree import PlayerTree
     from games.printing import printable
-    from games.readers.openspiel import (
-        OBSERVATIONS,
-        InfoStateIndex,
-        TreePolicy,
-        action_names,
-        load,
-    )
+    from games.readers.openspiel import OBSERVATIONS, load
+    from games.readers.openspiel_policy import InfoStateIndex, TreePolicy, action_names
     from games.symmetry import SymmetryError, symmetric_view
     from games.tree import GameTree
 
@@ -57,14 +52,14 @@ __getattr__ = attributes(
     {
         "Game": "games.game",
         "GameTree": "games.tree",
-        "InfoStateIndex": "games.readers.openspiel",
+        "InfoStateIndex": "games.readers.openspiel_policy",
         "NormalForm": "games.matrix",
         "OBSERVATIONS": "games.readers.openspiel",
         "PlayerTree": "games.player_tree",
         "State": "games.game",
         "SymmetryError": "games.symmetry",
-        "TreePolicy": "games.readers.openspiel",
-        "action_names": "games.readers.openspiel",
+        "TreePolicy": "games.readers.openspiel_policy",
+        "action_names": "games.readers.openspiel_policy",
         "load": "games.readers.openspiel",
         "printable": "games.printing",
         "symmetric_view": "games.symmetry",

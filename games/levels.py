@@ -37,6 +37,7 @@ class Level:
 
 def levels(tree: GameTree) -> list[Level]:
     """All levels of all players, leaves `[P, W, ...]`."""
+    tree.check_tables()
     result = []
     above = [(0, 0)] * tree.num_players
     for bounds in _bounds(tree):

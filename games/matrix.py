@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -159,6 +159,9 @@ class NormalForm(GameTree):
     def same_as(self, other: GameTree) -> bool:
         return isinstance(other, NormalForm) and np.array_equal(self.table, other.table)
 
+    def openspiel(self) -> Any:
+        return self._openspiel
+
     def device_form(self) -> DeviceForm:
         from games.device_form import Tensor  # imports JAX
 
@@ -178,6 +181,15 @@ class NormalForm(GameTree):
         if player < len(self.table):
             return self.table[player]
         return -self.table.sum(axis=0)
+
+    @functools.cached_property
+    def _openspiel(self) -> Any:
+        from games.readers.sources import tensor_game  # imports OpenSpiel
+
+        return tensor_game(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_openspiel"}
 
     # The tree laid out, level by level: decision 0 is player 0's, then come player 1's, and every
     # slot leads to the node of its own number.

@@ -16,6 +16,11 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from games.errors import GameError
+from games.marks import Marks
+
+MAX_LEVELS = 1_000
+"""Of a player's own decisions in one episode, where something is learned: every level is compiled
+into a program of its own."""
 
 _TABLE_BYTES = 32
 """What a learner holds for each info state and action: a few tables of four or eight bytes."""
@@ -32,7 +37,7 @@ class PlayerTree:
     Attributes:
         num_actions: A, the most actions that anybody in the game has.
         observation: the network's input at each info state, `[I, O]`; int8 where all of it is
-            small whole numbers, else float32.
+            small whole numbers, else float32. `Marks` are made into arrays row by row.
         parent: the sequence that leads to each info state, int32 `[I]`; 0 at level 0.
         first_sequence: info state i has sequences `first_sequence[i]:first_sequence[i + 1]`,
             int32 `[I + 1]`.
@@ -47,7 +52,7 @@ class PlayerTree:
     """
 
     num_actions: int
-    observation: np.ndarray
+    observation: np.ndarray | Marks
     parent: np.ndarray
     first_sequence: np.ndarray
     info_state: np.ndarray
@@ -79,13 +84,20 @@ class PlayerTree:
         return table
 
     def check_tables(self) -> None:
-        """Raises `GameError` where a learner's tables `[I, A]` would not fit into memory."""
-        entries = self.num_info_states * self.num_actions
+        """Raises `GameError` where a learner's arrays, `[I, A]` and `[I, O]`, would not fit into
+        memory, or where it would go through too many levels."""
+        width = self.observation.shape[1]
+        entries = self.num_info_states * (self.num_actions + width)
         if entries * _TABLE_BYTES > _memory():
             raise GameError(
-                f"a player has {self.num_info_states:,} info states, and one info state as many as "
-                f"{self.num_actions:,} actions: a learner's tables of {entries:,} entries do not "
-                f"fit into {_memory() / 2**30:.0f} GiB of memory"
+                f"it has {self.num_info_states:,} info states, which differ in {width:,} "
+                f"numbers, and up to {self.num_actions:,} actions: a learner's tables of "
+                f"{entries:,} entries do not fit into {_memory() / 2**30:.0f} GiB of memory"
+            )
+        if self.num_levels > MAX_LEVELS:
+            raise GameError(
+                f"it decides up to {self.num_levels:,} times in one episode, and learners go "
+                f"through at most {MAX_LEVELS:,} decisions"
             )
 
     def actions(self, info_state: int) -> np.ndarray:
@@ -117,12 +129,14 @@ class PlayerTree:
         decision cannot tell from another one, whatever it remembers."""
         classes = np.zeros(self.num_info_states, np.int64)
         previous, before, distinct = self.previous_action, self.parent_info_state, 0
+        marked = isinstance(self.observation, Marks)
+        observation = self.observation.places if marked else self.observation
         for first, last in zip(self.level_start[:-1], self.level_start[1:], strict=True):
             above = np.where(before[first:last] < 0, -1, classes[before[first:last]])
             seen = np.column_stack(
                 [
                     np.stack([above, previous[first:last]], axis=1).view(np.uint8),
-                    np.ascontiguousarray(self.observation[first:last]).view(np.uint8),
+                    np.ascontiguousarray(observation[first:last]).view(np.uint8),
                 ]
             )
             # As one opaque item a row, rows sort by their bytes. (An observation of -0.0 and one

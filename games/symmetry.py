@@ -152,7 +152,7 @@ def _matched(tree: GameTree, player: int, colours: Sequence[np.ndarray]) -> np.n
     first, mine = tree.players[0], tree.players[player]
     order_there, order = (
         # Seats are told by entries that are the same within a player: they order nothing here.
-        np.lexsort([*each.observation.T[::-1], colours[p]])
+        np.lexsort([*np.asarray(each.observation).T[::-1], colours[p]])
         for p, each in ((0, first), (player, mine))
     )
     number = np.empty(len(order), np.int64)

@@ -7,7 +7,7 @@ import functools
 import math
 import operator
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from scipy import sparse
@@ -25,6 +25,28 @@ __all__ = ["MAX_RETURN", "GameError", "GameTree", "PlayerTree"]
 
 Plans = Sequence[np.ndarray]
 """A realization plan `[S_q]`, or several of them, `[K_q, S_q]`, for each player q."""
+
+
+class Source(Protocol):
+    """What a tree was loaded from."""
+
+    def check_tables(self) -> None:
+        """Raises `GameError` where a learner's arrays for a player would be too large."""
+        for seat, player in enumerate(self.players):
+            try:
+                player.check_tables()
+            except GameError as error:
+                raise GameError(
+                    f"nothing can be learned for {self.player_name(seat)} of {self.name}: {error}"
+                ) from None
+
+    def openspiel(self) -> Any:
+        """OpenSpiel's game, a `pyspiel.Game` that plays in turns; it is loaded once.
+
+        Raises `GameError` where OpenSpiel cannot have it.
+        """
+        ...
+
 
 _PRODUCT_SIZE = 1 << 22
 """Numbers, of 8 bytes, in an intermediate product of `payoffs`; a few tens of MB."""
@@ -55,6 +77,7 @@ class GameTree:
         outcome_node: decision d as d, terminal z as D + z, int32 `[N]`.
         outcome_probability: float64 `[N]`; sums to 1 within a slot.
         player_names: what the game's file calls the players; None where it names none.
+        source: what the tree was loaded from; None for one that was made in Python.
     """
 
     name: str
@@ -74,6 +97,7 @@ class GameTree:
     outcome_node: np.ndarray
     outcome_probability: np.ndarray
     player_names: tuple[str, ...] | None = None
+    source: Source | None = dataclasses.field(default=None, repr=False)
 
     @property
     def num_players(self) -> int:
@@ -248,6 +272,25 @@ class GameTree:
                 for ours, theirs in zip(self.players, other.players, strict=True)
             )
         )
+
+    def check_tables(self) -> None:
+        """Raises `GameError` where a learner's arrays for a player would be too large."""
+        for seat, player in enumerate(self.players):
+            try:
+                player.check_tables()
+            except GameError as error:
+                raise GameError(
+                    f"nothing can be learned for {self.player_name(seat)} of {self.name}: {error}"
+                ) from None
+
+    def openspiel(self) -> Any:
+        """OpenSpiel's game of this tree, a `pyspiel.Game` that plays in turns.
+
+        Raises `GameError` where there is none.
+        """
+        if self.source is None:
+            raise GameError(f"{self.name} was made in Python, so OpenSpiel has no game of it")
+        return self.source.openspiel()
 
     def device_form(self) -> DeviceForm:
         """The arrays that expected returns are made of, as a PyTree that computes with JAX."""

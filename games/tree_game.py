@@ -45,6 +45,7 @@ class Tables:
 
     @classmethod
     def of(cls, tree: GameTree) -> Tables:
+        tree.check_tables()
         sizes = [player.num_info_states for player in tree.players]
         first = np.cumsum([0, *sizes])
         blank = np.full(tree.num_terminals, first[-1])

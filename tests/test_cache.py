@@ -33,7 +33,7 @@ def no_enumeration(monkeypatch):
     def refuse(*arguments):
         raise AssertionError("enumerated")
 
-    return lambda: monkeypatch.setattr(openspiel, "_enumerate", refuse)
+    return lambda: monkeypatch.setattr(openspiel, "walk", refuse)
 
 
 def assert_same(tree: GameTree, other: GameTree):

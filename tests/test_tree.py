@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 import re
 from collections import defaultdict
 from functools import cache
@@ -11,10 +12,13 @@ from pathlib import Path
 import numpy as np
 import pyspiel
 import pytest
+from open_spiel.python.algorithms import expected_game_score
 
 import games
 from games.readers import openspiel
+from games.readers.identity import Identity
 from games.tree import GameTree, PlayerTree
+from psro import exact
 
 NAMES = [
     "kuhn_poker",
@@ -413,8 +417,13 @@ def test_imperfect_recall_is_refused(forgetful):
 
 def test_an_info_state_with_differing_actions_is_refused(monkeypatch):
     """Leduc by what a player did itself: a raise can be folded to, a call cannot."""
-    forgetful = {"tensor": lambda state, player, parent: parent}
-    monkeypatch.setattr(openspiel, "_identities", lambda game: forgetful)
+
+    class Forgetful(Identity):
+        def question(self, player):
+            return lambda state: None
+
+    by_parent = {"history": Forgetful("history", "observation_string")}
+    monkeypatch.setattr(openspiel, "identities", lambda game: by_parent)
     assert "has differing legal actions" in refusal("leduc_poker")
 
 
@@ -422,7 +431,7 @@ def test_a_game_that_openspiel_fails_in_is_refused_in_a_sentence(monkeypatch):
     def fail(*arguments):
         raise openspiel.pyspiel.SpielError("no such\nstate")
 
-    monkeypatch.setattr(openspiel, "_enumerate", fail)
+    monkeypatch.setattr(openspiel, "walk", fail)
     assert "OpenSpiel failed in 'kuhn_poker': no such" in refusal("kuhn_poker")
 
 
@@ -439,8 +448,8 @@ def test_a_policy_speaks_for_its_players_only():
 
 @pytest.mark.parametrize("identity", ["string", "tensor", "history"])
 def test_every_identity_gives_a_game_of_perfect_recall_the_same_tree(identity, monkeypatch):
-    every = openspiel._identities
-    monkeypatch.setattr(openspiel, "_identities", lambda game: {identity: every(game)[identity]})
+    every = openspiel.identities
+    monkeypatch.setattr(openspiel, "identities", lambda game: {identity: every(game)[identity]})
     tree, reference = games.load("kuhn_poker(players=3)"), load("kuhn_poker(players=3)")
     assert (tree.identity, reference.identity) == (identity, "string")
     np.testing.assert_array_equal(tree.sequence, reference.sequence)
@@ -458,3 +467,47 @@ def test_a_game_without_information_states_is_told_apart_by_histories():
     tree = games.load("pig(horizon=3)")
     assert tree.identity == "history"
     assert any("history" in note for note in tree.notes())
+
+
+def test_a_game_in_which_nobody_decides_is_refused(tmp_path):
+    path = tmp_path / "coin.efg"
+    path.write_text(
+        'EFG 2 R "" { "A" "B" }\nc "" 1 "" { "heads" 1/2 "tails" 1/2 } 0\n'
+        't "" 1 "" { 3, -3 }\nt "" 2 "" { -3, 3 }\n'
+    )
+    assert "nobody decides anything in" in refusal(str(path))
+
+
+def roundtrip(thing):
+    return pickle.loads(pickle.dumps(thing))
+
+
+def test_a_tree_keeps_the_game_that_it_was_loaded_from(tmp_path, monkeypatch):
+    """By name or as a file's text: the file may go, and so may the working directory."""
+    monkeypatch.chdir(tmp_path)
+    table = np.array([[0.0, 3.0], [2.0, -1.0]])
+    np.save("matrix.npy", table)
+    begin, end = FORGETFUL.rsplit('p "" 2 1', 1)
+    remembers = begin + 'p "" 2 1' + end.replace('1 2 "second"', '1 3 "third"')
+    (tmp_path / "game.efg").write_text(remembers)
+    trees = [games.load(name) for name in ("matrix.npy", "game.efg", "kuhn_poker")]
+    for file in ("matrix.npy", "game.efg"):
+        (tmp_path / file).unlink()
+    monkeypatch.chdir("/")
+    for tree in (*trees, games.NormalForm(table[None]), *map(roundtrip, trees)):
+        assert tree.openspiel() is tree.openspiel()
+        names = games.action_names(tree)
+        assert [len(of_player) for of_player in names] == [p.num_sequences for p in tree.players]
+        plans = [exact.uniform_behaviour(player) for player in tree.players]
+        policy = roundtrip(games.TreePolicy(tree, dict(enumerate(plans))))
+        values = expected_game_score.policy_value(
+            tree.openspiel().new_initial_state(), [policy] * tree.num_players
+        )
+        plans = [exact.realization_plan(*each) for each in zip(tree.players, plans, strict=True)]
+        np.testing.assert_allclose(values, tree.returns(plans), atol=1e-9)
+
+
+def test_a_tree_made_in_python_has_no_game_of_openspiel_s():
+    tree = dataclasses.replace(load("kuhn_poker"), source=None)
+    with pytest.raises(games.GameError, match="kuhn_poker was made in Python"):
+        games.TreePolicy(tree, {})

@@ -142,6 +142,15 @@ class ExtensiveForm:
     node_set: array
     payoffs: array
 
+    def numbers(self) -> list[int]:
+        """Of every information set its number among its player's own, counted from 1."""
+        numbers = [0] * len(self.sets)
+        for player in range(CHANCE, len(self.players)):
+            own = sorted((s.number, k) for k, s in enumerate(self.sets) if s.player == player)
+            for number, (_, k) in enumerate(own, start=1):
+                numbers[k] = number
+        return numbers
+
 
 def read_efg(text: str) -> ExtensiveForm:
     """The game of a `.efg` file's text; payoffs at decisions are added to the terminals below.
@@ -297,11 +306,8 @@ def openspiel_efg(form: ExtensiveForm) -> str:
     list; chance's keep their names, information sets their labels and order, and are numbered
     from 1.
     """
-    place = {}
-    for player in range(CHANCE, len(form.players)):
-        own = sorted((s.number, k) for k, s in enumerate(form.sets) if s.player == player)
-        place |= {k: number for number, (_, k) in enumerate(own, start=1)}
-    follows = [_openspiel_set(own, place[k]) for k, own in enumerate(form.sets)]
+    numbers = form.numbers()
+    follows = [_openspiel_set(*each) for each in zip(form.sets, numbers, strict=True)]
     players = " ".join(f'"{p + 1}"' for p in range(len(form.players)))
     lines = [f'EFG 2 R "" {{ {players} }}']
     payoffs = iter(form.payoffs)
@@ -318,20 +324,20 @@ def _openspiel_set(own: InformationSet, number: int) -> str:
     """A node of the set, as a line."""
     if own.is_chance:
         chances = zip(action_names(own.actions), own.probabilities, strict=True)
-        actions = " ".join(f'"{_openspiel_text(name)}" {share!r}' for name, share in chances)
-        return f'c "" {number} "{_openspiel_text(own.label)}" {{ {actions} }} 0'
+        actions = " ".join(f'"{openspiel_text(name)}" {share!r}' for name, share in chances)
+        return f'c "" {number} "{openspiel_text(own.label)}" {{ {actions} }} 0'
     actions = " ".join(f'"{k}"' for k in range(1, len(own.actions) + 1))
-    return f'p "" {own.player + 1} {number} "{_openspiel_text(own.label)}" {{ {actions} }} 0'
+    return f'p "" {own.player + 1} {number} "{openspiel_text(own.label)}" {{ {actions} }} 0'
 
 
-def _openspiel_text(label: str) -> str:
+def openspiel_text(label: str) -> str:
     """A label without what OpenSpiel's reader does not expect between quotes."""
     return printable(label).replace("\\", "").replace('"', "'")
 
 
 def labelled(tree: GameTree, form: ExtensiveForm) -> GameTree:
-    """The tree that OpenSpiel made of `openspiel_efg(form)`, with the names that the file has for
-    players, info states and actions."""
+    """The tree of `form`, with the names that the file has for players, info states and actions; in
+    `tree` info states still have OpenSpiel's names."""
     players = []
     for seat, player in enumerate(tree.players):
         own = sorted((s for s in form.sets if s.player == seat), key=lambda s: s.number)

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from games import InfoStateIndex, PlayerTree
-from games.readers.openspiel import load_openspiel
 from psro.errors import PsroError
 from psro.play.cards import READERS, Picture
 from psro.runs.experiment import Experiment
@@ -116,7 +115,7 @@ class Match:
         self.experiment = experiment
         self.num_players = experiment.tree.num_players
         self._check(seat)
-        self._game = load_openspiel(experiment.tree.name)
+        self._game = experiment.tree.openspiel()
         kind = self._game.get_type()
         if not (kind.provides_observation_string or kind.provides_information_state_string):
             raise MatchError(f"OpenSpiel cannot print what a player of {self.name} sees")

@@ -1,0 +1,118 @@
+"""What a tree knows, in OpenSpiel's terms: its states, its policies, its names of actions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pyspiel
+from open_spiel.python import policy
+
+from games.readers.identity import identities
+from games.tree import GameTree
+
+
+class InfoStateIndex:
+    """Where OpenSpiel's states are in a tree, for some of its players.
+
+    A state is one of `tree.openspiel()`; or of the same game before its simultaneous moves became
+    turns, where everybody who moves at once is asked as if it were that player's turn.
+
+    Raises `GameError` where OpenSpiel has no such game.
+    """
+
+    def __init__(self, tree: GameTree, players: Iterable[int]):
+        self.game = tree.openspiel()
+        self._tree = tree
+        self._identity = identities(self.game)[tree.identity]
+        self._index = {p: {key: i for i, key in enumerate(tree.players[p].keys)} for p in players}
+
+    def __reduce__(self):
+        return InfoStateIndex, (self._tree, tuple(self._index))  # the game is loaded again
+
+    def info_state(self, state: pyspiel.State, player: int) -> int:
+        """The number of `player`'s info state; raises `KeyError` where the tree has no such one."""
+        if state.is_simultaneous_node():
+            state = self._in_turn(state, player)
+        # Only the `history` identity asks for the parent.
+        parent = self.sequence(state, player) if self._identity.by_history else 0
+        return self._index[player][self._identity.key(state, player, parent)]
+
+    def sequence(self, state: pyspiel.State, player: int) -> int:
+        """`player`'s last sequence on the way to `state`; 0 before its first decision."""
+        own, last, before = self._tree.players[player], 0, self.game.new_initial_state()
+        for action in state.history():
+            if before.current_player() == player:
+                info_state = self._index[player][self._identity.key(before, player, last)]
+                rank = int(np.searchsorted(own.actions(info_state), action))
+                last = int(own.first_sequence[info_state]) + rank
+            before.apply_action(action)
+        return last
+
+    def _in_turn(self, state: pyspiel.State, player: int) -> pyspiel.State:
+        """`player`'s turn at a simultaneous move. What those before it choose is hidden from it, so
+        that any of their actions will do."""
+        turn = self.game.new_initial_state()
+        for action in state.history():
+            turn.apply_action(action)
+        while turn.current_player() != player:
+            turn.apply_action(turn.legal_actions()[0])
+        return turn
+
+
+class TreePolicy(policy.Policy):
+    """Tabular policies of a tree as an OpenSpiel policy, for its algorithms and bots.
+
+    Args:
+        tree: the game.
+        behaviours: action probabilities over sequences, `[S_p]`, of each player that it speaks for.
+    """
+
+    def __init__(self, tree: GameTree, behaviours: Mapping[int, np.ndarray]):
+        self._index = InfoStateIndex(tree, behaviours)
+        super().__init__(self._index.game, sorted(behaviours))
+        self._tree = tree
+        self._behaviours = dict(behaviours)
+
+    def __reduce__(self):
+        return TreePolicy, (self._tree, self._behaviours)
+
+    def action_probabilities(
+        self, state: pyspiel.State, player_id: int | None = None
+    ) -> dict[int, float]:
+        """Probability of each legal action at `state`, for `player_id` or the player to move.
+
+        Raises `KeyError` for a player it does not speak for, or a state that is not in the tree.
+        """
+        player = state.current_player() if player_id is None else player_id
+        if player not in self._behaviours:
+            raise KeyError(f"this policy is of players {self.player_ids}, not of player {player}")
+        own = self._tree.players[player]
+        info_state = self._index.info_state(state, player)
+        start, stop = own.first_sequence[info_state : info_state + 2]
+        return {int(own.action[s]): float(self._behaviours[player][s]) for s in range(start, stop)}
+
+
+def action_names(tree: GameTree) -> list[list[str]]:
+    """What every action of every player is called, `[P][S_p]` ("" for the empty sequence): in the
+    game's file, where it has labels; else by OpenSpiel, in the first history seen in each info
+    state. Then all histories are walked, so it is for games that are small enough to read about."""
+    if all(player.action_names is not None for player in tree.players):
+        return [list(player.action_names) for player in tree.players]
+    names = [[""] * player.num_sequences for player in tree.players]
+    index = InfoStateIndex(tree, range(tree.num_players))
+    waiting = [index.game.new_initial_state()]
+    while waiting:
+        state = waiting.pop()
+        if state.is_terminal():
+            continue
+        legal = state.legal_actions()
+        if state.is_chance_node():
+            legal = [action for action, probability in state.chance_outcomes() if probability > 0]
+        else:
+            player = state.current_player()
+            own, info_state = tree.players[player], index.info_state(state, player)
+            for sequence, action in enumerate(legal, int(own.first_sequence[info_state])):
+                names[player][sequence] = names[player][sequence] or state.action_to_string(action)
+        waiting += [state.child(action) for action in reversed(legal)]
+    return names
