@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from psro.metagame.effective_diversity import effective_diversity, expected_cardinality
+from psro.metagame.effective_diversity import cardinality_of, effective_diversity
 
 ROCK_PAPER_SCISSORS = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]])
 
@@ -22,7 +22,7 @@ def test_it_is_the_formula(shape):
     kernel = features @ features.T
     identity = np.eye(len(kernel))
     formula = np.trace(identity - np.linalg.inv(kernel + identity))
-    assert expected_cardinality(features) == pytest.approx(formula)
+    assert cardinality_of(features) == pytest.approx(formula)
 
 
 def test_it_is_the_mean_size_of_a_set():
@@ -33,7 +33,7 @@ def test_it_is_the_mean_size_of_a_set():
         for chosen in itertools.combinations(range(5), count):
             size += count * np.linalg.det(kernel[np.ix_(chosen, chosen)])
     size /= np.linalg.det(kernel + np.eye(5))
-    assert expected_cardinality(features) == pytest.approx(size)
+    assert cardinality_of(features) == pytest.approx(size)
 
 
 def test_rock_paper_scissors():
@@ -58,9 +58,9 @@ def test_copies_add_nothing(shape, noise):
 def test_the_published_kernel_grows_by_a_copy_but_not_beyond_the_rank():
     """What leaving copies out is for: eigenvalue s becomes 2 s."""
     row = np.array([[0.6, 0.8]])
-    assert expected_cardinality(row) == pytest.approx(1 / 2)
-    assert expected_cardinality(np.vstack([row, row])) == pytest.approx(2 / 3)
-    assert expected_cardinality(np.vstack([row] * 1000)) < 1
+    assert cardinality_of(row) == pytest.approx(1 / 2)
+    assert cardinality_of(np.vstack([row, row])) == pytest.approx(2 / 3)
+    assert cardinality_of(np.vstack([row] * 1000)) < 1
 
 
 def test_a_new_policy_adds_and_the_unit_does_not():

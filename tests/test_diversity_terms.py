@@ -13,7 +13,7 @@ from probes import random_populations
 
 import games
 from psro import exact
-from psro.metagame.effective_diversity import expected_cardinality as cardinality
+from psro.metagame.effective_diversity import cardinality_of as cardinality
 from psro.metagame.meta_game import MetaGame
 from psro.variants.diversity import TERMS, Context, DiversityError, maximise
 from psro.variants.diversity.nearest import nearest

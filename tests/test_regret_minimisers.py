@@ -14,7 +14,7 @@ from psro.exact.sequence_form import population_exploitability
 from psro.metagame.solvers import hedge as solve_by_hedge
 from psro.metagame.solvers import nash, regrets
 from psro.metagame.solvers.payoffs import unit
-from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS, average, hedge, init
+from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS, average, hedge_step, init
 
 load = cache(games.load)
 BOUND = {
@@ -88,7 +88,7 @@ def test_hedge_s_weights_by_hand():
     """Two rounds: step sqrt(8 log 2 / 3) for the third one."""
     state = init(2)
     for payoffs in ([1.0, 0.0], [1.0, 0.5]):
-        state, strategy = hedge(state, np.array(payoffs))
+        state, strategy = hedge_step(state, np.array(payoffs))
     step = np.sqrt(8 * np.log(2) / 3)
     assert strategy[0] / strategy[1] == pytest.approx(np.exp(step * 1.5))
 

@@ -37,11 +37,11 @@ def magnetic_mirror_descent(
     """
     scale = 2 / tree.span if tree.span > 0 else 0.0
     logits = [np.log(exact.uniform_behaviour(player)) for player in tree.players]
-    magnet = [each.copy() for each in logits]
+    magnet = [log.copy() for log in logits]
     pull = learning_rate * temperature
     plans = [
-        exact.realization_plan(player, np.exp(each))
-        for player, each in zip(tree.players, logits, strict=True)
+        exact.realization_plan(player, np.exp(log))
+        for player, log in zip(tree.players, logits, strict=True)
     ]
     while True:
         values = [scale * _action_values(tree, p, plans) for p in range(tree.num_players)]

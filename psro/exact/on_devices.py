@@ -84,7 +84,7 @@ class DeviceTree:
     def payoffs(self, plans: Plans) -> np.ndarray:
         """`exact.payoffs`, `[P, K_0, ..., K_{P-1}]`, of plans `[K_q, S_q]`: the terminals are gone
         through for every profile of all players but the one with the most plans."""
-        counts = [len(each) for each in plans]
+        counts = [len(own) for own in plans]
         if 0 in counts:
             return np.zeros((len(plans), *counts))
         many = int(np.argmax(counts))
@@ -99,7 +99,7 @@ class DeviceTree:
 
     def _call(self, function, outcomes, plans: Plans, **options) -> np.ndarray:
         with jax.enable_x64(True):
-            plans = jax.device_put([np.asarray(each, np.float64) for each in plans], self.device)
+            plans = jax.device_put([np.asarray(plan, np.float64) for plan in plans], self.device)
             return np.asarray(function(outcomes, plans, **options))
 
 
@@ -135,17 +135,17 @@ def _best_response_values(
 ) -> jax.Array:
     """`[P]`: `exact.best_response` backwards over each player's levels, without its plan."""
     values = []
-    for p, mine in enumerate(players):
+    for p, player in enumerate(players):
         gain = outcomes.earned(p, plans, p)
-        for level in reversed(range(len(mine.sequences) - 1)):
-            first, last = mine.info_states[level : level + 2]
-            start, stop = mine.sequences[level : level + 2]
+        for level in reversed(range(len(player.sequences) - 1)):
+            first, last = player.info_states[level : level + 2]
+            start, stop = player.sequences[level : level + 2]
             best = jax.ops.segment_max(
                 gain[start:stop],
-                mine.owner[start - 1 : stop - 1],
+                player.owner[start - 1 : stop - 1],
                 last - first,
                 indices_are_sorted=True,
             )
-            gain = gain.at[mine.parent[first:last]].add(best)
+            gain = gain.at[player.parent[first:last]].add(best)
         values.append(gain[0])
     return jnp.stack(values)

@@ -102,28 +102,28 @@ def best_response(tree: GameTree, player: int, plans: Plans) -> BestResponse:
 
 
 def best_response_to(
-    mine: PlayerTree, gains: np.ndarray, *, mix_ties: float | None = None
+    player: PlayerTree, gains: np.ndarray, *, mix_ties: float | None = None
 ) -> BestResponse:
     """`best_response` from the `gains [S]` of a player, which are all it depends on. With
     `mix_ties`, all actions that are worth the best one's value, within this much, are played
     alike: then the plan is not pure."""
     gain = gains.copy()
-    choice = np.zeros(mine.num_sequences)
+    choice = np.zeros(player.num_sequences)
     choice[0] = 1.0
-    for level in reversed(range(mine.num_levels)):
-        first, last = mine.level_start[level], mine.level_start[level + 1]
-        start, stop = mine.first_sequence[first], mine.first_sequence[last]
-        offsets = mine.first_sequence[first:last] - start
+    for level in reversed(range(player.num_levels)):
+        first, last = player.level_start[level], player.level_start[level + 1]
+        start, stop = player.first_sequence[first], player.first_sequence[last]
+        offsets = player.first_sequence[first:last] - start
         best = np.maximum.reduceat(gain[start:stop], offsets)  # [info states of the level]
-        owner = mine.info_state[start:stop] - first
+        owner = player.info_state[start:stop] - first
         candidates = np.flatnonzero(gain[start:stop] >= best[owner] - (mix_ties or 0.0))
         if mix_ties is None:
             _, earliest = np.unique(owner[candidates], return_index=True)
             choice[start + candidates[earliest]] = 1.0
         else:
             choice[start + candidates] = 1 / np.bincount(owner[candidates])[owner[candidates]]
-        gain += np.bincount(mine.parent[first:last], weights=best, minlength=len(gain))
-    return BestResponse(value=float(gain[0]), plan=realization_plan(mine, choice))
+        gain += np.bincount(player.parent[first:last], weights=best, minlength=len(gain))
+    return BestResponse(value=float(gain[0]), plan=realization_plan(player, choice))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

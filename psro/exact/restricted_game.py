@@ -149,7 +149,7 @@ _CFR_CHECK = 10
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Solution:
+class RestrictedEquilibrium:
     """An equilibrium of a restricted game.
 
     Attributes:
@@ -175,7 +175,7 @@ def solve(
     precision: float = 1e-3,
     max_iterations: int = 100_000,
     fallback: Sequence[np.ndarray] | None = None,
-) -> Solution:
+) -> RestrictedEquilibrium:
     """An equilibrium of the restricted game of a two-player zero-sum game.
 
     Args:
@@ -211,7 +211,7 @@ def solve(
         precision = min(max(precision, share / 100), share)
         find = _learned if method == "mmd" else _by_cfr
         plans, measured, iterations = find(smaller, precision=precision, steps=max_iterations)
-    return Solution(
+    return RestrictedEquilibrium(
         plans=restricted.lift(plans, fallback),
         restricted=restricted,
         measured=measured,
@@ -242,17 +242,17 @@ def _learned(
 ) -> tuple[list[np.ndarray], exact.Exploitability, int]:
     """The least exploitable policies that magnetic mirror descent came to, what is gained against
     them, and after how many steps learning ended."""
-    best, found, steps = None, None, min(steps, LEARNER_STEPS)
+    best, least, steps = None, None, min(steps, LEARNER_STEPS)
     for number, plans in enumerate(  # pragma: no branch: without end
         magnetic_mirror_descent(tree), 1
     ):
         if number % _LEARNER_CHECK and number < steps:
             continue
         measured = exact.exploitability(tree, plans)
-        if best is None or measured.nash_conv < best.nash_conv:
-            best, found = measured, plans
-        if best.nash_conv <= precision or number >= steps:
-            return found, best, number
+        if least is None or measured.nash_conv < least.nash_conv:
+            best, least = plans, measured
+        if least.nash_conv <= precision or number >= steps:
+            return best, least, number
 
 
 def _population(player: PlayerTree, policies: np.ndarray) -> np.ndarray:

@@ -98,12 +98,12 @@ def equilibrium(tree: GameTree) -> Equilibrium:
         SequenceFormError: another kind of game, or the program was not solved within `TOLERANCE`.
     """
     matrix = payoff_matrix(tree)
-    mine, theirs = (plan_constraints(player) for player in tree.players)
+    own, theirs = (plan_constraints(player) for player in tree.players)
     solution = _solve(
         cost=_unit(matrix.shape[0] + theirs.shape[0], matrix.shape[0], -1.0),
         at_most_zero=scipy.sparse.hstack([-matrix.T, theirs.T]),
-        equal=scipy.sparse.hstack([mine, scipy.sparse.csr_array((mine.shape[0], theirs.shape[0]))]),
-        target=_unit(mine.shape[0], 0),
+        equal=scipy.sparse.hstack([own, scipy.sparse.csr_array((own.shape[0], theirs.shape[0]))]),
+        target=_unit(own.shape[0], 0),
         num_nonnegative=matrix.shape[0],
         method="highs-ds",
     )
@@ -150,14 +150,14 @@ def population_exploitability(
             `TOLERANCE`.
     """
     matrix = payoff_matrix(tree)
-    if min(len(each) for each in plans) == 0:
+    if min(map(len, plans)) == 0:
         raise SequenceFormError("population exploitability needs a policy of each player")
     mixtures = (
         _least_exploitable(tree.players[1], -(plans[0] @ matrix)),
         _least_exploitable(tree.players[0], plans[1] @ matrix.T),
     )
     measured = exact.exploitability(
-        tree, [exact.mix(*each) for each in zip(plans, mixtures, strict=True)]
+        tree, [exact.mix(own, weights) for own, weights in zip(plans, mixtures, strict=True)]
     )
     return PopulationExploitability(mixtures=mixtures, measured=measured)
 

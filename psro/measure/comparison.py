@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from games import GameError, GameTree
+from games.tree import Plans
 from games.units import without_rounding
 from psro import exact
 from psro.errors import SettingsError
@@ -20,9 +21,6 @@ from psro.exact import cfr, sequence_form
 from psro.measure.evaluation import MAX_SEQUENCES, num_sequences
 from psro.runs.experiment import Experiment
 from psro.runs.storage import ExperimentError
-
-Plans = Sequence[np.ndarray]
-"""A realization plan `[S_p]` for every seat p: what somebody plays, wherever it sits."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,7 +63,7 @@ def compare(
         returns[p, :, j] = [own[p] @ gains for own in plans]
     return Comparison(
         names=tuple(contenders),
-        measured=tuple(exploitability(each) for each in plans),
+        measured=tuple(exploitability(own) for own in plans),
         returns=without_rounding(returns, tree.rounding),
         omitted=tuple(omitted),
     )
@@ -77,7 +75,7 @@ def baselines(
     """What a population may be measured against, and a sentence for each that is left out: uniform
     random play, the average of CFR+ after so many iterations (0: none), and the equilibrium of a
     two-player zero-sum game by a linear program (`programs`: however large that is)."""
-    found: dict[str, Plans] = {
+    contenders: dict[str, Plans] = {
         "uniform": [
             exact.realization_plan(player, exact.uniform_behaviour(player))
             for player in tree.players
@@ -85,17 +83,17 @@ def baselines(
     }
     if cfr_iterations:
         averages = itertools.islice(cfr.cfr_plus(tree), cfr_iterations - 1, None)
-        found[f"CFR+ ({cfr_iterations:,})"] = next(averages)
+        contenders[f"CFR+ ({cfr_iterations:,})"] = next(averages)
     count = num_sequences(tree)
     if not programs and count > MAX_SEQUENCES:
-        return found, [
+        return contenders, [
             f"no equilibrium: its {count:,} sequences make a long program; --equilibrium solves it"
         ]
     try:
-        found["equilibrium"] = sequence_form.equilibrium(tree).plans
+        contenders["equilibrium"] = sequence_form.equilibrium(tree).plans
     except (sequence_form.SequenceFormError, GameError) as error:
-        return found, [f"no equilibrium: {error}"]
-    return found, []
+        return contenders, [f"no equilibrium: {error}"]
+    return contenders, []
 
 
 def mixtures(opened: Sequence[tuple[str | os.PathLike, Experiment]]) -> dict[str, Plans]:
@@ -106,17 +104,17 @@ def mixtures(opened: Sequence[tuple[str | os.PathLike, Experiment]]) -> dict[str
         ExperimentError: the runs are not of one game.
     """
     (first, reference), *_ = opened
-    found = {}
-    for name, (path, each) in zip(_names([path for path, _ in opened]), opened, strict=True):
-        plans = [exact.mix(*both) for both in zip(each.plans, each.meta_strategy, strict=True)]
+    contenders = {}
+    for name, (path, run) in zip(_names([path for path, _ in opened]), opened, strict=True):
+        plans = [exact.mix(*both) for both in zip(run.plans, run.meta_strategy, strict=True)]
         try:
-            found[name] = _on_tree(reference, each, plans)
+            contenders[name] = _on_tree(reference, run, plans)
         except SettingsError as error:
             raise ExperimentError(
-                f"{path} is a run of {each.config.game} and {first} of {reference.config.game}: "
+                f"{path} is a run of {run.config.game} and {first} of {reference.config.game}: "
                 f"{error}"
             ) from None
-    return found
+    return contenders
 
 
 def _on_tree(reference: Experiment, run: Experiment, plans: Plans) -> Plans:
@@ -132,18 +130,18 @@ def _on_tree(reference: Experiment, run: Experiment, plans: Plans) -> Plans:
     if "history" in (ours.identity, theirs.identity):
         raise SettingsError("with --symmetric its info states are numbered in another way")
     order = []  # of each player's sequences, theirs as ours
-    for mine, other in zip(ours.players, theirs.players, strict=True):
+    for own, other in zip(ours.players, theirs.players, strict=True):
         place = {key: number for number, key in enumerate(other.keys)}
-        if len(place) != mine.num_info_states or not all(key in place for key in mine.keys):
+        if len(place) != own.num_info_states or not all(key in place for key in own.keys):
             raise SettingsError("only runs of one game can play each other")
         first = other.first_sequence
-        places = [place[key] for key in mine.keys]
+        places = [place[key] for key in own.keys]
         order.append(np.concatenate([[0], *(np.arange(first[i], first[i + 1]) for i in places)]))
     # What is earned is linear in what each player does: equal at random numbers, almost
     # surely equal everywhere.
     generator = np.random.default_rng(0)
     drawn = [generator.random(player.num_sequences) for player in theirs.players]
-    moved = [each[places] for each, places in zip(drawn, order, strict=True)]
+    moved = [plan[places] for plan, places in zip(drawn, order, strict=True)]
     sizes = [player.num_sequences for player in ours.players]
     if sizes != list(map(len, moved)) or not np.allclose(
         exact.returns(theirs, drawn),

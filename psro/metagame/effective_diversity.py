@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from games.units import rounding
-
-SAME = 1e-9
-"""Policies whose payoffs differ by no more than this share of the payoffs' span are one policy."""
+from games.units import ALIKE, rounding
 
 
-def expected_cardinality(features: np.ndarray) -> float:
+def cardinality_of(features: np.ndarray) -> float:
     """The expected size of a set drawn by the determinantal point process of kernel `L = M M'`:
     `tr(I - (L + I)^-1)`, for M `[K, N]` (Perez-Nieves et al. 2021, arXiv:2103.07927).
 
@@ -26,9 +23,9 @@ def effective_diversity(payoffs: np.ndarray) -> np.ndarray:
 
     The rows of a player's M are its policies, the columns the others' profiles, the entries its
     payoffs, divided by their root mean square: the measure has no unit. A policy whose row repeats
-    another's (to `SAME`) is left out, and so are repeated columns: with every copy kept, the kernel
-    as published grows by a copy (by s / ((1 + s)(1 + 2s)) for eigenvalue s), and here it does not.
-    Zero where every payoff is zero.
+    another's (to `units.ALIKE`) is left out, and so are repeated columns: with every copy kept,
+    the kernel as published grows by a copy (by s / ((1 + s)(1 + 2s)) for eigenvalue s), and here it
+    does not. Zero where every payoff is zero.
     """
     result = np.zeros(len(payoffs))
     for p, table in enumerate(payoffs):
@@ -36,13 +33,13 @@ def effective_diversity(payoffs: np.ndarray) -> np.ndarray:
         rows = _distinct(_distinct(rows).T).T
         scale = np.sqrt(np.mean(np.square(rows)))
         if scale > 0:
-            result[p] = expected_cardinality(rows / scale)
+            result[p] = cardinality_of(rows / scale)
     return result
 
 
 def _distinct(rows: np.ndarray) -> np.ndarray:
     """The rows `[K, N]` without those that repeat an earlier one."""
-    tolerance = SAME * np.ptp(rows) + rounding(rows)
+    tolerance = ALIKE * np.ptp(rows) + rounding(rows)
     kept = np.empty_like(rows)
     count = 0
     for row in rows:

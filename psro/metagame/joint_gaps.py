@@ -94,7 +94,7 @@ class CorrelatedGap:
     @property
     def gains(self) -> np.ndarray:
         """What each player gains by the best of all deviations, `[P]`."""
-        return np.array([math.fsum(each) for each in self.recommendation_gains])
+        return np.array([math.fsum(gains) for gains in self.recommendation_gains])
 
     @property
     def gap(self) -> float:
@@ -104,7 +104,7 @@ class CorrelatedGap:
     @property
     def recommendation(self) -> list[int]:
         """The recommendation that each player gains most by leaving (the first of equals)."""
-        return [int(np.argmax(each)) for each in self.recommendation_gains]
+        return [int(np.argmax(gains)) for gains in self.recommendation_gains]
 
 
 def coarse_correlated_gap(meta_game: MetaGame, strategy: MetaStrategy) -> CoarseCorrelatedGap:

@@ -59,10 +59,10 @@ def alpha_rank(
     chain = np.zeros((num_profiles, num_profiles))
     profiles = np.arange(num_profiles).reshape(shape)
     for p in range(len(shape)):
-        mine = np.moveaxis(profiles, p, 0).reshape(shape[p], -1)  # [K_p, N / K_p]
+        own = np.moveaxis(profiles, p, 0).reshape(shape[p], -1)  # [K_p, N / K_p]
         table = np.moveaxis(payoffs[p], p, 0).reshape(shape[p], -1)
         gain = table[None] - table[:, None]  # [from, to, N / K_p]
-        chain[mine[:, None], mine[None]] = fixation(
+        chain[own[:, None], own[None]] = fixation(
             gain, np.ptp(payoffs[p]), epsilon=epsilon, alpha=alpha, population=population
         )
     return stationary(chain).reshape(shape)

@@ -121,7 +121,7 @@ def _vertices(payoffs: np.ndarray) -> Iterator[list[np.ndarray]]:
 
     try:
         for solution in nashpy.Game(*(payoffs + 1)).vertex_enumeration():
-            yield [distribution(each) for each in solution]
+            yield [distribution(weights) for weights in solution]
     except scipy.spatial.QhullError:  # polytopes of one dimension, or flat ones
         return
 
@@ -134,7 +134,7 @@ def polished(payoffs: np.ndarray, solution: list[np.ndarray], cut: float) -> lis
         solution: about an equilibrium, `[K_0]` and `[K_1]`.
         cut: weights up to this are taken for zeros.
     """
-    rows, columns = (np.flatnonzero(each > cut) for each in solution)
+    rows, columns = (np.flatnonzero(weights > cut) for weights in solution)
     row, column = (table[np.ix_(rows, columns)] for table in payoffs)
     strategies = []
     for matrix, support, size in (

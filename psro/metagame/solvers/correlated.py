@@ -127,15 +127,15 @@ def _equilibrium(
 
 
 def _largest(gains: Sequence[np.ndarray]) -> float:
-    return max(float(each.max()) for each in gains)
+    return max(float(of_player.max()) for of_player in gains)
 
 
 def _fixed(payoffs: np.ndarray, chosen: list[np.ndarray]) -> sparse.csr_array:
     """Gains of the chosen policies k', fixed before the draw: rows over profiles."""
     rows = [np.zeros((0, payoffs[0].size))]
-    for p, each in enumerate(chosen):
+    for p, deviations in enumerate(chosen):
         table = np.moveaxis(payoffs[p], p, 0)  # [K_p, others]
-        for played in np.flatnonzero(each):
+        for played in np.flatnonzero(deviations):
             rows.append(np.moveaxis(table[played] - table, 0, p).reshape(1, -1))
     return sparse.csr_array(np.concatenate(rows) / payoffs[0].size)
 
@@ -147,12 +147,12 @@ def _swaps(payoffs: np.ndarray, chosen: list[np.ndarray]) -> sparse.csr_array:
     profiles = np.arange(num_profiles).reshape(shape)
     blocks = [sparse.csr_array((0, num_profiles))]
     for p, size in enumerate(shape):
-        mine = np.moveaxis(profiles, p, 0).reshape(size, -1)  # [K_p, N / K_p]
+        own = np.moveaxis(profiles, p, 0).reshape(size, -1)  # [K_p, N / K_p]
         table = np.moveaxis(payoffs[p], p, 0).reshape(size, -1)
         recommended, played = np.nonzero(chosen[p])
-        gains = (table[played] - table[recommended]) / mine.shape[1]
+        gains = (table[played] - table[recommended]) / own.shape[1]
         rows = np.broadcast_to(np.arange(len(played))[:, None], gains.shape)
-        blocks.append(_matrix(rows, mine[recommended], gains, (len(played), num_profiles)))
+        blocks.append(_matrix(rows, own[recommended], gains, (len(played), num_profiles)))
     return sparse.vstack(blocks, format="csr")
 
 
@@ -180,21 +180,21 @@ def _nearest(joint: np.ndarray, gains: sparse.csr_array) -> np.ndarray:
     differences from `joint`: a linear program in the N densities and N bounds of differences."""
     num_profiles = joint.size
     density = joint.ravel() * num_profiles
-    each = sparse.eye_array(num_profiles)
+    identity = sparse.eye_array(num_profiles)
     nothing = sparse.csr_array(gains.shape)
-    found = _vertex(
+    solution = _vertex(
         np.append(np.zeros(num_profiles), np.ones(num_profiles)),
         sparse.vstack(
             [
                 sparse.hstack([gains, nothing]),
-                sparse.hstack([each, -each]),
-                sparse.hstack([-each, -each]),
+                sparse.hstack([identity, -identity]),
+                sparse.hstack([-identity, -identity]),
             ]
         ),
         np.concatenate([np.zeros(gains.shape[0]), density, -density]),
         num_profiles,
     )
-    positive = np.maximum(found[:num_profiles], 0.0)
+    positive = np.maximum(solution[:num_profiles], 0.0)
     return (positive / positive.sum()).reshape(joint.shape)
 
 
@@ -225,9 +225,9 @@ def _gini(gains: sparse.csr_array) -> np.ndarray:
     """The least sum of squared densities d / 2."""
     num_rows, num_profiles = gains.shape
     if 2 * num_rows <= num_profiles:
-        found = least_squares(gains, tolerance=_TOLERANCE)
-        if found is not None:
-            return found
+        density = least_squares(gains, tolerance=_TOLERANCE)
+        if density is not None:
+            return density
     return _clarabel(
         quadratic=sparse.eye_array(num_profiles),
         cost=np.zeros(num_profiles),
@@ -242,10 +242,10 @@ def _entropy(gains: sparse.csr_array) -> np.ndarray:
     """The least sum of d log d, the variables being the N densities d and then N upper bounds b of
     them: (-b, d, 1) is in the exponential cone where d log d <= b."""
     num_rows, num_profiles = gains.shape
-    each = np.arange(num_profiles)
+    profile = np.arange(num_profiles)
     cone = _matrix(
-        np.concatenate([3 * each, 3 * each + 1]),
-        np.concatenate([num_profiles + each, each]),
+        np.concatenate([3 * profile, 3 * profile + 1]),
+        np.concatenate([num_profiles + profile, profile]),
         np.concatenate([np.ones(num_profiles), -np.ones(num_profiles)]),
         (3 * num_profiles, 2 * num_profiles),
     )
@@ -277,7 +277,7 @@ def _clarabel(*, quadratic, cost, matrix, right, cones) -> np.ndarray:
         cones,
         settings,
     ).solve()
-    found = np.array(solution.x)
-    if not np.isfinite(found).all() or found.max() <= 0:
+    point = np.array(solution.x)
+    if not np.isfinite(point).all() or point.max() <= 0:
         raise MetaSolverError(f"Clarabel could not solve the program: {solution.status}")
-    return found
+    return point

@@ -32,7 +32,7 @@ def fictitious_play(payoffs: np.ndarray, *, iterations: Count = 3_000) -> list[n
     averages = uniform(payoffs)
     for played in range(iterations):
         earned = pure_payoffs(payoffs, averages)
-        for p, each in enumerate(earned):
-            best = each >= each.max() - _TIE
+        for p, payoff in enumerate(earned):
+            best = payoff >= payoff.max() - _TIE
             averages[p] = (played * averages[p] + best / best.sum()) / (played + 1)
     return averages

@@ -12,9 +12,9 @@ from psro.metagame.solvers.settings import Count
 
 
 def hedge(payoffs: np.ndarray, *, iterations: Count = 3_000) -> list[np.ndarray]:
-    """Each player's average strategy `[K_p]` over all rounds of `regret_minimisers.hedge`, in which
-    `x_(t+1)(k)` is in proportion to `exp(mu_t (u_1(k) + ... + u_t(k)))`, u_t(k) being what policy
-    k would have earned in round t.
+    """Each player's average strategy `[K_p]` over all rounds of `regret_minimisers.hedge_step`, in
+    which `x_(t+1)(k)` is in proportion to `exp(mu_t (u_1(k) + ... + u_t(k)))`, u_t(k) being what
+    policy k would have earned in round t.
 
     A player's average regret after T rounds is at most `sqrt(2 log K_p / T)` of its payoff span,
     and a little. So in two-player zero-sum games the averages tend to an equilibrium, from which
@@ -36,7 +36,7 @@ def hedge(payoffs: np.ndarray, *, iterations: Count = 3_000) -> list[np.ndarray]
     for _ in range(iterations):
         earned = pure_payoffs(payoffs, [state.strategy for state in states])
         states = [
-            regret_minimisers.hedge(state, each)[0]
-            for state, each in zip(states, earned, strict=True)
+            regret_minimisers.hedge_step(state, payoff)[0]
+            for state, payoff in zip(states, earned, strict=True)
         ]
     return [regret_minimisers.average(state) for state in states]

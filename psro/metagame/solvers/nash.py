@@ -89,7 +89,7 @@ def _nashpy(row: np.ndarray) -> Iterator[list[np.ndarray]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            yield [distribution(each) for each in nashpy.Game(row).linear_program()]
+            yield [distribution(weights) for weights in nashpy.Game(row).linear_program()]
     except (ValueError, TypeError):  # what comes of a program that scipy could not solve
         return
 
@@ -120,8 +120,8 @@ def _refined(row: np.ndarray) -> Iterator[list[np.ndarray]]:
                 A_eq=matrix,
                 b_eq=primal_scale * (target - matrix @ point),
                 bounds=[
-                    (-primal_scale * each if has else None, None)
-                    for each, has in zip(point, bounded, strict=True)
+                    (-primal_scale * entry if has else None, None)
+                    for entry, has in zip(point, bounded, strict=True)
                 ],
                 method="highs-ds",
                 options={"presolve": presolve},

@@ -39,7 +39,7 @@ def projected_replicator(
     """
     payoffs = unit(checked(payoffs, "projected_replicator"))
     strategies = uniform(payoffs)
-    totals = [each.copy() for each in strategies]
+    totals = [strategy.copy() for strategy in strategies]
     for _ in range(iterations):
         earned = pure_payoffs(payoffs, strategies)
         for p, x in enumerate(strategies):

@@ -54,11 +54,11 @@ def qre(payoffs: np.ndarray, *, precision: Finite = PRECISION) -> list[np.ndarra
             continue
         if ahead[-1] >= precision:
             share = (precision - point[-1]) / (ahead[-1] - point[-1])
-            found = _corrected(
+            there = _corrected(
                 payoffs, point + share * (ahead - point), np.eye(len(point))[-1], at=precision
             )
-            if found is not None:
-                return [softmax(each) for each in _split(found[:-1], sizes)]
+            if there is not None:
+                return [softmax(logs) for logs in _split(there[:-1], sizes)]
             step /= 2
             continue
         point, step = ahead, 1.5 * step
@@ -75,10 +75,10 @@ def _split(stacked: np.ndarray, sizes: tuple[int, ...]) -> list[np.ndarray]:
 def _equations(payoffs: np.ndarray, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Log-probabilities less those of the logit response, `[n]`, and derivatives `[n, n + 1]`."""
     sizes, precision = payoffs.shape[1:], point[-1]
-    strategies = [np.exp(each) for each in _split(point[:-1], sizes)]
+    strategies = [np.exp(logs) for logs in _split(point[:-1], sizes)]
     earned = pure_payoffs(payoffs, strategies)
-    responses = [softmax(precision * each) for each in earned]
-    scaled = [precision * each - (precision * each).max() for each in earned]
+    responses = [softmax(precision * payoff) for payoff in earned]
+    scaled = [precision * payoff - (precision * payoff).max() for payoff in earned]
     values = point[:-1] - np.concatenate([s - np.log(np.exp(s).sum()) for s in scaled])
     derivatives = np.hstack([np.eye(len(values)), np.zeros((len(values), 1))])
     starts = np.concatenate([[0], np.cumsum(sizes)])

@@ -22,7 +22,8 @@ class RegretState:
 
     Attributes:
         strategy: to be played in the next round, `[K]`.
-        score: what it goes by, `[K]`: added up payoffs for `hedge`, regrets for regret matching.
+        score: what it goes by, `[K]`: added up payoffs for `hedge_step`, regrets for regret
+            matching.
         total: the strategies played so far, added up, `[K]`.
         rounds: how many.
     """
@@ -53,7 +54,7 @@ def average(state: RegretState) -> np.ndarray:
     return state.total / state.total.sum()
 
 
-def hedge(state: RegretState, payoffs: np.ndarray) -> tuple[RegretState, np.ndarray]:
+def hedge_step(state: RegretState, payoffs: np.ndarray) -> tuple[RegretState, np.ndarray]:
     """Multiplicative weights (Freund and Schapire 1997): in proportion to `exp(step * score)`, the
     score being the sum of `u_t(k)`, policy k's payoffs in all rounds.
 
@@ -93,6 +94,6 @@ def _after(
 
 
 REGRET_MINIMISERS: dict[str, Update] = {
-    "hedge": hedge,
+    "hedge": hedge_step,
     "regret_matching_plus": regret_matching_plus,
 }

@@ -42,7 +42,7 @@ def regularized_replicator(
     for number, (current, average) in enumerate(trajectory(payoffs)):
         if least <= threshold or number * STEP >= time:
             return closest
-        totals = [total + each for total, each in zip(totals, average, strict=True)]
+        totals = [total + weights for total, weights in zip(totals, average, strict=True)]
         for strategies in (current, [total / total.sum() for total in totals]):
             regret = regrets(payoffs, strategies).max()
             if regret < least:

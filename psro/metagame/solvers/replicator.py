@@ -34,8 +34,8 @@ def replicator(payoffs: np.ndarray, *, time: Finite = 500.0) -> list[np.ndarray]
     payoffs = unit(checked(payoffs, "replicator"))
     totals = [np.zeros(size) for size in payoffs.shape[1:]]
     for number, (_, average) in enumerate(trajectory(payoffs)):
-        for total, each in zip(totals, average, strict=True):
-            total += each
+        for total, weights in zip(totals, average, strict=True):
+            total += weights
         if (number + 1) * STEP >= time:
             return [total / total.sum() for total in totals]
 
@@ -54,15 +54,15 @@ def trajectory(payoffs: np.ndarray) -> Iterator[tuple[list[np.ndarray], list[np.
             at = logits
             if slopes:
                 at = [x + part * STEP * v for x, v in zip(logits, slopes[-1], strict=True)]
-            stages.append([softmax(each) for each in at])
+            stages.append([softmax(x) for x in at])
             slopes.append(pure_payoffs(payoffs, stages[-1]))
         logits = [
             x + STEP * (a + 2 * b + 2 * c + d) / 6
             for x, a, b, c, d in zip(logits, *slopes, strict=True)
         ]
-        logits = [each - each.max() for each in logits]
+        logits = [x - x.max() for x in logits]
         average = [(a + 2 * b + 2 * c + d) / 6 for a, b, c, d in zip(*stages, strict=True)]
-        yield [softmax(each) for each in logits], average
+        yield [softmax(x) for x in logits], average
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

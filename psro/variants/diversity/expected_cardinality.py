@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from psro.metagame.effective_diversity import SAME
+from games.units import ALIKE
 from psro.variants.diversity.context import Context, Term
 
 
 def expected_cardinality(context: Context) -> Term:
     """What a policy adds to the population's expected cardinality: `D(S + pi) - D(S)` with
-    `D(S) = tr(I - (M M' + I)^-1)` (`diversity.expected_cardinality`). The rows of M `[K, N]` are
-    the policies' payoffs, divided by the root mean square of the population's rows' lengths. A new
-    policy is to maximise `u(pi, sigma) + weight * D(S + pi)`, D(S) being the same for all.
+    `D(S) = tr(I - (M M' + I)^-1)` (`effective_diversity.cardinality_of`). The rows of M `[K, N]`
+    are the policies' payoffs, divided by the root mean square of the population's rows' lengths. A
+    new policy is to maximise `u(pi, sigma) + weight * D(S + pi)`, D(S) being the same for all.
 
     With `A = I + M' M` and the policy's row m it is `m' A^-2 m / (1 + m' A^-1 m)` (Sherman and
     Morrison's formula), in [0, 1). Of rows of one length r those orthogonal to the population's
@@ -29,7 +29,7 @@ def expected_cardinality(context: Context) -> Term:
     """
     rows = context.row(context.plans)  # [K, N]
     length = np.sqrt(np.square(rows).sum(axis=1).mean())
-    if length <= SAME:  # nobody earns anything yet: the game's unit is all there is
+    if length <= ALIKE:  # nobody earns anything yet: the game's unit is all there is
         length = 1.0
     rows = rows / length
     inverse = np.linalg.inv(np.eye(rows.shape[1]) + rows.T @ rows)  # eigenvalues in (0, 1]

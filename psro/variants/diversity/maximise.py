@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from games.tree import PlayerTree
@@ -52,29 +54,43 @@ def maximise(
         return float(gains @ plan) + weight * value, gains + weight * gradient
 
     plain = exact.best_response_to(player, gains).plan
-    best, found = objective(plain)[0], gains
+    best = objective(plain)[0], gains
     generator = np.random.default_rng(0)
     for start in range(starts):
         plan = _random_plan(player, generator) if start else plain
-        value, slope = objective(plan)
-        for _ in range(steps):
-            corner = exact.best_response_to(player, slope).plan
-            if np.array_equal(corner, plan):
-                if value >= best:  # the tangent at the plan itself suits a learner best
-                    found = slope
-                break
-            after, slope_after = objective(corner)
-            if after > best:
-                best, found = after, slope
-            share, towards = 1.0, corner
-            while after <= value and share > _SHORTEST:
-                share /= 2
-                towards = plan + share * (corner - plan)
-                after, slope_after = objective(towards)
-            if after <= value:
-                break
-            plan, value, slope = towards, after, slope_after
-    return found
+        best = _climb(player, objective, plan, steps, best)
+    return best[1]
+
+
+def _climb(
+    player: PlayerTree,
+    objective: Callable[[np.ndarray], tuple[float, np.ndarray]],
+    plan: np.ndarray,
+    steps: int,
+    best: tuple[float, np.ndarray],
+) -> tuple[float, np.ndarray]:
+    """Frank and Wolfe's steps from one plan. `best` is the largest objective of a linearisation's
+    best response so far, and that linearisation; what is returned is the same afterwards."""
+    most, linearisation = best
+    value, slope = objective(plan)
+    for _ in range(steps):
+        corner = exact.best_response_to(player, slope).plan
+        if np.array_equal(corner, plan):
+            if value >= most:  # the tangent at the plan itself suits a learner best
+                linearisation = slope
+            break
+        after, slope_after = objective(corner)
+        if after > most:
+            most, linearisation = after, slope
+        share, towards = 1.0, corner
+        while after <= value and share > _SHORTEST:
+            share /= 2
+            towards = plan + share * (corner - plan)
+            after, slope_after = objective(towards)
+        if after <= value:
+            break
+        plan, value, slope = towards, after, slope_after
+    return most, linearisation
 
 
 def _random_plan(player: PlayerTree, generator: np.random.Generator) -> np.ndarray:

@@ -51,13 +51,13 @@ def policy_hull(context: Context, *, tremble: float = 0.01) -> Term:
     members = trembling(context.plans)
 
     def term(plan: np.ndarray) -> tuple[float, np.ndarray]:
-        mine = trembling(plan)
-        mixture = likeliest(members, end * mine) @ members
-        ratio = np.log(mine / mixture)
+        own = trembling(plan)
+        mixture = likeliest(members, end * own) @ members
+        ratio = np.log(own / mixture)
         gradient = np.zeros_like(plan)
         gradient[ends] = (1 - tremble) * end * ratio
         # The masses of episodes are both 1 for plans; with them the slope is zero on the hull
-        value = end @ (mine * ratio - mine + mixture)
+        value = end @ (own * ratio - own + mixture)
         return float(value), gradient
 
     return term

@@ -9,7 +9,7 @@ stands, and may ask again. The loop does the rest: initial parameters, the oracl
 
 from psro.variants.expansions.anytime import anytime
 from psro.variants.expansions.base import Expanded, Expansion, Place, Situation, Steps, Train
-from psro.variants.expansions.best_response import best_response
+from psro.variants.expansions.best_response import one_best_response
 from psro.variants.expansions.candidates import candidates
 from psro.variants.expansions.extensive import extensive
 from psro.variants.expansions.hierarchy import hierarchy
@@ -19,7 +19,7 @@ from psro.variants.expansions.stochastic import stochastic
 
 EXPANSIONS: dict[str, Expansion] = {
     "best_response": Expansion(
-        function=best_response, capacity=lambda iterations, levels: iterations + 1
+        function=one_best_response, capacity=lambda iterations, levels: iterations + 1
     ),
     "rectified": Expansion(
         function=rectified,

@@ -37,12 +37,12 @@ def anytime(now: Situation) -> Steps:
     size, span = now.meta_game.size, now.meta_game.tree.span or 1.0
     states = [regret_minimisers.init(size) for _ in range(2)]
     for _ in range(now.rounds):
-        against = MetaStrategy(marginals=tuple(each.strategy for each in states))
+        against = MetaStrategy(marginals=tuple(state.strategy for state in states))
         meta_game = yield [Train(slot=size, against=against)]
         payoffs = meta_game.payoffs / span
         earned = payoffs[0][:size, size], payoffs[1][size, :size]
-        states = [now.minimise(*each)[0] for each in zip(states, earned, strict=True)]
-    averages = [regret_minimisers.average(each) for each in states]
+        states = [now.minimise(*pair)[0] for pair in zip(states, earned, strict=True)]
+    averages = [regret_minimisers.average(state) for state in states]
     return Expanded(
-        meta_strategy=MetaStrategy(marginals=tuple(np.append(each, 0.0) for each in averages))
+        meta_strategy=MetaStrategy(marginals=tuple(np.append(weights, 0.0) for weights in averages))
     )

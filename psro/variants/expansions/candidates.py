@@ -30,20 +30,20 @@ def candidates(now: Situation) -> Steps:
         strategies.append(
             MetaStrategy(
                 marginals=tuple(
-                    (each + now.rng.dirichlet(np.ones(size))) / 2
-                    for each in now.meta_strategy.marginals
+                    (weights + now.rng.dirichlet(np.ones(size))) / 2
+                    for weights in now.meta_strategy.marginals
                 )
             )
         )
     slots = range(size, size + now.levels)
     meta_game = yield [
-        Train(slot=slot, against=each)
-        for slot, each in zip(slots, strategies[: now.levels], strict=True)
+        Train(slot=slot, against=strategy)
+        for slot, strategy in zip(slots, strategies[: now.levels], strict=True)
     ]
 
     def exploitability(slot: int) -> float:
         population = meta_game.take([*range(size), slot])
-        found = sequence_form.population_exploitability(population.tree, population.plans)
-        return found.measured.exploitability
+        least = sequence_form.population_exploitability(population.tree, population.plans)
+        return least.measured.exploitability
 
     return Expanded(keep=[min(slots, key=exploitability)])

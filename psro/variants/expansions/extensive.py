@@ -33,8 +33,8 @@ def extensive(now: Situation) -> Steps:
         allowed(player, plans[1::2], threshold=0.5 / np.diff(player.first_sequence).max(initial=1))
         for player, plans in zip(tree.players, meta_game.plans, strict=True)
     ]
-    found = solve(tree, masks, method=now.restricted_solver)
-    yield [Place(slot=size + 1, plans=found.plans)]
+    solved = solve(tree, masks, method=now.restricted_solver)
+    yield [Place(slot=size + 1, plans=solved.plans)]
     pure = np.zeros(size + 2)
     pure[-1] = 1.0
     return Expanded(meta_strategy=MetaStrategy(marginals=(pure, pure)))

@@ -17,5 +17,5 @@ def hierarchy(now: Situation) -> Steps:
     here that is once an iteration, so that it is the same run whatever the machine.
     """
     against = below(now, range(1, now.levels + 1))
-    yield [Train(slot=slot, against=each) for slot, each in against.items()]
+    yield [Train(slot=slot, against=strategy) for slot, strategy in against.items()]
     return Expanded()

@@ -20,7 +20,7 @@ def pipeline(now: Situation) -> Steps:
     """
     first = now.number
     against = below(now, range(first, first + now.levels))
-    yield [Train(slot=slot, against=each) for slot, each in against.items()]
+    yield [Train(slot=slot, against=strategy) for slot, strategy in against.items()]
     return Expanded()
 
 

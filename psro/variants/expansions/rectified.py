@@ -32,7 +32,7 @@ def rectified(now: Situation) -> Steps:
     scores = [payoffs[0] - values[0], (payoffs[1] - values[1]).T]  # [own policy, opponent's]
     margin = ALIKE * span(payoffs) + rounding(payoffs)
     supports = [  # likeliest first
-        [k for k in np.argsort(-each, kind="stable") if each[k] > SUPPORT] for each in weights
+        [k for k in np.argsort(-own, kind="stable") if own[k] > SUPPORT] for own in weights
     ]
     requests = []
     for level in range(now.levels):

@@ -35,16 +35,16 @@ def stochastic(now: Situation) -> Steps:
     responding, plans = against, []
     for _ in range(now.rounds):
         meta_game = yield [Train(slot=best, against=against), Train(slot=new, against=responding)]
-        plans.append([each[new] for each in meta_game.plans])
+        plans.append([own[new] for own in meta_game.plans])
         payoffs = meta_game.payoffs / span
         earned = payoffs[0][own, best], payoffs[1][best, own]
-        states = [now.minimise(*each)[0] for each in zip(states, earned, strict=True)]
-        against = MetaStrategy(marginals=tuple(_seated(each.strategy) for each in states))
+        states = [now.minimise(*pair)[0] for pair in zip(states, earned, strict=True)]
+        against = MetaStrategy(marginals=tuple(_seated(state.strategy) for state in states))
         pure = np.zeros(size + 2)
         pure[best] = 1.0
         responding = MetaStrategy(marginals=(pure, pure))
-    yield [Place(slot=new, plans=[np.mean(each, axis=0) for each in zip(*plans, strict=True)])]
-    averages = [_seated(regret_minimisers.average(each)) for each in states]
+    yield [Place(slot=new, plans=[np.mean(own, axis=0) for own in zip(*plans, strict=True)])]
+    averages = [_seated(regret_minimisers.average(state)) for state in states]
     return Expanded(meta_strategy=MetaStrategy(marginals=tuple(averages)))
 
 
