@@ -737,7 +737,7 @@ def test_control_c(capsys, uninterrupted, tmp_path):
         if line.split()[:1] == ["1"]:
             break
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 130
     assert f"psro resume {folder}" in err and "Traceback" not in err
     last = psro.load(folder).records[-1].iteration
@@ -754,7 +754,7 @@ def test_sigterm_stops_as_control_c_does(capsys, uninterrupted, tmp_path):
         if line.split()[:1] == ["1"]:
             break
     process.terminate()
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 128 + signal.SIGTERM
     last = psro.load(folder).records[-1].iteration
     assert f"saved up to iteration {last}; go on with: psro resume {folder}" in err
@@ -778,7 +778,7 @@ def test_control_c_before_the_first_iteration(uninterrupted, tmp_path):
         if line.strip() == str(folder):  # printed when training begins, which starts by compiling
             break
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 130
     assert f"psro resume {folder}" in err and "Traceback" not in err
 

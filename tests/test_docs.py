@@ -10,13 +10,12 @@ import re
 import runpy
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pyspiel
 import pytest
-from browser import chromium, console_errors, requested
+from browser import chromium, console_errors, requested, wait_for
 from open_spiel.python import policy as openspiel_policy
 from open_spiel.python.algorithms import expected_game_score, exploitability
 
@@ -310,9 +309,6 @@ def test_the_site_needs_no_network(tmp_path):
             for name in re.findall(r'--8<-- "(.*)"', source):
                 assert (ROOT / name).read_text("utf-8").strip() in text
         driver.find_element("css selector", "input.md-search__input").send_keys("realization")
-        deadline = time.monotonic() + 20
-        while not driver.find_elements("css selector", ".md-search-result__item a"):
-            assert time.monotonic() < deadline, "the search finds nothing"
-            time.sleep(0.1)
+        wait_for(lambda: driver.find_elements("css selector", ".md-search-result__item a"))
         assert all(address.startswith("file:") for address in requested(driver))
         assert console_errors(driver) == []

@@ -1,7 +1,5 @@
 """Game strings that OpenSpiel does not survive."""
 
-import time
-
 import pytest
 
 import games
@@ -41,11 +39,10 @@ def test_what_openspiel_refuses_is_said_in_its_words():
         games.load("kuhn_poker(cards=7)")
 
 
-def test_a_game_is_tried_out_once():
+def test_a_game_is_tried_out_once(monkeypatch):
     trial.check("kuhn_poker(players=3)")
-    began = time.perf_counter()
+    monkeypatch.delattr(trial.subprocess, "Popen")  # no second process can be started
     trial.check("kuhn_poker(players=3)")
-    assert time.perf_counter() - began < 0.01
 
 
 def test_a_limit_beyond_all_memory_is_none():
