@@ -206,7 +206,7 @@ def _mistake(text: TextIO, layout: _Layout) -> GameError:
                 return GameError(
                     f"{at}: {cell[:QUOTED]!r} is not a number up to {MAX_RETURN:g}; {_FORMAT}"
                 )
-            own = next((each for each in ".," if each in cell), mark)
+            own = next((sign for sign in ".," if sign in cell), mark)
             if own != (mark or own):
                 return GameError(
                     f"{at}: {cell[:QUOTED]!r} has a decimal {_MARKS[own]}, and a number before it "

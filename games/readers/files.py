@@ -2,7 +2,7 @@
 
 | ending | holds |
 |---|---|
-| `.csv` | the row player's payoffs of a two-player zero-sum game: a line per row; labels |
+| `.csv` | the row player's payoffs of a two-player zero-sum game, with or without labels |
 | `.npy` | the same as an array `[rows, columns]`, or everybody's, `[P, A_0, ..., A_{P-1}]` |
 | `.npz` | `payoffs`, as in a `.npy`; or matrices `row` and `column`, one a player; or `row` alone |
 | `.nfg` | Gambit's strategic form |

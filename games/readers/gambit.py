@@ -43,7 +43,7 @@ def read_nfg(text: str) -> PayoffTable:
     tokens.header("NFG 1")
     players = tokens.players()
     strategies = _strategies(tokens)
-    counts = [each if isinstance(each, int) else len(each) for each in strategies]
+    counts = [own if isinstance(own, int) else len(own) for own in strategies]
     tokens.comment()
     if len(players) != len(counts):
         raise GameError(f"{len(players)} players and {len(counts)} numbers of strategies")
@@ -61,7 +61,7 @@ def read_nfg(text: str) -> PayoffTable:
         flat = outcomes[numbers]
     else:
         flat = tokens.rest(math.prod(counts) * len(players), "payoffs", float)
-    labels = [[""] * each if isinstance(each, int) else each for each in strategies]
+    labels = [[""] * own if isinstance(own, int) else own for own in strategies]
     return PayoffTable(
         # The first player's strategy runs fastest, and each profile has all players' payoffs.
         payoffs=np.ascontiguousarray(flat.reshape(*counts[::-1], len(players)).T),
