@@ -21,6 +21,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from games import units
 from games.errors import GameError
 from games.matrix import NormalForm
 from games.player_tree import PlayerTree
@@ -28,8 +29,7 @@ from games.texts import Texts
 from games.tree import GameTree
 
 TOLERANCE = 1e-9
-"""What returns, times the probability of chance, may differ by, relative to the largest return (at
-least 1)."""
+"""What returns, times the probability of chance, may differ by, as a share of half their span."""
 
 
 class SymmetryError(GameError):
@@ -92,7 +92,7 @@ def _symmetric_normal_form(tree: NormalForm) -> NormalForm:
             f"{tree.name} is not symmetric: its players have {' and '.join(map(str, counts))} "
             "actions"
         )
-    tolerance = TOLERANCE * max(1.0, tree.max_return)
+    tolerance = TOLERANCE * tree.span / 2
     seats = np.arange(tree.num_players)
     for p in seats[1:]:
         # As player p sees it: its own action first, then those of the seats after it.
@@ -125,12 +125,13 @@ def _seats_differ(tree: GameTree) -> SymmetryError:
 
 def _merged(tree: GameTree) -> tuple[np.ndarray, np.ndarray]:
     """The tuples of last sequences `[M, P]`, each once, that end at terminals, and what their
-    terminals weigh together: chance, and chance times every player's return, `[M, 1 + P]`. Expected
-    returns depend on nothing else."""
+    terminals weigh together: chance, and chance times every player's return, within [-1, 1], `[M, 1
+    + P]`. Expected returns depend on nothing else."""
     order = np.lexsort(tree.sequence.T)
     sequence = tree.sequence[order]
     new = np.flatnonzero(np.append(True, (sequence[1:] != sequence[:-1]).any(axis=1)))
-    weights = np.column_stack([tree.chance, tree.chance[:, None] * tree.terminal_returns])
+    returns = units.centred(tree.terminal_returns)  # of all players together
+    weights = np.column_stack([tree.chance, tree.chance[:, None] * returns])
     return sequence[new], np.add.reduceat(weights[order], new)
 
 
@@ -141,9 +142,7 @@ def _check(tree: GameTree, sequence: np.ndarray, weights: np.ndarray) -> None:
     moved_weights = np.column_stack([weights[:, 0], np.roll(weights[:, 1:], 1, axis=1)])
     here, there = np.lexsort(sequence.T), np.lexsort(moved.T)
     apart = np.abs(weights[here] - moved_weights[there]).max()
-    if not np.array_equal(sequence[here], moved[there]) or (
-        apart > TOLERANCE * max(1.0, tree.max_return)
-    ):
+    if not np.array_equal(sequence[here], moved[there]) or apart > TOLERANCE:
         raise _seats_differ(tree)
 
 
@@ -189,9 +188,8 @@ def _colours(tree: GameTree, sequence: np.ndarray, weights: np.ndarray) -> list[
     player. Colours are refined until no more can be told apart.
     """
     players = tree.players
-    scale = TOLERANCE * max(1.0, tree.max_return)
     # Rounding may part what is equal, at worst: then no numbering is found.
-    weights = np.round(weights / scale).astype(np.int64)
+    weights = np.round(weights / TOLERANCE).astype(np.int64)
     ends = [_mix(weights[:, 0], weights[:, 1 + p]) for p in range(tree.num_players)]
     states = [
         _mix(

@@ -208,3 +208,18 @@ def test_a_zero_sum_matrix_keeps_one_table():
         symmetric_view(NormalForm(table[None]))
     with pytest.raises(SymmetryError, match="4 and 3 actions"):
         symmetric_view(NormalForm(table[None, :, :3]))
+
+
+@pytest.mark.parametrize("factor", [1e-11, 1.0, 1e11])
+def test_symmetry_knows_no_units(factor):
+    """Also in payoffs so small that any two of them differ by less than any fixed tolerance."""
+    row = np.array([[3.0, 0.0], [5.0, 1.0]])
+    symmetric_view(games.NormalForm(factor * np.stack([row, row.T])))
+    with pytest.raises(games.SymmetryError, match="they earn something else"):
+        symmetric_view(games.NormalForm(factor * np.stack([row, row])))
+    tree = games.load("kuhn_poker")
+    returns = factor * tree.terminal_returns
+    with pytest.raises(games.SymmetryError):
+        symmetric_view(dataclasses.replace(tree, terminal_returns=returns))
+    tree = games.load("goofspiel(imp_info=True,num_cards=3,points_order=descending)")
+    symmetric_view(dataclasses.replace(tree, terminal_returns=factor * tree.terminal_returns))

@@ -151,6 +151,7 @@ def test_a_general_sum_game_far_from_zero(factor, tmp_path):
     np.save(tmp_path / "game.npy", factor * payoffs)
     config = psro.RunConfig(game=str(tmp_path / "game.npy"), oracle="best_response", iterations=20)
     run = psro.run(config, tmp_path / "run")
+    assert max(max(record.gap) for record in run.records[1:]) == 0  # responses are best ones
     strategies = [plan[1:] for plan in run.meta_game.mixture(run.meta_strategy)]
     gains = regrets(payoffs - 1e10, strategies)
     assert gains.sum() / 2 <= 1e-6 * units.span(payoffs)

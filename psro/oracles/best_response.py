@@ -13,7 +13,7 @@ from psro.policies.policy import Params, TablePolicy
 
 _TIE = 1e-9
 """How much less an action may be worth and still be as good as the best, as a share of the largest
-return of a sequence."""
+return of a sequence, or of the span of all returns where that is less."""
 
 
 class BestResponse:
@@ -68,7 +68,7 @@ class BestResponse:
     ) -> tuple[Params, float]:
         """A job's policy and its value; with random numbers, one whose ties they broke."""
         seat, gain = int(jobs.player[job]), jobs.exact.gains[job]
-        player, tie = self._tree.players[seat], _TIE * np.abs(gain).max()
+        player, tie = self._tree.players[seat], _TIE * min(np.abs(gain).max(), self._tree.span)
         if rng is None:
             best = exact.best_response_to(player, gain, mix_ties=tie)
         else:

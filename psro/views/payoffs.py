@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from games import units
+
 
 def is_constant_sum(payoffs: np.ndarray) -> bool:
     """Whether these are two players' payoffs `[2, K, K]` that add up to a constant."""
-    scale = max(np.finfo(float).tiny, np.abs(payoffs).max())
-    return len(payoffs) == 2 and bool(np.ptp(payoffs.sum(axis=0)) <= 1e-9 * scale)
+    return len(payoffs) == 2 and units.is_constant_sum(payoffs)
 
 
 def payoff_tables(
