@@ -72,7 +72,7 @@ def test_replay_reproduces_what_acted():
     values, and the greedy action of the replayed Q-values is the one that acting preferred."""
     policy, params, samples = played()
     for number, sample in enumerate(samples):
-        batch = time_first(sequences(sample, jnp.ones(8), 1.0))
+        batch = time_first(sequences(sample, jnp.ones(8)))
         assert np.asarray(batch.turn.reset[1:-1]).any()
         in_the_middle = ~np.asarray(batch.turn.reset[0])
         assert in_the_middle.any() == (number > 0)
@@ -88,7 +88,7 @@ def test_what_is_trained_on_does_not_depend_on_a_stale_carry():
     """A stored carry that is wrong changes no decision that an episode's start shields; burn-in
     leaves out the first ones of the others."""
     policy, params, samples = played()
-    batch = time_first(sequences(samples[-1], jnp.ones(8), 1.0))
+    batch = time_first(sequences(samples[-1], jnp.ones(8)))
     stale = jax.tree.map(lambda leaf: leaf + 0.5, batch.carry)
     right, _ = unrolled(policy, params, batch)
     wrong, _ = unrolled(policy, params, dataclasses.replace(batch, carry=stale))

@@ -20,9 +20,9 @@ def test_advantages_are_discounted_sums_of_errors():
     decisions = Decisions(
         **{**blank, "reward": reward, "value": value, "done": done, "next_value": next_value}
     )
-    advantage, target = advantages(decisions, 2.0, gamma=gamma, gae_lambda=decay)
+    advantage, target = advantages(decisions, gamma=gamma, gae_lambda=decay)
     after = np.vstack([value[1:], next_value[None]])
-    error = 2.0 * reward + gamma * after * ~done - value
+    error = reward + gamma * after * ~done - value
     for t in range(steps):
         for e in range(envs):
             expected, weight = 0.0, 1.0

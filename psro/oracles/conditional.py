@@ -92,7 +92,7 @@ class Conditional(FullWidth):
             value=lambda network: values(network).mean(),
             evaluations=config.evaluations,
             patience=config.patience,
-            enough=yardsticks.best.mean() - config.tolerance / self._scale,
+            enough=yardsticks.best.mean() - config.tolerance / yardsticks.scale[0],
         )
         curve = jnp.stack([values(network), values(training.best)], axis=1)
         return dataclasses.replace(training, learner=()), curve

@@ -155,7 +155,7 @@ class DQN(Sampled):
         )
         num_envs = config.num_envs // self._num_strata  # of a stratum
         weight = jnp.repeat(decisions_per_episode(decided, finished, num_envs), num_envs)  # [E]
-        replay = self._buffer.add(student.replay, sequences(sample, weight, self._scale))
+        replay = self._buffer.add(student.replay, sequences(sample, weight))
 
         def step(carry: tuple[Params, Params, optax.OptState], key: jax.Array):
             params, target, opt_state = carry
@@ -267,9 +267,8 @@ def decisions_per_episode(decided: jax.Array, finished: jax.Array, num_envs: int
     return decided / (finished + 0.5 * num_envs)
 
 
-def sequences(sample: Sample, weight: jax.Array, scale: float) -> Sequences:
-    """A rollout as items of the buffer, one an environment, leaves `[E, L, ...]`; rewards are
-    multiplied by `scale`."""
+def sequences(sample: Sample, weight: jax.Array) -> Sequences:
+    """A rollout as items of the buffer, one an environment, leaves `[E, L, ...]`."""
     seen = sample.decisions
     turn = jax.tree.map(
         lambda steps, last: jnp.concatenate([steps, last[None]]).swapaxes(0, 1),
@@ -279,7 +278,7 @@ def sequences(sample: Sample, weight: jax.Array, scale: float) -> Sequences:
     return Sequences(
         turn=turn,
         action=seen.action.T,
-        reward=seen.reward.T * scale,
+        reward=seen.reward.T,
         done=seen.done.T,
         carry=jax.tree.map(lambda leaf: leaf[0], seen.carry),
         weight=weight,

@@ -35,7 +35,7 @@ class FullWidth(WholeTree):
         for level, q, reach, now in zip(
             yardstick.levels, values, yardstick.reach, log_pi, strict=True
         ):
-            given = q * self._scale / jnp.maximum(reach, 1e-12)[:, None]
+            given = q * yardstick.scale / jnp.maximum(reach, 1e-12)[:, None]
             better = jnp.exp(log_probabilities(given / self._config.improvement, level.legal))
             weight = emphasis(level, q)
             loss -= (weight[:, None] * better * now).sum()

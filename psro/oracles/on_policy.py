@@ -58,7 +58,6 @@ class OnPolicy(Sampled):
         decisions = sample.decisions
         advantage, target = advantages(
             decisions,
-            self._scale,
             gamma=self._config.gamma,
             gae_lambda=self._config.gae_lambda,
         )
@@ -151,15 +150,15 @@ class Batch:
 
 
 def advantages(
-    decisions: Decisions, scale: float, *, gamma: float, gae_lambda: float
+    decisions: Decisions, *, gamma: float, gae_lambda: float
 ) -> tuple[jax.Array, jax.Array]:
-    """Generalised advantages and value targets (arXiv:1506.02438, eq. 16), `[T, E]`; rewards are
-    multiplied by `scale`. An episode that ends after a step cuts the sum there."""
+    """Generalised advantages and value targets (arXiv:1506.02438, eq. 16), `[T, E]`. An
+    episode that ends after a step cuts the sum there."""
 
     def backwards(carry: tuple[jax.Array, jax.Array], step: tuple[jax.Array, ...]):
         advantage, next_value = carry
         reward, value, done = step
-        error = reward * scale + gamma * next_value * ~done - value
+        error = reward + gamma * next_value * ~done - value
         advantage = error + gamma * gae_lambda * advantage * ~done
         return (advantage, value), advantage
 

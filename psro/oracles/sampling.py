@@ -66,7 +66,7 @@ class Sample:
     """One rollout.
 
     Attributes:
-        decisions: the learner's, `[T, E]`.
+        decisions: the learner's, `[T, E]`; rewards in shares of the game's largest return.
         episodes: those that ended, `[E]`.
         next: the decision after the last, `[E]`.
         restarted: which strata met a new profile and began new episodes for it, bool `[S]`.
@@ -109,10 +109,12 @@ class Job:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What all jobs share: policies, leaves `[G, P, K, ...]`, and the game's constants."""
+    """What all jobs share: policies, leaves `[G, P, K, ...]`, the game's constants, and the scale of
+    rewards, 1 / the game's largest return."""
 
     populations: Params
     constants: Any
+    scale: jax.Array
 
 
 class Sampled(abc.ABC):
@@ -133,7 +135,7 @@ class Sampled(abc.ABC):
         self._config = config
         self._num_opponents = game.num_players - 1
         self._policy = policy
-        self._scale = 1.0 / max(game.max_return, 1e-9)  # rewards within [-1, 1]
+        self._scale = np.float32(1 / max(game.max_return, 1e-9))  # rewards within [-1, 1]
         self._tree = game.tree
         self._levels = [] if game.tree is None else levels(game.tree)
         if config.tabulated and game.tree is None:
@@ -181,7 +183,9 @@ class Sampled(abc.ABC):
             bonus=self._bonus(jobs) if view and view.bonus else None,
         )
         setting = Setting(
-            populations=jobs.populations.params, constants=self._rollout.game.constants
+            populations=jobs.populations.params,
+            constants=self._rollout.game.constants,
+            scale=self._scale,
         )
         training = self._train(own, setting)
         decisions, episodes = training.learner
@@ -283,6 +287,7 @@ class Sampled(abc.ABC):
         if job.bonus is not None:
             paid = job.bonus[decisions.observation, decisions.action] * decisions.valid
             decisions = dataclasses.replace(decisions, reward=decisions.reward + paid)
+        decisions = dataclasses.replace(decisions, reward=decisions.reward * setting.scale)
         sample = Sample(
             decisions=decisions,
             episodes=episodes,

@@ -120,6 +120,7 @@ class Yardstick:
         offset: what it gets in episodes in which it decides nothing, `[]`.
         reach: probability that its opponents lead to each info state, `[W]` per level.
         best: value of the exact best response, `[]`.
+        scale: 1 / the game's largest return, `[]`.
     """
 
     levels: Sequence[Level]
@@ -127,6 +128,7 @@ class Yardstick:
     offset: jax.Array
     reach: Sequence[jax.Array]
     best: jax.Array
+    scale: jax.Array
 
 
 def yardstick(
@@ -152,6 +154,7 @@ def yardstick(
         offset=np.array(offset, np.float32),
         reach=[np.stack(each) for each in zip(*reaches, strict=True)],
         best=np.array(best, np.float32),
+        scale=np.full(len(players), 1 / max(tree.max_return, 1e-9), np.float32),
     )
 
 

@@ -41,7 +41,6 @@ class WholeTree(abc.ABC):
         self._policy = policy
         self._tree = game.tree
         self._levels = levels(game.tree)
-        self._scale = 1.0 / max(game.max_return, 1e-9)
         self._optimizer = optax.flatten(
             optax.chain(
                 optax.clip_by_global_norm(config.max_gradient_norm),
@@ -82,7 +81,7 @@ class WholeTree(abc.ABC):
             value=lambda params: expected_return(self._policy, params, yardstick),
             evaluations=config.evaluations,
             patience=config.patience,
-            enough=yardstick.best - config.tolerance / self._scale,
+            enough=yardstick.best - config.tolerance / yardstick.scale,
         )
         return dataclasses.replace(training, learner=())
 

@@ -10,6 +10,7 @@ import pyspiel
 
 from games import GameTree, InfoStateIndex
 from games.levels import rows
+from psro.policies.jax_settings import own_settings
 from psro.policies.policy import Lookup, Params, Policy, TablePolicy
 
 
@@ -76,6 +77,7 @@ class PopulationBot(pyspiel.Bot):
             self._act = jax.jit(policy)  # once for all bots of the same `policy`
         self.restart()
 
+    @own_settings()
     def __reduce__(self):
         """A bot in the middle of a game goes on with the same policy, memory and random numbers."""
         memory = {
@@ -90,6 +92,7 @@ class PopulationBot(pyspiel.Bot):
         """A new game: draws a policy from the meta-strategy, and forgets everything."""
         self._draw(self.weights)
 
+    @own_settings()
     def restart_as(self, policy: int) -> None:
         """A new game by the policy of that number, which somebody has drawn for several players."""
         self.drawn = policy
@@ -137,6 +140,7 @@ class PopulationBot(pyspiel.Bot):
     def _draw(self, weights: np.ndarray) -> None:
         self.restart_as(int(self._rng.choice(len(weights), p=weights)))
 
+    @own_settings()
     def _remember(self, info_state: int) -> None:
         """Steps the network through the own decisions after the last one up to this one, -1 for
         none; from the beginning, where the last one is not on the way."""

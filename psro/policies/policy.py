@@ -25,6 +25,7 @@ from games.levels import Level, by_level, in_order, levels
 from games.tree import GameTree, PlayerTree
 from psro import exact
 from psro.errors import SettingsError
+from psro.policies.jax_settings import own_settings
 from psro.policies.networks import RecurrentNetwork
 from psro.policies.networks.recurrent import Carry
 
@@ -293,6 +294,7 @@ class Tabulator:
         self._levels = levels(tree)
         self._tabulate = jax.jit(jax.vmap(policy.tabulate))
 
+    @own_settings()
     def __call__(self, params: Params) -> list[np.ndarray]:
         """Behaviours, float64 `[S_p]` for each player p, of policies with leaves `[P, ...]`."""
         logits, _ = self._tabulate(params, self._levels)
@@ -301,6 +303,7 @@ class Tabulator:
             for p, player in enumerate(self._tree.players)
         ]
 
+    @own_settings()
     def values(self, params: Params) -> list[np.ndarray]:
         """The value head's output at every info state, float32 `[I_p]` for each player p."""
         _, values = self._tabulate(params, self._levels)

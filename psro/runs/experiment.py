@@ -23,6 +23,7 @@ from psro.metagame.solving import solver_of
 from psro.metagame.strategy import MetaStrategy
 from psro.oracles import Results
 from psro.policies.bot import PopulationBot
+from psro.policies.jax_settings import own_settings
 from psro.policies.policy import Params, Policy, TablePolicy
 from psro.policies.population import Population
 from psro.runs import archive, storage
@@ -188,7 +189,8 @@ class Experiment:
             loop = self.setup.loop(self.config.seed, self.config.iterations, self._last)
             answer = None
             while not self.ended:
-                said = loop.send(answer)
+                with own_settings():
+                    said = loop.send(answer)
                 if isinstance(said, Iteration):
                     self._commit(said)
                     said = said.record
@@ -223,6 +225,7 @@ class Experiment:
             self.records, self._last, self._digests = records, iteration, digests
             run_folder.write_metrics(self.folder, records)
 
+    @own_settings()
     def _restore(self) -> None:
         """Reads the folder's commit and the policies that it names."""
         commit = run_folder.read_commit(self.folder, self.config)

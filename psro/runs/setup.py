@@ -18,6 +18,7 @@ from psro.metagame.meta_game import MetaGame
 from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
 from psro.metagame.solving import solver_of
 from psro.policies.initial import INITS
+from psro.policies.jax_settings import own_settings
 from psro.policies.policy import ConditionalPolicy, Params, Policy, TablePolicy, Tabulator
 from psro.runs.config import (
     RunConfig,
@@ -60,6 +61,7 @@ class Setup:
         tabulate: evaluates them.
     """
 
+    @own_settings()
     def __init__(self, config: RunConfig, game: str):
         """
         Args:
@@ -98,6 +100,7 @@ class Setup:
         return room(config.iterations)
 
     @functools.cached_property
+    @own_settings()
     def oracle(self) -> Oracle:
         """What trains best responses."""
         name = self.config.oracle
@@ -123,6 +126,7 @@ class Setup:
             restricted_solver=config.restricted_solver,
         )
 
+    @own_settings()
     def loop(
         self, seed: int, iterations: int, last: Iteration | None
     ) -> Generator[Ask | Iteration, Results | None, None]:

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from psro.oracles import ExactView, Jobs, Oracle, Populations, Results
+from psro.policies.jax_settings import own_settings
 
 T = TypeVar("T")
 
@@ -49,6 +50,7 @@ def local(oracle: Oracle, most: int = 1) -> Executor:
             again.
     """
 
+    @own_settings()
     def execute(asks: Sequence[Ask]) -> list[Results]:
         if oracle.conditional:  # such a run's network learns from all jobs of its own
             return [oracle(ask.jobs) for ask in asks]
