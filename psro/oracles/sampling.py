@@ -109,8 +109,8 @@ class Job:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What all jobs share: policies, leaves `[G, P, K, ...]`, the game's constants, and the scale of
-    rewards, 1 / the game's largest return."""
+    """What all jobs share: policies, leaves `[G, P, K, ...]`, the game's constants, and the scale
+    of rewards, 1 / the game's largest return."""
 
     populations: Params
     constants: Any
