@@ -187,7 +187,7 @@ def test_every_player_s_returns_and_best_response_are_openspiel_s(name, seed):
             for player in range(tree.num_players)
         ]
     else:  # their C++ goes by strings that these games do not have
-        policy = openspiel.TreePolicy(tree, dict(enumerate(behaviours)))
+        policy = games.TreePolicy(tree, dict(enumerate(behaviours)))
         values = expected_game_score.policy_value(root, [policy] * tree.num_players)
         best = [
             BestResponseByHistory(game, player, policy).value(root)

@@ -13,8 +13,8 @@ from probes import random_behaviours
 from scipy.optimize import linprog
 
 import games
+from games import TreePolicy
 from games.matrix import NormalForm
-from games.readers.openspiel import TreePolicy
 from psro import exact
 from psro.exact import sequence_form
 from psro.exact.cfr import cfr_plus

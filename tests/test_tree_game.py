@@ -85,7 +85,9 @@ def test_random_play_keeps_the_protocol(name):
 
     # terminals: the tree's returns, nothing to play, nothing to see
     ended = states.node[terminal] - tree.num_decisions
-    np.testing.assert_array_equal(states.returns[terminal], tree.returns[ended].astype(np.float32))
+    np.testing.assert_array_equal(
+        states.returns[terminal], tree.terminal_returns[ended].astype(np.float32)
+    )
     assert not states.legal[terminal].any()
     assert (states.player[terminal] == 0).all()
     assert (observations[terminal] == 0).all()
