@@ -63,9 +63,9 @@ def levels(tree: GameTree) -> list[Level]:
 def by_level(tree: GameTree, player: int, per_sequence: np.ndarray) -> list[np.ndarray]:
     """What is known per sequence, `[S]`, as float32 `[W, A]` per level; zero where illegal.
     Sequence 0 has no place in it."""
-    mine = tree.players[player]
-    dense = np.zeros((mine.num_info_states, tree.num_actions), np.float32)
-    dense[mine.info_state[1:], mine.action[1:]] = per_sequence[1:]
+    player_tree = tree.players[player]
+    dense = np.zeros((player_tree.num_info_states, tree.num_actions), np.float32)
+    dense[player_tree.info_state[1:], player_tree.action[1:]] = per_sequence[1:]
     return [
         _padded(dense[slice(*bounds[player])], max(last - first for first, last in bounds))
         for bounds in _bounds(tree)
@@ -76,13 +76,13 @@ def rows(tree: GameTree) -> np.ndarray:
     """Where each info state, counted over all players, stands among its player's padded levels
     laid end to end, int32 `[I_0 + I_1 + ...]`."""
     bounds = _bounds(tree)
-    widths = [max(last - first for first, last in each) for each in bounds]
+    widths = [max(last - first for first, last in ranges) for ranges in bounds]
     return np.concatenate(
         [
             np.arange(first, last) - first + start
             for p in range(tree.num_players)
             for (first, last), start in zip(
-                (each[p] for each in bounds), np.cumsum([0, *widths[:-1]]), strict=True
+                (ranges[p] for ranges in bounds), np.cumsum([0, *widths[:-1]]), strict=True
             )
         ]
     ).astype(np.int32)
@@ -92,8 +92,10 @@ def in_order(tree: GameTree, player: int, rows: Sequence[np.ndarray]) -> np.ndar
     """What a pass returned per level, `[W, ...]`, in the order of the info states, `[I, ...]`."""
     return np.concatenate(
         [
-            np.asarray(each)[: last - first]
-            for each, (first, last) in zip(rows, (b[player] for b in _bounds(tree)), strict=True)
+            np.asarray(level_rows)[: last - first]
+            for level_rows, (first, last) in zip(
+                rows, (b[player] for b in _bounds(tree)), strict=True
+            )
         ]
     )
 

@@ -68,7 +68,7 @@ class NormalForm(GameTree):
             raise GameError(f"{name}: payoffs of shape {payoffs.shape} leave a player no action")
         last = payoffs.sum(axis=0) if 1 < len(payoffs) < num_players else payoffs  # but for a sign
         if not all(
-            -MAX_RETURN <= each.min() <= each.max() <= MAX_RETURN for each in (payoffs, last)
+            -MAX_RETURN <= table.min() <= table.max() <= MAX_RETURN for table in (payoffs, last)
         ):
             raise GameError(f"{name}: a payoff is not a number up to {MAX_RETURN:g}")
         counts = payoffs.shape[1:]
@@ -101,7 +101,7 @@ class NormalForm(GameTree):
         # The other side of a zero-sum matrix has the same absolute returns.
         players = range(1 if len(self.table) == 1 else self.num_players)
         return max(
-            max(float(each.max()), -float(each.min())) for each in map(self.payoffs_of, players)
+            max(float(table.max()), -float(table.min())) for table in map(self.payoffs_of, players)
         )
 
     @functools.cached_property

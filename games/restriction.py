@@ -45,7 +45,7 @@ def check(tree: GameTree, masks: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]
         raise MaskError(
             f"{tree.name} has {tree.num_players} players, and there are {len(masks)} masks"
         )
-    return tuple(_checked(*each) for each in zip(tree.players, masks, strict=True))
+    return tuple(_checked(player, mask) for player, mask in zip(tree.players, masks, strict=True))
 
 
 def restricted(tree: GameTree, masks: Sequence[np.ndarray]) -> Part:
@@ -57,11 +57,14 @@ def restricted(tree: GameTree, masks: Sequence[np.ndarray]) -> Part:
     sequence = np.empty((len(terminals), tree.num_players), np.int32)
     kept = []
     for p, player in enumerate(tree.players):
-        mine = seat == p
-        reached = tree.decision_info_state[decisions[mine]]
+        is_players = seat == p
+        reached = tree.decision_info_state[decisions[is_players]]
         smaller, sequences, info_states = _restricted_player(player, masks[p], reached)
         place = np.searchsorted(info_states, reached)
-        info_state[mine], num_children[mine] = place, np.diff(smaller.first_sequence)[place]
+        info_state[is_players], num_children[is_players] = (
+            place,
+            np.diff(smaller.first_sequence)[place],
+        )
         sequence[:, p] = np.searchsorted(sequences, tree.sequence[terminals, p])
         kept.append((smaller, sequences, info_states))
     nodes = np.concatenate([decisions, tree.num_decisions + terminals])
@@ -156,8 +159,8 @@ def _reachable(
             break
         seat, next_slots = tree.decision_player[decisions], []
         for p, player in enumerate(tree.players):
-            mine = decisions[seat == p]
-            info_state = tree.decision_info_state[mine]
+            at_player = decisions[seat == p]
+            info_state = tree.decision_info_state[at_player]
             first, last = player.first_sequence[info_state], player.first_sequence[info_state + 1]
             may = masks[p][_ranges(first, last)]
             without = np.setdiff1d(info_state, np.repeat(info_state, last - first)[may])
@@ -166,7 +169,7 @@ def _reachable(
                     f"the mask of player {p} leaves it no action at {player.names[without[0]]!r}, "
                     "which allowed actions lead to"
                 )
-            start = tree.first_slot[mine]
+            start = tree.first_slot[at_player]
             next_slots.append(_ranges(start, start + last - first)[may])
         slots, depth = np.concatenate(next_slots), depth + 1
         all_decisions.append(decisions)

@@ -66,8 +66,8 @@ def symmetric_view(tree: GameTree) -> GameTree:
     )
     decision_info_state = np.empty_like(tree.decision_info_state)
     for p, number in enumerate(info_states):
-        mine = tree.decision_player == p
-        decision_info_state[mine] = number[tree.decision_info_state[mine]]
+        is_players = tree.decision_player == p
+        decision_info_state[is_players] = number[tree.decision_info_state[is_players]]
     return dataclasses.replace(
         tree,
         players=tuple(
@@ -96,8 +96,8 @@ def _symmetric_normal_form(tree: NormalForm) -> NormalForm:
     seats = np.arange(tree.num_players)
     for p in seats[1:]:
         # As player p sees it: its own action first, then those of the seats after it.
-        mine = tree.payoffs_of(p).transpose(np.roll(seats, -p))
-        if np.abs(mine - tree.payoffs_of(0)).max() > tolerance:
+        payoffs = tree.payoffs_of(p).transpose(np.roll(seats, -p))
+        if np.abs(payoffs - tree.payoffs_of(0)).max() > tolerance:
             raise _seats_differ(tree)
     view = copy.copy(tree)
     first = tree.players[0]
@@ -148,21 +148,21 @@ def _check(tree: GameTree, sequence: np.ndarray, weights: np.ndarray) -> None:
 
 def _matched(tree: GameTree, player: int, colours: Sequence[np.ndarray]) -> np.ndarray:
     """The info state of player 0 that stands for each of a player's, int64 `[I]`."""
-    first, mine = tree.players[0], tree.players[player]
+    first, own = tree.players[0], tree.players[player]
     order_there, order = (
         # Seats are told by entries that are the same within a player: they order nothing here.
-        np.lexsort([*np.asarray(each.observation).T[::-1], colours[p]])
-        for p, each in ((0, first), (player, mine))
+        np.lexsort([*np.asarray(player_tree.observation).T[::-1], colours[p]])
+        for p, player_tree in ((0, first), (player, own))
     )
     number = np.empty(len(order), np.int64)
     number[order] = order_there
-    counts, counts_there = np.diff(mine.first_sequence), np.diff(first.first_sequence)[number]
-    there = _renumbered(first, mine, number)
+    counts, counts_there = np.diff(own.first_sequence), np.diff(first.first_sequence)[number]
+    there = _renumbered(first, own, number)
     if not (
         np.array_equal(colours[player][order], colours[0][order_there])
         and np.array_equal(counts, counts_there)
-        and np.array_equal(mine.action, first.action[there])
-        and np.array_equal(there[mine.parent], first.parent[number])
+        and np.array_equal(own.action, first.action[there])
+        and np.array_equal(there[own.parent], first.parent[number])
     ):
         raise SymmetryError(
             f"{tree.name} is not symmetric, or not in a way that could be found: player {player} "
@@ -200,13 +200,13 @@ def _colours(tree: GameTree, sequence: np.ndarray, weights: np.ndarray) -> list[
     ]
     kinds = 0
     while True:
-        found = len(np.unique(np.concatenate(states)))
-        if found == kinds:
+        num_colours = len(np.unique(np.concatenate(states)))
+        if num_colours == kinds:
             return states
-        kinds = found
+        kinds = num_colours
         sequences = [
-            np.append(np.uint64(0), _mix(own[each.info_state[1:]], each.action[1:]))
-            for each, own in zip(players, states, strict=True)
+            np.append(np.uint64(0), _mix(own[player.info_state[1:]], player.action[1:]))
+            for player, own in zip(players, states, strict=True)
         ]
         seats = [
             _mix(end, own[sequence[:, p]])
@@ -214,11 +214,11 @@ def _colours(tree: GameTree, sequence: np.ndarray, weights: np.ndarray) -> list[
         ]
         states = [
             _refined(
-                each,
+                player,
                 states[p],
-                _added(sequence[:, p], _mix(*seats[p:], *seats[:p]), each.num_sequences),
+                _added(sequence[:, p], _mix(*seats[p:], *seats[:p]), player.num_sequences),
             )
-            for p, each in enumerate(players)
+            for p, player in enumerate(players)
         ]
 
 
@@ -228,8 +228,8 @@ def _refined(player: PlayerTree, states: np.ndarray, below: np.ndarray) -> np.nd
     below, new = below.copy(), states.copy()
     for first, last in reversed(rows):
         slots = slice(player.first_sequence[first], player.first_sequence[last])
-        mine = _mix(player.action[slots], below[slots])
-        total = _added(player.info_state[slots] - first, mine, last - first)
+        ending = _mix(player.action[slots], below[slots])
+        total = _added(player.info_state[slots] - first, ending, last - first)
         new[first:last] = _mix(new[first:last], total)
         below += _added(player.parent[first:last], _mix(new[first:last]), len(below))
     for first, last in rows[1:]:  # from above: level by level, what led here

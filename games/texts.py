@@ -32,7 +32,7 @@ class Texts(Sequence[Text]):
         items, content, sizes = iter(items), bytearray(), [np.zeros(1, np.int64)]
         while some := list(islice(items, cls._AT_ONCE)):
             if kind is str:
-                some = [each.encode("utf-8", "surrogatepass") for each in some]
+                some = [text.encode("utf-8", "surrogatepass") for text in some]
             sizes.append(np.fromiter(map(len, some), np.int64, len(some)))
             content += b"".join(some)
         return cls(np.frombuffer(content, np.uint8), np.concatenate(sizes).cumsum(), kind)

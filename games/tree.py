@@ -267,9 +267,9 @@ class GameTree:
                 for name in ("chance", "terminal_returns", "sequence")
             )
             and all(
-                np.array_equal(ours.first_sequence, theirs.first_sequence)
-                and all(map(operator.eq, ours.names, theirs.names))
-                for ours, theirs in zip(self.players, other.players, strict=True)
+                np.array_equal(player.first_sequence, counterpart.first_sequence)
+                and all(map(operator.eq, player.names, counterpart.names))
+                for player, counterpart in zip(self.players, other.players, strict=True)
             )
         )
 

@@ -81,7 +81,7 @@ def write(where: Path, key: Mapping[str, str], tree: GameTree) -> None:
     about["players"] = tree.num_players
     about["key"] = _full(key)
     about["sha256"] = _checksum(about, arrays)
-    size = sum(each.nbytes for each in arrays.values())
+    size = sum(array.nbytes for array in arrays.values())
     if size > MOST_BYTES:
         return
     with contextlib.suppress(OSError, safetensors.SafetensorError):
@@ -119,7 +119,7 @@ def _checksum(about: Mapping, arrays: Mapping[str, np.ndarray]) -> str:
 def _make_room(where: Path, size: int) -> None:
     files = [(file.stat(), file) for file in where.glob("*.safetensors")]
     total = size + sum(about.st_size for about, _ in files)
-    for about, file in sorted(files, key=lambda each: each[0].st_mtime):
+    for about, file in sorted(files, key=lambda entry: entry[0].st_mtime):
         if total <= MOST_BYTES:
             return
         file.unlink(missing_ok=True)
@@ -137,9 +137,9 @@ def _arrays(tree: GameTree) -> dict[str, np.ndarray]:
         elif tree.identity == "history":
             seen = [what for _, what in player.keys]  # the parent before it is known
             texts["keys"] = Texts.of(seen, type(seen[0]) if seen else str)
-        for name, each in texts.items():
-            arrays[f"{seat}/{name}/{each.kind.__name__}"] = each.content
-            arrays[f"{seat}/{name}/start"] = each.start
+        for name, text in texts.items():
+            arrays[f"{seat}/{name}/{text.kind.__name__}"] = text.content
+            arrays[f"{seat}/{name}/start"] = text.start
     return arrays
 
 
@@ -154,12 +154,14 @@ def _tree(about: Mapping, arrays: Mapping[str, np.ndarray]) -> GameTree:
             for kind in (str, bytes)
             if f"{seat}/{name}/{kind.__name__}" in arrays
         }
-        mine = {name: arrays[f"{seat}/{name}"] for name in _PLAYER_ARRAYS}
+        player_arrays = {name: arrays[f"{seat}/{name}"] for name in _PLAYER_ARRAYS}
         keys = texts.get("keys", texts["names"])
         if about["identity"] == "history":
-            keys = tuple(zip(mine["parent"].tolist(), keys, strict=True))
+            keys = tuple(zip(player_arrays["parent"].tolist(), keys, strict=True))
         players.append(
-            PlayerTree(num_actions=about["num_actions"], **mine, names=texts["names"], keys=keys)
+            PlayerTree(
+                num_actions=about["num_actions"], **player_arrays, names=texts["names"], keys=keys
+            )
         )
     return GameTree(
         **{name: about[name] for name in _PLAIN},
@@ -181,22 +183,22 @@ def _is_sound(tree: GameTree) -> bool:
         _within(tree.outcome_node, nodes),
         _starts(tree.first_outcome, 0, nodes),
     ]
-    for seat, mine in enumerate(tree.players):
-        count, sequences = mine.num_info_states, mine.num_sequences
+    for seat, player in enumerate(tree.players):
+        count, sequences = player.num_info_states, player.num_sequences
         decided = tree.decision_info_state[tree.decision_player == seat]
         sound += [
             _within(tree.sequence[:, seat], sequences),
             _within(decided, count),
-            mine.observation.shape == (count, tree.observation_size),
-            len(mine.names) == len(mine.keys) == count,
-            _within(mine.parent, sequences),
-            len(mine.first_sequence) == count + 1,
-            _starts(mine.first_sequence, 1, sequences),
-            len(mine.info_state) == sequences,
-            _within(mine.info_state + 1, count + 1),
-            _within(mine.action + 1, tree.num_actions + 1),
-            _starts(mine.level_start, 0, count),
-            _starts(mine.names.start, 0, len(mine.names.content)),
+            player.observation.shape == (count, tree.observation_size),
+            len(player.names) == len(player.keys) == count,
+            _within(player.parent, sequences),
+            len(player.first_sequence) == count + 1,
+            _starts(player.first_sequence, 1, sequences),
+            len(player.info_state) == sequences,
+            _within(player.info_state + 1, count + 1),
+            _within(player.action + 1, tree.num_actions + 1),
+            _starts(player.level_start, 0, count),
+            _starts(player.names.start, 0, len(player.names.content)),
         ]
     return all(sound)
 

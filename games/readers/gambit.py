@@ -307,7 +307,7 @@ def openspiel_efg(form: ExtensiveForm) -> str:
     from 1.
     """
     numbers = form.numbers()
-    follows = [_openspiel_set(*each) for each in zip(form.sets, numbers, strict=True)]
+    follows = [_openspiel_set(*item) for item in zip(form.sets, numbers, strict=True)]
     players = " ".join(f'"{p + 1}"' for p in range(len(form.players)))
     lines = [f'EFG 2 R "" {{ {players} }}']
     payoffs = iter(form.payoffs)

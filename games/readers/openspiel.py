@@ -171,7 +171,7 @@ def _rules(name: str, game: pyspiel.Game, observation: str, identity: Identity) 
 def _observation(name: str, game: pyspiel.Game, wanted: str | None) -> str:
     """Which tensor is a policy's input: the one that is wanted, or the first that there is."""
     kind = game.get_type()
-    provided = [each for each in OBSERVATIONS if getattr(kind, f"provides_{each}_tensor")]
+    provided = [tensor for tensor in OBSERVATIONS if getattr(kind, f"provides_{tensor}_tensor")]
     if wanted is None:
         if not provided:
             raise GameError(f"{name!r} provides no tensor that a policy could take as its input")

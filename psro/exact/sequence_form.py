@@ -98,11 +98,11 @@ def equilibrium(tree: GameTree) -> Equilibrium:
         SequenceFormError: another kind of game, or the program was not solved within `TOLERANCE`.
     """
     matrix = payoff_matrix(tree)
-    own, theirs = (plan_constraints(player) for player in tree.players)
+    own, opponent = (plan_constraints(player) for player in tree.players)
     solution = _solve(
-        cost=_unit(matrix.shape[0] + theirs.shape[0], matrix.shape[0], -1.0),
-        at_most_zero=scipy.sparse.hstack([-matrix.T, theirs.T]),
-        equal=scipy.sparse.hstack([own, scipy.sparse.csr_array((own.shape[0], theirs.shape[0]))]),
+        cost=_unit(matrix.shape[0] + opponent.shape[0], matrix.shape[0], -1.0),
+        at_most_zero=scipy.sparse.hstack([-matrix.T, opponent.T]),
+        equal=scipy.sparse.hstack([own, scipy.sparse.csr_array((own.shape[0], opponent.shape[0]))]),
         target=_unit(own.shape[0], 0),
         num_nonnegative=matrix.shape[0],
         method="highs-ds",

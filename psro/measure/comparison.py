@@ -119,18 +119,18 @@ def mixtures(opened: Sequence[tuple[str | os.PathLike, Experiment]]) -> dict[str
 
 def _on_tree(reference: Experiment, run: Experiment, plans: Plans) -> Plans:
     """Plans of a run in the numbering of another's tree; SettingsError for another game."""
-    ours, theirs = reference.tree, run.tree
-    if ours.same_as(theirs):
+    tree, run_tree = reference.tree, run.tree
+    if tree.same_as(run_tree):
         return plans
-    seats = [len(tree.players) for tree in (ours, theirs)]
+    seats = [len(tree.players), len(run_tree.players)]
     same_name = reference.config.game == run.config.game
     if seats[0] != seats[1] or not same_name:
         raise SettingsError("only runs of one game can play each other")
     # One of them has seats that are alike, whose info states are numbered alike.
-    if "history" in (ours.identity, theirs.identity):
+    if "history" in (tree.identity, run_tree.identity):
         raise SettingsError("with --symmetric its info states are numbered in another way")
     order = []  # of each player's sequences, theirs as ours
-    for own, other in zip(ours.players, theirs.players, strict=True):
+    for own, other in zip(tree.players, run_tree.players, strict=True):
         place = {key: number for number, key in enumerate(other.keys)}
         if len(place) != own.num_info_states or not all(key in place for key in own.keys):
             raise SettingsError("only runs of one game can play each other")
@@ -140,14 +140,14 @@ def _on_tree(reference: Experiment, run: Experiment, plans: Plans) -> Plans:
     # What is earned is linear in what each player does: equal at random numbers, almost
     # surely equal everywhere.
     generator = np.random.default_rng(0)
-    drawn = [generator.random(player.num_sequences) for player in theirs.players]
+    drawn = [generator.random(player.num_sequences) for player in run_tree.players]
     moved = [plan[places] for plan, places in zip(drawn, order, strict=True)]
-    sizes = [player.num_sequences for player in ours.players]
+    sizes = [player.num_sequences for player in tree.players]
     if sizes != list(map(len, moved)) or not np.allclose(
-        exact.returns(theirs, drawn),
-        exact.returns(ours, moved),
+        exact.returns(run_tree, drawn),
+        exact.returns(tree, moved),
         rtol=0,
-        atol=1e-9 * max(ours.max_return, theirs.max_return),
+        atol=1e-9 * max(tree.max_return, run_tree.max_return),
     ):
         raise SettingsError("only runs of one game can play each other")
     return [plan[places] for plan, places in zip(plans, order, strict=True)]

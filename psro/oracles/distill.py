@@ -29,9 +29,11 @@ class Distill(WholeTree):
             best = jnp.where(level.legal, q, -jnp.inf).argmax(axis=1)
             plan = own[:, None] * jax.nn.one_hot(best, q.shape[1])
             aims.append(plan * emphasis(level, q)[:, None])
-        total = sum(each.sum() for each in aims)
-        return [each / jnp.maximum(total, 1e-12) for each in aims]
+        total = sum(aim.sum() for aim in aims)
+        return [aim / jnp.maximum(total, 1e-12) for aim in aims]
 
     def _loss(self, params: Params, yardstick: Yardstick, aims: Sequence[jax.Array]) -> jax.Array:
         log_pi = log_policy(self._policy, params, yardstick.levels)
-        return -sum((aim * each).sum() for aim, each in zip(aims, log_pi, strict=True))
+        return -sum(
+            (aim * level_log_pi).sum() for aim, level_log_pi in zip(aims, log_pi, strict=True)
+        )

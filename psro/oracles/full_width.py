@@ -29,7 +29,7 @@ class FullWidth(WholeTree):
 
     def _loss(self, params: Params, yardstick: Yardstick, aims: Sequence[jax.Array]) -> jax.Array:
         log_pi = log_policy(self._policy, params, yardstick.levels)
-        pi = [jax.lax.stop_gradient(jnp.exp(each)) for each in log_pi]
+        pi = [jax.lax.stop_gradient(jnp.exp(level_log_pi)) for level_log_pi in log_pi]
         values, _ = action_values(yardstick.levels, yardstick.returns, pi)
         loss, total = 0.0, 1e-12
         for level, q, reach, now in zip(

@@ -284,8 +284,8 @@ class Rollout:
             turn = (state.player - seat - 1) % num_players  # opponent q, or Q: the learner
             observation = jax.vmap(self.game.observation)(state)
             logits, after = self._opponent_logits(opponents, observation, memory)
-            mine = jnp.minimum(turn, self._num_opponents - 1)
-            log_pi = log_probabilities(logits[mine, jnp.arange(self.num_envs)], state.legal)
+            opponent = jnp.minimum(turn, self._num_opponents - 1)
+            log_pi = log_probabilities(logits[opponent, jnp.arange(self.num_envs)], state.legal)
             action = jax.random.categorical(keys[1], log_pi)
             acts = turn[None] == jnp.arange(self._num_opponents)[:, None]  # [Q, E]
             moved = Memory(carry=after, last_action=jnp.broadcast_to(action, acts.shape))

@@ -150,9 +150,9 @@ def yardstick(
         )
     return Yardstick(
         levels=jax.tree.map(lambda leaf: leaf[players], levels),
-        returns=[np.stack(each) for each in zip(*returns, strict=True)],
+        returns=[np.stack(level_arrays) for level_arrays in zip(*returns, strict=True)],
         offset=np.array(offset, np.float32),
-        reach=[np.stack(each) for each in zip(*reaches, strict=True)],
+        reach=[np.stack(level_arrays) for level_arrays in zip(*reaches, strict=True)],
         best=np.array(best, np.float32),
         scale=np.full(len(players), 1 / max(tree.max_return, 1e-9), np.float32),
     )
@@ -162,12 +162,13 @@ def log_policy(policy: Policy, params: Params, levels: Sequence[Level]) -> list[
     """One player's log-probabilities, `[W, A]` per level."""
     logits, _ = policy.tabulate(params, levels)
     return [
-        log_probabilities(each, level.legal) for each, level in zip(logits, levels, strict=True)
+        log_probabilities(level_logits, level.legal)
+        for level_logits, level in zip(logits, levels, strict=True)
     ]
 
 
 def expected_return(policy: Policy, params: Params, yardstick: Yardstick) -> jax.Array:
     """The expected return of a policy, float32: exact but for rounding."""
-    pi = [jnp.exp(each) for each in log_policy(policy, params, yardstick.levels)]
+    pi = [jnp.exp(level_log_pi) for level_log_pi in log_policy(policy, params, yardstick.levels)]
     _, values = action_values(yardstick.levels, yardstick.returns, pi)
     return yardstick.offset + values[0].sum()

@@ -126,7 +126,7 @@ class Match:
         self._index = InfoStateIndex(tree, range(self.num_players)) if labelled else None
         chance, *bots = np.random.SeedSequence(seed).spawn(1 + self.num_players)
         self._rng = np.random.default_rng(chance)
-        self._bots = [experiment.bot(p, each) for p, each in enumerate(bots)]
+        self._bots = [experiment.bot(p, bot_seed) for p, bot_seed in enumerate(bots)]
         measured = experiment.measure()
         self.par = tuple(
             Par(value=float(value), best_response=float(best))
@@ -279,5 +279,5 @@ class Match:
                 for bot in others
             ),
             state=str(self._state) if self._index is None else self._moves(),
-            pictures=tuple(self._picture(each) for each in seats),
+            pictures=tuple(self._picture(seat) for seat in seats),
         )

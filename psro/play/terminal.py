@@ -88,14 +88,14 @@ def _show(match: Match, out: rich.console.Console) -> None:
 def _show_end(match: Match, out: rich.console.Console) -> None:
     view, end = match.view, match.view.end
     if end.pictures:
-        mine = end.pictures[view.seat]
-        _show_moves(match, mine.moves, out)
+        picture_of_you = end.pictures[view.seat]
+        _show_moves(match, picture_of_you.moves, out)
         others = [
             (match.player_name(seat), picture.own)
             for seat, picture in enumerate(end.pictures)
             if seat != view.seat
         ]
-        _show_cards([("you", mine.own), ("table", mine.board), *others], out)
+        _show_cards([("you", picture_of_you.own), ("table", picture_of_you.board), *others], out)
     else:
         _say(out, end.state)
     result = end.returns[view.seat]

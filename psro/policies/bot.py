@@ -67,7 +67,7 @@ class PopulationBot(pyspiel.Bot):
         self._plans = plans
         self._rng = np.random.default_rng(seed)
         if isinstance(policy, TablePolicy):
-            first = sum(each.num_info_states for each in tree.players[:player])
+            first = sum(other.num_info_states for other in tree.players[:player])
             self._inputs = rows(tree)[first : first + self._mine.num_info_states]
             self._policy, self._params = Lookup(), _end_to_end(params)
             self._act = self._policy  # a table is looked up without being compiled
@@ -144,18 +144,18 @@ class PopulationBot(pyspiel.Bot):
     def _remember(self, info_state: int) -> None:
         """Steps the network through the own decisions after the last one up to this one, -1 for
         none; from the beginning, where the last one is not on the way."""
-        mine, ahead = self._mine, []
+        player_tree, ahead = self._mine, []
         while info_state not in (-1, self._at):
             ahead.append(info_state)
-            info_state = int(mine.info_state[mine.parent[info_state]])
+            info_state = int(player_tree.info_state[player_tree.parent[info_state]])
         if info_state == -1:
             self._carry = self._policy.initial_carry()
-        for each in reversed(ahead):
-            last_action = mine.action[mine.parent[each]]
+        for info_state in reversed(ahead):
+            last_action = player_tree.action[player_tree.parent[info_state]]
             logits, _, self._carry = self._act(
-                self._mind, self._inputs[each], last_action, self._carry
+                self._mind, self._inputs[info_state], last_action, self._carry
             )
-            self._at, self._logits = each, np.asarray(logits)
+            self._at, self._logits = info_state, np.asarray(logits)
 
 
 def _rebuilt(arguments: dict[str, Any], drawn: int, memory: dict[str, Any]) -> PopulationBot:

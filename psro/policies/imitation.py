@@ -68,10 +68,10 @@ def imitate_by_network(policy: Policy, tree: GameTree) -> Imitate:
         def loss(params: Params) -> jax.Array:
             logits, _ = policy.tabulate(params, levels)
             divergence = 0.0
-            for target, each, level in zip(wanted, logits, levels, strict=True):
+            for target, level_logits, level in zip(wanted, logits, levels, strict=True):
                 weight = target.sum(axis=1, keepdims=True)  # [W, 1]
                 divergence += (xlogy(target, target) - xlogy(target, weight)).sum()
-                divergence -= (target * log_probabilities(each, level.legal)).sum()
+                divergence -= (target * log_probabilities(level_logits, level.legal)).sum()
             return divergence
 
         def step(learner, _):
@@ -100,7 +100,7 @@ def imitate_by_network(policy: Policy, tree: GameTree) -> Imitate:
             wanted.append(
                 by_level(tree, p, np.append(0.0, plan[1:] * chance[player.info_state[1:]]))
             )
-        wanted = [np.stack(each) for each in zip(*wanted, strict=True)]
+        wanted = [np.stack(level_arrays) for level_arrays in zip(*wanted, strict=True)]
         return fit_all(fresh, *_reached(everywhere, wanted))
 
     return imitate
@@ -112,8 +112,8 @@ def _reached(
     """The rows of levels and weights, `[P, W, ...]` and `[P, W, A]`, in which something has weight,
     and as many others as make every level's rows the same share of it, a power of a quarter: each
     share is compiled once."""
-    counts = [(each.sum(axis=2) > 0).sum(axis=1).max() for each in wanted]
-    widths = [each.shape[1] for each in wanted]
+    counts = [(target.sum(axis=2) > 0).sum(axis=1).max() for target in wanted]
+    widths = [target.shape[1] for target in wanted]
     share = 1.0
     while True:
         smaller = [_cut(width, share / 4) for width in widths]
@@ -130,7 +130,9 @@ def _reached(
         order = np.argsort(empty, axis=1, kind="stable")[:, : _cut(target.shape[1], share)]
 
         def rows(leaf, order=order):
-            return np.stack([each[which] for each, which in zip(leaf, order, strict=True)])
+            return np.stack(
+                [player_rows[which] for player_rows, which in zip(leaf, order, strict=True)]
+            )
 
         level, targets = jax.tree.map(rows, level), [*targets, rows(target)]
         if place is not None:  # what led to a row that has weight, has weight

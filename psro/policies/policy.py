@@ -258,7 +258,7 @@ class TablePolicy:
     ) -> tuple[list[jax.Array], list[jax.Array]]:
         """Logits `[W, A]` and zeros `[W]`, as `Policy.tabulate`."""
         logits = [params[f"level_{depth:02d}"] for depth in range(len(levels))]
-        return logits, [jnp.zeros(each.shape[0]) for each in logits]
+        return logits, [jnp.zeros(level_logits.shape[0]) for level_logits in logits]
 
 
 class Lookup:
@@ -299,7 +299,9 @@ class Tabulator:
         """Behaviours, float64 `[S_p]` for each player p, of policies with leaves `[P, ...]`."""
         logits, _ = self._tabulate(params, self._levels)
         return [
-            _behaviour(player, in_order(self._tree, p, [each[p] for each in logits]))
+            _behaviour(
+                player, in_order(self._tree, p, [level_logits[p] for level_logits in logits])
+            )
             for p, player in enumerate(self._tree.players)
         ]
 
@@ -308,7 +310,7 @@ class Tabulator:
         """The value head's output at every info state, float32 `[I_p]` for each player p."""
         _, values = self._tabulate(params, self._levels)
         return [
-            in_order(self._tree, p, [each[p] for each in values])
+            in_order(self._tree, p, [level_values[p] for level_values in values])
             for p in range(self._tree.num_players)
         ]
 

@@ -175,7 +175,7 @@ def read_commit(folder: Path, config: RunConfig) -> Commit | None:
         payoffs = tensors["payoffs"]
         num_players = len(payoffs)
         records = [
-            _record(each, number, num_players) for number, each in enumerate(info["records"])
+            _record(fields, number, num_players) for number, fields in enumerate(info["records"])
         ]
         digests = list(info["policies"])
         meta_strategy = _read_strategy(tensors, "meta_strategy", num_players)
@@ -198,7 +198,7 @@ def read_commit(folder: Path, config: RunConfig) -> Commit | None:
 def _strategy_tensors(name: str, strategy: MetaStrategy) -> dict[str, np.ndarray]:
     if strategy.joint is not None:
         return {f"{name}/joint": strategy.joint}
-    return {f"{name}/{p}": each for p, each in enumerate(strategy.marginals)}
+    return {f"{name}/{p}": weights for p, weights in enumerate(strategy.marginals)}
 
 
 def _read_strategy(tensors: Mapping[str, np.ndarray], name: str, num_players: int) -> MetaStrategy:
@@ -214,7 +214,10 @@ def _record(fields: Mapping[str, Any], number: int, num_players: int) -> Record:
         fields = {**nash, **fields}
     fields = {"size": number + 1, **fields}  # before format 3
     record = Record(
-        **{name: tuple(each) if isinstance(each, list) else each for name, each in fields.items()}
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in fields.items()
+        }
     )
     for field in dataclasses.fields(record):
         value, kind = getattr(record, field.name), field.type.removesuffix(" | None")
@@ -389,9 +392,9 @@ def _kept_strategy(
     if "meta_strategy" not in info:
         return None
     try:
-        marginals = [np.array(each) for each in info["meta_strategy"]]
+        marginals = [np.array(weights) for weights in info["meta_strategy"]]
         if len(marginals) != num_players or not all(
-            each.ndim == 1 and _are_weights(each, size) for each in marginals
+            weights.ndim == 1 and _are_weights(weights, size) for weights in marginals
         ):
             raise ValueError("no distributions over its policies")
     except (TypeError, ValueError) as error:
@@ -424,8 +427,8 @@ def metrics_table(records: Sequence[Record]) -> pd.DataFrame:
                 row |= {f"seconds_{part}": seconds for part, seconds in value.items()}
             elif field.type.startswith("tuple"):
                 row |= {
-                    f"{name}_{p}": each
-                    for p, each in enumerate(value or (None,) * len(record.value))
+                    f"{name}_{p}": number
+                    for p, number in enumerate(value or (None,) * len(record.value))
                 }
             elif name == "meaning":
                 row["distance"] = record.distance

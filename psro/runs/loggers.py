@@ -143,18 +143,18 @@ def logging_many(
 ) -> Iterator[Callable[[], None]]:
     """What tells each of several runs' new records to loggers of its own; see `logging`."""
     with contextlib.ExitStack() as stack:
-        told = [len(each.records) for each in runs.experiments]
+        told = [len(run.records) for run in runs.experiments]
         tells = [
             stack.enter_context(
-                logging(names, each, lambda said, e=each: complain(f"seed {e.config.seed}: {said}"))
+                logging(names, run, lambda said, e=run: complain(f"seed {e.config.seed}: {said}"))
             )
-            for each in runs.experiments
+            for run in runs.experiments
         ]
 
         def tell() -> None:
-            for number, each in enumerate(runs.experiments):
-                for record in each.records[told[number] :]:
+            for number, run in enumerate(runs.experiments):
+                for record in run.records[told[number] :]:
                     tells[number](record)
-                told[number] = len(each.records)
+                told[number] = len(run.records)
 
         yield tell

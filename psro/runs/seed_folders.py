@@ -21,5 +21,5 @@ def is_many(folder: str | os.PathLike) -> bool:
 
 def seed_folders(folder: str | os.PathLike) -> list[Path]:
     """The folders of the runs, by seed."""
-    found = [path for path in Path(folder).glob("seed-*") if path.name[5:].isdecimal()]
-    return sorted(found, key=lambda path: int(path.name[5:]))
+    folders = [path for path in Path(folder).glob("seed-*") if path.name[5:].isdecimal()]
+    return sorted(folders, key=lambda path: int(path.name[5:]))

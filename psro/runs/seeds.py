@@ -106,11 +106,11 @@ class Seeds:
         import pandas as pd  # here, not above: it takes a third of a second
 
         rows = []
-        for number in range(max(len(each.records) for each in self.experiments)):
+        for number in range(max(len(run.records) for run in self.experiments)):
             records = [
-                each.records[min(number, len(each.records) - 1)]
-                for each in self.experiments
-                if number < len(each.records) or each.ended
+                run.records[min(number, len(run.records) - 1)]
+                for run in self.experiments
+                if number < len(run.records) or run.ended
             ]
             row = {"iteration": number, "seeds": len(records), "concept": records[0].concept}
             for name in ("distance", "exploitability"):
@@ -148,12 +148,12 @@ def create_many(config: RunConfig, seeds: int, out: str | os.PathLike | None = N
         raise ExperimentError(f"{folder} exists already; choose another --out")
     made: list[Experiment] = []
     try:
-        for each in configs:
+        for config in configs:
             like = made[0] if made else None
-            made.append(experiment.create(each, folder / seed_folder(each.seed), like))
+            made.append(experiment.create(config, folder / seed_folder(config.seed), like))
     except BaseException:
-        for each in made:
-            shutil.rmtree(each.folder, ignore_errors=True)
+        for run in made:
+            shutil.rmtree(run.folder, ignore_errors=True)
         with contextlib.suppress(OSError):
             folder.rmdir()
         raise
@@ -168,13 +168,13 @@ def reopen_many(folder: str | os.PathLike, iterations: int | None = None) -> See
         ExperimentError: one cannot be read, or differs from the others in more than its seed.
     """
     folder = Path(folder)
-    experiments = [experiment.reopen(each, iterations) for each in seed_folders(folder)]
-    for each in experiments:
-        if dataclasses.replace(each.config, seed=experiments[0].config.seed) != (
+    experiments = [experiment.reopen(path, iterations) for path in seed_folders(folder)]
+    for run in experiments:
+        if dataclasses.replace(run.config, seed=experiments[0].config.seed) != (
             experiments[0].config
         ):
             raise ExperimentError(
-                f"{each.folder} and {experiments[0].folder} differ in more than their seed; resume "
+                f"{run.folder} and {experiments[0].folder} differ in more than their seed; resume "
                 "them one by one"
             )
     return Seeds(folder, experiments)

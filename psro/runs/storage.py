@@ -235,7 +235,7 @@ def making(folder: Path) -> Iterator[Path]:
     is renamed in the end. It is durable then, and so are parents that had to be made."""
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     with writing(folder):
-        made = [each for each in aside.parents if not each.exists()]
+        made = [parent for parent in aside.parents if not parent.exists()]
         try:
             aside.mkdir(parents=True)
             yield aside
@@ -244,7 +244,7 @@ def making(folder: Path) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
-        for parent in (folder.parent, *(each.parent for each in made)):
+        for parent in (folder.parent, *(parent.parent for parent in made)):
             sync(parent)
 
 

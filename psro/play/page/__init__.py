@@ -68,10 +68,10 @@ def _view(match: Match) -> dict[str, Any]:
         "game": match.name,
         "players": [match.player_name(seat) for seat in range(match.num_players)],
         "you": match.seat_name,
-        "par": [dataclasses.asdict(each) for each in match.par],
+        "par": [dataclasses.asdict(par) for par in match.par],
         "view": dataclasses.asdict(match.view),
         "score": match.score,
-        "history": [_past(each) for each in match.history],
+        "history": [_past(view) for view in match.history],
     }
 
 
