@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import itertools
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from probes import random_populations
 import games
 import psro
 from games import units
-from psro import exact
+from psro import cli, exact
 from psro.exact import restricted_game, sequence_form
 from psro.exact.mmd import magnetic_mirror_descent
 from psro.measure.evaluation import evaluate
@@ -177,6 +178,10 @@ def test_every_meta_solver_is_called_the_same_way():
             solver_of(text)
     with pytest.raises(psro.errors.PsroError, match="mece, least_exploitable"):
         solver_of("xyz")
+    help_text = (
+        inspect.getsource(psro.RunConfig).partition("meta_solver: ")[2].partition("evalu")[0]
+    )
+    assert not [name for name in [*META_SOLVERS, "least_exploitable"] if name not in help_text]
 
 
 @pytest.mark.parametrize("name", ["tiny_bridge_2p", "kuhn_poker", "matrix_rps", "tiny_hanabi"])
@@ -226,3 +231,17 @@ def test_a_player_without_decisions(tmp_path):
         assert 0 <= value < 0.2 and np.isfinite(slope).all()  # it is a copy of all others
     gaps = gaps_of(meta_game, MetaStrategy.of(np.ones((1, 1))), "ce")
     assert gaps.nash_conv == gaps.cce_gap == gaps.ce_gap == 0.5
+
+
+@pytest.mark.parametrize(
+    "file, first, last",
+    [
+        ("tiny_payoffs.csv", "2.50e-10", "exploitability 0 after 2"),
+        ("large_payoffs.csv", "2.50e14", "0 after 2"),
+    ],
+)
+def test_a_run_says_more_than_zeros(file, first, last, tmp_path, capsys):
+    arguments = ["--game", str(CASES / file), "--oracle", "best_response"]
+    cli.main(["run", *arguments, "--out", str(tmp_path / "run")])
+    out = capsys.readouterr().out
+    assert first in out and last in out and "0.000000" not in out

@@ -15,6 +15,7 @@ from psro.runs.experiment import Experiment
 from psro.training.record import Record
 from psro.views import settings, tables
 from psro.views.curves import DISTANCES
+from psro.views.numbers import decimals
 
 
 @contextlib.contextmanager
@@ -22,6 +23,7 @@ def display(opened: Experiment) -> Iterator[Any]:
     """A live table with a progress bar on a terminal, plain lines elsewhere."""
     console = tables.console()
     config, folder, distance = opened.config, opened.folder, DISTANCES[opened.concept]
+    unit = opened.tree.span
     say(f"{title(opened)}, seed {config.seed}")
     say(f"{folder}")
     if not console.is_terminal:
@@ -29,7 +31,7 @@ def display(opened: Experiment) -> Iterator[Any]:
         say(f"{'iteration':>9} {distance:>14} {'gap':>10} {'support':>{wide}} {'seconds':>8}")
 
         def line(record: Record) -> None:
-            number, value, gap, support, seconds = _cells(record)
+            number, value, gap, support, seconds = _cells(record, unit)
             say(f"{number:>9} {value:>14} {gap:>10} {support:>{wide}} {seconds:>8}")
 
         for record in opened.records:
@@ -49,7 +51,7 @@ def display(opened: Experiment) -> Iterator[Any]:
     def view() -> rich.console.Group:
         table = tables.table("iteration", distance, "gap", "support", "seconds")
         for record in records[-max(4, console.height - 10) :]:
-            table.add_row(*_cells(record))
+            table.add_row(*_cells(record, unit))
         return rich.console.Group(table, progress)
 
     with rich.live.Live(view(), console=console, refresh_per_second=4) as live:
@@ -78,12 +80,13 @@ def title(opened: Experiment) -> str:
     )
 
 
-def _cells(record: Record) -> tuple[str, str, str, str, str]:
-    """Iteration, distance, largest gap of a best response, supports, seconds."""
+def _cells(record: Record, unit: float) -> tuple[str, str, str, str, str]:
+    """Iteration, distance, largest gap of a best response, supports, seconds; `unit` is the span of
+    the game's payoffs."""
     return (
         str(record.iteration),
-        f"{record.distance:.6f}",
-        "" if record.gap is None else f"{max(record.gap):.5f}",
+        decimals(record.distance, unit=unit),
+        "" if record.gap is None else decimals(max(record.gap), 5, unit=unit),
         " / ".join(map(str, record.support_size)),
         f"{sum(record.seconds.values()):.2f}",
     )
@@ -101,7 +104,7 @@ def why(opened: Experiment) -> str:
     }[opened.ended]
 
 
-def mean(row: Any) -> str:
+def mean(row: Any, unit: float) -> str:
     """Of a row of the summary, with its interval where there are several seeds."""
-    interval = f" ± {row.distance_ci95:.6f}" if row.seeds > 1 else ""
-    return f"{row.distance_mean:.6f}{interval}"
+    interval = f" ± {decimals(row.distance_ci95, unit=unit)}" if row.seeds > 1 else ""
+    return f"{decimals(row.distance_mean, unit=unit)}{interval}"

@@ -14,6 +14,7 @@ from psro.runs import seeds as seed_runs
 from psro.runs.experiment import Experiment
 from psro.training.trainer import TrainingDiverged
 from psro.variants.expansions import EXPANSIONS
+from psro.views.numbers import decimals
 
 _REGRET = 1e-5
 """A meta-strategy's regret that is worth a word, as a share of the game's largest return."""
@@ -58,7 +59,8 @@ def _saved(opened: Experiment) -> str:
 def _say_result(opened: Experiment) -> None:
     last = opened.records[-1]
     iterations = f"{last.iteration} iteration{'s' * (last.iteration != 1)}"
-    say(f"\n{DISTANCES[opened.concept]} {last.distance:.6f} after {iterations}")
+    distance = decimals(last.distance, unit=opened.tree.span)
+    say(f"\n{DISTANCES[opened.concept]} {distance} after {iterations}")
     if last.concept != "nash":
         say(f"  ({last.meaning})")
     say(f"ended: {why(opened)}")
@@ -75,7 +77,7 @@ def _say_result(opened: Experiment) -> None:
 def train_many(runs: seed_runs.Seeds, log: Sequence[str] = ()) -> None:
     """Trains all to their ends, showing the mean of every iteration, then draws the curves."""
     first, last = runs.experiments[0], runs.experiments[-1]
-    distance = DISTANCES[first.concept]
+    distance, unit = DISTANCES[first.concept], first.tree.span
     for note in first.tree.notes():
         print(f"note: {note}", file=sys.stderr)
     say(f"{title(first)}, seeds {first.config.seed} to {last.config.seed}")
@@ -92,7 +94,7 @@ def train_many(runs: seed_runs.Seeds, log: Sequence[str] = ()) -> None:
                 tell()
                 now = time.perf_counter()
                 row = runs.summary().iloc[number]
-                say(f"{number:>9} {mean(row):>23} {row.seeds:>5} {now - since:>8.2f}")
+                say(f"{number:>9} {mean(row, unit):>23} {row.seeds:>5} {now - since:>8.2f}")
                 since = now
                 if interrupts:
                     raise interrupts[0]
@@ -106,7 +108,7 @@ def train_many(runs: seed_runs.Seeds, log: Sequence[str] = ()) -> None:
         raise SystemExit(exit_code(interrupted))
     _refuse_failed(runs)
     row = runs.summary().iloc[-1]
-    say(f"\n{distance} {mean(row)} (95 %)")
+    say(f"\n{distance} {mean(row, unit)} (95 %)")
     say(f"saved in {runs.folder}, summary in {seed_runs.SUMMARY}; look at it with")
     say(f"  psro plot {runs.folder}/seed-*")
 

@@ -25,6 +25,14 @@ def three_digits(value: float, *, unit: float = 1.0, sign: bool = False) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
+def decimals(value: float, places: int = 6, *, unit: float) -> str:
+    """With so many decimals, as long as the payoffs' unit is near enough to 1 for that; else, where
+    all of them could be zeros, `three_digits`."""
+    if 1e-3 <= unit < 1e9:
+        return f"{value:z.{places}f}"
+    return three_digits(value, unit=unit)
+
+
 def short(count: int) -> str:
     """A count: `999`, `4.2 k`, `420 M`."""
     for size, letter in ((1e9, " B"), (1e6, " M"), (1e3, " k")):

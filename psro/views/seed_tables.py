@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 
+import numpy as np
 import rich.console
 
 from psro.measure.across_seeds import AcrossSeeds
+from psro.views.numbers import decimals
 from psro.views.tables import table, write_columns
 
 
@@ -15,17 +17,18 @@ def print_table(measured: AcrossSeeds, out: rich.console.Console) -> None:
     """A row a run, then the means with their 95 % intervals."""
     out.print(f"{measured.game}  {len(measured.seeds)} seeds", highlight=False, markup=False)
     columns = measured.columns()
+    unit = max(float(np.abs(values).max()) for values in columns.values()) or 1.0
     rows = table("seed", "iteration", *columns)
     for number, (seed, iteration) in enumerate(
         zip(measured.seeds, measured.iterations, strict=True)
     ):
-        cells = (f"{values[number] + 0.0:.6f}" for values in columns.values())
+        cells = (decimals(values[number], unit=unit) for values in columns.values())
         rows.add_row(str(seed), str(iteration), *cells)
     rows.add_section()
     summary = [measured.mean_and_interval(values) for values in columns.values()]
-    rows.add_row("mean", "", *(f"{mean:.6f}" for mean, _ in summary))
+    rows.add_row("mean", "", *(decimals(mean, unit=unit) for mean, _ in summary))
     if len(measured.seeds) > 1:
-        rows.add_row("± 95 %", "", *(f"{half:.6f}" for _, half in summary))
+        rows.add_row("± 95 %", "", *(decimals(half, unit=unit) for _, half in summary))
     out.print(rows)
 
 
