@@ -30,16 +30,6 @@ Plans = Sequence[np.ndarray]
 class Source(Protocol):
     """What a tree was loaded from."""
 
-    def check_tables(self) -> None:
-        """Raises `GameError` where a learner's arrays for a player would be too large."""
-        for seat, player in enumerate(self.players):
-            try:
-                player.check_tables()
-            except GameError as error:
-                raise GameError(
-                    f"nothing can be learned for {self.player_name(seat)} of {self.name}: {error}"
-                ) from None
-
     def openspiel(self) -> Any:
         """OpenSpiel's game, a `pyspiel.Game` that plays in turns; it is loaded once.
 

@@ -21,7 +21,6 @@ from psro.exact.cfr import cfr_plus
 from psro.exact.restricted_game import (
     RestrictedGameError,
     allowed,
-    allowed_anywhere,
     restrict,
     solve,
 )
@@ -62,10 +61,7 @@ def random_populations(tree, size, seed):
 
 
 def random_masks(tree, size, seed):
-    return [
-        allowed_anywhere(*each)
-        for each in zip(tree.players, random_populations(tree, size, seed), strict=True)
-    ]
+    return [(population > 0).any(axis=0) for population in random_populations(tree, size, seed)]
 
 
 def everything(tree):
@@ -224,9 +220,6 @@ def test_an_action_is_allowed_where_a_policy_comes_and_plays_it():
         plans = exact.realization_plan(player, population)
         mask = allowed(player, plans)
         np.testing.assert_array_equal(mask, (plans > 0).any(axis=0))
-        anywhere = allowed_anywhere(player, population)
-        np.testing.assert_array_equal(anywhere, (population > 0).any(axis=0))
-        assert (anywhere | ~mask).all()
         np.testing.assert_array_equal(mask, allowed(player, plans[:1]) | allowed(player, plans[1:]))
 
 
@@ -239,7 +232,6 @@ def test_what_is_hardly_played_is_not_allowed():
         np.testing.assert_array_equal(
             allowed(player, plans, threshold=0.05), exact.realization_plan(player, pure[0]) > 0
         )
-        np.testing.assert_array_equal(allowed_anywhere(player, soft, threshold=0.05), pure[0] > 0)
 
 
 def pure_plans(player):
@@ -385,8 +377,6 @@ def test_bad_input_is_refused():
         restrict(matrix, [np.array([True, False, False]), np.ones(3, bool)])
     with pytest.raises(RestrictedGameError, match="K at least 1"):
         allowed(player, uniform)
-    with pytest.raises(RestrictedGameError, match="K at least 1"):
-        allowed_anywhere(player, np.empty((0, len(uniform))))
     with pytest.raises(RestrictedGameError, match=r"threshold = 0.5 .* below 1 / 2"):
         allowed(player, uniform[None], threshold=0.5)
     with pytest.raises(RestrictedGameError, match="unknown method 'simplex'"):

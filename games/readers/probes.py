@@ -24,9 +24,9 @@ _FAR = 1e12  # times the limit: where a probe ends
 class Probes:
     """Of a pyspiel `game`, which fits if it has at most `limit` histories."""
 
-    def __init__(self, game: Any, limit: int, seed: int = 0):
+    def __init__(self, game: Any, limit: int):
         self._game, self._limit = game, limit
-        self._generator = random.Random(seed)
+        self._generator = random.Random(0)
         self._log_wealth = np.zeros(len(_BETS))
         self._cut = False
         self.steps = 0

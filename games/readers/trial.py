@@ -27,7 +27,7 @@ GIBIBYTES = 2
 NAMES_A_FILE = re.compile(r"(filename|_file|_root)\s*=", re.IGNORECASE)
 """Parameters by which OpenSpiel's games read files: efg_game's filename, bargaining's
 instances_file, colored_trails' boards_file, crossword's word_list_file and puzzles_root."""
-_PATIENCE = 12  # times as much wall time, on a machine that is busy with other things
+_SLOWDOWN = 12  # times as much wall time, on a machine that is busy with other things
 
 
 @functools.lru_cache
@@ -42,7 +42,7 @@ def check(name: str) -> None:
     )
     try:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.communicate(name.encode("utf-8", "surrogateescape"), SECONDS * _PATIENCE)
+            process.communicate(name.encode("utf-8", "surrogateescape"), SECONDS * _SLOWDOWN)
     finally:
         process.kill()
         process.wait()

@@ -22,7 +22,6 @@ GameNames = Annotated[Positional[tuple[str, ...]], arg(metavar="[GAME ...]", hel
 Flag = Annotated[bool, arg(help_behavior_hint="")]
 Number = Annotated[int, arg(metavar="N")]
 MaybeNumber = Annotated[int | None, arg(metavar="N", help_behavior_hint="")]
-MaybeShare = Annotated[float | None, arg(metavar="X", help_behavior_hint="")]
 File = Annotated[str, arg(metavar="FILE")]
 MaybeFile = Annotated[str | None, arg(metavar="FILE", help_behavior_hint="")]
 MaybeFolder = Annotated[str | None, arg(metavar="FOLDER", help_behavior_hint="")]

@@ -115,9 +115,9 @@ def _option(name: str, kind: Any, text: str, default: Any) -> tuple[str, Any, An
     return name, Annotated[kind, shown], dataclasses.field(default=default)
 
 
-def _typed(name: str, fields: list[tuple[str, Any, Any]], text: str = "") -> type:
+def _typed(name: str, fields: list[tuple[str, Any, Any]]) -> type:
     made = dataclasses.make_dataclass(name, fields, frozen=True, kw_only=True)
-    made.__doc__ = text
+    made.__doc__ = ""
     return made
 
 

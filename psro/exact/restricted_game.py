@@ -43,8 +43,8 @@ def allowed(player: PlayerTree, plans: np.ndarray, *, threshold: float = 0.0) ->
     policy that itself comes to the info state plays it.
 
     That is all that a restricted game needs: wherever allowed actions lead, some policy comes.
-    Where a policy does not come, its plan does not say what it would do; `allowed_anywhere` is for
-    policies that say so. The mask of two populations together is `mask | mask`.
+    Where a policy does not come, its plan does not say what it would do. The mask of two
+    populations together is `mask | mask`.
 
     Args:
         player: whose plans they are.
@@ -58,20 +58,6 @@ def allowed(player: PlayerTree, plans: np.ndarray, *, threshold: float = 0.0) ->
     """
     played = _played(player, exact.behaviour(player, _population(player, plans)), threshold)
     return exact.realization_plan(player, played).any(axis=0)
-
-
-def allowed_anywhere(
-    player: PlayerTree, behaviours: np.ndarray, *, threshold: float = 0.0
-) -> np.ndarray:
-    """The mask `[S]` of a population of behaviours `[K, S]`: an action is allowed where any policy
-    plays it, whether that policy would ever come there or not, as the paper defines it.
-
-    At least as large a restricted game as that of `allowed`: a policy's action counts after another
-    one's too. Only for policies that mean what they do everywhere, networks for one; a plan turned
-    into a behaviour is uniform where it never comes, and would allow everything there. Arguments
-    and errors are those of `allowed`.
-    """
-    return _played(player, _population(player, behaviours), threshold).any(axis=0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -25,7 +25,7 @@ FALLBACK_TOLERANCE = 1e-6
 """What is accepted where no candidate does better: policies that differ by less than float32's
 rounding of their payoffs must not end a run. The loop records every meta-strategy's regret."""
 
-_ROUNDS = 10
+_REFINEMENTS = 10
 
 
 def nash(payoffs: np.ndarray) -> list[np.ndarray]:
@@ -113,7 +113,7 @@ def _refined(row: np.ndarray) -> Iterator[list[np.ndarray]]:
     bounded = np.arange(len(cost)) != num_rows  # all but v are at least 0
     point, dual = np.zeros(len(cost)), np.zeros(len(target))
     primal_scale = dual_scale = 1.0
-    for _ in range(_ROUNDS):
+    for _ in range(_REFINEMENTS):
         for presolve in (True, False):  # either may fail where the other does not
             result = scipy.optimize.linprog(
                 dual_scale * (cost - matrix.T @ dual),
