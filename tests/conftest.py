@@ -32,6 +32,12 @@ if os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1" and "XLA_FLAGS" not in os
     os.environ["XLA_FLAGS"] = known_to_xla(
         {"xla_cpu_use_fusion_emitters": "false", "xla_cpu_parallel_codegen_split_count": "1"}
     )
+# Matrices are small here: a second thread of BLAS's only spins, and takes the other worker's core.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# A shell starts what it puts into the background with SIGINT ignored, and so would be the commands
+# that tests start from here in order to interrupt them.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["PSRO_TREE_CACHE"] = ""  # tests keep nothing in the user's folder
 
 # A shell's background job ignores SIGINT, and so would every process that it starts. Tests send it.
