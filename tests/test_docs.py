@@ -298,7 +298,6 @@ def test_the_site_needs_no_network(tmp_path):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=200,
     )
     assert built.returncode == 0, built.stderr
     with chromium() as driver:

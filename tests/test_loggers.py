@@ -193,7 +193,6 @@ def without_network():
             cwd=Path(psro.__file__).parents[1],
             capture_output=True,
             text=True,
-            timeout=200,
         )
         listener.setblocking(False)
         with pytest.raises(BlockingIOError):  # nobody has come

@@ -350,7 +350,6 @@ def on_devices(number: int, code: str, *arguments: str) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=250,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()[-1]

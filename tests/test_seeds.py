@@ -335,7 +335,7 @@ def test_the_command_and_its_interruption(tmp_path):
     lines = iter(process.stdout.readline, "")
     assert any("±" in line for line in lines)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=300)
+    _, err = process.communicate()
     assert process.returncode == 130, err
     assert err.splitlines()[-1] == f"or with all of them: psro resume {folder}"
     for seed in range(2):

@@ -47,7 +47,6 @@ def loaded(tmp_path_factory):
         [sys.executable, "-c", PROGRAM, json.dumps([*COMMANDS, drawn, ["eval", "run"]])],
         text=True,
         cwd=folder,
-        timeout=200,
     )
     assert (folder / "curve.svg").exists()
     return {step: set(modules) for step, modules in json.loads(out).items()}

@@ -366,7 +366,6 @@ def test_a_game_over_the_limit_is_refused_with_both_numbers():
     refusal("leduc_poker", max_histories=9456)
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "name, observation", [("chess", "observation"), ("liars_dice(numdice=1,dice_sides=9)", None)]
 )
