@@ -1,9 +1,12 @@
-"""The command on folders of several seeds, on folders that exist, and what it says to do next."""
+"""The command on folders of several seeds and on folders that exist, what it says to do next, and
+its standard streams."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -160,3 +163,19 @@ def test_games_lists_what_it_can_and_says_why_not_the_rest(capsys):
     code, out, err = psro_main(capsys, "games", "kuhn_poker", "kuhn_pokr", "matrix_rps")
     assert code == 2 and "kuhn_poker" in out and "matrix_rps" in out
     assert err.startswith("psro: no game is called 'kuhn_pokr'") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
+def test_closed_streams(tmp_path, closed):
+    """Nothing of what a run says lands in a file that got a stream's number."""
+    program = f"import sys; from psro.cli import main; main({['run', *EXACT, '--out', 'run']})"
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" -c "$1" {closed}', sys.executable, program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(psro.load(tmp_path / "run").records) == 4
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]

@@ -38,6 +38,7 @@ def command() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """The command `psro`; ends in SystemExit where it is refused or interrupted."""
     warnings.filterwarnings("ignore", category=DeprecationWarning)
+    process.open_streams()
     process.use_caches()
     process.use_all_cores()
     process.print_any_name()

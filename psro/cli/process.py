@@ -72,7 +72,7 @@ def say(text: str) -> None:
 def hint(what: str) -> None:
     """What to type next, for a person at a terminal: what a command writes to its output is for
     programs too, and stands there alone."""
-    if sys.stderr is not None and sys.stderr.isatty():
+    if sys.stderr.isatty():
         print(f"next: {one_line(what)}", file=sys.stderr)
 
 
@@ -85,6 +85,20 @@ def note_disagreement(run: Any) -> None:
     sentence = run.disagreement()
     if sentence is not None:
         print(printable(f"note: {run.folder}: {sentence}"), file=sys.stderr)
+
+
+def open_streams() -> None:
+    """Gives a process whose standard streams were closed (`>&-`) the null device instead: else the
+    next file that is opened would be taken for the standard output."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
 
 
 def print_any_name() -> None:
