@@ -44,7 +44,8 @@ class PowerLoss:
         path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
         if self._root != path and self._root not in path.parents:
             return
-        self._kept.append(os.dup(descriptor))
+        # Opened once more, not duplicated: what is locked must not stay so.
+        self._kept.append(os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY))
         inode = os.fstat(descriptor).st_ino
         if path.is_dir():
             self._folders.add(inode)

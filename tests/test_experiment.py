@@ -25,7 +25,8 @@ from psro.metagame.solvers import META_SOLVERS
 from psro.oracles import ORACLES, PPO, PPOConfig, Results
 from psro.policies.policy import at_temperature
 from psro.runs import experiment, storage
-from psro.runs.config import RunConfig, read_config
+from psro.runs.config import RunConfig
+from psro.runs.config_file import read_config
 from psro.runs.storage import ExperimentError
 from psro.training.record import why_ended
 from psro.training.trainer import TrainingDiverged
@@ -405,9 +406,10 @@ def crashes(tmp_path_factory):
         states[name] = shutil.copytree(folder, root / f"state{len(states)}")
         return states[name]
 
-    def watched(source, target):
+    def watched(source, target, *, src_dir_fd, dst_dir_fd):
         nonlocal iteration
-        folder = root / "run"
+        folder, place = root / "run", Path(os.readlink(f"/proc/self/fd/{dst_dir_fd}"))
+        source, target = place / source, place / target
         if target == folder / POLICIES[iteration + 1]:
             iteration += 1
         file = target.relative_to(folder).parts[0]
@@ -471,16 +473,22 @@ def test_interrupted_while_saving(trained, tmp_path, monkeypatch, one_oracle, ca
     assert outcome(folder) == outcome(trained.folder)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("file", FILES)
-def test_a_full_disk(trained, tmp_path, one_oracle, file):
+def test_a_full_disk(trained, tmp_path, monkeypatch, one_oracle, file):
     folder = tmp_path / "run"
     train_until(1, folder)
-    target = folder / (POLICIES[2] if file == "policies" else file)
+    name = Path(POLICIES[2] if file == "policies" else file).name
     training = experiment.reopen(folder).train()
-    # The temporary file is a link to a device that is always full.
-    target.with_name(f".{target.name}.tmp").symlink_to("/dev/full")
-    sentence = refused(lambda: next(training))
+    replace = os.replace
+
+    def full(source, target, **folders):
+        if target == name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(source, target, **folders)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        sentence = refused(lambda: next(training))
     assert str(folder) in sentence and os.strerror(errno.ENOSPC) in sentence
     assert not list(folder.rglob("*.tmp"))
     assert psro.load(folder).records[-1].iteration == (2 if file == "metrics.csv" else 1)
@@ -544,7 +552,7 @@ def test_a_bad_game_leaves_no_folder(tmp_path, changes):
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 def test_a_full_disk_leaves_no_folder(tmp_path, monkeypatch, call):
-    def full(*_):
+    def full(*_, **options):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, call, full)

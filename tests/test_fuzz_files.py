@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 import psro
-from psro.runs import config as run_config
+from psro.runs import config_file, storage
 from psro.runs import folder as run_folder
-from psro.runs import storage
 from psro.runs.config import RunConfig
 from psro.runs.storage import ExperimentError
 from psro.views import plots
@@ -113,7 +112,7 @@ def test_what_a_config_says_is_quoted_short_and_printable(copy, changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     refused(ExperimentError, lambda: psro.load(copy))
     if "run" in changes:
-        refused(ExperimentError, lambda: run_config.read_config(path))
+        refused(ExperimentError, lambda: config_file.read_config(path))
     else:
         refused(ExperimentError, lambda: plots.exploitability_figure([copy]))
 
@@ -122,4 +121,4 @@ def test_what_a_config_says_is_quoted_short_and_printable(copy, changes):
 def test_settings_that_nest_too_deep(tmp_path, name):
     path = tmp_path / name
     path.write_text("a = " * name.endswith("toml") + "[" * 100_000)
-    refused(ExperimentError, lambda: run_config.read_config(path))
+    refused(ExperimentError, lambda: config_file.read_config(path))

@@ -1,8 +1,10 @@
 """The server answers this machine's own browser, and refuses what a foreign page makes one send."""
 
 import contextlib
+import errno
 import http.client
 import io
+import os
 import socket
 import sys
 import threading
@@ -240,6 +242,20 @@ def test_a_route_that_fails_says_so_on_both_sides(server, monkeypatch):
     while "RuntimeError: a bug" not in said.getvalue() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert "RuntimeError: a bug" in said.getvalue()
+
+
+def test_a_client_that_leaves_early_is_met_with_silence(server, monkeypatch):
+    """Whatever the operating system calls it: after a reset, closing one side is ENOTCONN."""
+    said, handled, handle = io.StringIO(), threading.Event(), server.handle_error
+
+    def gone(*_):
+        raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+    monkeypatch.setattr(sys, "stderr", said)
+    monkeypatch.setattr(socket.socket, "shutdown", gone)
+    monkeypatch.setattr(server, "handle_error", lambda *of: (handle(*of), handled.set()))
+    assert ask(server, path="/nothing")[0] == 404
+    assert handled.wait(10) and said.getvalue() == ""
 
 
 def test_a_taken_port(server):

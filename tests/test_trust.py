@@ -51,8 +51,8 @@ def stopped(tmp_path):
 HOLDER = """
 import sys, time
 from pathlib import Path
-from psro.runs import storage
-with storage.lock(Path(sys.argv[1])):
+from psro.runs import disk
+with disk.lock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(100)
 """
@@ -101,7 +101,7 @@ def test_a_file_system_without_locks_is_used_without(trained, stopped, monkeypat
     def unsupported(*_):
         raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
 
-    monkeypatch.setattr(psro.runs.storage.fcntl, "flock", unsupported)
+    monkeypatch.setattr(psro.runs.disk.fcntl, "flock", unsupported)
     psro.resume(stopped)
     assert outcome(stopped) == outcome(trained.folder)
 
@@ -127,8 +127,12 @@ def test_a_read_only_folder_is_read_and_not_trained(stopped, monkeypatch, kind):
         return real_open(file, mode, *rest, **options)
 
     def checked_os_open(path, flags, *rest, **options):
-        if flags & (os.O_RDWR | os.O_WRONLY | os.O_CREAT) and stopped in Path(path).parents:
-            forbid(path)
+        if (folder := options.get("dir_fd")) is not None:
+            full = Path(os.readlink(f"/proc/self/fd/{folder}")) / path
+        else:
+            full = Path(path)
+        if flags & (os.O_RDWR | os.O_WRONLY | os.O_CREAT) and stopped in full.parents:
+            forbid(full)
         return real_os_open(path, flags, *rest, **options)
 
     before = outcome(stopped)

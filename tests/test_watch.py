@@ -115,8 +115,10 @@ def test_a_folder_that_is_damaged_or_gone_is_told(finished, tmp_path):
         status, sentence = get(url, "/document.json")
         assert status == 503 and "is damaged" in sentence
         (folder / run_folder.COMMIT).unlink()
-        (folder / run_folder.COMMIT).symlink_to(run_folder.COMMIT)  # which leads nowhere
         assert get(url, "/document.json")[0] == 200
+        (folder / run_folder.COMMIT).symlink_to(run_folder.COMMIT)  # which leads nowhere
+        status, sentence = get(url, "/document.json")
+        assert status == 503 and "is a link" in sentence
         shutil.rmtree(folder)
         status, sentence = get(url, "/document.json")
         assert status == 503 and "does not exist" in sentence

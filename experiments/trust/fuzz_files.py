@@ -50,8 +50,7 @@ from psro import exact
 from psro.measure import comparison, evaluation
 from psro.play import match
 from psro.play import terminal as play
-from psro.runs import archive, experiment, storage
-from psro.runs import config as run_config
+from psro.runs import archive, config_file, disk, experiment, storage
 from psro.runs import export as sharing
 from psro.runs import folder as run_folder
 from psro.views import page, plots, tables, watch
@@ -201,7 +200,7 @@ def inputs(draw: hostile.Draw, kind: str, originals: Originals) -> tuple[str, Fi
         return "run", draw(_CHANGES[kind](files))
     outside = str(originals.root.parent / "evil")
     if draw(st.booleans()):
-        members = {each: content for each, content in files.items() if each != storage.LOCK}
+        members = {each: content for each, content in files.items() if each != disk.LOCK}
         return "run.psro", draw(
             hostile.archive_bytes(members, originals.games["game.npy"], outside)
         )
@@ -387,7 +386,7 @@ def _copy_sparse(source: str, target: str, *, follow_symlinks: bool = True) -> N
 
 def _settings(path: Path) -> None:
     """As `psro run --config` does."""
-    run_config.read_config(path / "config.json")
+    config_file.read_config(path / "config.json")
 
 
 def _report(path: Path) -> None:

@@ -21,7 +21,8 @@ from psro.metagame.solving import GAME_SOLVERS
 from psro.oracles.settings import CONFIGS, TABULAR
 from psro.policies import networks
 from psro.policies.initial import INITS
-from psro.runs.config import RunConfig, read_config
+from psro.runs.config import RunConfig
+from psro.runs.config_file import read_config
 from psro.variants.diversity import TERMS
 from psro.variants.expansions import EXPANSIONS
 from psro.variants.published import VARIANTS

@@ -4,6 +4,7 @@ name and number where it does not."""
 from __future__ import annotations
 
 import dataclasses
+import sys
 
 from psro.errors import SettingsError
 
@@ -46,6 +47,8 @@ def check_types(config: object, prefix: str = "") -> None:
             isinstance(value, bool) and field.type != "bool" and what
         ):
             raise SettingsError(f"{prefix}{field.name} = {value!r} must be {what}")
+        if what == "a number" and value is not None and not abs(value) <= sys.float_info.max:
+            raise SettingsError(f"{prefix}{field.name} = {value} must be finite")
 
 
 def check_multiples(oracle: str, config: object, *pairs: tuple[str, str]) -> None:

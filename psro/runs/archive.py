@@ -21,7 +21,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from psro.runs import storage
+from psro.runs import disk, storage
 from psro.runs.storage import ExperimentError
 
 MEMBERS = re.compile(
@@ -47,7 +47,12 @@ def is_file(path: str | os.PathLike) -> bool:
 
 
 def pack(folder: Path, file: Path) -> None:
-    """Writes a folder's files to `file`, which is replaced in one step."""
+    """Writes a folder's files to `file`, which must not exist, in one step.
+
+    Raises:
+        ExperimentError: they are more than an exported file holds.
+        OSError: the file cannot be written; FileExistsError where there is one.
+    """
     names = sorted(
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
     )
@@ -59,7 +64,7 @@ def pack(folder: Path, file: Path) -> None:
             f"{MAX_MEMBERS:,} of {MAX_BYTES:,}"
         )
     with (
-        storage.replacing(file) as written,
+        disk.replacing(file, new=True) as written,
         zipfile.ZipFile(written, "w", zipfile.ZIP_STORED, allowZip64=False) as archive,
     ):
         for name in names:
@@ -81,7 +86,7 @@ def unpack(file: Path, folder: Path) -> None:
             with zipfile.ZipFile(opened) as archive:
                 members = archive.infolist()
                 _check_members(members, file.stat().st_size)
-                with storage.making(folder) as aside:
+                with disk.making(folder) as aside:
                     _extract(archive, members, aside)
     except OSError as error:
         raise ExperimentError(f"cannot read {file}: {error.strerror or error}") from None
@@ -159,4 +164,4 @@ def _extract(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], folder: P
             shutil.copyfileobj(source, written)
             written.flush()
             os.fsync(written.fileno())
-    storage.sync(folder / "policies")
+    disk.sync(folder / "policies")

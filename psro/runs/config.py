@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import os
 import sys
-import tomllib
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Any
 
 import games
 from games import GameTree
 from games.readers import trial
+from games.tree import MAX_RETURN
 from psro import oracles
 from psro.errors import SettingsError
 from psro.exact.restricted_game import METHODS
@@ -34,7 +32,6 @@ from psro.oracles.settings import (
 )
 from psro.policies import networks
 from psro.policies.initial import INITS
-from psro.runs import storage
 from psro.runs.storage import ExperimentError
 from psro.variants.diversity import TERMS
 from psro.variants.expansions import EXPANSIONS
@@ -233,10 +230,25 @@ class RunConfig:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> RunConfig:
-        """From what `dataclasses.asdict` made, or some of it; raises SettingsError or TypeError
-        where it is not."""
+        """From what `dataclasses.asdict` made, or some of it; raises PsroError where it
+        is not."""
+        _check_names(cls, fields)
+        for owner in fields.keys() & CONFIGS.keys():
+            if not isinstance(fields[owner], Mapping):
+                raise SettingsError(f"{owner} = {fields[owner]!r} must be a table of settings")
+            _check_names(CONFIGS[owner], fields[owner], f"{owner}.")
         settings = {name: CONFIGS[name](**fields[name]) for name in CONFIGS if name in fields}
         return cls(**{**fields, **settings})
+
+
+def _check_names(config: type, fields: Mapping[str, Any], prefix: str = "") -> None:
+    """Raises SettingsError where something is no setting."""
+    names = [field.name for field in dataclasses.fields(config)]
+    for name in fields:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise SettingsError(f"{prefix}{name} is no setting{hint}")
 
 
 def default_meta_solver(num_players: int) -> str:
@@ -328,8 +340,10 @@ def check_sizes(config: RunConfig) -> None:
     for owner, settings in ("", config), *((f"{n}.", getattr(config, n)) for n in CONFIGS):
         for name, value in vars(settings).items():
             most = _MOST.get(name, 1 << 53) if not owner else 1 << 53
-            if isinstance(value, int) and value > most:
+            if isinstance(value, int) and abs(value) > most:
                 raise SettingsError(f"{owner}{name} must be at most {most:,}")
+            if isinstance(value, float) and abs(value) > MAX_RETURN:
+                raise SettingsError(f"{owner}{name} must be at most {MAX_RETURN:g}")
 
 
 def check_shareable(config: RunConfig) -> None:
@@ -345,37 +359,3 @@ def check_shareable(config: RunConfig) -> None:
             f"max_histories = {config.max_histories:,} is more than an exported run may ask for, "
             f"{games.MAX_HISTORIES:,}"
         )
-
-
-def read_config(path: str | os.PathLike) -> dict[str, Any]:
-    """Settings of a run from a TOML or JSON file, by the names of `RunConfig`; a config.json that
-    a run saved is one.
-
-    Raises:
-        ExperimentError: it cannot be read, or names what is no setting.
-    """
-    path = Path(path)
-    try:
-        if path.suffix == ".json":
-            fields = storage.read_json(path)
-        else:
-            fields = tomllib.loads(path.read_text(encoding="utf-8"))
-        fields = fields.get("run", fields)
-        known = {None: RunConfig, **CONFIGS}
-        for owner, config in known.items():
-            names = {field.name for field in dataclasses.fields(config)}
-            own = fields if owner is None else fields.get(owner, {})
-            if not isinstance(own, dict):
-                raise SettingsError(f"{owner} = {own!r} must be a table of settings")
-            for name in own:
-                if name not in names:
-                    near = difflib.get_close_matches(name, names, n=1)
-                    hint = f"; did you mean {near[0]}?" if near else ""
-                    setting = name if owner is None else f"{owner}.{name}"
-                    raise SettingsError(f"{setting} is no setting{hint}")
-        RunConfig.from_json(fields)
-    except OSError as error:
-        raise ExperimentError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise ExperimentError(f"{path}: {storage.sentence(error)}") from None
-    return fields

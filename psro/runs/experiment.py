@@ -26,7 +26,8 @@ from psro.policies.bot import PopulationBot
 from psro.policies.jax_settings import own_settings
 from psro.policies.policy import Params, Policy, TablePolicy
 from psro.policies.population import Population
-from psro.runs import archive, storage
+from psro.runs import archive, disk, storage
+from psro.runs import commit as commits
 from psro.runs import folder as run_folder
 from psro.runs import policies as policy_files
 from psro.runs.agreement import disagreement
@@ -184,54 +185,54 @@ class Experiment:
         results are to be sent."""
         if self.ended:
             return
-        with self._locked():
-            run_folder.raise_version(self.folder, self.config)
+        with self._locked() as held:
+            run_folder.raise_version(self.folder, self.config, held)
             loop = self.setup.loop(self.config.seed, self.config.iterations, self._last)
             answer = None
             while not self.ended:
                 with own_settings():
                     said = loop.send(answer)
                 if isinstance(said, Iteration):
-                    self._commit(said)
+                    self._commit(said, held)
                     said = said.record
                 answer = yield said
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[disk.Held]:
         """The folder is held, and still what was read or written last."""
-        with storage.lock(self.folder):
-            if run_folder.committed_digests(self.folder) != self._digests:
+        with disk.lock(self.folder) as held:
+            if commits.committed_digests(self.folder) != self._digests:
                 raise ExperimentError(
                     f"{self.folder} has changed since it was read: another psro has trained in it"
                 )
-            yield
+            yield held
 
     def _finished(self) -> Iteration:
         if self._last is None:
             raise ExperimentError(f"{self.folder} has no finished iteration yet")
         return self._last
 
-    def _commit(self, iteration: Iteration) -> None:
+    def _commit(self, iteration: Iteration, held: disk.Held) -> None:
         """Puts an iteration on disk; see `psro.runs.folder` for the order."""
-        with storage.writing(self.folder):
-            digest = policy_files.write_policies(self.folder, iteration, self.setup.num_populations)
+        with disk.writing(self.folder):
+            digest = policy_files.write_policies(held, iteration, self.setup.num_populations)
             records, digests = [*self.records, iteration.record], [*self._digests, digest]
             try:
-                run_folder.write_commit(self.folder, self.config, iteration, records, digests)
+                commits.write_commit(held, self.config, iteration, records, digests)
             except BaseException:  # an interrupt may come after the commit
-                if run_folder.committed_digests(self.folder) == digests:
+                if commits.committed_digests(self.folder) == digests:
                     self.records, self._last, self._digests = records, iteration, digests
                 raise
             self.records, self._last, self._digests = records, iteration, digests
-            run_folder.write_metrics(self.folder, records)
+            commits.write_metrics(held, records)
 
     @own_settings()
     def _restore(self) -> None:
         """Reads the folder's commit and the policies that it names."""
-        commit = run_folder.read_commit(self.folder, self.config)
+        commit = commits.read_commit(self.folder, self.config)
         if commit is None:
             return
-        path, num_players = self.folder / run_folder.COMMIT, self.tree.num_players
+        path, num_players = self.folder / commits.COMMIT, self.tree.num_players
         self.records, self._digests = commit.records, commit.digests
         if len(commit.payoffs) != num_players:
             raise ExperimentError(
@@ -245,33 +246,20 @@ class Experiment:
                 jax.random.split(jax.random.key(0), self.setup.num_populations)
             )
         )
-        seats = np.arange(num_players) % self.setup.num_populations  # whose each seat's is
-        policies: dict[int, Params] = {}  # as they are in the end
-        for number, digest in enumerate(self._digests):
-            file = policy_files.policy_file(self.folder, number)
-            stacks, slots = policy_files.read_policies(file, digest, number, self.config)
-            shapes = jax.tree.map(lambda leaf: (leaf.shape[0], *leaf.shape[2:]), stacks)
-            if shapes != jax.tree.map(lambda leaf: leaf.shape, expected):
-                raise ExperimentError(
-                    f"{file} does not hold the network that config.json describes"
-                )
-            latest = {
-                slot: jax.tree.map(lambda leaf, n=n: leaf[seats, n], stacks)
-                for n, slot in enumerate(slots)
-            }
-            policies |= latest
-            size = self.records[number].size
-            if len(policies) != size or max(slots) >= size:
-                raise ExperimentError(f"{file} is damaged: its slots do not make {size} policies")
+        policies, latest = policy_files.restore(
+            self.folder, self.records, self._digests, self.config, expected
+        )
         # The same calls as in training, so that every rounding is the same.
         population = Population.empty(self.setup.capacity)
-        for slot in range(size):
+        for slot in range(len(policies)):
             population = population.put(slot, policies[slot])
         meta_game = MetaGame.empty(self.tree).put(
-            range(size),
-            [self.setup.tabulate(policies[slot]) for slot in range(size)],
+            range(len(policies)),
+            [self.setup.tabulate(policies[slot]) for slot in range(len(policies))],
             commit.payoffs,
         )
+        if not all(np.isfinite(plans).all() for plans in meta_game.plans):
+            raise ExperimentError(f"{path} is damaged: its policies give no probabilities")
         self._last = Iteration(
             record=self.records[-1],
             policies=latest,
@@ -293,7 +281,7 @@ def create(
         like: one of the same config but for its seed; they share their `setup`.
     """
     folder = Path(out) if out is not None else run_folder.default_folder(config.game)
-    with storage.writing(folder):
+    with disk.writing(folder):
         taken = folder.exists() or folder.is_symlink()
     if taken:
         raise ExperimentError(
@@ -305,7 +293,7 @@ def create(
         raise ExperimentError(f"no run of {config.game[:80]!r}: {error}") from None
     experiment = Experiment(folder, config, like and like.setup)
     _ = experiment.setup.oracle  # which may refuse the game
-    with storage.making(folder) as aside:
+    with disk.making(folder) as aside:
         run_folder.begin(aside, experiment.config)
     return experiment
 
@@ -356,8 +344,8 @@ def reopen(
         folder = _unpack(Path(folder), out)
     try:
         experiment = _open_folder(Path(folder), foreign=exported)
-        with experiment._locked():
-            _plan(experiment, iterations)
+        with experiment._locked() as held, disk.writing(experiment.folder):
+            _plan(experiment, iterations, held)
     except BaseException:
         if exported:
             shutil.rmtree(folder, ignore_errors=True)
@@ -386,7 +374,7 @@ def _open_folder(folder: Path, *, foreign: bool = False) -> Experiment:
 
 def _unpack(file: Path, out: str | os.PathLike | None) -> Path:
     folder = file.with_suffix("") if out is None else Path(out)
-    with storage.writing(folder):
+    with disk.writing(folder):
         taken = folder.exists() or folder.is_symlink()
     if taken:
         raise ExperimentError(f"{folder} exists already; name a new folder to unpack to with --out")
@@ -394,15 +382,15 @@ def _unpack(file: Path, out: str | os.PathLike | None) -> Path:
     return folder
 
 
-def _plan(experiment: Experiment, iterations: int | None) -> None:
+def _plan(experiment: Experiment, iterations: int | None, held: disk.Held) -> None:
     """Writes what a stop, or another number of iterations, leaves to be written."""
     folder, done = experiment.folder, len(experiment.records) - 1
     if iterations is not None and iterations != experiment.config.iterations:
         if iterations < done:
             raise ExperimentError(f"{folder} has {done} iterations already, more than {iterations}")
-        experiment.config = dataclasses.replace(experiment.config, iterations=iterations)
-        with storage.writing(experiment.folder):
-            run_folder.write_config(experiment.folder, experiment.config)
+        config = dataclasses.replace(experiment.config, iterations=iterations)
+        check_sizes(config)
+        experiment.config = config
+        run_folder.write_config(folder, config, held)
     if experiment.records:  # a stop between the commit and this file leaves it one row behind
-        with storage.writing(experiment.folder):
-            run_folder.write_metrics(experiment.folder, experiment.records)
+        commits.write_metrics(held, experiment.records)

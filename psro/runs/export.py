@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from psro.runs import archive, experiment, policies, storage
+from psro.runs import archive, disk, experiment, policies, storage
 from psro.runs import folder as run_folder
 from psro.runs.config import RunConfig, check_shareable
 from psro.runs.storage import ExperimentError
@@ -24,22 +24,29 @@ def export(folder: str | os.PathLike, file: str | os.PathLike) -> Path:
         ExperimentError: the folder cannot be loaded, or the file cannot be written.
     """
     file = Path(file)
-    with storage.writing(file):
-        if file.exists() or file.is_symlink():
-            raise ExperimentError(f"{file} exists already; choose another name")
+    with disk.writing(file):
+        if os.path.lexists(file):
+            raise _taken(file)
     with archive.as_folder(folder) as source, tempfile.TemporaryDirectory(prefix="psro-") as made:
         copy = Path(made) / "run"
         config = experiment.load(source).config
         check_shareable(config)
-        with storage.writing(copy):
+        with disk.writing(copy):
             _snapshot(source, copy, config)
         try:
             experiment.reopen(copy)  # the copy is whole; and its metrics are written
         except ExperimentError as error:
             raise ExperimentError(str(error).replace(str(copy), str(source))) from None
-        with storage.writing(file):
-            archive.pack(copy, file)
+        with disk.writing(file):
+            try:
+                archive.pack(copy, file)
+            except FileExistsError:  # by another process, since this one began
+                raise _taken(file) from None
     return file
+
+
+def _taken(file: Path) -> ExperimentError:
+    return ExperimentError(f"{file} exists already; choose another name")
 
 
 def _snapshot(source: Path, copy: Path, config: RunConfig) -> None:
@@ -55,4 +62,4 @@ def _snapshot(source: Path, copy: Path, config: RunConfig) -> None:
         names.append(game)
     for name in names:
         shutil.copyfile(source / name, copy / name)
-    storage.write(copy / run_folder.CONFIG, json.dumps(fields, indent=2) + "\n")
+    disk.write(copy / run_folder.CONFIG, json.dumps(fields, indent=2) + "\n")

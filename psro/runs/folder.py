@@ -9,7 +9,7 @@ A folder holds
     exploitability.png        the curve, written when a run ends
     game.csv                  a copy of the game, where it came from a file, with that one's ending;
                               its SHA-256 is in config.json
-    .lock                     empty; held by the process that trains (`psro.runs.storage.lock`)
+    .lock                     empty; held by the process that trains (`psro.runs.disk.lock`)
     tensorboard/, wandb/      what `--log` writes (`psro.runs.loggers`); nothing here reads them
 
 `payoffs.safetensors` is replaced in one rename after the iteration's policies are on disk, so the
@@ -25,29 +25,26 @@ import importlib.metadata
 import json
 import os
 import re
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from games.printing import player_name
 from games.readers import files
-from games.tree import MAX_RETURN
-from psro.metagame.gaps import MEANINGS
-from psro.metagame.strategy import MetaStrategy
-from psro.runs import policies, storage
+from psro.errors import PsroError
+from psro.runs import commit, disk, policies, storage
+from psro.runs.commit import COMMIT, METRICS
 from psro.runs.config import SAME, RunConfig, check_shareable, check_sizes
-from psro.runs.storage import FORMAT_VERSION, ExperimentError
-from psro.training.record import Iteration, Record, why_ended
+from psro.runs.policies import POLICIES
+from psro.runs.storage import FORMAT_VERSION, Damaged, ExperimentError
+from psro.training.record import Record, why_ended
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-CONFIG, COMMIT, METRICS = "config.json", "payoffs.safetensors", "metrics.csv"
-_MOST_PAYOFF = MAX_RETURN * (1 + 1e-6)
-"""A rounded mean of returns may be above all of them."""
+CONFIG, PICTURE, SUMMARY = "config.json", "exploitability.png", "summary.csv"
+_MEMBERS = (
+    CONFIG, COMMIT, METRICS, POLICIES, PICTURE, SUMMARY, disk.LOCK, "tensorboard", "wandb",
+    *(f"game{ending}" for ending in files.ENDINGS),
+)  # fmt: skip
 _PACKAGES = (
     "psro", "jax", "jaxlib", "flax", "optax", "flashbax", "open_spiel", "nashpy", "numpy", "scipy",
 )  # fmt: skip
@@ -69,9 +66,9 @@ def default_folder(game: str) -> Path:
 def begin(folder: Path, config: RunConfig) -> None:
     """What stands in a new run's folder, which is there and empty."""
     policies.make_folder(folder)
-    storage.write(folder / storage.LOCK, "")
+    disk.write(folder / disk.LOCK, "")
     if copy := game_file(folder, config):
-        with storage.replacing(copy) as target:
+        with disk.replacing(copy) as target:
             files.copy(config.game, target)
     write_config(folder, config)
 
@@ -80,7 +77,7 @@ _BEFORE = {"meta_solver": "nash", "evaluation_solver": SAME, "tolerance": 1e-6}
 """The defaults of versions that did not decide these settings by the game."""
 
 
-def write_config(folder: Path, config: RunConfig) -> None:
+def write_config(folder: Path, config: RunConfig, held: disk.Held | None = None) -> None:
     fields = {
         "format_version": FORMAT_VERSION,
         "run": dataclasses.asdict(config),
@@ -88,45 +85,60 @@ def write_config(folder: Path, config: RunConfig) -> None:
     }
     if copy := game_file(folder, config):
         fields["game_sha256"] = files.digest(copy)
-    storage.write(folder / CONFIG, json.dumps(fields, indent=2) + "\n")
+    disk.write(folder / CONFIG, json.dumps(fields, indent=2) + "\n", held)
 
 
-def raise_version(folder: Path, config: RunConfig) -> None:
+def check_members(folder: Path) -> None:
+    """Raises ExperimentError where one of the names of a run's files, or of the runs in a folder of
+    several, stands for a link, a pipe, a socket or a device: a link may lead to the files of
+    others, and whoever reads a pipe waits for ever."""
+    for member in _members(folder):
+        if kind := disk.kind_of(member):
+            raise ExperimentError(f"{member} is {kind}: a run's own files and folders are plain")
+
+
+def _members(folder: Path) -> Iterator[Path]:
+    yield from (folder / name for name in _MEMBERS)
+    yield from folder.glob("seed-*")
+    if disk.kind_of(folder / POLICIES) is None:
+        yield from (folder / POLICIES).glob("*")
+
+
+def raise_version(folder: Path, config: RunConfig, held: disk.Held) -> None:
     """Before a run goes on that an older version began: what is added has the present format, which
     that version is to refuse."""
     if storage.read_json(folder / CONFIG)["format_version"] < FORMAT_VERSION:
-        with storage.writing(folder):
-            write_config(folder, config)
+        with disk.writing(folder):
+            write_config(folder, config, held)
 
 
 def read_run(folder: Path, *, foreign: bool = False) -> RunConfig:
     """The run of a folder, its copy of the game checked."""
-    config = folder / CONFIG
+    path = folder / CONFIG
     try:
-        if not config.is_file():
-            what = f"has no {CONFIG}" if folder.is_dir() else "does not exist"
-            raise ExperimentError(f"{folder} is no experiment: it {what}")
-        fields = storage.read_json(config)
-        storage.check_version(folder, fields["format_version"])
-    except ExperimentError:
-        raise
-    except OSError as error:
-        raise ExperimentError(f"cannot read {config}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ExperimentError(f"{config} is damaged: {storage.sentence(error)}") from None
-    try:
+        if not folder.is_dir():
+            raise ExperimentError(f"{folder} is no experiment: it does not exist")
+        check_members(folder)
+        if not path.is_file():
+            raise ExperimentError(f"{folder} is no experiment: it has no {CONFIG}")
+        fields = storage.read_json(path)
+        if not isinstance(fields, dict) or not isinstance(fields.get("run"), dict):
+            raise Damaged("it must be an object with the settings as its run")
+        storage.check_version(folder, fields.get("format_version"))
         run_config = RunConfig.from_json(fields["run"])
         missing = {
             name: value for name, value in _BEFORE.items() if getattr(run_config, name) is None
         }
         run_config = dataclasses.replace(run_config, **missing)
         check_sizes(run_config)
-        if foreign:
-            check_shareable(run_config)
     except ExperimentError:
         raise
-    except (ValueError, KeyError, TypeError) as error:
-        raise ExperimentError(f"{config} is damaged: {storage.sentence(error)}") from None
+    except OSError as error:
+        raise ExperimentError(f"cannot read {path}: {storage.sentence(error)}") from None
+    except (Damaged, PsroError) as error:
+        raise ExperimentError(f"{path} is damaged: {storage.sentence(error)}") from None
+    if foreign:
+        check_shareable(run_config)
     _check_game_file(folder, run_config, fields.get("game_sha256"))
     return run_config
 
@@ -152,169 +164,6 @@ def _check_game_file(folder: Path, config: RunConfig, digest: str | None) -> Non
         raise ExperimentError(f"{copy} is missing: it is the game of this run, {config.game}")
     if files.digest(copy) != digest:
         raise ExperimentError(f"{copy} is damaged: it is not the game that this run began with")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Commit:
-    """What `payoffs.safetensors` holds."""
-
-    records: list[Record]
-    digests: list[str]
-    payoffs: np.ndarray
-    meta_strategy: MetaStrategy
-    evaluation: MetaStrategy
-
-
-def read_commit(folder: Path, config: RunConfig) -> Commit | None:
-    """None where no iteration is finished."""
-    path = folder / COMMIT
-    if not path.exists():
-        return None
-    tensors, info = storage.read_tensors(path)
-    try:
-        payoffs = tensors["payoffs"]
-        num_players = len(payoffs)
-        records = [
-            _record(fields, number, num_players) for number, fields in enumerate(info["records"])
-        ]
-        digests = list(info["policies"])
-        meta_strategy = _read_strategy(tensors, "meta_strategy", num_players)
-        evaluation = meta_strategy
-        if config.evaluation:
-            evaluation = _read_strategy(tensors, "evaluation", num_players)
-        _check_commit(records, digests, payoffs, meta_strategy, evaluation)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        sentence = storage.sentence(error)
-        raise ExperimentError(f"{path} is damaged: {sentence} is missing or wrong") from None
-    return Commit(
-        records=records,
-        digests=digests,
-        payoffs=payoffs,
-        meta_strategy=meta_strategy,
-        evaluation=evaluation,
-    )
-
-
-def _strategy_tensors(name: str, strategy: MetaStrategy) -> dict[str, np.ndarray]:
-    if strategy.joint is not None:
-        return {f"{name}/joint": strategy.joint}
-    return {f"{name}/{p}": weights for p, weights in enumerate(strategy.marginals)}
-
-
-def _read_strategy(tensors: Mapping[str, np.ndarray], name: str, num_players: int) -> MetaStrategy:
-    if f"{name}/joint" in tensors:
-        return MetaStrategy.of(tensors[f"{name}/joint"])
-    return MetaStrategy.of([tensors[f"{name}/{p}"] for p in range(num_players)])
-
-
-def _record(fields: Mapping[str, Any], number: int, num_players: int) -> Record:
-    """Record `number` from what was saved of it; raises ValueError where that is no such record."""
-    if "concept" not in fields:  # format 1
-        nash = {"concept": "nash", "meaning": MEANINGS["nash"], "cce_gap": None, "ce_gap": None}
-        fields = {**nash, **fields}
-    fields = {"size": number + 1, **fields}  # before format 3
-    record = Record(
-        **{
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in fields.items()
-        }
-    )
-    for field in dataclasses.fields(record):
-        value, kind = getattr(record, field.name), field.type.removesuffix(" | None")
-        sound = {
-            "int": lambda value: type(value) is int,
-            "float": _is_number,
-            "str": lambda value: isinstance(value, str),
-            "tuple[float, ...]": lambda value: len(value) == num_players and _are_numbers(value),
-            "tuple[int, ...]": lambda value: len(value) == num_players and _are_numbers(value),
-            "dict[str, float]": lambda value: _are_numbers(value.values()),
-        }[kind]
-        if not (value is None and kind != field.type) and not sound(value):
-            raise ValueError(f"{field.name} of record {number}")
-    if record.iteration != number or record.concept not in MEANINGS or record.distance is None:
-        raise ValueError(f"iteration or concept of record {number}")
-    return record
-
-
-def _is_number(value: Any) -> bool:
-    """Finite, and no bool."""
-    return type(value) in (int, float) and abs(value) <= sys.float_info.max
-
-
-def _are_numbers(values: Iterable[Any]) -> bool:
-    return all(map(_is_number, values))
-
-
-def _check_commit(
-    records: Sequence[Record],
-    digests: Sequence[str],
-    payoffs: np.ndarray,
-    *strategies: MetaStrategy,
-) -> None:
-    """Raises ValueError where the parts of a commit do not fit together."""
-    if not records or len(records) != len(digests):
-        raise ValueError(f"{len(records)} records for {len(digests)} policies: one number")
-    sizes = [0, *(record.size for record in records)]
-    if sizes != sorted(sizes) or sizes[1] < 1:
-        raise ValueError("size of a record")
-    size, num_players = sizes[-1], len(payoffs)
-    if payoffs.ndim != num_players + 1 or set(payoffs.shape[1:]) != {size}:
-        raise ValueError(f"payoffs {payoffs.shape} for {size} policies: one number")
-    if payoffs.dtype != np.float64 or not (np.abs(payoffs) <= _MOST_PAYOFF).all():
-        raise ValueError("payoffs")
-    for strategy in strategies:
-        for weights in (*strategy.marginals, strategy.joint):
-            if weights is not None and not _are_weights(weights, size):
-                raise ValueError("a meta-strategy")
-        if strategy.joint is not None and strategy.joint.shape != payoffs.shape[1:]:
-            raise ValueError("a joint meta-strategy")
-
-
-def _are_weights(weights: np.ndarray, size: int) -> bool:
-    """Whether this is a distribution, every axis of which is over so many policies."""
-    return (
-        set(weights.shape) == {size}
-        and weights.dtype == np.float64
-        and bool(weights.min() > -1e-6)  # what a linear program leaves
-        and abs(weights.sum() - 1) < 1e-6
-    )
-
-
-def committed_digests(folder: Path) -> list[str]:
-    """The digests of the policies that the commit names."""
-    commit = folder / COMMIT
-    return storage.read_tensors(commit)[1].get("policies") if commit.exists() else []
-
-
-def write_commit(
-    folder: Path,
-    config: RunConfig,
-    iteration: Iteration,
-    records: Sequence[Record],
-    digests: Sequence[str],
-) -> None:
-    """The state of a run after its last iteration, in one rename.
-
-    Args:
-        folder: of the run.
-        config: of the run.
-        iteration: the last.
-        records: of every iteration.
-        digests: of every iteration's policies, which are on disk.
-    """
-    tensors = {"payoffs": iteration.meta_game.payoffs}
-    tensors |= _strategy_tensors("meta_strategy", iteration.meta_strategy)
-    if config.evaluation:
-        tensors |= _strategy_tensors("evaluation", iteration.evaluation)
-    info = {
-        "records": [dataclasses.asdict(record) for record in records],
-        "policies": list(digests),
-    }
-    storage.write_tensors(folder / COMMIT, tensors, info)
-
-
-def write_metrics(folder: Path, records: Sequence[Record]) -> None:
-    storage.write(folder / METRICS, metrics_table(records).to_csv(index=False))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -364,44 +213,26 @@ def snapshot(folder: str | os.PathLike, *, foreign: bool = False) -> Snapshot:
     """
     folder = Path(folder)
     config = read_run(folder, foreign=foreign)
-    commit = read_commit(folder, config)
+    committed = commit.read_commit(folder, config)
     strategies: list[list[np.ndarray] | None] = []
-    if commit is not None:
-        for record, digest in zip(commit.records, commit.digests, strict=True):
+    if committed is not None:
+        for record, digest in zip(committed.records, committed.digests, strict=True):
             path = policies.policy_file(folder, record.iteration)
             info = storage.read_info(path)
             policies.check_named(path, info, digest)
-            strategies.append(_kept_strategy(path, info, len(commit.payoffs), record.size))
-        strategies[-1] = list(commit.evaluation.marginals)
+            num_players = len(committed.payoffs)
+            strategies.append(commit.kept_strategy(path, info, num_players, record.size))
+        strategies[-1] = list(committed.evaluation.marginals)
     game = game_of(folder, config)
     return Snapshot(
         folder=folder,
         config=config,
         game=game,
         player_names=files.player_names(game),
-        records=commit.records if commit else [],
-        payoffs=commit.payoffs if commit else None,
+        records=committed.records if committed else [],
+        payoffs=committed.payoffs if committed else None,
         meta_strategies=strategies,
     )
-
-
-def _kept_strategy(
-    path: Path, info: Mapping[str, Any], num_players: int, size: int
-) -> list[np.ndarray] | None:
-    """The meta-strategy's marginals that stand beside an iteration's policies, where any do."""
-    if "meta_strategy" not in info:
-        return None
-    try:
-        marginals = [np.array(weights) for weights in info["meta_strategy"]]
-        if len(marginals) != num_players or not all(
-            weights.ndim == 1 and _are_weights(weights, size) for weights in marginals
-        ):
-            raise ValueError("no distributions over its policies")
-    except (TypeError, ValueError) as error:
-        raise ExperimentError(
-            f"{path} is damaged: meta_strategy: {storage.sentence(error)}"
-        ) from None
-    return marginals
 
 
 def ended(records: Sequence[Record], config: RunConfig) -> str | None:
@@ -411,28 +242,3 @@ def ended(records: Sequence[Record], config: RunConfig) -> str | None:
         tolerance=config.tolerance,
         patience=config.patience,
     )
-
-
-def metrics_table(records: Sequence[Record]) -> pd.DataFrame:
-    """Records as a table: a column for each number, `value_0`, `value_1`, ... for each player's.
-    `distance` is the gap of the `concept`, exploitability for nash."""
-    import pandas as pd  # here, not above: it takes a third of a second
-
-    rows = []
-    for record in records:
-        row: dict[str, Any] = {}
-        for field in dataclasses.fields(record):
-            name, value = field.name, getattr(record, field.name)
-            if name == "seconds":
-                row |= {f"seconds_{part}": seconds for part, seconds in value.items()}
-            elif field.type.startswith("tuple"):
-                row |= {
-                    f"{name}_{p}": number
-                    for p, number in enumerate(value or (None,) * len(record.value))
-                }
-            elif name == "meaning":
-                row["distance"] = record.distance
-            else:
-                row[name] = value
-        rows.append(row)
-    return pd.DataFrame(rows)

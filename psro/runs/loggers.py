@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from psro.errors import PsroError
+from psro.runs.commit import metrics_table
 from psro.runs.experiment import Experiment
-from psro.runs.folder import metrics_table
 from psro.runs.seeds import Seeds, seed_folder
 from psro.training.record import Record
 

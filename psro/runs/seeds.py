@@ -20,7 +20,7 @@ import numpy as np
 from psro.errors import SettingsError
 from psro.metagame.solvers import MetaSolverError
 from psro.oracles import Results
-from psro.runs import experiment, storage
+from psro.runs import disk, experiment
 from psro.runs import folder as run_folder
 from psro.runs.config import RunConfig
 from psro.runs.experiment import Experiment
@@ -122,8 +122,8 @@ class Seeds:
 
     def write_summary(self) -> None:
         """Writes `summary.csv`, with the iterations that are done."""
-        with storage.writing(self.folder):
-            storage.write(self.folder / SUMMARY, self.summary().to_csv(index=False))
+        with disk.writing(self.folder):
+            disk.write(self.folder / SUMMARY, self.summary().to_csv(index=False))
 
 
 def create_many(config: RunConfig, seeds: int, out: str | os.PathLike | None = None) -> Seeds:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
+from psro.runs import commit
 from psro.runs import folder as run_folder
 from psro.runs.config import RunConfig
 from psro.runs.intervals import half_interval
@@ -124,8 +125,8 @@ def read(folder: str | os.PathLike) -> Saved:
     """
     folder = Path(folder)
     config = run_folder.read_run(folder)
-    commit = run_folder.read_commit(folder, config)
-    return Saved(config=config, records=commit.records if commit else [])
+    committed = commit.read_commit(folder, config)
+    return Saved(config=config, records=committed.records if committed else [])
 
 
 def along(records: Sequence[Record], x: str) -> np.ndarray:

@@ -11,7 +11,7 @@ import matplotlib.figure
 import matplotlib.ticker
 
 from psro.errors import PsroError
-from psro.runs import storage
+from psro.runs import disk
 from psro.runs.folder import Snapshot
 from psro.views import curves
 from psro.views.curves import AXES, Chart
@@ -139,7 +139,7 @@ def save_figure(figure: matplotlib.figure.Figure, path: str | os.PathLike) -> Pa
     if kind not in FORMATS:
         raise PlotError(f"{path} must end in {' or '.join('.' + ending for ending in FORMATS)}")
     try:
-        with storage.replacing(path) as file:
+        with disk.replacing(path) as file:
             figure.savefig(file, format=kind)
     except OSError as error:
         raise PlotError(f"cannot write {path}: {error.strerror or error}") from None

@@ -13,6 +13,7 @@ import socket
 import socketserver
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping
 
 from psro.errors import PsroError
@@ -54,7 +55,7 @@ class Refused(Exception):
 
 def text(content: str, kind: str = "plain", status: int = 200) -> Response:
     """A response of a text type: plain, html, css or javascript."""
-    return status, f"text/{kind}; charset=utf-8", content.encode()
+    return status, f"text/{kind}; charset=utf-8", content.encode(errors="backslashreplace")
 
 
 class LoopbackServer(http.server.ThreadingHTTPServer):
@@ -95,8 +96,9 @@ class LoopbackServer(http.server.ThreadingHTTPServer):
         self.server_name, self.server_port = self.server_address[:2]
 
     def handle_error(self, request, client_address) -> None:
-        """Shows an error on the terminal; a browser that goes away is none."""
-        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+        """Shows an error on the terminal; a browser that goes away, in whatever words of the
+        operating system, is none. (What a route raises is shown where it is called.)"""
+        if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
 
@@ -134,8 +136,8 @@ class _Request(http.server.BaseHTTPRequestHandler):
         except Refused as error:
             response = text(f"{error}\n", status=error.status)
         except Exception:
-            self._respond(*text("This failed; the terminal says more.\n", status=500))
-            raise
+            traceback.print_exc()
+            response = text("This failed; the terminal says more.\n", status=500)
         self._respond(*response)
 
     def _checked(self) -> tuple[Route, int]:

@@ -21,7 +21,7 @@ from games.printing import printable
 from psro import exact
 from psro.measure.comparison import Comparison
 from psro.measure.evaluation import Evaluation
-from psro.runs import storage
+from psro.runs import disk
 from psro.runs.experiment import Experiment
 from psro.views.numbers import listed, three_digits
 
@@ -134,8 +134,8 @@ def write_columns(columns: Mapping[str, Any], path: str | os.PathLike) -> None:
     """Columns of equal length as a CSV file."""
     import pandas as pd  # here, not above: it takes a third of a second
 
-    with storage.writing(Path(path)):
-        storage.write(Path(path), pd.DataFrame(columns).to_csv(index=False))
+    with disk.writing(Path(path)):
+        disk.write(Path(path), pd.DataFrame(columns).to_csv(index=False))
 
 
 def print_tables(opened: Experiment, measured: Evaluation, out: rich.console.Console) -> None:

@@ -41,7 +41,7 @@ class Watched:
         parts = []
         for name in (run_folder.CONFIG, run_folder.COMMIT):
             try:
-                of = os.stat(self.folder / name)
+                of = os.lstat(self.folder / name)
                 parts.append(f"{of.st_ino}.{of.st_mtime_ns}.{of.st_size}")
             except OSError:
                 parts.append("-")

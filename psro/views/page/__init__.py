@@ -21,7 +21,7 @@ from typing import Any
 from plotly.offline import get_plotlyjs
 
 from psro.errors import PsroError
-from psro.runs import archive, storage
+from psro.runs import archive, disk
 from psro.runs import folder as run_folder
 from psro.views.page import document
 
@@ -80,7 +80,7 @@ def write(page: str, path: str | os.PathLike) -> Path:
     """
     path = Path(path)
     try:
-        storage.write(path, page)
+        disk.write(path, page)
     except OSError as error:
         raise PageError(f"cannot write {path}: {error.strerror or error}") from None
     return path
