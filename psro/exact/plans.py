@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -105,25 +106,41 @@ def best_response_to(
     player: PlayerTree, gains: np.ndarray, *, mix_ties: float | None = None
 ) -> BestResponse:
     """`best_response` from the `gains [S]` of a player, which are all it depends on. With
-    `mix_ties`, all actions that are worth the best one's value, within this much, are played
-    alike: then the plan is not pure."""
-    gain = gains.copy()
+    `mix_ties`, all actions whose value is within this much of the best one's are played with equal
+    probability: then the plan is not pure."""
+    values = gains.copy()
     choice = np.zeros(player.num_sequences)
     choice[0] = 1.0
-    for level in reversed(range(player.num_levels)):
-        first, last = player.level_start[level], player.level_start[level + 1]
-        start, stop = player.first_sequence[first], player.first_sequence[last]
-        offsets = player.first_sequence[first:last] - start
-        best = np.maximum.reduceat(gain[start:stop], offsets)  # [info states of the level]
+    for first, start, stop, best in _backward(player, values):
         owner = player.info_state[start:stop] - first
-        candidates = np.flatnonzero(gain[start:stop] >= best[owner] - (mix_ties or 0.0))
+        candidates = np.flatnonzero(values[start:stop] >= best[owner] - (mix_ties or 0.0))
         if mix_ties is None:
             _, earliest = np.unique(owner[candidates], return_index=True)
             choice[start + candidates[earliest]] = 1.0
         else:
             choice[start + candidates] = 1 / np.bincount(owner[candidates])[owner[candidates]]
-        gain += np.bincount(player.parent[first:last], weights=best, minlength=len(gain))
-    return BestResponse(value=float(gain[0]), plan=realization_plan(player, choice))
+    return BestResponse(value=float(values[0]), plan=realization_plan(player, choice))
+
+
+def best_response_value(player: PlayerTree, gains: np.ndarray) -> float:
+    """The value of `best_response_to`, without its plan."""
+    values = gains.copy()
+    for _ in _backward(player, values):
+        pass
+    return float(values[0])
+
+
+def _backward(player: PlayerTree, values: np.ndarray) -> Iterator[tuple[int, int, int, np.ndarray]]:
+    """Adds to the `values [S]` of sequences, in place, what the best actions after them earn,
+    deepest level first. For each level: its first info state, the start and stop of its sequences,
+    and the value of the best action at each of its info states."""
+    for level in reversed(range(player.num_levels)):
+        first, last = player.level_start[level], player.level_start[level + 1]
+        start, stop = player.first_sequence[first], player.first_sequence[last]
+        offsets = player.first_sequence[first:last] - start
+        best = np.maximum.reduceat(values[start:stop], offsets)  # [info states of the level]
+        values += np.bincount(player.parent[first:last], weights=best, minlength=len(values))
+        yield first, start, stop, best
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -157,7 +174,9 @@ class Exploitability:
 
 def exploitability(tree: GameTree, plans: Plans) -> Exploitability:
     """NashConv and its parts when player q follows `plans[q]`, each `[S_q]`."""
-    best = [best_response(tree, p, plans).value for p in range(tree.num_players)]
+    best = [
+        best_response_value(player, gains(tree, p, plans)) for p, player in enumerate(tree.players)
+    ]
     return Exploitability.of(tree, returns(tree, plans), np.array(best))
 
 

@@ -178,7 +178,7 @@ def _least_exploitable(opponent: PlayerTree, gains: np.ndarray) -> np.ndarray:
     )
     weights = np.maximum(solution.x[:size], 0.0)
     weights /= weights.sum()
-    reached, least = exact.best_response_to(opponent, weights @ gains).value, solution.fun
+    reached, least = exact.best_response_value(opponent, weights @ gains), solution.fun
     if not reached - least <= TOLERANCE:
         raise SequenceFormError(
             f"the linear program of a population of {size} promised a best response of {least:.9g} "

@@ -117,7 +117,7 @@ def coarse_correlated_gap(meta_game: MetaGame, strategy: MetaStrategy) -> Coarse
     joint = _joint(meta_game, strategy)
     best = np.empty(joint.ndim)
     for p, player in enumerate(meta_game.tree.players):
-        best[p] = exact.best_response_to(player, _gains(meta_game, p, joint.sum(axis=p))).value
+        best[p] = exact.best_response_value(player, _gains(meta_game, p, joint.sum(axis=p)))
     measured = exact.Exploitability.of(meta_game.tree, _value(meta_game, joint), best)
     return CoarseCorrelatedGap(
         value=measured.value, best_response_value=measured.best_response_value
@@ -137,7 +137,7 @@ def correlated_gap(meta_game: MetaGame, strategy: MetaStrategy) -> CorrelatedGap
         for k in np.flatnonzero(strategy.marginals[p]):
             gains = _gains(meta_game, p, np.take(joint, k, axis=p))
             obeying = float(meta_game.plans[p][k] @ gains)
-            leaving[k] = max(0.0, exact.best_response_to(player, gains).value - obeying)
+            leaving[k] = max(0.0, exact.best_response_value(player, gains) - obeying)
         recommendation_gains.append(without_rounding(leaving, meta_game.tree.rounding))
     return CorrelatedGap(
         value=_value(meta_game, joint), recommendation_gains=tuple(recommendation_gains)

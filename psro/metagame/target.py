@@ -75,7 +75,7 @@ def target_of(
         mixture=mixture,
         value=np.array(value),
         best_response_value=np.array(
-            [exact.best_response_to(tree.players[p], gains[p]).value for p in players]
+            [exact.best_response_value(tree.players[p], gains[p]) for p in players]
         ),
     )
 

@@ -141,7 +141,7 @@ def yardstick(
         player = tree.players[p]
         returns.append(by_level(tree, p, gain))
         offset.append(gain[0])
-        best.append(exact.best_response_to(player, gain).value)
+        best.append(exact.best_response_value(player, gain))
         reaches.append(
             [
                 level.max(axis=1)
