@@ -55,7 +55,7 @@ def test_sequences_are_runs_of_time_within_an_environment():
     decisions = Decisions(
         **{**dict.fromkeys(names, time), "carry": carry, "next_value": np.zeros(envs)}
     )
-    batch = Batch(decisions=decisions, advantage=time, target=time, weight=time).cut(length)
+    batch = Batch(decisions=decisions, advantage=time, value_target=time, weight=time).cut(length)
     chosen = batch.take(np.array([2, 0]))
     expected = np.array([[c * 300 + t * 100 + e for c in (0, 1) for e in (2, 0)] for t in range(3)])
     for name in set(names) - {"carry", "next_value"}:

@@ -218,7 +218,7 @@ def test_tabulated_gradients_are_those_of_whole_episodes():
         batch = Batch(
             decisions=Decisions(**common | {"observation": seen}),
             advantage=np.sin(np.arange(path.size, dtype=np.float32)).reshape(path.shape),
-            target=np.ones(path.shape, np.float32),
+            value_target=np.ones(path.shape, np.float32),
             weight=np.ones(path.shape, np.float32),
             levels=mine if tabulated else None,
         ).cut(depth)

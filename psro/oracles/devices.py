@@ -95,8 +95,9 @@ def _one_by_one(function: Function, trained: jax.Array, own: Any, shared: Any) -
     """One job after another, those alone that are `trained [J]`, which come first. What is computed
     for a job, bit for bit, does not depend on how many there are: the compiler does not know. On a
     CPU it is no slower than `_side_by_side`."""
+    function = jax.jit(function)  # so that it is traced once
 
-    def job(number: jax.Array | int) -> Any:
+    def job(number: jax.Array) -> Any:
         return function(jax.tree.map(lambda leaf: leaf[number], own), shared)
 
     def one(number: jax.Array, results: Any) -> Any:
@@ -105,7 +106,8 @@ def _one_by_one(function: Function, trained: jax.Array, own: Any, shared: Any) -
         )
 
     blank = jax.tree.map(
-        lambda leaf: jnp.zeros((len(trained), *leaf.shape), leaf.dtype), jax.eval_shape(job, 0)
+        lambda leaf: jnp.zeros((len(trained), *leaf.shape), leaf.dtype),
+        jax.eval_shape(job, jnp.int32(0)),
     )
     return jax.lax.fori_loop(jnp.int32(0), trained.sum(dtype=jnp.int32), one, blank)
 

@@ -56,7 +56,7 @@ class OnPolicy(Sampled):
         """A rollout with its normalised advantages, value targets and weights, cut into
         sequences."""
         decisions = sample.decisions
-        advantage, target = advantages(
+        advantage, value_target = advantages(
             decisions,
             gamma=self._config.gamma,
             gae_lambda=self._config.gae_lambda,
@@ -68,7 +68,7 @@ class OnPolicy(Sampled):
         batch = Batch(
             decisions=decisions,
             advantage=advantage,
-            target=target,
+            value_target=value_target,
             weight=weight,
             levels=sample.levels,
         )
@@ -84,7 +84,7 @@ class OnPolicy(Sampled):
         return Unrolled(
             log_prob=jnp.take_along_axis(log_pi, seen.action[..., None], axis=-1)[..., 0],
             entropy=-jnp.where(seen.legal, jnp.exp(log_pi) * log_pi, 0.0).sum(axis=-1),
-            value_error=jnp.square(value - batch.target),
+            value_error=jnp.square(value - batch.value_target),
         )
 
 
@@ -108,7 +108,7 @@ class Batch:
 
     decisions: Decisions
     advantage: jax.Array
-    target: jax.Array
+    value_target: jax.Array
     weight: jax.Array
     levels: Sequence[Level] | None = None
 

@@ -137,7 +137,7 @@ class Rollout:
         self._num_opponents = game.num_players - 1
         # Enough moves to end this episode and to play one more without the learner's turn coming;
         # an opponent that keeps the learner from ever moving must not hang the loop.
-        self._patience = 2 * game.max_length + 2
+        self._most_moves = 2 * game.max_length + 2
 
     def with_constants(self, constants: Any) -> Rollout:
         """The same, in a game that reads these (see `Game.constants`)."""
@@ -198,35 +198,7 @@ class Rollout:
         """
 
         def step(carry: tuple[Actors, Episodes], inputs: tuple[jax.Array, jax.Array]):
-            actors, episodes = carry
-            key, acts = inputs
-            keys = jax.random.split(key, self.num_envs + 2)
-            # What the others' moves lead to is the outcome of the decision before this one.
-            actors, episodes, reward, done = self._await_turn(
-                opponents, seat, actors, episodes, keys[0]
-            )
-            state = actors.state
-            learner = self._forget(actors.learner, actors.fresh)
-            turn = self.turn(actors, seat)
-            logits, value, after = self.policy(
-                params, turn.observation, turn.last_action, learner.carry
-            )
-            log_pi = self._act(logits, turn.legal, exploration)  # [E, A]
-            action = jax.random.categorical(keys[1], log_pi)  # [E]
-            decision = {
-                **vars(turn),
-                "action": action,
-                "log_prob": jnp.take_along_axis(log_pi, action[:, None], axis=1)[:, 0],
-                "value": value,
-            }
-            moves = turn.valid & acts
-            actors = Actors(
-                state=self._step(state, action, moves, keys[2:]),
-                learner=_select(moves, Memory(carry=after, last_action=action), actors.learner),
-                opponents=actors.opponents,
-                fresh=actors.fresh & ~moves,
-            )
-            return (actors, episodes), (decision, learner.carry, reward, done)
+            return self._decide(params, opponents, seat, exploration, carry, *inputs)
 
         # One step more than there are decisions: it shows what the last one led to, and does not
         # act. The next rollout begins where it stands.
@@ -243,6 +215,44 @@ class Rollout:
             next_value=steps["value"][-1],
         )
         return actors, decisions, episodes
+
+    def _decide(
+        self,
+        params: Params,
+        opponents: Params,
+        seat: jax.Array,
+        exploration: jax.Array | float,
+        carry: tuple[Actors, Episodes],
+        key: jax.Array,
+        acts: jax.Array,
+    ) -> tuple[tuple[Actors, Episodes], tuple[dict[str, jax.Array], Carry, jax.Array, jax.Array]]:
+        """The learner's next decision in every environment, which it carries out where `acts []`.
+        Also the fields of `Decisions` that the decision has, the carry before it, and the reward
+        and the end of the episode that the decision before it led to."""
+        keys = jax.random.split(key, self.num_envs + 2)
+        # What the others' moves lead to is the outcome of the decision before this one.
+        actors, episodes, reward, done = self._await_turn(opponents, seat, *carry, keys[0])
+        learner = self._forget(actors.learner, actors.fresh)
+        turn = self.turn(actors, seat)
+        logits, value, after = self.policy(
+            params, turn.observation, turn.last_action, learner.carry
+        )
+        log_pi = self._act(logits, turn.legal, exploration)  # [E, A]
+        action = jax.random.categorical(keys[1], log_pi)  # [E]
+        decision = {
+            **vars(turn),
+            "action": action,
+            "log_prob": jnp.take_along_axis(log_pi, action[:, None], axis=1)[:, 0],
+            "value": value,
+        }
+        moves = turn.valid & acts
+        actors = Actors(
+            state=self._step(actors.state, action, moves, keys[2:]),
+            learner=_select(moves, Memory(carry=after, last_action=action), actors.learner),
+            opponents=actors.opponents,
+            fresh=actors.fresh & ~moves,
+        )
+        return (actors, episodes), (decision, learner.carry, reward, done)
 
     def _await_turn(
         self,
@@ -274,7 +284,7 @@ class Rollout:
 
         def waiting(loop):
             moves, actors, *_ = loop
-            return ~self._is_turn(actors.state, seat).all() & (moves < self._patience)
+            return ~self._is_turn(actors.state, seat).all() & (moves < self._most_moves)
 
         def move(loop):
             moves, actors, *outcome, key = loop
