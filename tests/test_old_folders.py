@@ -10,7 +10,7 @@ import pytest
 
 import psro
 from psro import cli, exact
-from psro.runs import experiment, policies, storage
+from psro.runs import disk, experiment, policies, storage
 
 OLD = Path(__file__).parent / "data" / "format_3"
 NAMES = ["kuhn_ppo", "kuhn_neupl", "matrix_exact"]
@@ -126,7 +126,8 @@ def test_a_conditional_network_is_kept_once(tmp_path):
     """In memory and on disk, and comes back as it was."""
     run = psro.load(OLD / "kuhn_neupl")
     last, config = run._last, run.config
-    digest = policies.write_policies(tmp_path, last, 2)
+    with disk.lock(tmp_path) as held:
+        digest = policies.write_policies(held, last, 2)
     path = policies.policy_file(tmp_path, last.record.iteration)
     tensors, _ = storage.read_tensors(path)
     assert tensors["shared/network/encoder/kernel"].ndim == 2
