@@ -260,7 +260,7 @@ def test_a_run_that_diverges_stops_no_other(tmp_path, monkeypatch, capsys):
 def test_what_is_no_failure_of_one_run_stops_all(tmp_path, monkeypatch):
     runs = seeds.create_many(EXACT, 2, tmp_path / "runs")
     monkeypatch.setattr(
-        runs.experiments[1], "_commit", lambda iteration: (_ for _ in ()).throw(MemoryError("none"))
+        runs.experiments[1], "_commit", lambda *_: (_ for _ in ()).throw(MemoryError("none"))
     )
     with pytest.raises(MemoryError):
         list(runs.train())
