@@ -11,7 +11,7 @@ import scipy.stats
 
 from psro.oracles import PPOConfig
 from psro.runs import folder as run_folder
-from psro.runs import storage
+from psro.runs import naming, storage
 from psro.runs.config import RunConfig
 from psro.runs.folder import Snapshot
 from psro.runs.storage import ExperimentError
@@ -245,7 +245,7 @@ def test_tables_have_no_cell_in_the_legend(make):
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_is_recognised_by_its_settings(name):
     config = RunConfig.from_json(dict(VARIANTS[name].settings))
-    assert settings.variant_of(config) == name
+    assert naming.variant_of(config) == name
 
 
 def test_files_of_one_name_are_told_apart_by_their_folders():

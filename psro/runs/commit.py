@@ -165,8 +165,9 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    """Finite, and no bool."""
-    return type(value) in (int, float) and abs(value) <= _MOST_NUMBER
+    """Finite, no bool, and no whole number that a float does not hold."""
+    most = _MOST_COUNT if type(value) is int else _MOST_NUMBER
+    return type(value) in (int, float) and abs(value) <= most
 
 
 def _is_list(value: Any, length: int) -> bool:

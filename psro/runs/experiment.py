@@ -58,7 +58,7 @@ class Experiment:
             setup: of a run whose config differs in its seed only; it is shared.
         """
         self.folder = folder
-        self.setup = setup or Setup(config, run_folder.game_of(folder, config))
+        self.setup = setup or Setup(config, run_folder.source_of(folder, config))
         self.config = dataclasses.replace(self.setup.config, seed=config.seed)
         self.records: list[Record] = []
         self._last: Iteration | None = None
@@ -277,10 +277,10 @@ def create(
 
     Args:
         config: the run.
-        out: the folder, which must not exist; `experiments/<game>-<timestamp>` by default.
+        out: the folder, which must not exist; by default `experiments/<game>-<variant>-<time>`.
         like: one of the same config but for its seed; they share their `setup`.
     """
-    folder = Path(out) if out is not None else run_folder.default_folder(config.game)
+    folder = Path(out) if out is not None else run_folder.default_folder(config)
     with disk.writing(folder):
         taken = folder.exists() or folder.is_symlink()
     if taken:

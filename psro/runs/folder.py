@@ -2,7 +2,8 @@
 
 A folder holds
 
-    config.json               the `RunConfig`, the format version, the versions of the packages
+    config.json               the `RunConfig`, the variant whose settings they are, the format
+                              version, the versions of the packages
     policies/0000.safetensors the policies that iteration 0 made, and so on (`psro.runs.policies`)
     payoffs.safetensors       payoffs, meta-strategy and records: the commit
     metrics.csv               the records again, for people; written from the commit
@@ -36,6 +37,7 @@ from psro.errors import PsroError
 from psro.runs import commit, disk, policies, storage
 from psro.runs.commit import COMMIT, METRICS
 from psro.runs.config import SAME, RunConfig, check_shareable, check_sizes
+from psro.runs.naming import game_of, variant_of
 from psro.runs.policies import POLICIES
 from psro.runs.storage import FORMAT_VERSION, Damaged, ExperimentError
 from psro.training.record import Record, why_ended
@@ -50,15 +52,15 @@ _PACKAGES = (
 )  # fmt: skip
 
 
-def default_folder(game: str) -> Path:
-    if files.is_file(game):
-        game = Path(game).name
-    name = re.sub(r"[^A-Za-z0-9_.=]+", "-", game).strip("-")[:80]
-    stamp = datetime.datetime.now().strftime("%Y%m%dT%H%M%S")
-    folder = Path("experiments") / f"{name}-{stamp}"
-    number = 2
-    while folder.exists():
-        folder = folder.with_name(f"{name}-{stamp}-{number}")
+def default_folder(config: RunConfig) -> Path:
+    """A folder in `experiments/` that does not exist, named after the game, the variant and now."""
+    parts = [game_of(config), variant_of(config), f"{datetime.datetime.now():%Y%m%dT%H%M%S}"]
+    name = "-".join(
+        re.sub(r"[^A-Za-z0-9_.=]+", "-", part).strip("-")[:80] for part in parts if part
+    )
+    folder, number = Path("experiments") / name, 2
+    while os.path.lexists(folder):
+        folder = folder.with_name(f"{name}-{number}")
         number += 1
     return folder
 
@@ -80,6 +82,7 @@ _BEFORE = {"meta_solver": "nash", "evaluation_solver": SAME, "tolerance": 1e-6}
 def write_config(folder: Path, config: RunConfig, held: disk.Held | None = None) -> None:
     fields = {
         "format_version": FORMAT_VERSION,
+        "variant": variant_of(config),
         "run": dataclasses.asdict(config),
         "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
     }
@@ -150,7 +153,7 @@ def game_file(folder: Path, config: RunConfig) -> Path | None:
     return folder / f"game{Path(config.game).suffix.lower()}"
 
 
-def game_of(folder: Path, config: RunConfig) -> str:
+def source_of(folder: Path, config: RunConfig) -> str:
     """What `games.load` loads a run's game from: the folder's copy, where it came from a file."""
     copy = game_file(folder, config)
     return str(copy) if copy and copy.exists() else config.game
@@ -223,7 +226,7 @@ def snapshot(folder: str | os.PathLike, *, foreign: bool = False) -> Snapshot:
             num_players = len(committed.payoffs)
             strategies.append(commit.kept_strategy(path, info, num_players, record.size))
         strategies[-1] = list(committed.evaluation.marginals)
-    game = game_of(folder, config)
+    game = source_of(folder, config)
     return Snapshot(
         folder=folder,
         config=config,

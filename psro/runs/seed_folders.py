@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from psro.runs import disk
+from psro.runs.disk import ExperimentError
 from psro.runs.folder import CONFIG
 
 
@@ -20,6 +22,13 @@ def is_many(folder: str | os.PathLike) -> bool:
 
 
 def seed_folders(folder: str | os.PathLike) -> list[Path]:
-    """The folders of the runs, by seed."""
+    """The folders of the runs, by seed.
+
+    Raises:
+        ExperimentError: one of the names is a link, which may lead anywhere.
+    """
     folders = [path for path in Path(folder).glob("seed-*") if path.name[5:].isdecimal()]
+    for path in folders:
+        if kind := disk.kind_of(path):
+            raise ExperimentError(f"{path} is {kind}: a run's own files and folders are plain")
     return sorted(folders, key=lambda path: int(path.name[5:]))

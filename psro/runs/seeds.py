@@ -60,6 +60,7 @@ class Seeds:
         others."""
         execute = local(self.experiments[0].setup.oracle, len(self.experiments))
         with contextlib.ExitStack() as stack:
+            held = stack.enter_context(disk.hold(self.folder))
             runs = [stack.enter_context(contextlib.closing(e.training())) for e in self.experiments]
             answers: dict[int, Results | None] = dict.fromkeys(range(len(runs)))
             shown = 0
@@ -74,7 +75,7 @@ class Seeds:
                     len(self.experiments[number].records) for number in going
                 )
                 if done > shown:
-                    self.write_summary()
+                    self.write_summary(held)
                     yield from range(shown, done)
                     shown = done
                 results = execute(list(asks.values())) if asks else []
@@ -120,10 +121,10 @@ class Seeds:
             rows.append(row)
         return pd.DataFrame(rows)
 
-    def write_summary(self) -> None:
-        """Writes `summary.csv`, with the iterations that are done."""
+    def write_summary(self, held: disk.Held | None = None) -> None:
+        """Writes `summary.csv`, with the iterations that are done; to the folder that is `held`."""
         with disk.writing(self.folder):
-            disk.write(self.folder / SUMMARY, self.summary().to_csv(index=False))
+            disk.write(self.folder / SUMMARY, self.summary().to_csv(index=False), held)
 
 
 def create_many(config: RunConfig, seeds: int, out: str | os.PathLike | None = None) -> Seeds:
@@ -132,8 +133,8 @@ def create_many(config: RunConfig, seeds: int, out: str | os.PathLike | None = N
     Args:
         config: of all, but for the seed.
         seeds: how many.
-        out: the folder of their folders, which must not exist; `experiments/<game>-<timestamp>` by
-            default.
+        out: the folder of their folders, which must not exist; by default
+            `experiments/<game>-<variant>-<time>`.
 
     Raises:
         ExperimentError: the folder exists or cannot be made.
@@ -143,7 +144,7 @@ def create_many(config: RunConfig, seeds: int, out: str | os.PathLike | None = N
     if not 1 <= seeds <= MOST_SEEDS:
         raise SettingsError(f"seeds = {seeds} must be between 1 and {MOST_SEEDS:,}")
     configs = [dataclasses.replace(config, seed=config.seed + n) for n in range(seeds)]
-    folder = Path(out) if out is not None else run_folder.default_folder(config.game)
+    folder = Path(out) if out is not None else run_folder.default_folder(config)
     if folder.exists() or folder.is_symlink():
         raise ExperimentError(f"{folder} exists already; choose another --out")
     made: list[Experiment] = []

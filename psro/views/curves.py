@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
-from psro.runs import commit
+from psro.runs import commit, naming
 from psro.runs import folder as run_folder
 from psro.runs.config import RunConfig
 from psro.runs.intervals import half_interval
@@ -168,7 +168,7 @@ def chart(runs: Sequence[Run], x: str) -> Chart:
             label += f", {GAPS[gap].partition('  ')[0]}"
         curves.append(_curve(repetitions, gap, x, label, number))
     limits = _limits(curves)
-    games = {settings.game_of(run.config) for run in runs}
+    games = {naming.game_of(run.config) for run in runs}
     return Chart(
         title=games.pop() if len(games) == 1 else "Gap to the equilibrium",
         curves=curves,

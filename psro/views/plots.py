@@ -11,12 +11,12 @@ import matplotlib.figure
 import matplotlib.ticker
 
 from psro.errors import PsroError
-from psro.runs import disk
+from psro.runs import disk, naming
 from psro.runs.folder import Snapshot
 from psro.views import curves
 from psro.views.curves import AXES, Chart
 from psro.views.payoffs import largest_payoff, payoff_tables
-from psro.views.settings import game_of, without_mathematics
+from psro.views.settings import without_mathematics
 
 FORMATS = ("png", "svg")
 _DASHES = {"exploitability": "-", "cce_gap": "--", "ce_gap": ":"}
@@ -128,7 +128,7 @@ def payoffs_figure(run: Snapshot) -> matplotlib.figure.Figure:
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(matplotlib.ticker.MaxNLocator(6, integer=True))
     figure.colorbar(image, ax=grid, shrink=0.8)
-    figure.suptitle(without_mathematics(game_of(run.config)), x=0.02, ha="left", fontsize=11)
+    figure.suptitle(without_mathematics(naming.game_of(run.config)), x=0.02, ha="left", fontsize=11)
     return figure
 
 

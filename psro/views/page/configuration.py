@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from psro.oracles.settings import STARTS
+from psro.runs import naming
 from psro.runs.config import DECIDED, SAME, default_meta_solver
 from psro.runs.folder import Snapshot
-from psro.views import settings
 from psro.views.payoffs import is_constant_sum
 
 _TOLERANCE = 1e-6
@@ -19,7 +19,7 @@ _TOLERANCE = 1e-6
 
 def of_run(run: Snapshot) -> dict[str, Any]:
     """The section of one run."""
-    used, default = settings.in_use(run.config), _defaults(run)
+    used, default = naming.in_use(run.config), _defaults(run)
     changed = [
         [name, _said(value), _said(default[name])]
         for name, value in used.items()
@@ -37,7 +37,7 @@ def of_run(run: Snapshot) -> dict[str, Any]:
 def of_runs(runs: Sequence[Snapshot], labels: Sequence[str]) -> dict[str, Any]:
     """The section of several runs: the settings in which they differ, a column for each run; an
     oracle's are compared among its own runs."""
-    used = [settings.in_use(run.config) for run in runs]
+    used = [naming.in_use(run.config) for run in runs]
     names = list(dict.fromkeys(name for own in used for name in own))
     differing, shared = [], []
     for name in names:
@@ -57,7 +57,7 @@ def of_runs(runs: Sequence[Snapshot], labels: Sequence[str]) -> dict[str, Any]:
 def _defaults(run: Snapshot) -> dict[str, Any]:
     """What each setting would be by default. Where the game decides (`runs.config.with_defaults`),
     the payoffs stand for it; without any, what it has decided."""
-    config, default = run.config, settings.defaults()
+    config, default = run.config, naming.defaults()
     if run.payoffs is None:
         return default | {name: getattr(config, name) for name in DECIDED}
     plain = config.meta_solver == "nash" and config.expansion == "best_response"

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from psro.runs import naming
 from psro.runs.folder import Snapshot
 from psro.runs.intervals import half_interval
 from psro.views import curves, settings
@@ -46,7 +47,7 @@ def of_run(run: Snapshot) -> Document:
         ]
     sections.append(configuration.of_run(run))
     return {
-        "title": settings.game_of(config),
+        "title": naming.game_of(config),
         "subtitle": f"{settings.trained(config)}, seed {config.seed} · {run.folder.name}",
         "facts": _facts(run),
         "sections": sections,
@@ -56,7 +57,7 @@ def of_run(run: Snapshot) -> Document:
 def of_runs(runs: Sequence[Snapshot]) -> Document:
     """Several runs beside each other; each has finished an iteration."""
     labels = _labels(runs)
-    names = {settings.game_of(run.config) for run in runs}
+    names = {naming.game_of(run.config) for run in runs}
     return {
         "title": names.pop() if len(names) == 1 else f"{len(names)} games",
         "subtitle": f"{len(runs)} runs",

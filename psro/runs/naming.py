@@ -1,0 +1,80 @@
+"""What a run is called: its game, the variant whose settings it has, and which settings matter."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from games.readers import files
+from psro.oracles.settings import CONFIGS, STARTS, TABULAR
+from psro.runs.config import SAME, RunConfig, default_meta_solver
+from psro.variants.expansions import EXPANSIONS
+from psro.variants.published import VARIANTS
+
+_OF_NETWORKS = {"cell", "hidden_size", "dtype", "init"}
+_OF_A_VARIANT = (
+    "meta_solver", "evaluation_solver", "expansion", "regret_minimiser", "diversity", "init",
+)  # fmt: skip
+"""What tells variants apart. Other settings that a variant has, such as its levels, may be changed
+without another name for it."""
+
+
+def in_use(config: RunConfig) -> dict[str, Any]:
+    """The settings that something reads in this run, by name; of the oracles its own, such as
+    `ppo.learning_rate`; nothing about networks where policies are tables."""
+    unused = set()
+    if config.oracle in TABULAR:
+        unused |= _OF_NETWORKS
+    uses = EXPANSIONS[config.expansion].uses
+    if "levels" not in uses:
+        unused.add("levels")
+    if "rounds" not in uses:
+        unused |= {"rounds", "regret_minimiser"}
+    if config.expansion != "extensive":
+        unused.add("restricted_solver")
+    if config.diversity is None:
+        unused.add("diversity_weight")
+    return {
+        name: value
+        for name, value in _flat(config).items()
+        if name not in unused and name.partition(".")[0] in (name, config.oracle)
+    }
+
+
+def defaults() -> dict[str, Any]:
+    """Every setting's default, by name; None where the game or the oracle decides."""
+    return _flat(RunConfig())
+
+
+def _flat(config: RunConfig) -> dict[str, Any]:
+    fields = dataclasses.asdict(config)
+    flat = {name: value for name, value in fields.items() if name not in CONFIGS}
+    for oracle in CONFIGS:
+        flat |= {f"{oracle}.{name}": value for name, value in fields[oracle].items()}
+    return flat
+
+
+def variant_of(config: RunConfig) -> str | None:
+    """The variant whose settings a run has; of several the one that has most settings."""
+    used, by_default = in_use(config), defaults()
+    own = config.meta_solver
+    decided = {  # by the game and the oracle, if no setting does
+        "meta_solver": own if own in map(default_meta_solver, (2, 3)) else "nash",
+        "evaluation_solver": "least_exploitable"
+        if own in (None, "nash") and config.expansion == "best_response"
+        else SAME,
+        "init": STARTS.get(config.oracle, "scratch"),
+    }
+    used |= {n: decided[n] for n in decided if n in used and used[n] is None}
+    matching = []
+    for name, variant in VARIANTS.items():
+        expected = {**by_default, **decided, "oracle": config.oracle, **variant.settings}
+        if all(used[n] == expected[n] for n in (*_OF_A_VARIANT, "oracle") if n in used):
+            matching.append(name)
+    return max(matching, key=lambda name: len(VARIANTS[name].settings), default=None)
+
+
+def game_of(config: RunConfig) -> str:
+    """What a run's game is called: OpenSpiel's string, or the name of its file."""
+    return Path(config.game).name if files.is_file(config.game) else config.game
