@@ -575,7 +575,7 @@ def test_folders_of_the_same_second(tmp_path, monkeypatch):
     assert len(folders) == 3
     for folder in folders:
         assert folder.parent == Path("experiments")
-        assert folder.name.startswith("kuhn_poker-players=2-2")
+        assert folder.name.startswith("kuhn_poker-players=2-default-2")
 
 
 # Damage
