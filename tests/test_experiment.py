@@ -49,6 +49,8 @@ CONFIG = RunConfig(
         learning_rate=0.03,
     ),
 )
+EXACT = dataclasses.replace(CONFIG, oracle="best_response")
+"""Nothing to compile: of crashes and disks nothing depends on the oracle."""
 POLICIES = [f"policies/{number:04d}.safetensors" for number in range(CONFIG.iterations + 1)]
 
 
@@ -56,6 +58,12 @@ POLICIES = [f"policies/{number:04d}.safetensors" for number in range(CONFIG.iter
 def trained(tmp_path_factory):
     """A run without a stop."""
     return psro.run(CONFIG, tmp_path_factory.mktemp("trained") / "run")
+
+
+@pytest.fixture(scope="module")
+def exact(tmp_path_factory):
+    """A run of `EXACT` without a stop."""
+    return psro.run(EXACT, tmp_path_factory.mktemp("exact") / "run")
 
 
 @pytest.fixture
@@ -345,7 +353,7 @@ def test_openspiel_measures_the_same_in_other_games(tmp_path, monkeypatch, game,
 
 
 @pytest.mark.parametrize("last", [0, 2, 4])
-def test_resumed_is_uninterrupted(trained, tmp_path, last):
+def test_resumed_is_uninterrupted(trained, tmp_path, one_oracle, last):
     train_until(last, tmp_path / "run")
     finish(tmp_path / "run")
     assert outcome(tmp_path / "run") == outcome(trained.folder)
@@ -420,8 +428,7 @@ def crashes(tmp_path_factory):
         snapshot(folder, iteration, file, "after")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(ORACLES, "ppo", Compiled)
-        training = experiment.create(CONFIG, root / "run").train()
+        training = experiment.create(EXACT, root / "run").train()
         patch.setattr(os, "replace", watched)
         for record in training:
             if record.iteration == 3:
@@ -433,7 +440,7 @@ def crashes(tmp_path_factory):
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("iteration", [0, 3])
-def test_a_crash_between_two_files(trained, crashes, tmp_path, one_oracle, iteration, file, moment):
+def test_a_crash_between_two_files(exact, crashes, tmp_path, iteration, file, moment):
     folder = shutil.copytree(crashes[iteration, file, moment], tmp_path / "run")
     committed = file == "metrics.csv" or (file, moment) == ("payoffs.safetensors", "after")
     finished = iteration if committed else iteration - 1
@@ -444,14 +451,14 @@ def test_a_crash_between_two_files(trained, crashes, tmp_path, one_oracle, itera
         loaded = psro.load(folder)
         size = finished + 1
         assert loaded.records[-1].iteration == finished
-        np.testing.assert_array_equal(loaded.payoffs, trained.payoffs[:, :size, :size])
+        np.testing.assert_array_equal(loaded.payoffs, exact.payoffs[:, :size, :size])
     assert contents(folder) == before  # loading repairs nothing
     finish(folder)
-    assert outcome(folder) == outcome(trained.folder)  # no temporary file is left either
+    assert outcome(folder) == outcome(exact.folder)  # no temporary file is left either
 
 
 @pytest.mark.parametrize("call", range(6))  # a commit syncs three files and, after each, its folder
-def test_interrupted_while_saving(trained, tmp_path, monkeypatch, one_oracle, call):
+def test_interrupted_while_saving(exact, tmp_path, monkeypatch, call):
     folder, calls, fsync = tmp_path / "run", 0, os.fsync
 
     def interrupted(descriptor):
@@ -461,7 +468,7 @@ def test_interrupted_while_saving(trained, tmp_path, monkeypatch, one_oracle, ca
             raise KeyboardInterrupt
         fsync(descriptor)
 
-    train_until(1, folder)
+    train_until(1, folder, EXACT)
     training = experiment.reopen(folder).train()
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", interrupted)
@@ -470,13 +477,13 @@ def test_interrupted_while_saving(trained, tmp_path, monkeypatch, one_oracle, ca
     assert not list(folder.rglob("*.tmp"))
     assert psro.load(folder).records[-1].iteration == (2 if call >= 3 else 1)
     finish(folder)
-    assert outcome(folder) == outcome(trained.folder)
+    assert outcome(folder) == outcome(exact.folder)
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_a_full_disk(trained, tmp_path, monkeypatch, one_oracle, file):
+def test_a_full_disk(exact, tmp_path, monkeypatch, file):
     folder = tmp_path / "run"
-    train_until(1, folder)
+    train_until(1, folder, EXACT)
     name = Path(POLICIES[2] if file == "policies" else file).name
     training = experiment.reopen(folder).train()
     replace = os.replace
@@ -493,7 +500,7 @@ def test_a_full_disk(trained, tmp_path, monkeypatch, one_oracle, file):
     assert not list(folder.rglob("*.tmp"))
     assert psro.load(folder).records[-1].iteration == (2 if file == "metrics.csv" else 1)
     finish(folder)
-    assert outcome(folder) == outcome(trained.folder)
+    assert outcome(folder) == outcome(exact.folder)
 
 
 def test_training_that_diverges_keeps_what_was_saved(copy):
