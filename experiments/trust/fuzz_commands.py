@@ -470,9 +470,15 @@ def _stderr_is_clear(text: str, given: Input) -> str:
     if "For full helptext" in text:  # tyro's box
         return ""
     lines = [line for line in text.split("\n") if not line.startswith("note: ")]
-    if len(lines) != 2 or lines[1] or not lines[0].startswith("psro: ") or len(lines[0]) < 20:
+    sentences, most = lines[:-1], len(given.arguments) if given.command == "games" else 1
+    if (
+        lines[-1] or not 1 <= len(sentences) <= most
+    ):  # `psro games` has one for each that it refuses
         return f"no one clear sentence: {text[:600]!r}"
-    unprintable = [each for each in lines[0] if not (each.isprintable() or each >= "\ud800")]
+    if any(not line.startswith("psro: ") or len(line) < 20 for line in sentences):
+        return f"no clear sentence: {text[:600]!r}"
+    letters = "".join(sentences)
+    unprintable = [letter for letter in letters if not (letter.isprintable() or letter >= "\ud800")]
     if unprintable:
         return f"{unprintable[0]!r} in {text[:600]!r}"
     return ""
