@@ -15,7 +15,7 @@ import pytest
 import psro
 from psro import cli
 from psro.runs.config import RunConfig
-from psro.runs.seeds import run_many
+from psro.runs.seeds import reopen_many, run_many
 
 EXACT = ("--oracle", "best_response", "--iterations", "3", "--tolerance", "0")
 CONFIG = RunConfig(oracle="best_response", iterations=3, tolerance=0.0)
@@ -101,6 +101,87 @@ def test_play_takes_the_least_exploitable_seed(capsys, trained, monkeypatch):
     }
     best = min(last, key=last.get)
     assert (code, err) == (0, "") and out.startswith(str(trained / f"seed-{best}"))
+
+
+@pytest.fixture(scope="module")
+def converged(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("converged") / "run"
+    psro.run(RunConfig(oracle="best_response", iterations=12, tolerance=0.01), folder)
+    return folder
+
+
+def test_a_converged_run_is_left_as_it_is(capsys, converged):
+    before = {path: path.stat() for path in [converged, *converged.rglob("*")]}
+    psro_main(capsys, "resume", converged)  # draws the curve, which is missing
+    before = {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in before}
+    for more in ([], ["--iterations", 20]):
+        code, out, err = psro_main(capsys, "resume", converged, *more)
+        assert (code, err) == (0, "") and "has ended: converged" in out
+        assert "psro run --config" in out and "--tolerance 0" in out  # how to go on
+    assert before == {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in before}
+    assert psro.resume(converged, iterations=20).config.iterations == 12
+
+
+def test_what_a_converged_run_says_goes_further(capsys, converged, tmp_path):
+    psro_main(capsys, "resume", converged)
+    said = psro_main(capsys, "resume", converged)[1]
+    words = said[said.index("psro run") :].split()[1:]
+    assert psro_main(capsys, *words, "--out", tmp_path / "further")[0] == 0
+    further = psro.load(tmp_path / "further")
+    assert len(further.records) > len(psro.load(converged).records)
+
+
+def test_a_run_of_several_seeds_goes_on_where_some_have_converged(capsys, tmp_path):
+    tolerance = 0.02  # which some seeds come to before others
+    config = RunConfig(oracle="best_response", iterations=3, tolerance=tolerance)
+    run_many(config, SEEDS, tmp_path / "seeds")
+    assert psro_main(capsys, "resume", tmp_path / "seeds", "--iterations", 30)[0] == 0
+    for seed in range(SEEDS):
+        assert psro.load(tmp_path / "seeds" / f"seed-{seed}").ended == "converged"
+
+
+def test_folders_are_named_after_the_variant_and_config_json_too(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ("run", "--oracle", "best_response", "--iterations", 1)
+    for variant, named in (("psro_rn", "-psro_rn-"), ("default", "-default-")):
+        assert psro_main(capsys, *arguments, "--variant", variant)[0] == 0
+        (folder,) = tmp_path.glob(f"experiments/kuhn_poker{named}*")
+        assert json.loads((folder / "config.json").read_text())["variant"] == variant
+
+
+def test_a_run_describes_itself(converged):
+    run = psro.load(converged)
+    said = repr(run)
+    assert str(converged) in said and "kuhn_poker" in said and "converged" in said
+    assert f"exploitability {run.records[-1].exploitability:.6g}" in said
+    frame = run.frame()
+    assert frame["exploitability"].tolist() == [each.exploitability for each in run.records]
+    page = run._repr_html_()
+    assert page.startswith("<table>") and "kuhn_poker" in page and "exploitability" in page
+
+
+def test_runs_of_several_seeds_describe_themselves(trained):
+    runs = reopen_many(trained)
+    assert "seeds 0 to 2" in repr(runs) and str(trained) in repr(runs)
+    assert runs.frame()["distance_mean"].tolist() == runs.summary()["distance_mean"].tolist()
+    assert "±" in runs._repr_html_()
+
+
+def test_text_of_strangers_is_no_markup_in_a_notebook(converged):
+    run = psro.load(converged)
+    run.folder = run.folder.with_name("<script>")
+    assert "<script>" not in run._repr_html_() and "&lt;script&gt;" in run._repr_html_()
+
+
+def test_progress_is_told_on_standard_error(capsys, tmp_path):
+    psro.run(CONFIG, tmp_path / "silent")
+    assert capsys.readouterr() == ("", "")
+    run = psro.run(CONFIG, tmp_path / "told", progress=True)
+    out, err = capsys.readouterr()
+    assert out == "" and len(err.splitlines()) == len(run.records) == 4
+    assert err.splitlines()[-1].startswith("iteration 3 of 3: exploitability ")
+    psro.run_many(CONFIG, 2, tmp_path / "many", progress=True)
+    assert "mean exploitability" in capsys.readouterr().err
 
 
 def test_or_resume_makes_the_run_and_then_goes_on_with_it(capsys, tmp_path):

@@ -12,9 +12,8 @@ import rich.progress
 
 from psro.cli.process import say
 from psro.runs.experiment import Experiment
-from psro.training.record import Record
+from psro.training.record import DISTANCES, Record
 from psro.views import settings, tables
-from psro.views.curves import DISTANCES
 from psro.views.numbers import decimals
 
 

@@ -6,12 +6,14 @@ import sys
 import time
 from collections.abc import Sequence
 
-from psro.cli.display import DISTANCES, display, mean, title, why
+from psro.cli.display import display, mean, title, why
 from psro.cli.process import complain, exit_code, noting_interrupts, say
 from psro.metagame.solving import solver_of
 from psro.runs import loggers
 from psro.runs import seeds as seed_runs
+from psro.runs.commit import COMMIT
 from psro.runs.experiment import Experiment
+from psro.training.record import DISTANCES
 from psro.training.trainer import TrainingDiverged
 from psro.variants.expansions import EXPANSIONS
 from psro.views.numbers import decimals
@@ -119,7 +121,7 @@ def _draw_many(runs: seed_runs.Seeds) -> None:
 
     begun = [opened for opened in runs.experiments if opened.records]
     for opened in begun:
-        draw(opened)
+        draw_missing(opened)
     if begun:
         runs.write_summary()
         figure = plots.exploitability_figure([opened.folder for opened in begun])
@@ -136,6 +138,13 @@ def _refuse_failed(runs: seed_runs.Seeds) -> None:
         )
     if runs.failed:
         raise SystemExit(2)
+
+
+def draw_missing(opened: Experiment) -> None:
+    """As `draw`, where the picture is not there, or older than the run's last iteration."""
+    picture, commit = opened.folder / "exploitability.png", opened.folder / COMMIT
+    if not picture.exists() or picture.stat().st_mtime < commit.stat().st_mtime:
+        draw(opened)
 
 
 def draw(opened: Experiment) -> None:

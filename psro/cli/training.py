@@ -137,14 +137,17 @@ def _say_ended(opened: Experiment) -> None:
     from psro.cli import progress
     from psro.cli.display import why
 
-    progress.draw(opened)
+    progress.draw_missing(opened)
     print(f"{opened.folder} has ended: {why(opened)}")
     folder = shell([opened.folder])
     if opened.ended == "budget":
         more = 2 * opened.config.iterations
         print(f"to go on, train longer: psro resume {folder} --iterations {more}")
     else:
+        limits = "--tolerance 0"
+        if opened.ended != "converged":
+            limits += f" --patience {opened.config.iterations}"
         print(
-            "more iterations change nothing; to train further, begin a run with a smaller "
-            f"--tolerance: psro run --config {folder}/config.json --tolerance 0"
+            "more iterations would change nothing; a run with other limits goes further: "
+            f"psro run --config {folder}/config.json {limits}"
         )

@@ -274,6 +274,15 @@ def write_metrics(held: disk.Held, records: Sequence[Record]) -> None:
     disk.write(held.path / METRICS, metrics_table(records).to_csv(index=False), held)
 
 
+def has_metrics(held: disk.Held, records: Sequence[Record]) -> bool:
+    """Whether `write_metrics` would write what is there."""
+    try:
+        with disk.open_plain(held.path / METRICS) as file:
+            return file.read() == metrics_table(records).to_csv(index=False).encode()
+    except (OSError, ExperimentError):
+        return False
+
+
 def metrics_table(records: Sequence[Record]) -> pd.DataFrame:
     """Records as a table: a column for each number, `value_0`, `value_1`, ... for each player's.
     `distance` is the gap of the `concept`, exploitability for nash."""

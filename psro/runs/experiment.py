@@ -32,13 +32,14 @@ from psro.runs import folder as run_folder
 from psro.runs import policies as policy_files
 from psro.runs.agreement import disagreement
 from psro.runs.config import RunConfig, check_sizes
+from psro.runs.description import DescribedRun, finished
 from psro.runs.setup import Setup
 from psro.runs.storage import ExperimentError
 from psro.training.executors import Ask, answered, local
 from psro.training.record import Iteration, Record
 
 
-class Experiment:
+class Experiment(DescribedRun):
     """A run and its folder. `psro.run`, `psro.resume` and `psro.load` make one.
 
     Attributes:
@@ -311,21 +312,29 @@ def load(folder: str | os.PathLike) -> Experiment:
     return experiment
 
 
-def run(config: RunConfig | None = None, out: str | os.PathLike | None = None) -> Experiment:
-    """Trains a new experiment to its end. See `create` for `out`."""
+def run(
+    config: RunConfig | None = None,
+    out: str | os.PathLike | None = None,
+    *,
+    progress: bool = False,
+) -> Experiment:
+    """Trains a new experiment to its end; with `progress` it prints a line an iteration on standard
+    error. See `create` for `out`."""
     experiment = create(config or RunConfig(), out)
-    for _ in experiment.train():
-        pass
+    finished(experiment.train(), experiment.config, progress)
     return experiment
 
 
 def resume(
-    folder: str | os.PathLike, iterations: int | None = None, out: str | os.PathLike | None = None
+    folder: str | os.PathLike,
+    iterations: int | None = None,
+    out: str | os.PathLike | None = None,
+    *,
+    progress: bool = False,
 ) -> Experiment:
-    """Trains the experiment in a folder to its end, or to `iterations`; see `reopen`."""
+    """Trains the experiment in a folder to its end, or to `iterations`; see `reopen` and `run`."""
     experiment = reopen(folder, iterations, out)
-    for _ in experiment.train():
-        pass
+    finished(experiment.train(), experiment.config, progress)
     return experiment
 
 
@@ -345,7 +354,9 @@ def reopen(
     try:
         experiment = _open_folder(Path(folder), foreign=exported)
         with experiment._locked() as held, disk.writing(experiment.folder):
-            _plan(experiment, iterations, held)
+            experiment.config = run_folder.plan(
+                experiment.folder, experiment.config, experiment.records, iterations, held
+            )
     except BaseException:
         if exported:
             shutil.rmtree(folder, ignore_errors=True)
@@ -380,17 +391,3 @@ def _unpack(file: Path, out: str | os.PathLike | None) -> Path:
         raise ExperimentError(f"{folder} exists already; name a new folder to unpack to with --out")
     archive.unpack(file, folder)
     return folder
-
-
-def _plan(experiment: Experiment, iterations: int | None, held: disk.Held) -> None:
-    """Writes what a stop, or another number of iterations, leaves to be written."""
-    folder, done = experiment.folder, len(experiment.records) - 1
-    if iterations is not None and iterations != experiment.config.iterations:
-        if iterations < done:
-            raise ExperimentError(f"{folder} has {done} iterations already, more than {iterations}")
-        config = dataclasses.replace(experiment.config, iterations=iterations)
-        check_sizes(config)
-        experiment.config = config
-        run_folder.write_config(folder, config, held)
-    if experiment.records:  # a stop between the commit and this file leaves it one row behind
-        commits.write_metrics(held, experiment.records)

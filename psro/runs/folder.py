@@ -245,3 +245,31 @@ def ended(records: Sequence[Record], config: RunConfig) -> str | None:
         tolerance=config.tolerance,
         patience=config.patience,
     )
+
+
+def plan(
+    folder: Path,
+    config: RunConfig,
+    records: Sequence[Record],
+    iterations: int | None,
+    held: disk.Held,
+) -> RunConfig:
+    """The config of a run that is to go on, to another number of iterations where one is named;
+    writes it, and what a stop left to be written. A run that has converged, or whose oracle has
+    stopped improving, stays as it is: more iterations would change nothing.
+
+    Raises:
+        ExperimentError: it has more iterations already.
+    """
+    done = len(records) - 1
+    if iterations is not None and iterations != config.iterations:
+        if iterations < done:
+            raise ExperimentError(f"{folder} has {done} iterations already, more than {iterations}")
+        longer = dataclasses.replace(config, iterations=iterations)
+        check_sizes(longer)
+        if ended(records, longer) in (None, "budget"):
+            config = longer
+            write_config(folder, config, held)
+    if records and not commit.has_metrics(held, records):
+        commit.write_metrics(held, records)  # a stop after the commit leaves them behind
+    return config

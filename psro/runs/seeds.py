@@ -23,12 +23,13 @@ from psro.oracles import Results
 from psro.runs import disk, experiment
 from psro.runs import folder as run_folder
 from psro.runs.config import RunConfig
+from psro.runs.description import Described, say_iteration
 from psro.runs.experiment import Experiment
 from psro.runs.intervals import half_interval
 from psro.runs.seed_folders import seed_folder, seed_folders
 from psro.runs.storage import ExperimentError
 from psro.training.executors import Ask, local
-from psro.training.record import Record
+from psro.training.record import DISTANCES, Record
 from psro.training.trainer import TrainingDiverged
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ MOST_SEEDS = 1_000
 """Every one has a folder, and jobs in each call of the oracle."""
 
 
-class Seeds:
+class Seeds(Described):
     """Experiments that differ in their seed, and the folder that holds their folders `seed-N` and
     their `summary.csv`. `create_many` and `reopen_many` make one, `run_many` makes and trains one.
 
@@ -121,6 +122,22 @@ class Seeds:
             rows.append(row)
         return pd.DataFrame(rows)
 
+    def frame(self) -> pd.DataFrame:
+        """The same as `summary`."""
+        return self.summary()
+
+    def facts(self) -> dict[str, str]:
+        first, last = self.experiments[0], self.experiments[-1]
+        facts = {**first.facts(), "seeds": f"{first.config.seed} to {last.config.seed}"}
+        for name in ("iterations", "ended", DISTANCES[first.concept]):
+            facts.pop(name, None)
+        facts["iterations"] = " / ".join(str(len(run.records) - 1) for run in self.experiments)
+        if any(run.records for run in self.experiments):
+            row = self.summary().iloc[-1]
+            interval = f" ± {row.distance_ci95:.2g}" if row.seeds > 1 else ""
+            facts[f"mean {DISTANCES[first.concept]}"] = f"{row.distance_mean:.6g}{interval}"
+        return facts
+
     def write_summary(self, held: disk.Held | None = None) -> None:
         """Writes `summary.csv`, with the iterations that are done; to the folder that is `held`."""
         with disk.writing(self.folder):
@@ -171,9 +188,9 @@ def reopen_many(folder: str | os.PathLike, iterations: int | None = None) -> See
     folder = Path(folder)
     experiments = [experiment.reopen(path, iterations) for path in seed_folders(folder)]
     for run in experiments:
-        if dataclasses.replace(run.config, seed=experiments[0].config.seed) != (
-            experiments[0].config
-        ):
+        config = experiments[0].config  # iterations may be added to those that have not converged
+        same = {"seed": config.seed, "iterations": config.iterations}
+        if dataclasses.replace(run.config, **same) != config:
             raise ExperimentError(
                 f"{run.folder} and {experiments[0].folder} differ in more than their seed; resume "
                 "them one by one"
@@ -182,11 +199,19 @@ def reopen_many(folder: str | os.PathLike, iterations: int | None = None) -> See
 
 
 def run_many(
-    config: RunConfig | None = None, seeds: int = 5, out: str | os.PathLike | None = None
+    config: RunConfig | None = None,
+    seeds: int = 5,
+    out: str | os.PathLike | None = None,
+    *,
+    progress: bool = False,
 ) -> Seeds:
-    """Trains new experiments of `seeds` seeds to their ends, side by side. See `create_many`; a run
-    that could not go on is in `Seeds.failed`."""
+    """Trains new experiments of `seeds` seeds to their ends, side by side. See `create_many`, and
+    `experiment.run` for `progress`; a run that could not go on is in `Seeds.failed`."""
     made = create_many(config or RunConfig(), seeds, out)
-    for _ in made.train():
-        pass
+    first = made.experiments[0]
+    for number in made.train():
+        if progress:
+            name = f"mean {DISTANCES[first.concept]}"
+            mean = made.summary().distance_mean[number]
+            say_iteration(first.config, number, name, mean)
     return made

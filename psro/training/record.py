@@ -14,6 +14,9 @@ if TYPE_CHECKING:  # who reads records needs no JAX
     from psro.policies.policy import Params
     from psro.policies.population import Population
 
+DISTANCES = {"nash": "exploitability", "cce": "CCE gap", "ce": "CE gap"}
+"""What the distance of a record is called, by its equilibrium concept."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Record:

@@ -41,8 +41,6 @@ GAPS = {
     "ce_gap": "CE gap",
 }
 """Gaps of a record, and how they are called on an axis."""
-DISTANCES = {"nash": "exploitability", "cce": "CCE gap", "ce": "CE gap"}
-"""What the distance of a record is called, by its equilibrium concept."""
 SHOWN = {"nash": ["exploitability"], "cce": ["cce_gap"], "ce": ["cce_gap", "ce_gap"]}
 """The gaps that are drawn, by a run's equilibrium concept."""
 

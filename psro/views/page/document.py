@@ -16,8 +16,8 @@ import numpy as np
 from psro.runs import naming
 from psro.runs.folder import Snapshot
 from psro.runs.intervals import half_interval
+from psro.training.record import DISTANCES
 from psro.views import curves, settings
-from psro.views.curves import DISTANCES
 from psro.views.numbers import percent, short, three_digits
 from psro.views.page import behaviour, configuration, figures
 

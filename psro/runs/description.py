@@ -1,0 +1,95 @@
+"""A run, or several that differ in their seed, in words: for a Python prompt, a notebook, and
+whoever waits for them."""
+
+from __future__ import annotations
+
+import abc
+import html
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from psro.runs.commit import metrics_table
+from psro.runs.naming import game_of, variant_of
+from psro.training.record import DISTANCES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from psro.runs.config import RunConfig
+    from psro.training.record import Record
+
+_SHOWN = 5  # iterations in a notebook
+
+
+class Described(abc.ABC):
+    """What describes itself by its `facts` and its `frame`."""
+
+    folder: Path
+
+    @abc.abstractmethod
+    def facts(self) -> dict[str, str]:
+        """What there is to say, each by its name."""
+
+    @abc.abstractmethod
+    def frame(self) -> pd.DataFrame:
+        """A row an iteration."""
+
+    def __repr__(self) -> str:
+        facts = ", ".join(f"{name} {fact}" for name, fact in self.facts().items())
+        return f"<{type(self).__name__} {self.folder}: {facts}>"
+
+    def _repr_html_(self) -> str:
+        """The same for a notebook, and the last iterations."""
+        facts = {"folder": str(self.folder), **self.facts()}
+        rows = "".join(
+            f"<tr><th style='text-align: left'>{html.escape(name)}</th>"
+            f"<td style='text-align: left'>{html.escape(fact)}</td></tr>"
+            for name, fact in facts.items()
+        )
+        frame = self.frame().tail(_SHOWN)
+        table = frame.to_html(index=False, max_cols=8) if len(frame) else ""
+        return f"<table>{rows}</table>{table}"
+
+
+class DescribedRun(Described):
+    """A run describes itself by its config and its records."""
+
+    config: RunConfig
+    records: list[Record]
+    ended: str | None
+
+    def facts(self) -> dict[str, str]:
+        facts = {"game": game_of(self.config)}
+        if variant := variant_of(self.config):
+            facts["variant"] = variant
+        facts["iterations"] = f"{max(len(self.records) - 1, 0)} of {self.config.iterations}"
+        if self.records:
+            last = self.records[-1]
+            facts[DISTANCES[last.concept]] = f"{last.distance:.6g}"
+        if self.ended:
+            facts["ended"] = self.ended
+        return facts
+
+    def frame(self) -> pd.DataFrame:
+        """The records as a table, a row an iteration, as in metrics.csv: a column for each number,
+        `value_0`, `value_1`, ... for those of each player."""
+        return metrics_table(self.records)
+
+
+def finished(records: Iterable[Record], config: RunConfig, progress: bool) -> None:
+    """Goes through the records of a run to its end, with a line on standard error for each where
+    `progress` is asked for."""
+    for record in records:
+        if progress:
+            say_iteration(config, record.iteration, DISTANCES[record.concept], record.distance)
+
+
+def say_iteration(config: RunConfig, iteration: int, name: str, distance: float) -> None:
+    """A line on standard error for whoever waits."""
+    print(
+        f"iteration {iteration} of {config.iterations}: {name} {distance:.6g}",
+        file=sys.stderr,
+        flush=True,
+    )
