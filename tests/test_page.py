@@ -19,8 +19,8 @@ from psro import cli, exact
 from psro.runs import experiment, storage
 from psro.runs import folder as run_folder
 from psro.runs.storage import ExperimentError
+from psro.training.record import DISTANCES
 from psro.views import page, plots
-from psro.views.curves import DISTANCES
 from psro.views.numbers import three_digits
 from psro.views.page import behaviour, document
 from psro.views.page.known import EQUILIBRIA
