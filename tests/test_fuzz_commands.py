@@ -69,5 +69,5 @@ def test_what_goes_wrong_is_noticed(fuzz, world, monkeypatch):
 
 @pytest.mark.parametrize("given", [("eval", "pipe"), ("games", "efg_game(filename=pipe)")], ids=str)
 def test_a_pipe_that_nobody_writes_to_is_not_waited_for(fuzz, world, given, monkeypatch):
-    monkeypatch.setattr(trial, "_PATIENCE", 1)
+    monkeypatch.setattr(trial, "_SLOWDOWN", 1)
     assert fuzz.attempt(fuzz.Input(given), world).word == "refused"

@@ -152,7 +152,7 @@ def test_a_training_that_diverges_stops_with_its_last_finite_parameters():
         ({"num_strata": 7}, "ppo.num_envs = 256 is not a multiple of ppo.num_strata = 7"),
         ({"gamma": 1.5}, "ppo.gamma = 1.5 must be between 0 and 1"),
         ({"learning_rate": 0.0}, "ppo.learning_rate = 0.0 must be above 0"),
-        ({"clip": float("nan")}, "ppo.clip = nan must be at least 0"),
+        ({"clip": float("nan")}, "ppo.clip = nan must be finite"),
     ],
 )
 def test_bad_settings_are_refused_with_their_numbers(wrong, message):
