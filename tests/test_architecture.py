@@ -30,6 +30,8 @@ RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 ENTRANCES = {"psro", "psro.__main__"}
 """What users type: these may import every room, and no room imports them."""
 MOST_ROOMS = 14
+LONGEST_FILE, LONGEST_FUNCTION = 400, 60
+"""Lines, with docstrings and comments."""
 
 
 def module_name(path: Path) -> str:
@@ -201,6 +203,21 @@ def test_importing_starts_no_backend():
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def too_long(module: str) -> set[str]:
+    lines = MODULES[module].read_text().count("\n")
+    long = {f"{lines} lines"} if lines > LONGEST_FILE else set()
+    for node in ast.walk(parsed(module)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = node.end_lineno - node.lineno + 1
+            if length > LONGEST_FUNCTION:
+                long.add(f"{node.name}: {length} lines")
+    return long
+
+
+def test_files_and_functions_are_read_at_one_sitting():
+    assert not offenders(too_long)
 
 
 def test_imports_of_every_form_are_read():
