@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 
+from games.printing import printable
 from psro.cli.arguments import Flag, Folder, MaybeNumber, Number, explained
 from psro.cli.folders import runs_in, shell
-from psro.cli.process import UsageError, hint
+from psro.cli.process import UsageError, hint, say
 
 
 @explained
@@ -42,7 +43,7 @@ def play(
         hint(f"psro report {shell([folder])}")
         return
     with LoopbackServer(page.routes(match), port=port or 0) as server:
-        print(f"{match.name}: {server.url}  (Ctrl-C ends it)", flush=True)
+        print(f"{printable(match.name)}: {server.url}  (Ctrl-C ends it)", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()
 
@@ -61,5 +62,5 @@ def _least_exploitable(runs: list[str]) -> str:
     if not measured:
         raise UsageError(f"none of {shell(runs)} has a finished iteration")
     best = min(measured, key=measured.get)
-    print(f"{best} is the least exploitable of {len(runs)} seeds")
+    say(f"{best} is the least exploitable of {len(runs)} seeds")
     return best

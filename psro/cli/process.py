@@ -59,10 +59,10 @@ def noting_interrupts() -> Iterator[list[KeyboardInterrupt]]:
 
 
 def say(text: str) -> None:
-    """Prints a line; when nobody reads any more, or there is no room for what they would read, the
-    rest goes nowhere and training goes on."""
+    """Prints lines, in which names are made printable; when nobody reads any more, or there is no
+    room for what they would read, the rest goes nowhere and training goes on."""
     try:
-        print(text, flush=True)
+        print(_printable_lines(text), flush=True)
     except OSError as error:
         close_stdout()
         if not isinstance(error, BrokenPipeError):
@@ -77,14 +77,23 @@ def hint(what: str) -> None:
 
 
 def complain(sentence: str) -> None:
-    print(f"psro: {sentence}", file=sys.stderr)
+    note(f"psro: {sentence}")
+
+
+def note(text: str) -> None:
+    """Prints lines beside the output, in which names are made printable."""
+    print(_printable_lines(text), file=sys.stderr)
+
+
+def _printable_lines(text: str) -> str:
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def note_disagreement(run: Any) -> None:
     """Says where an experiment's recorded payoffs are not those of its policies."""
     sentence = run.disagreement()
     if sentence is not None:
-        print(printable(f"note: {run.folder}: {sentence}"), file=sys.stderr)
+        note(f"note: {run.folder}: {sentence}")
 
 
 def open_streams() -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 
 from psro.cli.display import display, mean, title, why
-from psro.cli.process import complain, exit_code, noting_interrupts, say
+from psro.cli.process import complain, exit_code, note, noting_interrupts, say
 from psro.metagame.solving import solver_of
 from psro.runs import loggers
 from psro.runs import seeds as seed_runs
@@ -24,8 +23,8 @@ _REGRET = 1e-5
 
 def train(opened: Experiment, log: Sequence[str] = ()) -> None:
     """Trains to the end, showing every record, then draws the curve."""
-    for note in opened.tree.notes():
-        print(f"note: {note}", file=sys.stderr)
+    for sentence in opened.tree.notes():
+        note(f"note: {sentence}")
     interrupted = None
     try:
         with (
@@ -48,7 +47,7 @@ def train(opened: Experiment, log: Sequence[str] = ()) -> None:
     if opened.records:
         draw(opened)
     if interrupted:
-        print(f"\n{_saved(opened)}; go on with: psro resume {opened.folder}", file=sys.stderr)
+        note(f"\n{_saved(opened)}; go on with: psro resume {opened.folder}")
         raise SystemExit(exit_code(interrupted))
     _say_result(opened)
 
@@ -80,8 +79,8 @@ def train_many(runs: seed_runs.Seeds, log: Sequence[str] = ()) -> None:
     """Trains all to their ends, showing the mean of every iteration, then draws the curves."""
     first, last = runs.experiments[0], runs.experiments[-1]
     distance, unit = DISTANCES[first.concept], first.tree.span
-    for note in first.tree.notes():
-        print(f"note: {note}", file=sys.stderr)
+    for sentence in first.tree.notes():
+        note(f"note: {sentence}")
     say(f"{title(first)}, seeds {first.config.seed} to {last.config.seed}")
     say(f"{runs.folder}")
     say(f"{'iteration':>9} {distance + ', 95 %':>23} {'seeds':>5} {'seconds':>8}")
@@ -105,8 +104,8 @@ def train_many(runs: seed_runs.Seeds, log: Sequence[str] = ()) -> None:
     _draw_many(runs)
     if interrupted:
         for opened in runs.experiments:
-            print(f"{_saved(opened)}; go on with: psro resume {opened.folder}", file=sys.stderr)
-        print(f"or with all of them: psro resume {runs.folder}", file=sys.stderr)
+            note(f"{_saved(opened)}; go on with: psro resume {opened.folder}")
+        note(f"or with all of them: psro resume {runs.folder}")
         raise SystemExit(exit_code(interrupted))
     _refuse_failed(runs)
     row = runs.summary().iloc[-1]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
+from games.printing import printable
 from psro.cli.arguments import (
     File,
     Flag,
@@ -52,10 +54,10 @@ def plot(
         read = [stack.enter_context(archive.as_folder(run, errors)) for run in runs]
         if payoffs:
             run = run_folder.snapshot(read[0], foreign=archive.is_file(runs[0]))
-            print(plots.save_figure(plots.payoffs_figure(run), out or "payoffs.png"))
+            _print_path(plots.save_figure(plots.payoffs_figure(run), out or "payoffs.png"))
         else:
             figure = plots.exploitability_figure(read, x=x)
-            print(plots.save_figure(figure, out or "exploitability.png"))
+            _print_path(plots.save_figure(figure, out or "exploitability.png"))
     hint(f"psro report {shell(folders)}")
 
 
@@ -69,7 +71,7 @@ def export_run(folder: Folder, file: NewFile) -> None:
     """
     from psro.runs.export import export
 
-    print(export(one_run(folder, "a file is of"), file))
+    _print_path(export(one_run(folder, "a file is of"), file))
     hint(f"psro eval {shell([file])}, on any machine")
 
 
@@ -84,7 +86,7 @@ def write_page(folders: Folders, out: File = "report.html") -> None:
     runs = runs_in(folders)
     from psro.views import page
 
-    print(page.write(page.report(runs), out))
+    _print_path(page.write(page.report(runs), out))
     more = f"psro play {shell(folders)}" if len(runs) == 1 else f"psro eval {shell(folders)}"
     hint(f"open {out} in a browser, or {more}")
 
@@ -101,3 +103,8 @@ def watch_run(folder: Folder, port: Number = 0) -> None:
     from psro.views import watch
 
     watch.watch(run, port=port)
+
+
+def _print_path(path: Path) -> None:
+    """What a command has made, alone on a line: programs may read it."""
+    print(printable(str(path)))

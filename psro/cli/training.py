@@ -12,7 +12,7 @@ from tyro.conf import arg
 from psro.cli.arguments import Folder, MaybeFolder, MaybeNumber, Names, explained
 from psro.cli.folders import shell
 from psro.cli.options import config_and_rest, run_options, settings_of
-from psro.cli.process import UsageError, note_disagreement
+from psro.cli.process import UsageError, note_disagreement, say
 
 if TYPE_CHECKING:
     from psro.cli.options import Made
@@ -138,16 +138,16 @@ def _say_ended(opened: Experiment) -> None:
     from psro.cli.display import why
 
     progress.draw_missing(opened)
-    print(f"{opened.folder} has ended: {why(opened)}")
+    say(f"{opened.folder} has ended: {why(opened)}")
     folder = shell([opened.folder])
     if opened.ended == "budget":
         more = 2 * opened.config.iterations
-        print(f"to go on, train longer: psro resume {folder} --iterations {more}")
+        say(f"to go on, train longer: psro resume {folder} --iterations {more}")
     else:
         limits = "--tolerance 0"
         if opened.ended != "converged":
             limits += f" --patience {opened.config.iterations}"
-        print(
+        say(
             "more iterations would change nothing; a run with other limits goes further: "
             f"psro run --config {folder}/config.json {limits}"
         )

@@ -25,6 +25,30 @@ class DeviceError(PsroError):
     """A device that is not there; one sentence says so."""
 
 
+def devices_of(platform: str | None = None) -> list[jax.Device]:
+    """The devices of a platform (cpu, gpu or tpu), by default JAX's first.
+
+    Raises:
+        DeviceError: there are none, or JAX has no platform at all, because the environment variable
+            JAX_PLATFORMS names one that is not here.
+    """
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError):  # by whether JAX knows the name
+        named = jax.config.jax_platforms
+        raise DeviceError(
+            f"JAX finds no device of the platform that JAX_PLATFORMS={named} names; leave the "
+            "variable out, or set it to cpu"
+        ) from None
+    try:
+        return jax.devices(platform)
+    except RuntimeError:
+        raise DeviceError(
+            f"there is no device {platform!r} here; JAX has {jax.default_backend()}, and numpy "
+            "computes the same where --device is left out"
+        ) from None
+
+
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Player:
@@ -61,13 +85,7 @@ class DeviceTree:
     """
 
     def __init__(self, tree: GameTree, platform: str | None = None):
-        try:
-            self.device = jax.devices(platform)[0]
-        except RuntimeError:
-            raise DeviceError(
-                f"there is no device {platform!r} here; JAX has {jax.default_backend()}, and numpy "
-                "computes the same where --device is left out"
-            ) from None
+        self.device = devices_of(platform)[0]
         self._tree = tree
         with jax.enable_x64(True):
             self._players = jax.device_put(tuple(map(_Player.of, tree.players)), self.device)

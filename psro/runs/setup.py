@@ -14,6 +14,7 @@ from games import GameTree
 from games.tree_game import TreeGame
 from psro import oracles
 from psro.errors import SettingsError
+from psro.exact.on_devices import devices_of
 from psro.metagame.meta_game import MetaGame
 from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
 from psro.metagame.solving import solver_of
@@ -68,6 +69,7 @@ class Setup:
             config: of the run.
             game: what `games.load` loads.
         """
+        devices_of()  # or nothing can be computed, and a game need not be loaded
         self.tree = games.load(
             game, observation=config.observation, max_histories=config.max_histories
         )

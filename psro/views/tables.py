@@ -25,6 +25,8 @@ from psro.runs import disk
 from psro.runs.experiment import Experiment
 from psro.views.numbers import listed, three_digits
 
+_FORMULA = tuple("=+-@＝＋－＠")
+"""What a formula begins with in a spreadsheet, also in wide letters."""
 _SHOWN = 12  # policies a player in tables that compare them
 
 
@@ -95,7 +97,7 @@ def print_comparison(compared: Comparison, out: rich.console.Console, game: str)
         highlight=False,
     )
     for sentence in compared.omitted:
-        out.print(f"note: {sentence}", highlight=False, markup=False)
+        out.print(f"note: {printable(sentence)}", highlight=False, markup=False)
 
 
 def print_comparison_json(compared: Comparison, game: str) -> None:
@@ -131,11 +133,22 @@ def write_comparison_csv(compared: Comparison, path: str | os.PathLike) -> None:
 
 
 def write_columns(columns: Mapping[str, Any], path: str | os.PathLike) -> None:
-    """Columns of equal length as a CSV file."""
+    """Columns of equal length as a CSV file. Texts are texts also for a spreadsheet."""
     import pandas as pd  # here, not above: it takes a third of a second
 
+    cells = {
+        _inert(name): [_inert(cell) if isinstance(cell, str) else cell for cell in column]
+        for name, column in columns.items()
+    }
     with disk.writing(Path(path)):
-        disk.write(Path(path), pd.DataFrame(columns).to_csv(index=False))
+        disk.write(Path(path), pd.DataFrame(cells).to_csv(index=False))
+
+
+def _inert(text: str) -> str:
+    """A text that a spreadsheet takes for a text: one that begins like a formula, which it would
+    compute, gets an apostrophe before it."""
+    text = printable(text)
+    return f"'{text}" if text.lstrip(" '")[:1] in _FORMULA else text
 
 
 def print_tables(opened: Experiment, measured: Evaluation, out: rich.console.Console) -> None:
@@ -153,7 +166,7 @@ def print_tables(opened: Experiment, measured: Evaluation, out: rich.console.Con
     _print_ratings(out, opened, measured, shown, which)
     _print_payoffs(out, opened, shown, which)
     for sentence in measured.omitted:
-        out.print(f"note: {sentence}", highlight=False, markup=False)
+        out.print(f"note: {printable(sentence)}", highlight=False, markup=False)
 
 
 def _print_mixtures(out: rich.console.Console, opened: Experiment, measured: Evaluation) -> None:
@@ -291,6 +304,7 @@ class _Console(rich.console.Console):
 
 
 def console() -> rich.console.Console:
-    """As wide as it needs to be when piped: a table cut at 80 columns is of no use in a file."""
+    """As wide as it needs to be when piped: a table cut at 80 columns is of no use in a file. Names
+    such as `:bomb:.csv` do not become pictures."""
     piped = not sys.stdout.isatty()
-    return _Console(width=200 if piped else None, soft_wrap=piped)
+    return _Console(width=200 if piped else None, soft_wrap=piped, emoji=False)

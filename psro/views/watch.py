@@ -14,6 +14,7 @@ from pathlib import Path
 import jax
 from plotly.offline import get_plotlyjs
 
+from games.printing import printable
 from psro.runs import archive
 from psro.runs import folder as run_folder
 from psro.runs.storage import ExperimentError
@@ -81,7 +82,7 @@ def server(folder: str | os.PathLike, *, port: int = 0) -> LoopbackServer:
 
     def made() -> Response:
         try:
-            return 200, "application/json", watched.document().encode()
+            return 200, "application/json", watched.document().encode(errors="backslashreplace")
         except ExperimentError as error:
             raise Refused(503, str(error)) from None
 
@@ -104,6 +105,6 @@ def watch(folder: str | os.PathLike, *, port: int = 0) -> None:
     jax.config.update("jax_platforms", "cpu")
     os.nice(NICENESS)
     with server(folder, port=port) as serving:
-        print(f"{serving.url}  shows {folder}; Ctrl-C ends it", flush=True)
+        print(f"{serving.url}  shows {printable(str(folder))}; Ctrl-C ends it", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             serving.serve_forever()

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from games.printing import printable
 from psro.runs import naming
 from psro.runs.folder import Snapshot
 from psro.runs.intervals import half_interval
@@ -48,7 +49,8 @@ def of_run(run: Snapshot) -> Document:
     sections.append(configuration.of_run(run))
     return {
         "title": naming.game_of(config),
-        "subtitle": f"{settings.trained(config)}, seed {config.seed} · {run.folder.name}",
+        "subtitle": f"{settings.trained(config)}, seed {config.seed} · "
+        + printable(run.folder.name),
         "facts": _facts(run),
         "sections": sections,
     }
@@ -271,7 +273,9 @@ def _labels(runs: Sequence[Snapshot]) -> list[str]:
         own = zip(labels, runs, strict=True)
         alone = len(set(labels)) == 1
         labels = [("" if alone else f"{label}, ") + f"seed {run.config.seed}" for label, run in own]
-    return labels if len(set(labels)) == len(labels) else [str(run.folder) for run in runs]
+    return (
+        labels if len(set(labels)) == len(labels) else [printable(str(run.folder)) for run in runs]
+    )
 
 
 def _results(runs: Sequence[Snapshot], labels: Sequence[str]) -> dict[str, Any]:
