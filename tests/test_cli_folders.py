@@ -4,6 +4,7 @@ its standard streams."""
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -260,3 +261,16 @@ def test_closed_streams(tmp_path, closed):
     assert (done.returncode, done.stderr) == (0, "")
     assert len(psro.load(tmp_path / "run").records) == 4
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+
+
+def test_a_platform_that_is_not_there(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "psro", "run", "--iterations", "1", "--out", "run"],
+        cwd=tmp_path,
+        env={**os.environ, "JAX_PLATFORMS": "cuda"},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert (done.returncode, done.stdout) == (2, "") and not list(tmp_path.iterdir())
+    assert "JAX_PLATFORMS=cuda" in done.stderr and done.stderr.count("\n") == 1

@@ -192,9 +192,22 @@ def errors_as_sentences() -> Iterator[None]:
         where = "" if error.filename is None else f"cannot use {os.fsdecode(error.filename)!r}: "
         fail(f"{where}{error.strerror or error}")
     except Exception as error:
-        jax = sys.modules.get("jax")
-        if jax is None or not isinstance(error, jax.errors.JaxRuntimeError):
+        sentence = _about_jax(error)
+        if sentence is None:
             raise
-        if "RESOURCE_EXHAUSTED" not in str(error):
-            raise
-        fail(f"this needs more memory than there is: {error}")
+        fail(sentence)
+
+
+def _about_jax(error: Exception) -> str | None:
+    """What a user can do about an error of JAX's; None where it is another's, or ours to mend."""
+    jax, platforms = sys.modules.get("jax"), os.environ.get("JAX_PLATFORMS")
+    if jax is None:
+        return None
+    if isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error):
+        return f"this needs more memory than there is: {error}"
+    if platforms:
+        try:
+            jax.devices()
+        except Exception:  # of several kinds, by the platform
+            return f"JAX finds no device of JAX_PLATFORMS={platforms} here; leave it unset, or cpu"
+    return None

@@ -111,7 +111,8 @@ def train_many(runs: seed_runs.Seeds, log: Sequence[str] = ()) -> None:
     row = runs.summary().iloc[-1]
     say(f"\n{distance} {mean(row, unit)} (95 %)")
     say(f"saved in {runs.folder}, summary in {seed_runs.SUMMARY}; look at it with")
-    say(f"  psro plot {runs.folder}/seed-*")
+    say(f"  psro eval {runs.folder}")
+    say(f"  psro plot {runs.folder}")
 
 
 def _draw_many(runs: seed_runs.Seeds) -> None:

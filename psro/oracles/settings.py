@@ -24,36 +24,36 @@ class SampledConfig:
     """The oracle's, in error messages."""
 
     decisions: int = 16_384
-    """The learner's own decisions per best response at most, rounded up to a multiple of
-    evaluations * num_envs * rollout_length, the fewest there are."""
+    """Most own decisions of the learner for one best response, rounded up to a multiple of
+    evaluations * num_envs * rollout_length."""
     evaluations: int = 8
-    """Evaluations of the policy on the way; the best one seen is the best response."""
+    """How often the policy is evaluated during training. The best policy seen is the best
+    response."""
     patience: int = 8
-    """Evaluations without a better one before training ends early."""
+    """Training ends early after so many evaluations without a better policy."""
     num_envs: int = 256
-    """Environments of one job."""
+    """Environments that each best response is trained in at once."""
     num_strata: int = 16
-    """Groups of environments that share one opponent profile; it divides num_envs."""
+    """Groups of environments. Those of a group meet the same opponents. It divides num_envs."""
     rollout_length: int = 8
-    """Own decisions per environment between updates."""
+    """Own decisions in each environment between two updates."""
     learning_rate: float = 1e-2
-    """Adam's step size at the start; falls linearly to zero."""
+    """Adam's step size at the start. It falls linearly to zero."""
     gamma: float = 1.0
-    """Discount per own decision; below 1 the objective is no longer the game's."""
+    """Discount for each own decision. Below 1, the objective is no longer the game's."""
     max_gradient_norm: float = 0.5
     """Gradients are scaled down to this global norm."""
     temperature: float = 0.1
-    """Softmax temperature of the finished policy, 1 being that of training. Some best response is
-    always pure, and what exploration leaves over a policy is exploitable."""
+    """Softmax temperature of the finished policy; training has 1. A low one removes what
+    exploration leaves in a policy: some best response is always pure."""
     tabulated: bool = False
-    """Run the network over all of its info states once per step, instead of once per decision, and
-    let the opponents' mixture act as the one table that it is. The same objective, for less work
-    where a minibatch has more decisions than the player has info states; gradients then flow
-    through whole episodes, and num_strata and the length of sequences have no part. Needs a game
-    that is enumerated."""
+    """Evaluate the network at all info states once a step, not once for each decision, and let one
+    table act for all opponents. The objective is the same. It is less work where a minibatch has
+    more decisions than the player has info states. Gradients flow through whole episodes, and
+    num_strata and the length of sequences are not used. Needs a game that is enumerated."""
     env_devices: int = 0
-    """Devices that share a job's environments, after each job has one of its own; 0: on
-    accelerators all that are left, on a CPU one."""
+    """Devices that share the environments of one best response; 0 = on accelerators all that are
+    left when each best response has one, and one on a CPU."""
 
     def __post_init__(self):
         check_types(self, f"{self.name}.")
@@ -98,11 +98,11 @@ class OnPolicyConfig(SampledConfig):
     decay of generalised advantage estimation: a field, or a constant."""
 
     sequence_length: int = 8
-    """Own decisions through which gradients flow; it divides rollout_length."""
+    """Own decisions that gradients flow through. It divides rollout_length."""
     value_weight: float = 0.5
     """Weight of the value loss."""
     entropy_weight: float = 0.1
-    """Weight of the entropy bonus at the start; falls linearly to zero."""
+    """Weight of the entropy bonus at the start. It falls linearly to zero."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -119,13 +119,13 @@ class PPOConfig(OnPolicyConfig):
     name: ClassVar[str] = "ppo"
 
     epochs: int = 4
-    """Passes over every rollout."""
+    """Passes over each rollout."""
     num_minibatches: int = 4
-    """Minibatches per epoch, of environments and never of time; it divides num_envs."""
+    """Minibatches in each pass; each has whole environments. It divides num_envs."""
     gae_lambda: float = 0.95
     """Decay of generalised advantage estimation."""
     clip: float = 0.2
-    """How far a probability ratio may move before it is clipped."""
+    """How far a ratio of probabilities may be from 1 before it is clipped."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -178,24 +178,24 @@ class DQNConfig(SampledConfig):
     """Softmax temperature of the finished policy, in shares of the game's largest return, which is
     the unit of the Q-values."""
     buffer_size: int = 65_536
-    """Own decisions kept for replay, rounded down to whole rollouts."""
+    """Own decisions that are kept for replay, rounded down to whole rollouts."""
     num_batches: int = 8
-    """Gradient steps per rollout, each on a batch of its own."""
+    """Gradient steps for each rollout, each on its own batch."""
     num_sequences: int = 64
     """Sequences in a batch, of rollout_length own decisions each."""
     burn_in: int = 2
-    """First decisions of a sequence that only warm up the stored carry; below rollout_length.
-    With tabulated there are none."""
+    """First decisions of a sequence, which only warm up the stored carry. It is below
+    rollout_length, and not used with tabulated."""
     trace_decay: float = 0.9
-    """Lambda: 0 for one-step targets, 1 for returns up to the first choice that is not greedy."""
+    """Lambda: 0 = one-step targets, 1 = returns up to the first action that is not greedy."""
     target_rate: float = 0.05
-    """Share of the learner that the target network takes over at every gradient step."""
+    """Share of the learner that the target network takes over at each gradient step."""
     exploration: float = 1.0
-    """Share of actions that are random at the start; it falls linearly."""
+    """Share of actions that are random at the start. It falls linearly."""
     last_exploration: float = 0.1
-    """Where it falls to, and stays."""
+    """Share of actions that are random at the end."""
     exploration_share: float = 0.5
-    """Share of training in which it falls."""
+    """Share of training in which the random actions become fewer."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -242,20 +242,20 @@ class WholeTreeConfig:
     """The oracle's, in error messages."""
 
     steps: int = 800
-    """Gradient steps per best response at most, rounded up to whole rounds."""
+    """Most gradient steps for one best response, rounded up to whole rounds."""
     steps_per_round: int = 20
     """Gradient steps between two exact evaluations."""
     patience: int = 20
-    """Rounds without a better policy before training ends early."""
+    """Training ends early after so many rounds without a better policy."""
     tolerance: float = 1e-4
-    """Training ends when the policy's exact value is this close to the best response's, in units
-    of the game's largest return."""
+    """Training ends when the policy's exact value is this close to the best response's, in units of
+    the game's largest return."""
     learning_rate: float = 3e-2
-    """Adam's step size at the start; falls to zero along a half cosine."""
+    """Adam's step size at the start. It falls to zero along a half cosine."""
     max_gradient_norm: float = 1.0
     """Gradients are scaled down to this global norm."""
     temperature: float = 0.1
-    """Softmax temperature of the finished policy, 1 being that of training."""
+    """Softmax temperature of the finished policy; training has 1."""
 
     def __post_init__(self):
         check_types(self, f"{self.name}.")

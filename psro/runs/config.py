@@ -90,77 +90,78 @@ class RunConfig:
     """Everything that a run's result depends on."""
 
     game: str = "kuhn_poker"
-    """OpenSpiel game string, parameters included: "leduc_poker(players=3)"; or a file: Gambit's
-    .efg and .nfg, or payoffs as .csv (zero-sum), .npy and .npz."""
+    """A game of OpenSpiel with its parameters, such as "leduc_poker(players=3)"; or a file:
+    Gambit's .efg and .nfg, or payoffs as .csv (zero-sum), .npy and .npz."""
     iterations: int = 12
-    """PSRO iterations; each adds one policy a player to the untrained ones."""
+    """Iterations of PSRO. Each adds one policy for each player to the untrained ones."""
     seed: int = 0
     """Seed of every random number."""
     oracle: str = "ppo"
-    """Best-response method: ppo, a2c, reinforce, dqn, full_width, distill, conditional (one network
-    for all policies: NeuPL), or best_response (exact, as a table: double oracle)."""
+    """What trains best responses: ppo, a2c, reinforce, dqn, full_width, distill, conditional (one
+    network for all policies: NeuPL), or best_response (exact, as a table: double oracle)."""
     cell: str = "lstm"
     """Memory cell of the policies: lstm or gru."""
     hidden_size: int = 32
-    """Units of the encoder and of the cell."""
+    """Units of the encoder, and of the cell."""
     dtype: str = "float32"
-    """What networks are computed in: float32, or bfloat16, which only accelerators are faster at.
-    Parameters and carries are float32, and everything exact float64, in any case."""
+    """The numbers that networks compute with: float32, or bfloat16, which is faster on accelerators
+    only. Parameters and carries are always float32, and exact results float64."""
     meta_solver: str | None = None
-    """What the opponents are drawn from: nash (two players), uniform, last, last_k,
+    """The mixture that opponents are drawn from: nash (two players), uniform, last, last_k,
     fictitious_play, regret_matching, hedge, replicator, projected_replicator,
     regularized_replicator, qre, alpha_rank, alpha_rank_single (two players, symmetric); a
-    correlated equilibrium of the largest Gini impurity, welfare or entropy: mgcce, mwcce, mecce
-    (coarse), mgce, mwce, mece; or least_exploitable (two players, zero-sum), the mixtures that lose
-    least to opponents who may play anything. By default nash for two players, and mgcce for three
-    or more. Settings stand in brackets: "projected_replicator(gamma=0.05)"."""
+    correlated equilibrium with the largest Gini impurity, welfare or entropy: mgcce, mwcce, mecce
+    (coarse), mgce, mwce, mece; or least_exploitable (two players, zero-sum), the mixture that is
+    hardest to exploit. By default nash for two players, and mgcce for three or more. Settings stand
+    in brackets: "projected_replicator(gamma=0.05)"."""
     evaluation_solver: str | None = None
-    """What is measured and saved as the result: another meta-solver, or same. By default
-    least_exploitable for the meta-solver nash with the expansion best_response in a two-player
-    zero-sum game of at most 500,000 histories, and else the same."""
+    """The mixture that is measured and saved as the result: that of another meta-solver, or same.
+    By default least_exploitable for the meta-solver nash with the expansion best_response in a
+    two-player zero-sum game of at most 500,000 histories, and otherwise same."""
     symmetric: bool = False
-    """All seats share one population and one strategy over it, as if seats were drawn at random,
-    and each iteration trains one best response instead of one a player; for games in which every
-    seat is like every other."""
+    """All players share one population and one mixture of it, as if seats were drawn at random.
+    Each iteration then trains one best response, not one for each player. For games that are the
+    same for every player."""
     observation: str | None = None
-    """The policies' input: information_state or observation; by default the first that the game
-    provides, in this order."""
+    """What policies see: information_state or observation. By default information_state, where the
+    game provides it."""
     max_histories: int = games.MAX_HISTORIES
     """Refuse to enumerate a game with more histories."""
     expansion: str = "best_response"
-    """What an iteration adds: best_response (PSRO), rectified (PSRO_rN), pipeline (P2SRO),
-    hierarchy (DCH), candidates (Global PSRO), anytime (APSRO), stochastic (SP-PSRO), or extensive
-    (XDO, and with networks NXDO)."""
+    """What an iteration adds to the populations: best_response (PSRO), rectified (PSRO_rN),
+    pipeline (P2SRO), hierarchy (DCH), candidates (Global PSRO), anytime (APSRO), stochastic
+    (SP-PSRO), or extensive (XDO, and with networks NXDO)."""
     levels: int = 4
-    """Best responses a player that are trained side by side, by the expansions rectified (of which
-    it keeps one for each policy of the support), pipeline, hierarchy and candidates."""
+    """How many best responses each player trains side by side with the expansions rectified (which
+    keeps one for each policy that has weight), pipeline, hierarchy and candidates."""
     rounds: int = 10
-    """Parts into which the expansions anytime and stochastic cut training; opponents move between
-    them."""
+    """Into how many parts the expansions anytime and stochastic cut training. Opponents change
+    their mixture between them."""
     regret_minimiser: str = "regret_matching_plus"
-    """How they move: regret_matching_plus, or hedge (multiplicative weights)."""
+    """How opponents change their mixture between these parts: regret_matching_plus, or hedge
+    (multiplicative weights)."""
     restricted_solver: str = "auto"
-    """How the expansion extensive (XDO) solves the restricted game: auto (linear_program or, where
-    that would be large, cfr_plus), linear_program, cfr_plus, or mmd (learned in self-play by
-    magnetic mirror descent)."""
+    """How the expansion extensive (XDO) solves the restricted game: linear_program, cfr_plus, mmd
+    (magnetic mirror descent in self-play), or auto: linear_program, and cfr_plus where that would
+    be large."""
     diversity: str | None = None
-    """What best responses are rewarded for besides their returns, for being different from their
-    population: expected_cardinality (DPP-PSRO), behavioural, response, both as bd_rd (BD&RD), or
-    policy_hull (PSD-PSRO); for oracles that know the tree. By default nothing."""
+    """A reward for best responses that differ from their population: expected_cardinality
+    (DPP-PSRO), behavioural, response, both as bd_rd (BD&RD), or policy_hull (PSD-PSRO). For oracles
+    that see all info states. By default none."""
     diversity_weight: float = 0.1
-    """How much that counts: a term of 1 is worth this share of the game's largest return."""
+    """The weight of this reward: a term of 1 is worth this share of the game's largest return."""
     init: str | None = None
-    """What a best response starts from: scratch, previous (the last best response), fusion (the
-    average of the player's parameters under its meta-strategy) or perturbed (that average shrunk,
-    and a fresh network added to it). By default perturbed for the oracles ppo, a2c and reinforce,
-    and else scratch."""
+    """What training starts from: scratch, previous (the last best response), fusion (the average of
+    the player's networks, weighted by its meta-strategy), or perturbed (nine tenths of that average
+    and one tenth of a fresh network). By default perturbed for the oracles ppo, a2c and reinforce,
+    and otherwise scratch."""
     tolerance: float | None = None
-    """The run has converged when its exploitability is not above this, in units of the game's
-    payoff; 0 = never stop early. By default 1e-6; in a game whose payoffs span less than 1, a
-    millionth of that span."""
+    """The run has converged when its exploitability is at most this, in units of the game's payoff;
+    0 = never stop early. By default 1e-6; in a game whose payoffs span less than 1, a millionth of
+    that span."""
     patience: int = 5
-    """The run ends when for this many iterations no best response has beaten the meta-strategy by
-    more than the tolerance."""
+    """The run ends when no best response has beaten the meta-strategy by more than the tolerance in
+    so many iterations."""
     ppo: PPOConfig = dataclasses.field(default_factory=PPOConfig)
     """Settings of the oracle ppo."""
     a2c: A2CConfig = dataclasses.field(default_factory=A2CConfig)
@@ -348,7 +349,7 @@ def check_sizes(config: RunConfig) -> None:
 
 def check_shareable(config: RunConfig) -> None:
     """Raises ExperimentError where loading the run would read a file that an export does not hold,
-    or lay out a game larger than `psro run` does unasked."""
+    or lay out a game larger than `psro run` does by default."""
     if trial.NAMES_A_FILE.search(config.game):
         raise ExperimentError(
             f"{config.game[:80]!r} names a file of its own, which an exported run cannot; name the "
