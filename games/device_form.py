@@ -1,7 +1,7 @@
-"""The arrays that a game's expected returns are made of, and how JAX makes them (numpy's way is in
-`games.tree` and `games.matrix`).
+"""Expected returns by JAX: the arrays that they need, and the formulas. (The same in numpy is in
+`games.tree` and `games.matrix`.)
 
-`GameTree.device_form` gives the form that a game has.
+`GameTree.device_form` returns the form of a game.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from games.tree import Plans
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Terminals:
-    """Of a tree: one number a terminal, T terminals."""
+    """A tree's terminals: one entry for each of T terminals."""
 
     chance: jax.Array  # [T]
     returns: jax.Array  # [P, T]
     sequence: jax.Array  # [P, T]
 
     def earned(self, player: int, plans: Plans, by: int) -> jax.Array:
-        """`player`'s returns by the sequences of `by`, against all plans but that one's, `[S]`."""
+        """`player`'s returns by the sequences of player `by`, `[S]`, against the plans of all
+        players except `by`."""
         reach = self.chance
         for q, plan in enumerate(plans):
             if q != by:
@@ -34,7 +35,7 @@ class Terminals:
         )
 
     def values(self, plans: Plans) -> jax.Array:
-        """Everybody's expected returns, `[P]`."""
+        """All players' expected returns, `[P]`."""
         reach = self.chance
         for q, plan in enumerate(plans):
             reach = reach * plan[self.sequence[q]]
@@ -44,20 +45,20 @@ class Terminals:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Tensor:
-    """Payoffs `[P, A_0, ..., A_{P-1}]` of a `NormalForm`, whose terminals stay implicit."""
+    """Payoffs `[P, A_0, ..., A_{P-1}]` of a `NormalForm`, without arrays over terminals."""
 
     payoffs: jax.Array
 
     def earned(self, player: int, plans: Plans, by: int) -> jax.Array:
-        """As that of `Terminals`."""
+        """As `Terminals.earned`."""
         table = self.payoffs[player]
-        for q in reversed(range(len(plans))):  # the last first: those before keep their axes
+        for q in reversed(range(len(plans))):  # last axis first: earlier axes keep their numbers
             if q != by:
                 table = jnp.tensordot(table, plans[q][1:], axes=(q, 0))
         return jnp.concatenate([jnp.zeros(1), table])
 
     def values(self, plans: Plans) -> jax.Array:
-        """As that of `Terminals`."""
+        """As `Terminals.values`."""
         return jnp.stack([self.earned(p, plans, p) @ plan for p, plan in enumerate(plans)])
 
 

@@ -1,7 +1,7 @@
-"""What is wrong with a game, told in one sentence."""
+"""The error of a game that cannot be used, and the limits of games."""
 
 MAX_RETURN = 1e300
-"""The largest payoff, of either sign; beyond it sums over a game are no floats."""
+"""The largest absolute payoff; sums over a game with larger ones could overflow."""
 
 
 class GameError(ValueError):

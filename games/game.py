@@ -13,10 +13,10 @@ from games.tree import GameTree
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class State:
-    """One history, seen from outside. A game adds private fields in a subclass.
+    """One history, as far as every game shows it. A game adds private fields in a subclass.
 
     Attributes:
-        player: seat to move, int32 `[]`; 0 when terminal, and then without meaning.
+        player: seat to move, int32 `[]`; when terminal 0, which has no meaning then.
         legal: which actions it may play, bool `[A]`; all False when terminal.
         terminal: whether the episode is over, bool `[]`.
         returns: each player's return, float32 `[P]`; zero until terminal.
@@ -34,12 +34,12 @@ S = TypeVar("S", bound=State)
 class Game(Protocol[S]):
     """Rules as pure functions of one history; batch them with `vmap`.
 
-    Playing an illegal action, or any action in a terminal state, leaves the state as it is.
+    An illegal action, or any action in a terminal state, does not change the state.
 
-    An array that a method reads from the object is a constant to `jit`, which XLA compiles into the
-    program. A game with large arrays keeps them in `constants`, so that whoever compiles can pass
-    them as an argument: `jit(lambda constants, key: game.with_constants(constants).init(key))`. A
-    game without large arrays inherits both members from here.
+    An array that a method reads from the object is a constant to `jit`: XLA compiles it into the
+    program. So a game keeps its large arrays in `constants`, and the caller passes them as an
+    argument: `jit(lambda constants, key: game.with_constants(constants).init(key))`. A game without
+    large arrays inherits both members from here.
     """
 
     num_players: int
@@ -48,18 +48,18 @@ class Game(Protocol[S]):
     max_length: int
     """The most decisions, of all players together, in one episode."""
     max_return: float
-    """The largest absolute return of any player: a learner's scale."""
+    """The largest absolute return of any player. Learners divide returns by it."""
     tree: GameTree | None
-    """The whole game, where it is small enough to be one."""
+    """The whole game as a tree; None if it is too large."""
     constants: Any = ()
-    """A PyTree of the large arrays that the methods read; empty where there are none."""
+    """A PyTree of the large arrays that the methods read; empty if there are none."""
 
     def with_constants(self, constants: Any) -> Self:
         """The same game, whose methods read `constants` (as `self.constants`, traced or not)."""
         return self
 
     def init(self, key: jax.Array) -> S:
-        """The first decision of a new episode; chance has moved. Consumes `key`."""
+        """The state at the first decision of a new episode, after chance. Consumes `key`."""
         ...
 
     def step(self, state: S, action: jax.Array, key: jax.Array) -> S:

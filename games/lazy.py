@@ -1,6 +1,6 @@
 """Packages whose names are imported when they are first used (PEP 562).
 
-OpenSpiel, JAX and what stands on them cost seconds to import, and most commands need few of them.
+OpenSpiel, JAX and what imports them take seconds to import, and most commands do not need them.
 """
 
 from __future__ import annotations

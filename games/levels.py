@@ -1,8 +1,8 @@
-"""A player's info states by own-decision depth, for what runs down or up a tree under `jit`.
+"""A player's info states by own-decision depth, for passes over a tree under `jit`.
 
-Levels of all players stand side by side, padded to the widest: W rows of level l hold the info
-states `level_start[l]:level_start[l + 1]` of each of P players, A actions, O observation entries.
-Padding has no legal action and its parent is row 0; it leads nowhere and earns nothing.
+A level holds the info states `level_start[l]:level_start[l + 1]` of each of P players. All players
+have W rows in it: the widest player's number, the others are padded. There are A actions and O
+observation entries. A padding row has no legal action, and its parent is row 0; it earns nothing.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Level:
     Attributes:
         observation: the network's input, `[W, O]`; int8 where the tree's is.
         legal: bool `[W, A]`.
-        last_action: the player's own action before, int32 `[W]`; -1 at level 0.
-        parent: row of the own info state before, in the level above, int32 `[W]`; 0 at level 0.
+        last_action: the player's previous own action, int32 `[W]`; -1 at level 0.
+        parent: row of the previous own info state in the level above, int32 `[W]`; 0 at level 0.
     """
 
     observation: jax.Array
@@ -61,8 +61,8 @@ def levels(tree: GameTree) -> list[Level]:
 
 
 def by_level(tree: GameTree, player: int, per_sequence: np.ndarray) -> list[np.ndarray]:
-    """What is known per sequence, `[S]`, as float32 `[W, A]` per level; zero where illegal.
-    Sequence 0 has no place in it."""
+    """Numbers per sequence, `[S]`, as float32 `[W, A]` per level; zero where illegal.
+    The number of sequence 0 is left out."""
     player_tree = tree.players[player]
     dense = np.zeros((player_tree.num_info_states, tree.num_actions), np.float32)
     dense[player_tree.info_state[1:], player_tree.action[1:]] = per_sequence[1:]
@@ -73,8 +73,8 @@ def by_level(tree: GameTree, player: int, per_sequence: np.ndarray) -> list[np.n
 
 
 def rows(tree: GameTree) -> np.ndarray:
-    """Where each info state, counted over all players, stands among its player's padded levels
-    laid end to end, int32 `[I_0 + I_1 + ...]`."""
+    """The row of each info state, counted over all players, in its player's padded levels laid end
+    to end, int32 `[I_0 + I_1 + ...]`."""
     bounds = _bounds(tree)
     widths = [max(last - first for first, last in ranges) for ranges in bounds]
     return np.concatenate(
@@ -89,7 +89,7 @@ def rows(tree: GameTree) -> np.ndarray:
 
 
 def in_order(tree: GameTree, player: int, rows: Sequence[np.ndarray]) -> np.ndarray:
-    """What a pass returned per level, `[W, ...]`, in the order of the info states, `[I, ...]`."""
+    """Rows per level, `[W, ...]`, as one array in the order of the info states, `[I, ...]`."""
     return np.concatenate(
         [
             np.asarray(level_rows)[: last - first]
@@ -134,7 +134,7 @@ def action_values(
 
 
 def _bounds(tree: GameTree) -> list[list[tuple[int, int]]]:
-    """For each level, each player's (first, last) info state; equal where it has no such level."""
+    """For each level, each player's (first, last) info state; equal if it has no such level."""
     depth = max(player.num_levels for player in tree.players)
     return [
         [

@@ -1,4 +1,4 @@
-"""Rows of zeros with a few ones, kept as the places of the ones."""
+"""Rows of zeros with a few ones, stored as the positions of the ones."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 
 
 class Marks:
-    """What an int8 array `[I, O]` holds that is 1 at `places[i]` in row i and 0 elsewhere.
+    """A sparse int8 array `[I, O]`: row i is 1 at `places[i]` and 0 elsewhere.
 
-    Rows are made when they are asked for: 20,000 info states that are told apart by one entry each
-    would be 400 MB.
+    Rows are made when they are read. As an array, 20,000 info states with an entry of their own
+    each would take 400 MB.
 
     Attributes:
-        places: int32 `[I, K]`; the same for two rows that are equal.
+        places: int32 `[I, K]`; equal for equal rows.
         shape: `(I, O)`.
     """
 

@@ -1,9 +1,8 @@
-"""Matrix and tensor games: everybody chooses once, and nobody sees what the others chose.
+"""Matrix and tensor games: each player chooses once, without seeing what the others chose.
 
-As a tree such a game is one step deep: player 0 decides, then player 1 without seeing it, and so
-on. A matrix of 5,000 x 5,000 has 25 million terminals, so they are left implicit: a `NormalForm` is
-a `GameTree` that keeps the payoffs as they are, has its own way to contract them with plans, and
-makes the arrays over terminals only when somebody asks for them.
+As a tree, player 0 decides, then player 1 without seeing it, and so on. A matrix of 5,000 x 5,000
+has 25 million terminals. So a `NormalForm` is a `GameTree` that keeps the payoffs as a table and
+contracts it with plans. It makes the arrays over terminals only when they are read.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ if TYPE_CHECKING:
 class NormalForm(GameTree):
     """A one-step game of P players, player p choosing among A_p actions.
 
-    Info states, their names, observations and sequences are those that `games.load` gives to
-    OpenSpiel's matrix games: sequence 1 + a of a player is its action a, and what it observes is
-    whose turn it is, one-hot, who is asking, one-hot, and a zero.
+    Info states, names, observations and sequences are the same as `games.load` gives to OpenSpiel's
+    matrix games. Sequence 1 + a of a player is its action a. An observation is the player to move,
+    one-hot, the observing player, one-hot, and a zero.
 
     Attributes:
-        table: everybody's payoffs, float64 `[P, A_0, ..., A_{P-1}]`; or those of all players but
-            the last, `[P - 1, A_0, ..., A_{P-1}]`, who then gets what makes the sum zero.
-        max_histories: refuse to lay out a tree of more; None for any number.
+        table: all players' payoffs, float64 `[P, A_0, ..., A_{P-1}]`; or, in a zero-sum game, the
+            payoffs of all players but the last, `[P - 1, A_0, ..., A_{P-1}]`.
+        max_histories: the largest tree that may be laid out; None for any size.
     """
 
     table: np.ndarray
@@ -52,10 +51,10 @@ class NormalForm(GameTree):
         """
         Args:
             payoffs: see above.
-            name: of the game.
+            name: the game's name.
             max_histories: see above.
-            player_names: what a file calls the players, see `GameTree`.
-            action_names: what a file calls each player's actions, see `PlayerTree`.
+            player_names: the players' names in a file, see `GameTree`.
+            action_names: the names of each player's actions in a file, see `PlayerTree`.
         """
         payoffs = np.asarray(payoffs, np.float64)
         num_players = payoffs.ndim - 1
@@ -72,7 +71,7 @@ class NormalForm(GameTree):
         ):
             raise GameError(f"{name}: a payoff is not a number up to {MAX_RETURN:g}")
         counts = payoffs.shape[1:]
-        vars(self).update(  # frozen, as any tree
+        vars(self).update(  # the dataclass is frozen
             name=name,
             table=payoffs,
             max_histories=max_histories,
@@ -112,7 +111,7 @@ class NormalForm(GameTree):
 
     @functools.cached_property
     def span(self) -> float:
-        # As of the largest return.
+        # As in `max_return`.
         players = range(1 if len(self.table) == 1 else self.num_players)
         return units.span(map(self.payoffs_of, players))
 
@@ -131,10 +130,10 @@ class NormalForm(GameTree):
         return np.concatenate([[0.0], gains.ravel()])
 
     def gains_and_reach(self, player: int, plans: Plans) -> tuple[np.ndarray, np.ndarray]:
-        return self.gains(player, plans), np.ones(1)  # everybody always comes to choose
+        return self.gains(player, plans), np.ones(1)  # every player always reaches its decision
 
     def restrict(self, masks: Sequence[np.ndarray]) -> Part:
-        """A smaller `NormalForm`, whose actions are counted anew."""
+        """A smaller `NormalForm`, whose actions are numbered from 0 again."""
         actions = [np.flatnonzero(mask[1:]) for mask in check(self, masks)]
         for p, left in enumerate(actions):
             if not len(left):
@@ -170,7 +169,7 @@ class NormalForm(GameTree):
     def _expected(self, strategies: Sequence[np.ndarray]) -> np.ndarray:
         """Expected payoffs `[P, K_0, ..., K_{P-1}]` of strategies `[K_q, A_q]`, which need not sum
         to 1."""
-        # Apart: as one they would be copied to bring axes together.
+        # One table at a time: contracting all at once would copy them to bring axes together.
         expected = [_contracted(payoffs, strategies) for payoffs in self.table]
         if len(expected) < self.num_players:
             expected.append(-sum(expected))
@@ -191,8 +190,8 @@ class NormalForm(GameTree):
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_openspiel"}
 
-    # The tree laid out, level by level: decision 0 is player 0's, then come player 1's, and every
-    # slot leads to the node of its own number.
+    # The tree laid out, level by level: decision 0 is player 0's, player 1's decisions follow, and
+    # every slot leads to the node with the slot's number.
 
     @functools.cached_property
     def chance(self) -> np.ndarray:
@@ -242,7 +241,7 @@ class NormalForm(GameTree):
         return np.ones(self.num_histories)
 
     def check_size(self) -> None:
-        """Raises `GameError` where there are too many histories to lay out."""
+        """Raises `GameError` if there are too many histories to lay out."""
         if self.max_histories is not None and self.num_histories > self.max_histories:
             raise GameError(
                 f"{self.name!r} is too large to enumerate: it has {self.num_histories:,} histories "
@@ -252,10 +251,11 @@ class NormalForm(GameTree):
 
 
 def _contracted(table: np.ndarray, strategies: Sequence[np.ndarray | None]) -> np.ndarray:
-    """One player's payoffs `[A_0, ..., A_{P-1}]` with one axis a player: its K strategies where
-    `strategies[q]` is `[K, A_q]`, its A_q actions where it is None."""
+    """One player's payoffs `[A_0, ..., A_{P-1}]`, contracted with the players' strategies. Axis q
+    of the result runs over the K strategies `[K, A_q]` of player q, or over its A_q actions if
+    `strategies[q]` is None."""
     given = [q for q, strategy in enumerate(strategies) if strategy is not None]
-    given.sort(key=lambda q: len(strategies[q]))  # what makes the table smallest, first
+    given.sort(key=lambda q: len(strategies[q]))  # first the one that shrinks the table most
     for q in given:
         table = np.moveaxis(np.tensordot(table, strategies[q], axes=(q, 1)), -1, q)
     return table

@@ -1,9 +1,9 @@
 """One player's info states and sequences.
 
-A *sequence* of a player is an (info state, action) pair on the way to a history, sequence 0 being
-the empty one. With perfect recall every info state has exactly one parent sequence, so a player's
-info states form a tree, and everything exact is a few vector operations over it (von Stengel 1996,
-"Efficient computation of behavior strategies").
+A *sequence* of a player is an (info state, action) pair, or the empty sequence, number 0. With
+perfect recall every info state has exactly one parent sequence. So a player's info states form a
+tree, and exact quantities are a few vector operations over it (von Stengel 1996, "Efficient
+computation of behavior strategies").
 """
 
 from __future__ import annotations
@@ -19,36 +19,37 @@ from games.errors import GameError
 from games.marks import Marks
 
 MAX_LEVELS = 1_000
-"""Of a player's own decisions in one episode, where something is learned: every level is compiled
+"""The most decisions of one player in one episode that learners accept: every level is compiled
 into a program of its own."""
 
 _TABLE_BYTES = 32
-"""What a learner holds for each info state and action: a few tables of four or eight bytes."""
+"""A learner's memory for each info state and action: a few tables of four or eight bytes."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class PlayerTree:
     """One player's info states, sorted by own-decision depth, and its sequences.
 
-    I info states, S sequences (the empty one included), A actions, O observation entries, L levels.
-    Info states of one level are contiguous, and so are the sequences of one info state, in the
-    order of its legal actions: whole levels are slices.
+    I info states, S sequences (with the empty one), A actions, O observation entries, L levels.
+    The info states of a level are contiguous. So are the sequences of an info state, in the order
+    of its legal actions. A level is therefore a slice of either.
 
     Attributes:
-        num_actions: A, the most actions that anybody in the game has.
-        observation: the network's input at each info state, `[I, O]`; int8 where all of it is
-            small whole numbers, else float32. `Marks` are made into arrays row by row.
+        num_actions: A, the largest number of actions of any player in the game.
+        observation: the network's input at each info state, `[I, O]`; int8 if all entries are small
+            whole numbers, else float32. `Marks` make their rows when they are read.
         parent: the sequence that leads to each info state, int32 `[I]`; 0 at level 0.
         first_sequence: info state i has sequences `first_sequence[i]:first_sequence[i + 1]`,
             int32 `[I + 1]`.
         info_state: the info state of each sequence, int32 `[S]`; -1 for sequence 0.
         action: the action of each sequence, int32 `[S]`; -1 for sequence 0.
         level_start: level l holds info states `level_start[l]:level_start[l + 1]`, int32 `[L + 1]`.
-        names: OpenSpiel's string for each info state (of the first history seen in it), or what
-            the game's file calls it.
-        keys: what tells the info states apart, by the tree's `identity`.
-        action_names: what the game's file calls the action of each sequence, `[S]`, "" for the
-            empty one; None where it has no labels. Those of one info state differ.
+        names: OpenSpiel's string for each info state (of its first history), or its name in the
+            game's file.
+        keys: what identifies each info state: a string, a tensor or a history, see the tree's
+            `identity`.
+        action_names: the name of each sequence's action in the game's file, `[S]`, "" for the empty
+            sequence; None if the file has no labels. The names at one info state differ.
     """
 
     num_actions: int
@@ -72,8 +73,8 @@ class PlayerTree:
 
     @functools.cached_property
     def legal(self) -> np.ndarray:
-        """Legal actions as a table, bool `[I, A]`: for learners, whose networks and tables have an
-        entry for every info state and action. What is exact needs only `action`.
+        """Legal actions as a table, bool `[I, A]`. Learners need it: their networks and tables have
+        an entry for every info state and action. Exact computations need only `action`.
 
         Raises:
             GameError: tables of this size do not fit into memory.
@@ -84,8 +85,8 @@ class PlayerTree:
         return table
 
     def check_tables(self) -> None:
-        """Raises `GameError` where a learner's arrays, `[I, A]` and `[I, O]`, would not fit into
-        memory, or where it would go through too many levels."""
+        """Raises `GameError` if a learner's arrays, `[I, A]` and `[I, O]`, would not fit into
+        memory, or if there are too many levels."""
         width = self.observation.shape[1]
         entries = self.num_info_states * (self.num_actions + width)
         if entries * _TABLE_BYTES > _memory():
@@ -111,12 +112,12 @@ class PlayerTree:
 
     @property
     def previous_action(self) -> np.ndarray:
-        """The player's own action before each info state, int32 `[I]`; -1 for none."""
+        """The player's previous own action at each info state, int32 `[I]`; -1 for none."""
         return self.action[self.parent]
 
     @property
     def parent_info_state(self) -> np.ndarray:
-        """The player's own info state before each info state, int32 `[I]`; -1 for none."""
+        """The player's previous own info state at each info state, int32 `[I]`; -1 for none."""
         return self.info_state[self.parent]
 
     @property
@@ -125,8 +126,8 @@ class PlayerTree:
         return np.concatenate([[0], self.parent[self.info_state[1:]]]).astype(np.int32)
 
     def indistinct(self) -> int:
-        """How many info states a policy that sees (observation, own previous action) at each own
-        decision cannot tell from another one, whatever it remembers."""
+        """The number of info states that a policy cannot tell from another one, even with perfect
+        memory, if it sees (observation, own previous action) at each own decision."""
         classes = np.zeros(self.num_info_states, np.int64)
         previous, before, distinct = self.previous_action, self.parent_info_state, 0
         marked = isinstance(self.observation, Marks)
@@ -139,8 +140,8 @@ class PlayerTree:
                     np.ascontiguousarray(observation[first:last]).view(np.uint8),
                 ]
             )
-            # As one opaque item a row, rows sort by their bytes. (An observation of -0.0 and one
-            # of 0.0 would differ, if there were any.)
+            # A row becomes one opaque item, so that rows sort by their bytes. (Observations -0.0
+            # and 0.0 would differ, but -0.0 does not occur.)
             rows = seen.view(np.dtype((np.void, seen.shape[1])))[:, 0]
             kinds, classes[first:last] = np.unique(rows, return_inverse=True)
             distinct += len(kinds)
@@ -148,5 +149,5 @@ class PlayerTree:
 
 
 def _memory() -> int:
-    """Of this machine, in bytes."""
+    """This machine's memory in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,7 +1,7 @@
-"""The part of a tree that is left when players may only do some of their actions.
+"""The part of a tree that remains when players may use only some of their actions.
 
-A *mask* says which of one player's sequences are allowed, bool `[S]`; entry 0 is True. What a mask
-says where the player's own allowed actions never lead does not matter.
+A *mask* says which of one player's sequences are allowed, bool `[S]`; entry 0 is True. Entries at
+info states that the player's own allowed actions cannot reach have no effect.
 """
 
 from __future__ import annotations
@@ -20,18 +20,17 @@ if TYPE_CHECKING:
 
 
 class MaskError(GameError):
-    """Masks that are none, or that leave a player no action; one sentence says why."""
+    """A mask has a wrong shape, or leaves a player no action; one sentence says which."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Part:
-    """What is left of a game: a smaller game, and its place in the whole one. S' sequences and I'
-    info states are left.
+    """The smaller game that remains of a whole game, with S' sequences and I' info states.
 
     Attributes:
         tree: the smaller game.
-        sequences: for each player, each of its sequences in the whole game, int64 `[S'_p]`.
-        info_states: likewise, int64 `[I'_p]`.
+        sequences: for each player, the numbers of its sequences in the whole game, int64 `[S'_p]`.
+        info_states: for each player, the numbers of its info states there, int64 `[I'_p]`.
     """
 
     tree: GameTree
@@ -93,7 +92,7 @@ def restricted(tree: GameTree, masks: Sequence[np.ndarray]) -> Part:
 
 
 class _Some(Sequence):
-    """Some items of a sequence, looked up when they are asked for."""
+    """Some items of a sequence, looked up when they are read."""
 
     def __init__(self, items: Sequence, which: np.ndarray):
         self._items, self._which = items, which
@@ -108,8 +107,8 @@ class _Some(Sequence):
 def _restricted_player(
     player: PlayerTree, mask: np.ndarray, reached: np.ndarray
 ) -> tuple[PlayerTree, np.ndarray, np.ndarray]:
-    """A player with only the info states `reached` (in any order, more than once), and which of
-    its sequences and info states are left, sorted."""
+    """A player with only the info states `reached`, which may repeat and are in any order. Also
+    the numbers of the sequences and info states that remain, sorted."""
     inside = np.zeros(player.num_info_states + 1, bool)
     inside[reached] = True
     info_states = np.flatnonzero(inside)
@@ -129,7 +128,7 @@ def _restricted_player(
             first_sequence=np.append(first, len(sequences)).astype(np.int32),
             info_state=info_state,
             action=action,
-            # Only the deepest levels can be empty, and then they are gone.
+            # Only the deepest levels can be empty; `unique` drops them.
             level_start=np.unique(np.searchsorted(info_states, player.level_start)).astype(
                 np.int32
             ),
@@ -145,8 +144,8 @@ def _restricted_player(
 def _reachable(
     tree: GameTree, masks: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """The decisions, slots and terminals that allowed actions lead to, each sorted, and the most
-    decisions on the way to a terminal. Breadth first, so that the work is that of what is left."""
+    """The decisions, slots and terminals that allowed actions reach, each sorted, and the most
+    decisions on a path to a terminal. Breadth first, so that only what remains is visited."""
     all_decisions, all_slots, all_terminals = [], [np.zeros(1, np.int64)], []
     slots, depth = all_slots[0], 0
     while True:

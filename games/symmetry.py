@@ -1,16 +1,15 @@
-"""Symmetric games: is it all the same who sits where, and which of a player's info states are which
-of another's.
+"""Symmetric games: whether all seats are equal, and which info states of two players correspond.
 
-A game counts as symmetric when every player's info states can be numbered as player 0's are, with
-the same legal actions and the same way up, so that when all players move one seat on, and take
-their policies along, everybody earns what it earned. Every seat is like every other then. (That two
-players may change seats while the rest stay is more than that, and too much where policies tell
-opponents apart: "who won the last card" names one.) Actions keep their numbers, because a network's
-outputs have them: a game that is symmetric only after its actions are renamed is refused.
+A game counts as symmetric if every player's info states can be numbered like player 0's. Numbered
+so, they have the same legal actions and parents; and if all players move one seat on with their
+policies, each player still earns the same. (This does not ask that two players may exchange seats
+while the others stay. Policies may tell opponents apart, for example by who won the last card.)
+Actions keep their numbers, because a network's outputs have these numbers. So a game that is
+symmetric only after its actions are renamed is refused.
 
 Info states are matched by colour refinement (Weisfeiler and Leman 1968) of the players' sequences
-over the terminals, and ties by what is observed. It may miss a numbering, but never errs: what it
-finds is checked, terminal by terminal.
+over the terminals; observations break ties. The search may miss a numbering, but it never returns
+a wrong one: the result is checked at every terminal.
 """
 
 from __future__ import annotations
@@ -29,21 +28,22 @@ from games.texts import Texts
 from games.tree import GameTree
 
 TOLERANCE = 1e-9
-"""What returns, times the probability of chance, may differ by, as a share of half their span."""
+"""The largest difference of two returns, times the probability of chance, that count as equal: a
+share of half the returns' span."""
 
 
 class SymmetryError(GameError):
-    """A game that is not symmetric, as far as could be found; one sentence says why."""
+    """No symmetry of the game was found; one sentence says why."""
 
 
 def symmetric_view(tree: GameTree) -> GameTree:
-    """The same game, every player's info states and sequences in the order of player 0's and with
-    its observations: one plan, table or network is a policy of every player.
+    """The same game, in which every player's info states and sequences are numbered like player
+    0's and have player 0's observations. So one plan, table or network is a policy of every player.
 
-    Only names (of actions too) and keys are a player's own.
+    Each player keeps its own names of info states and actions, and its own keys.
 
     Raises:
-        SymmetryError: no numbering was found in which moving on by a seat leaves the game as it is.
+        SymmetryError: no numbering was found in which moving on by a seat leaves the game the same.
     """
     if isinstance(tree, NormalForm):
         return _symmetric_normal_form(tree)
@@ -85,7 +85,7 @@ def symmetric_view(tree: GameTree) -> GameTree:
 
 
 def _symmetric_normal_form(tree: NormalForm) -> NormalForm:
-    """Everybody has one info state, so nothing has to be found, and no terminal is laid out."""
+    """Every player has one info state: nothing is searched for, and no terminal is laid out."""
     counts = tree.table.shape[1:]
     if len(set(counts)) > 1:
         raise SymmetryError(
@@ -95,7 +95,7 @@ def _symmetric_normal_form(tree: NormalForm) -> NormalForm:
     tolerance = TOLERANCE * tree.span / 2
     seats = np.arange(tree.num_players)
     for p in seats[1:]:
-        # As player p sees it: its own action first, then those of the seats after it.
+        # As player p sees it: axis 0 is its own action, the next axes those of the seats after it.
         payoffs = tree.payoffs_of(p).transpose(np.roll(seats, -p))
         if np.abs(payoffs - tree.payoffs_of(0)).max() > tolerance:
             raise _seats_differ(tree)
@@ -118,15 +118,15 @@ def _counts(player: PlayerTree) -> str:
 
 def _seats_differ(tree: GameTree) -> SymmetryError:
     return SymmetryError(
-        f"{tree.name} is not symmetric: when all players move one seat on, and take their policies "
-        "along, they earn something else"
+        f"{tree.name} is not symmetric: if all players move one seat on with their policies, they "
+        "earn something else"
     )
 
 
 def _merged(tree: GameTree) -> tuple[np.ndarray, np.ndarray]:
-    """The tuples of last sequences `[M, P]`, each once, that end at terminals, and what their
-    terminals weigh together: chance, and chance times every player's return, within [-1, 1], `[M, 1
-    + P]`. Expected returns depend on nothing else."""
+    """The distinct tuples of last sequences of terminals, `[M, P]`, and the total weights of their
+    terminals, `[M, 1 + P]`: chance, and chance times every player's return, which is scaled to
+    [-1, 1]. Expected returns depend on nothing else."""
     order = np.lexsort(tree.sequence.T)
     sequence = tree.sequence[order]
     new = np.flatnonzero(np.append(True, (sequence[1:] != sequence[:-1]).any(axis=1)))
@@ -136,8 +136,8 @@ def _merged(tree: GameTree) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _check(tree: GameTree, sequence: np.ndarray, weights: np.ndarray) -> None:
-    """Raises where, with sequences numbered as player 0's, moving on by a seat leads to another
-    game: `_merged`'s rows must be the same ones."""
+    """Raises `SymmetryError` if moving on by a seat changes the game, that is, the rows of
+    `_merged`, with sequences numbered like player 0's."""
     moved = np.roll(sequence, 1, axis=1)
     moved_weights = np.column_stack([weights[:, 0], np.roll(weights[:, 1:], 1, axis=1)])
     here, there = np.lexsort(sequence.T), np.lexsort(moved.T)
@@ -147,10 +147,10 @@ def _check(tree: GameTree, sequence: np.ndarray, weights: np.ndarray) -> None:
 
 
 def _matched(tree: GameTree, player: int, colours: Sequence[np.ndarray]) -> np.ndarray:
-    """The info state of player 0 that stands for each of a player's, int64 `[I]`."""
+    """For each info state of a player, the corresponding one of player 0, int64 `[I]`."""
     first, own = tree.players[0], tree.players[player]
     order_there, order = (
-        # Seats are told by entries that are the same within a player: they order nothing here.
+        # Entries that name the seat are the same within a player, so they do not change the order.
         np.lexsort([*np.asarray(player_tree.observation).T[::-1], colours[p]])
         for p, player_tree in ((0, first), (player, own))
     )
@@ -165,30 +165,30 @@ def _matched(tree: GameTree, player: int, colours: Sequence[np.ndarray]) -> np.n
         and np.array_equal(there[own.parent], first.parent[number])
     ):
         raise SymmetryError(
-            f"{tree.name} is not symmetric, or not in a way that could be found: player {player} "
-            "meets other choices, or earns otherwise by them, than player 0"
+            f"{tree.name} is not symmetric, or no symmetry was found: player {player} has other "
+            "choices than player 0, or earns something else by them"
         )
     return number
 
 
 def _renumbered(first: PlayerTree, player: PlayerTree, number: np.ndarray) -> np.ndarray:
-    """The sequence of player 0 that stands for each of a player's, int32 `[S]`; the k-th action of
-    an info state for the k-th."""
+    """For each sequence of a player, the corresponding one of player 0, int32 `[S]`: the k-th
+    action of an info state corresponds to the k-th."""
     owner = player.info_state[1:]
     rank = np.arange(1, player.num_sequences) - player.first_sequence[owner]
     return np.append(0, first.first_sequence[number[owner]] + rank).astype(np.int32)
 
 
 def _colours(tree: GameTree, sequence: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
-    """A number for each info state of each player, uint64 `[I]`, that moving on by a seat keeps
-    where it leaves the game as it is: info states with different ones do not correspond.
+    """A colour for each info state of each player, uint64 `[I]`. Info states of different colours
+    do not correspond.
 
-    An info state's colour is made of its legal actions, the way up, and what ends below: chance,
-    returns, and the colours of the others' sequences, in the order in which they sit after the
-    player. Colours are refined until no more can be told apart.
+    An info state's colour depends on its legal actions, on the path to it, and on what ends below
+    it: chance, returns, and the colours of the others' sequences, in the order of their seats after
+    the player. Colours are refined until their number stays the same.
     """
     players = tree.players
-    # Rounding may part what is equal, at worst: then no numbering is found.
+    # At worst, rounding separates equal weights: then no numbering is found.
     weights = np.round(weights / TOLERANCE).astype(np.int64)
     ends = [_mix(weights[:, 0], weights[:, 1 + p]) for p in range(tree.num_players)]
     states = [
@@ -223,7 +223,8 @@ def _colours(tree: GameTree, sequence: np.ndarray, weights: np.ndarray) -> list[
 
 
 def _refined(player: PlayerTree, states: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Colours of info states `[I]` from their old ones and what ends at each sequence, `[S]`."""
+    """New colours of info states `[I]`, from the old ones and the colours of what ends at each
+    sequence, `[S]`."""
     rows = list(zip(player.level_start[:-1], player.level_start[1:], strict=True))
     below, new = below.copy(), states.copy()
     for first, last in reversed(rows):
@@ -232,14 +233,14 @@ def _refined(player: PlayerTree, states: np.ndarray, below: np.ndarray) -> np.nd
         total = _added(player.info_state[slots] - first, ending, last - first)
         new[first:last] = _mix(new[first:last], total)
         below += _added(player.parent[first:last], _mix(new[first:last]), len(below))
-    for first, last in rows[1:]:  # from above: level by level, what led here
+    for first, last in rows[1:]:  # from the root down: the path to each info state
         above = new[player.parent_info_state[first:last]]
         new[first:last] = _mix(new[first:last], above, player.previous_action[first:last])
     return new
 
 
 def _added(at: np.ndarray, colours: np.ndarray, size: int) -> np.ndarray:
-    """Colours added up by index: the colour of a collection without an order, uint64 `[size]`."""
+    """Sums of colours by index, uint64 `[size]`. A sum does not depend on the order."""
     total = np.zeros(size, np.uint64)
     np.add.at(total, at, colours)
     return total
@@ -259,6 +260,6 @@ def _mix(*columns: np.ndarray) -> np.ndarray:
 
 
 def _reordered(items: Sequence, number: np.ndarray) -> Sequence:
-    """Items, in the order of the info states of player 0 that stand for them."""
+    """A player's items, in the order of the corresponding ones of player 0."""
     some = (items[i] for i in np.argsort(number))
     return Texts.of(some, items.kind) if isinstance(items, Texts) else tuple(some)

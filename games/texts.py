@@ -12,8 +12,8 @@ Text = TypeVar("Text", str, bytes)
 
 
 class Texts(Sequence[Text]):
-    """Many strings, or byte strings, end to end: what a tuple holds, without its 60 bytes for
-    each. Equal to another one of the same content.
+    """Many strings, or byte strings, end to end. A tuple would take 60 bytes more for each. Two
+    are equal if their contents are.
 
     Attributes:
         content: the strings in UTF-8, or the bytes, uint8.
@@ -21,7 +21,7 @@ class Texts(Sequence[Text]):
         kind: `str` or `bytes`.
     """
 
-    _AT_ONCE = 1 << 16  # items that exist as Python objects at a time, when all are gone through
+    _AT_ONCE = 1 << 16  # the most items that exist as Python objects at once during iteration
 
     def __init__(self, content: np.ndarray, start: np.ndarray, kind: type[Text]):
         self.content, self.start, self.kind = content, start, kind

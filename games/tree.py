@@ -31,9 +31,9 @@ class Source(Protocol):
     """What a tree was loaded from."""
 
     def openspiel(self) -> Any:
-        """OpenSpiel's game, a `pyspiel.Game` that plays in turns; it is loaded once.
+        """OpenSpiel's game, a `pyspiel.Game` with moves in turn; it is loaded once.
 
-        Raises `GameError` where OpenSpiel cannot have it.
+        Raises `GameError` if OpenSpiel cannot represent it.
         """
         ...
 
@@ -46,28 +46,28 @@ _PRODUCT_SIZE = 1 << 22
 class GameTree:
     """A game of perfect recall as arrays; made by `games.load`.
 
-    P players, A actions, T terminals, D decisions, N outcomes. Chance is folded in: playing an
-    action leads to one of several *outcomes*, each the next decision or a terminal. A *slot* is a
-    (decision, legal action) pair, slot 0 the start of an episode.
+    P players, A actions, T terminals, D decisions, N outcomes. There are no chance nodes: an action
+    leads to one of several *outcomes*, each a decision or a terminal, with a probability. A *slot*
+    is a (decision, legal action) pair; slot 0 is the start of an episode.
 
     Attributes:
-        name: what `games.load` was given.
+        name: the name or file that `games.load` was given.
         observation_kind: the tensor in `players[p].observation`, one of `games.OBSERVATIONS`.
-        identity: what told the info states apart: `string`, `tensor` or `history`.
+        identity: what identifies info states: `string`, `tensor` or `history`.
         num_histories: nodes of the tree, chance nodes and terminals included.
         max_length: the most decisions, of all players together, in one episode.
         players: each player's info states and sequences.
-        chance: probability that chance plays its part of the way to a terminal, float64 `[T]`.
+        chance: product of the chance probabilities on the path to each terminal, float64 `[T]`.
         terminal_returns: float64 `[T, P]`, in units of the game's payoff.
-        sequence: each player's last sequence on the way to a terminal, int32 `[T, P]`.
+        sequence: each player's last sequence before each terminal, int32 `[T, P]`.
         decision_player: seat to move, int32 `[D]`.
         decision_info_state: index into that player's info states, int32 `[D]`.
         first_slot: decision d's k-th legal action is slot `first_slot[d] + k`, int32 `[D]`.
         first_outcome: slot s has outcomes `first_outcome[s]:first_outcome[s + 1]`, int32.
-        outcome_node: decision d as d, terminal z as D + z, int32 `[N]`.
+        outcome_node: d for decision d, D + z for terminal z, int32 `[N]`.
         outcome_probability: float64 `[N]`; sums to 1 within a slot.
-        player_names: what the game's file calls the players; None where it names none.
-        source: what the tree was loaded from; None for one that was made in Python.
+        player_names: the players' names in the game's file; None if it has none.
+        source: what the tree was loaded from; None for a tree that was made in Python.
     """
 
     name: str
@@ -94,7 +94,7 @@ class GameTree:
         return len(self.players)
 
     def player_name(self, seat: int, *, begins: bool = False) -> str:
-        """What a player is called where somebody reads, see `games.printing.player_name`."""
+        """A player's name for readers, see `games.printing.player_name`."""
         return player_name(self.player_names, seat, begins=begins)
 
     @property
@@ -130,11 +130,11 @@ class GameTree:
 
     @property
     def rounding(self) -> float:
-        """What two expected returns may differ by where they are equal in exact arithmetic."""
+        """The largest difference that rounding can make between two equal expected returns."""
         return (4 + math.sqrt(self.num_terminals)) * np.finfo(np.float64).eps * self.max_return
 
     def notes(self) -> list[str]:
-        """What a user should know about how this tree was made; a sentence each."""
+        """One sentence for each fact about this tree that a user should know."""
         notes = []
         if self.identity != "string":
             notes.append(
@@ -158,10 +158,9 @@ class GameTree:
     def payoffs(self, plans: Plans) -> np.ndarray:
         """Expected returns of every profile, `[P, K_0, ..., K_{P-1}]`, of plans `[K_q, S_q]`.
 
-        The two players with the most plans are contracted at once, profiles of all others visited
-        in turn. So a table of two players takes `T min(K_0, K_1) + S K_0 K_1` products: the
-        terminals are gone through once for each plan of the player with fewer, a new one against
-        200 others too.
+        All plans of the two players with the most plans are contracted at once; the profiles of the
+        other players are visited one by one. A table of two players takes `T min(K_0, K_1) + S K_0
+        K_1` products: one pass over the terminals for each plan of the player with fewer plans.
         """
         counts = [len(of_player) for of_player in plans]
         table = np.empty((self.num_players, *counts))
@@ -200,24 +199,24 @@ class GameTree:
             table[some] = (plans[many] @ returns).T
 
     def opponent_reach(self, player: int, plans: Plans) -> np.ndarray:
-        """Probability that chance and the others, with their `plans`, play their parts of the way
-        to each terminal, `[T]`; the player's own plan is ignored."""
+        """The part of chance and of the other players' `plans` in the probability of reaching each
+        terminal, `[T]`. The player's own plan is ignored."""
         return self._reach([None if q == player else plan for q, plan in enumerate(plans)])
 
     def sequence_returns(self, player: int, reach: np.ndarray) -> np.ndarray:
-        """The player's returns, weighted by its opponents' `reach [T]`, by its last sequence,
-        `[S]`: its expected return is the product of this with its plan."""
+        """The player's returns, weighted by its opponents' `reach [T]` and added up by its last
+        sequence, `[S]`. Its expected return is the dot product of this with its plan."""
         return self._by_sequence(player, reach * self.terminal_returns[:, player])
 
     def info_state_reach(self, player: int, reach: np.ndarray) -> np.ndarray:
-        """Probability that the opponents, with their `reach [T]` of the terminals, and chance lead
-        to each info state of the player while it does all it can to get there, `[I]`."""
+        """The probability of each info state of the player, `[I]`, if its own actions always lead
+        there. `reach [T]` is the opponents' and chance's part for each terminal."""
         tree = self.players[player]
         below = self._by_sequence(player, reach)  # [S]
         result = np.zeros(tree.num_info_states)
         for level in reversed(range(tree.num_levels)):
             first, last = tree.level_start[level], tree.level_start[level + 1]
-            # Whatever the player does at an info state, it stays reached: any action will do.
+            # The player's action does not change the reach of its info state: take the first.
             result[first:last] = below[tree.first_sequence[first:last]]
             below += np.bincount(
                 tree.parent[first:last], weights=result[first:last], minlength=len(below)
@@ -226,21 +225,22 @@ class GameTree:
 
     def gains(self, player: int, plans: Plans) -> np.ndarray:
         """What a player's sequences earn against the other players' `plans`, `[S]`:
-        `sequence_returns` against their reach. Its own plan is ignored."""
+        `sequence_returns` for their reach. Its own plan is ignored."""
         return self.sequence_returns(player, self.opponent_reach(player, plans))
 
     def gains_and_reach(self, player: int, plans: Plans) -> tuple[np.ndarray, np.ndarray]:
-        """All that a learner needs to know of the other players' `plans`: its `gains [S]` and its
-        `info_state_reach [I]`, from one pass over the terminals."""
+        """The player's `gains [S]` and `info_state_reach [I]` against the other players' `plans`,
+        from one pass over the terminals. A learner needs nothing else of its opponents."""
         reach = self.opponent_reach(player, plans)
         return self.sequence_returns(player, reach), self.info_state_reach(player, reach)
 
     def restrict(self, masks: Sequence[np.ndarray]) -> Part:
-        """The game in which each player may only do what its mask, bool `[S_p]`, allows: what
-        stays reachable of the terminals, decisions, info states and sequences, in the same order.
+        """The game in which each player may use only the actions that its mask, bool `[S_p]`,
+        allows. It holds the reachable terminals, decisions, info states and sequences, in the same
+        order.
 
-        Names, keys, observations and the numbers of actions stay. `num_histories` leaves out chance
-        nodes.
+        Names, keys, observations and the numbers of actions stay. `num_histories` does not count
+        chance nodes.
 
         Raises:
             MaskError: a mask leaves a player no action somewhere.
@@ -248,7 +248,7 @@ class GameTree:
         return restricted(self, masks)
 
     def same_as(self, other: GameTree) -> bool:
-        """Whether the other is the same game in the same numbering; what is observed may differ."""
+        """Whether the other is the same game in the same numbering. Observations may differ."""
         return (
             type(self) is type(other)
             and self.num_players == other.num_players
@@ -264,7 +264,7 @@ class GameTree:
         )
 
     def check_tables(self) -> None:
-        """Raises `GameError` where a learner's arrays for a player would be too large."""
+        """Raises `GameError` if a learner's arrays for a player would be too large."""
         for seat, player in enumerate(self.players):
             try:
                 player.check_tables()
@@ -274,16 +274,16 @@ class GameTree:
                 ) from None
 
     def openspiel(self) -> Any:
-        """OpenSpiel's game of this tree, a `pyspiel.Game` that plays in turns.
+        """OpenSpiel's game of this tree, a `pyspiel.Game` with moves in turn.
 
-        Raises `GameError` where there is none.
+        Raises `GameError` if there is none.
         """
         if self.source is None:
             raise GameError(f"{self.name} was made in Python, so OpenSpiel has no game of it")
         return self.source.openspiel()
 
     def device_form(self) -> DeviceForm:
-        """The arrays that expected returns are made of, as a PyTree that computes with JAX."""
+        """The arrays that expected returns need, as a PyTree with JAX's formulas."""
         from games.device_form import Terminals  # imports JAX
 
         return Terminals(
@@ -293,8 +293,8 @@ class GameTree:
         )
 
     def _reach(self, plans: Sequence[np.ndarray | None]) -> np.ndarray:
-        """Probability that chance, and the players that have a plan `[S_q]`, play their parts of
-        the way to each terminal, `[T]`."""
+        """The part of chance, and of the players that have a plan `[S_q]`, in the probability of
+        reaching each terminal, `[T]`."""
         reach = self.chance.copy()
         for q, plan in enumerate(plans):
             if plan is not None:

@@ -18,7 +18,7 @@ from games.tree import GameTree
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TreeState(State):
-    """Where in the tree; `info_state` counts over all players (row of the observation table)."""
+    """A place in the tree; `info_state` counts over all players (row of the observation table)."""
 
     node: jax.Array
     info_state: jax.Array
@@ -27,8 +27,8 @@ class TreeState(State):
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Tables:
-    """What is looked up at a node, decision d as d and terminal z as D + z; terminals share one
-    blank info state, the last. Of a slot, and of its N outcomes, the alias table."""
+    """The look-up tables. Node d is decision d, node D + z is terminal z. All terminals share one
+    blank info state, the last. The alias table is by slot, and by the N outcomes of all slots."""
 
     info_state: np.ndarray  # [D + T]
     player: np.ndarray  # [D + T]
@@ -76,11 +76,11 @@ class Tables:
 
 
 class TreeGame(Game[TreeState]):
-    """Plays a `GameTree`. Chance is drawn by Walker's alias method (1977): one uniform number and
-    the same few look-ups whatever the number of outcomes. The tables are made when they are first
-    played on: who only wants the tree need not have them.
+    """Plays a `GameTree`. Chance is drawn by Walker's alias method (1977): one uniform number and a
+    few look-ups, for any number of outcomes. The tables are made when they are first needed, so
+    that loading a tree does not cost their memory.
 
-    `constants` are the tables: of a big tree hundreds of megabytes."""
+    `constants` are the tables. For a large tree they take hundreds of megabytes."""
 
     def __init__(self, tree: GameTree):
         self.tree = tree
@@ -143,7 +143,7 @@ class TreeGame(Game[TreeState]):
 
 
 class RowGame(TreeGame):
-    """A `TreeGame` in which a player sees a number of its info state, for policies that are tables.
+    """A `TreeGame` whose observation is the number of the info state, for policies that are tables.
 
     Args:
         tree: the game.
@@ -163,14 +163,14 @@ class RowGame(TreeGame):
 def _alias_table(
     probability: np.ndarray, start: np.ndarray, count: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Walker's table for every slot: outcome i stands for itself with probability
-    `threshold[i]` and for outcome `alias[i]` otherwise, float32 and int64 `[N]`.
+    """Walker's table for every slot: column i gives outcome i with probability `threshold[i]`, and
+    outcome `alias[i]` otherwise, float32 and int64 `[N]`.
     """
     scaled = probability * np.repeat(count, count)
     threshold, alias = np.ones(len(probability), np.float32), np.arange(len(probability))
     slot_of = np.repeat(np.arange(len(count)), count)
     uneven = np.unique(slot_of[np.abs(scaled - 1) > 1e-12])  # the rest are uniform
-    for size in np.unique(count[uneven]):  # slots of one size in step with each other
+    for size in np.unique(count[uneven]):  # all slots of one size at once
         slots = uneven[count[uneven] == size]
         columns = start[slots][:, None] + np.arange(size)  # [slots, size]
         is_small = scaled[columns] < 1

@@ -195,7 +195,9 @@ def test_what_a_program_returns_is_checked(monkeypatch):
     monkeypatch.setattr(sequence_form, "TOLERANCE", -1.0)
     with pytest.raises(SequenceFormError, match="of kuhn_poker left a NashConv of"):
         sequence_form.equilibrium(tree)
-    with pytest.raises(SequenceFormError, match="a population of 2 promised a best response of"):
+    with pytest.raises(
+        SequenceFormError, match="a population of 2 gave its mixture a best response of"
+    ):
         sequence_form.population_exploitability(tree, random_populations(tree, (2, 2), 0))
 
 

@@ -1,6 +1,6 @@
-"""What is computed exactly, in float64, on arrays of a whole game: realization plans and best
-responses (this package's own names, from `plans`), linear programs
-over the sequence form, CFR+, mirror descent and restricted games."""
+"""Exact computations in float64 on the arrays of a whole game: realization plans and best responses
+(the names of this package, from `plans`), linear programs over the sequence form, CFR+, mirror
+descent and restricted games."""
 
 from psro.exact.plans import (
     BestResponse,

@@ -1,5 +1,5 @@
-"""Counterfactual regret minimisation plus, on a `GameTree`'s arrays: a solver of games that shares
-nothing with linear programs and populations but the tree."""
+"""Counterfactual regret minimisation plus (CFR+) on a `GameTree`'s arrays: a solver that uses
+neither linear programs nor populations."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from psro import exact
 
 
 def cfr_plus(tree: GameTree) -> Iterator[list[np.ndarray]]:
-    """CFR+ (Tammelin 2014, arXiv:1407.5042): each player's average plan `[S_p]`, an iteration at a
-    time, for ever.
+    """CFR+ (Tammelin 2014, arXiv:1407.5042): yields each player's average plan `[S_p]` after each
+    iteration, without end.
 
-    Players update in turn, each against what the others have become; regrets never fall below
-    zero; iteration t counts t times in the average. In two-player zero-sum games the averages
-    converge to an equilibrium, and `exact.exploitability(tree, plans)` tells how close they are;
-    other games promise nothing.
+    Players update in turn, each against the latest plans of the others. Regrets never fall below
+    zero. Iteration t has weight t in the average. In two-player zero-sum games the averages
+    converge to an equilibrium, and `exact.exploitability(tree, plans)` says how close they are. In
+    other games there is no guarantee.
     """
     regret = [np.zeros(player.num_sequences) for player in tree.players]
     current = [
@@ -39,7 +39,7 @@ def cfr_plus(tree: GameTree) -> Iterator[list[np.ndarray]]:
 
 
 def _strategy(player: PlayerTree, regret: np.ndarray) -> np.ndarray:
-    """Regret matching: actions in proportion to their regrets, all alike where there are none."""
+    """Regret matching: probabilities in proportion to regrets; uniform where all regrets are 0."""
     owner = player.info_state[1:]
     sums = np.bincount(owner, weights=regret[1:], minlength=player.num_info_states)[owner]
     positive = sums > 0
@@ -49,8 +49,8 @@ def _strategy(player: PlayerTree, regret: np.ndarray) -> np.ndarray:
 
 
 def _advantages(player: PlayerTree, strategy: np.ndarray, returns: np.ndarray) -> np.ndarray:
-    """Counterfactual value of each sequence beyond its info state's, `[S]`, under the player's own
-    behaviour and the counterfactual `returns [S]` that end with each sequence."""
+    """Counterfactual value of each sequence minus its info state's, `[S]`, for the player's own
+    behaviour `strategy [S]` and the counterfactual `returns [S]` that end with each sequence."""
     value = returns.copy()
     advantage = np.zeros_like(value)
     for level in reversed(range(player.num_levels)):

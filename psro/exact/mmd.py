@@ -17,10 +17,10 @@ def magnetic_mirror_descent(
     temperature: float = 0.05,
     magnet_rate: float = 0.02,
 ) -> Iterator[list[np.ndarray]]:
-    """Realization plans `[S_p]` of every player after each step, for ever; all players move at
-    once, and it is the policies themselves that approach an equilibrium, not their averages.
+    """Yields realization plans `[S_p]` of every player after each step, without end. All players
+    step at once. The latest policies approach an equilibrium; no average is taken.
 
-    At every info state, with q the values of its actions given that the opponents lead there,
+    At every info state, with q the values of its actions if the opponents lead there,
 
         pi'(a)  is proportional to  (pi(a) rho(a)^(eta alpha) exp(eta q(a)))^(1 / (1 + eta alpha))
         rho'(a) is proportional to  rho(a)^(1 - tau) pi'(a)^tau
@@ -30,10 +30,10 @@ def magnetic_mirror_descent(
     the magnet.
 
     Args:
-        tree: two players and zero-sum, or nothing is promised.
+        tree: the game; convergence is guaranteed only for two players and zero sum.
         learning_rate: eta, per half the span of the game's returns.
         temperature: alpha, in units of half that span: how strongly the magnet pulls.
-        magnet_rate: tau: how quickly the magnet follows the policy.
+        magnet_rate: tau: the speed at which the magnet follows the policy.
     """
     scale = 2 / tree.span if tree.span > 0 else 0.0
     logits = [np.log(exact.uniform_behaviour(player)) for player in tree.players]
@@ -54,8 +54,8 @@ def magnetic_mirror_descent(
 
 
 def _action_values(tree: GameTree, p: int, plans: list[np.ndarray]) -> np.ndarray:
-    """Expected return of each of a player's actions, `[S]`, where its opponents lead to the info
-    state; zero where they never do."""
+    """Expected return of each of a player's actions, `[S]`, given that its opponents lead to the
+    info state; zero if they never do."""
     player = tree.players[p]
     total, reach = exact.gains_and_reach(tree, p, plans)
     total = total.copy()

@@ -1,8 +1,8 @@
-"""The quantities of `psro.exact` by JAX, on a device of choice, in float64.
+"""The quantities of `psro.exact` by JAX, on any device, in float64.
 
-For trees whose terminals an accelerator goes through faster than numpy. 64-bit numbers are enabled
-inside of these calls only (`jax.enable_x64`), so that training stays in float32, and the tree's
-arrays are arguments of the compiled functions, so that compiling does not depend on their size.
+An accelerator can be faster than numpy on trees with many terminals. 64-bit numbers are enabled
+inside these calls only (`jax.enable_x64`), so training stays in float32. The tree's arrays are
+arguments of the compiled functions, so the time to compile does not depend on their size.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from psro.exact import Exploitability
 
 
 class DeviceError(PsroError):
-    """A device that is not there; one sentence says so."""
+    """The requested device does not exist; one sentence says so."""
 
 
 def devices_of(platform: str | None = None) -> list[jax.Device]:
@@ -52,8 +52,8 @@ def devices_of(platform: str | None = None) -> list[jax.Device]:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Player:
-    """What a best response takes of a `PlayerTree`. Levels are slices, so their bounds are static;
-    `owner` is the info state of each sequence but the first, counted within its level."""
+    """The parts of a `PlayerTree` that a best response needs. Levels are slices with static bounds.
+    `owner` is the info state of each sequence except 0, counted within its level."""
 
     parent: jax.Array  # [I]
     owner: jax.Array  # [S - 1]
@@ -72,16 +72,16 @@ class _Player:
 
 
 class DeviceTree:
-    """A `GameTree` on a device. Methods are the functions of `psro.exact` of the same name, take
-    and return numpy arrays, and agree with those to rounding.
+    """A `GameTree` on a device. Each method takes and returns numpy arrays, and agrees with the
+    function of the same name in `psro.exact` up to rounding.
 
     Args:
         tree: the game.
-        platform: cpu, gpu or tpu, of which the first device is used; by default JAX's first.
+        platform: cpu, gpu or tpu; its first device is used. By default, JAX's first device.
             TPUs emulate float64, and may return fewer digits.
 
     Raises:
-        DeviceError: there is no such device.
+        DeviceError: the machine has no such device.
     """
 
     def __init__(self, tree: GameTree, platform: str | None = None):
@@ -100,8 +100,8 @@ class DeviceTree:
         return self._call(_gains, self._outcomes, plans, player=player)
 
     def payoffs(self, plans: Plans) -> np.ndarray:
-        """`exact.payoffs`, `[P, K_0, ..., K_{P-1}]`, of plans `[K_q, S_q]`: the terminals are gone
-        through for every profile of all players but the one with the most plans."""
+        """`exact.payoffs`, `[P, K_0, ..., K_{P-1}]`, of plans `[K_q, S_q]`. It takes one pass over
+        the terminals for every profile of the players other than the one with the most plans."""
         counts = [len(own) for own in plans]
         if 0 in counts:
             return np.zeros((len(plans), *counts))
@@ -151,7 +151,7 @@ def _payoffs(outcomes: DeviceForm, plans: Plans, *, player: int) -> jax.Array:
 def _best_response_values(
     outcomes: DeviceForm, plans: Plans, *, players: Sequence[_Player]
 ) -> jax.Array:
-    """`[P]`: `exact.best_response` backwards over each player's levels, without its plan."""
+    """`[P]`: the values of `exact.best_response`, backwards over each player's levels."""
     values = []
     for p, player in enumerate(players):
         gain = outcomes.earned(p, plans, p)

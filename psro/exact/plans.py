@@ -19,7 +19,7 @@ from games.units import without_rounding
 
 
 def uniform_behaviour(player: PlayerTree) -> np.ndarray:
-    """Every legal action alike, `[S]`."""
+    """Every legal action with equal probability, `[S]`."""
     counts = np.diff(player.first_sequence)
     return np.concatenate([[1.0], np.repeat(1.0 / counts, counts)])
 
@@ -43,8 +43,8 @@ def behaviour(player: PlayerTree, plan: np.ndarray) -> np.ndarray:
 
 
 def mix(plans: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The plan `[S]` of playing plan k of `plans [K, S]` with probability `weights[k]`
-    (Kuhn's theorem: probabilities of reaching are averaged, never action probabilities)."""
+    """The plan `[S]` that plays plan k of `plans [K, S]` with probability `weights[k]`. Realization
+    probabilities are averaged, not action probabilities (Kuhn's theorem)."""
     return weights @ plans
 
 
@@ -60,17 +60,17 @@ def payoffs(tree: GameTree, plans: Plans) -> np.ndarray:
 
 
 def opponent_reach(tree: GameTree, player: int, plans: Plans) -> np.ndarray:
-    """`GameTree.opponent_reach`: the others' and chance's part of the way to terminals, `[T]`."""
+    """`GameTree.opponent_reach`: the others' and chance's part of reaching terminals, `[T]`."""
     return tree.opponent_reach(player, plans)
 
 
 def sequence_returns(tree: GameTree, player: int, reach: np.ndarray) -> np.ndarray:
-    """`GameTree.sequence_returns`: what sequences earn, `[S]`, given opponents' reach `[T]`."""
+    """`GameTree.sequence_returns`: the returns of sequences, `[S]`, for opponents' reach `[T]`."""
     return tree.sequence_returns(player, reach)
 
 
 def info_state_reach(tree: GameTree, player: int, reach: np.ndarray) -> np.ndarray:
-    """`GameTree.info_state_reach`: how opponents lead to info states, `[I]`, by reach `[T]`."""
+    """`GameTree.info_state_reach`: opponents' part of reaching info states, `[I]`, from `[T]`."""
     return tree.info_state_reach(player, reach)
 
 
@@ -86,18 +86,18 @@ def gains_and_reach(tree: GameTree, player: int, plans: Plans) -> tuple[np.ndarr
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BestResponse:
-    """What a player can get against fixed opponents: `value` in game payoff, and a `plan [S]` that
-    gets it, pure unless ties are mixed; zero where its own actions do not lead."""
+    """The largest expected return against fixed opponents, `value` in game payoff, and a `plan [S]`
+    that earns it. The plan is pure unless ties are mixed."""
 
     value: float
     plan: np.ndarray
 
 
 def best_response(tree: GameTree, player: int, plans: Plans) -> BestResponse:
-    """The exact best response of `player` to the other players' `plans`; its own is ignored.
+    """The exact best response of `player` to the other players' `plans`; its own plan is ignored.
 
-    Counterfactual returns are added up by the player's sequence and maximised backwards over its
-    own info states, deepest first. Ties go to the first action.
+    Counterfactual returns are added up by the player's sequence, and maximised over its own info
+    states, deepest first. Of equal actions it plays the first.
     """
     return best_response_to(tree.players[player], gains(tree, player, plans))
 
@@ -105,9 +105,8 @@ def best_response(tree: GameTree, player: int, plans: Plans) -> BestResponse:
 def best_response_to(
     player: PlayerTree, gains: np.ndarray, *, mix_ties: float | None = None
 ) -> BestResponse:
-    """`best_response` from the `gains [S]` of a player, which are all it depends on. With
-    `mix_ties`, all actions whose value is within this much of the best one's are played with equal
-    probability: then the plan is not pure."""
+    """`best_response` from a player's `gains [S]`; it depends on nothing else. With `mix_ties`, all
+    actions whose value is within this much of the best one's get equal probability."""
     values = gains.copy()
     choice = np.zeros(player.num_sequences)
     choice[0] = 1.0
@@ -148,8 +147,8 @@ class Exploitability:
     """How far a profile is from an equilibrium, in game payoff; all arrays `[P]`.
 
     `nash_conv` is the sum over players of best-response value minus value, `exploitability` is
-    NashConv / P (OpenSpiel's). Zero means a Nash equilibrium; with two players and zero sum,
-    exploitability bounds the distance from the game's value, with more players it does not.
+    NashConv / P (OpenSpiel's). Zero means a Nash equilibrium. With two players and zero sum,
+    exploitability also bounds the distance from the game's value; with more players it does not.
     """
 
     value: np.ndarray
@@ -157,8 +156,8 @@ class Exploitability:
 
     @classmethod
     def of(cls, tree: GameTree, value: np.ndarray, best: np.ndarray) -> Exploitability:
-        """From what the players get and could get, `[P]` each. A value of 0 that rounding has made
-        another number is 0, and whoever gains no more than rounding gains nothing."""
+        """From the players' values and best-response values, `[P]` each. Values and gains that are
+        not larger than rounding become 0."""
         value = without_rounding(value, tree.rounding)
         gains = without_rounding(best - value, tree.rounding)
         return cls(value=value, best_response_value=np.where(gains == 0, value, best))

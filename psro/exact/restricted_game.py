@@ -1,21 +1,21 @@
-"""The restricted game in extensive form, as XDO has it (McAleer et al. 2021, arXiv:2103.06426).
+"""The restricted game in extensive form, as in XDO (McAleer et al. 2021, arXiv:2103.06426).
 
-PSRO's restricted game mixes whole policies; XDO's lets a player choose anew at every info state
-among the actions that some policy of its population plays there. That is again a game, and here it
-is again a `GameTree`, so that everything exact works on it unchanged.
+PSRO's restricted game mixes whole policies. In XDO's, a player chooses at every info state among
+the actions that some policy of its population plays there. This is again a game, and here again a
+`GameTree`, so all exact functions work on it.
 
-A *mask* says which of one player's sequences are allowed, bool `[S]`; entry 0 is True. What a mask
-says where the player's own allowed actions never lead does not matter.
+A *mask* says which of one player's sequences are allowed, bool `[S]`; entry 0 is True. Entries at
+info states that the player's own allowed actions cannot reach have no effect.
 
-**Info states outside of the restricted game.** A player's own allowed actions may lead to info
-states that no play of the restricted game does: a disallowed action of the opponent comes before
-them. An equilibrium of the restricted game says nothing there, but an opponent that leaves the
-restricted game arrives there, and what it gains depends on what is played. A plan that is zero
-there would count what it gains as nothing. So `Restricted.lift` takes a fallback behaviour for
-them, by default every legal action alike. Whatever the fallback, XDO ends in an equilibrium of the
-whole game: against lifted plans no plan of allowed actions earns more than in the restricted game,
-so a best response that gains must bring an action that was not allowed, and there are finitely
-many. How soon it ends does depend on it (`docs/design-notes.md`).
+**Info states outside the restricted game.** Some info states can be reached by the player's own
+allowed actions, but only after a disallowed action of the opponent. An equilibrium of the
+restricted game does not say what to play there. An opponent that leaves the restricted game gets
+there, so its gain depends on what is played; a plan of zeros would hide that gain. So
+`Restricted.lift` takes a fallback behaviour for these info states, by default uniform. With any
+fallback XDO ends in an equilibrium of the whole game: against lifted plans, no plan of allowed
+actions earns more than in the restricted game. So a best response that gains must play an action
+that was not allowed, and there are finitely many. The number of iterations depends on the fallback
+(`docs/design-notes.md`).
 """
 
 from __future__ import annotations
@@ -35,23 +35,22 @@ from psro.exact.mmd import magnetic_mirror_descent
 
 
 class RestrictedGameError(PsroError):
-    """Masks that are none, or a restricted game that was not solved; one sentence says why."""
+    """Invalid masks, or a restricted game that was not solved; one sentence says why."""
 
 
 def allowed(player: PlayerTree, plans: np.ndarray, *, threshold: float = 0.0) -> np.ndarray:
-    """The mask `[S]` of a population of realization plans `[K, S]`: an action is allowed where a
-    policy that itself comes to the info state plays it.
+    """The mask `[S]` of a population of realization plans `[K, S]`. An action is allowed if some
+    policy reaches the info state by its own actions and plays the action there.
 
-    That is all that a restricted game needs: wherever allowed actions lead, some policy comes.
-    Where a policy does not come, its plan does not say what it would do. The mask of two
-    populations together is `mask | mask`.
+    This is enough for a restricted game: some policy reaches every info state that allowed actions
+    lead to. A plan does not say what its policy does at info states that it does not reach. The
+    mask of two populations together is `mask | mask`.
 
     Args:
-        player: whose plans they are.
+        player: the owner of the plans.
         plans: `[K, S]`.
-        threshold: actions that a policy plays with no higher probability than this count as not
-            played, nor does it come to what they alone lead to: a softmax plays everything a
-            little.
+        threshold: actions with at most this probability count as not played, and what only they
+            lead to as not reached. (A softmax plays every action with a small probability.)
 
     Raises:
         RestrictedGameError: no plans, or a threshold that could leave an info state no action.
@@ -62,14 +61,14 @@ def allowed(player: PlayerTree, plans: np.ndarray, *, threshold: float = 0.0) ->
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Restricted:
-    """A restricted game, and its place in the whole one. S sequences and I info states of the whole
-    game, S' and I' of the restricted one.
+    """A restricted game, and its place in the whole game. The whole game has S sequences and I info
+    states, the restricted one S' and I'.
 
     Attributes:
-        whole: the game that was restricted.
+        whole: the whole game.
         tree: the restricted game.
-        sequences: for each player, each of its sequences in the whole game, int64 `[S'_p]`.
-        info_states: likewise, int64 `[I'_p]`.
+        sequences: for each player, the numbers of its sequences in the whole game, int64 `[S'_p]`.
+        info_states: for each player, the numbers of its info states there, int64 `[I'_p]`.
     """
 
     whole: GameTree
@@ -80,13 +79,13 @@ class Restricted:
     def lift(
         self, plans: Sequence[np.ndarray], fallback: Sequence[np.ndarray] | None = None
     ) -> list[np.ndarray]:
-        """Plans of the restricted game, each `[S'_p]`, as plans of the whole game, each `[S_p]`;
-        zero wherever a disallowed action of the player's own comes before.
+        """Plans of the restricted game, each `[S'_p]`, as plans of the whole game, each `[S_p]`.
+        They are zero after a disallowed action of the player itself.
 
         Args:
-            plans: of the restricted game.
-            fallback: behaviours `[S_p]` of the whole game for info states outside of the restricted
-                one; None for every legal action alike.
+            plans: the plans of the restricted game.
+            fallback: behaviours `[S_p]` of the whole game for info states outside the restricted
+                one; None for uniform behaviours.
         """
         if fallback is None:
             fallback = list(map(exact.uniform_behaviour, self.whole.players))
@@ -101,11 +100,11 @@ class Restricted:
 
 
 def restrict(tree: GameTree, masks: Sequence[np.ndarray]) -> Restricted:
-    """The game in which each player may only do what its mask, bool `[S_p]`, allows, as
-    `GameTree.restrict` makes it, to lift plans from.
+    """The game in which each player may use only the actions that its mask, bool `[S_p]`, allows
+    (`GameTree.restrict`), with its place in the whole game.
 
     Raises:
-        RestrictedGameError: masks of other shapes, or that leave a player no action somewhere.
+        RestrictedGameError: a mask has another shape, or leaves a player no action somewhere.
     """
     try:
         part = tree.restrict(masks)
@@ -117,21 +116,21 @@ def restrict(tree: GameTree, masks: Sequence[np.ndarray]) -> Restricted:
 
 
 MAX_SEQUENCES = 50_000
-"""`solve` takes the linear program for restricted games of at most so many sequences, of both
-players together: seconds. (All of one-die Liar's Dice, 49,142: 1.8 CPU seconds, and CFR+ 2.3 to a
-NashConv of 1e-3.)"""
+"""By default, `solve` uses the linear program for restricted games of at most so many sequences of
+both players together; it takes seconds. (One-die Liar's Dice has 49,142 and takes 1.8 CPU seconds;
+CFR+ takes 2.3 for a NashConv of 1e-3.)"""
 
 METHODS = ("auto", "linear_program", "cfr_plus", "mmd")
-"""How `solve` finds an equilibrium."""
+"""The methods by which `solve` finds an equilibrium."""
 
 LEARNER_STEPS = 5_000
-"""Steps of magnetic mirror descent at most: on Leduc 2.5 CPU seconds."""
+"""The most steps of magnetic mirror descent: 2.5 CPU seconds on Leduc."""
 
 _LEARNER_CHECK = 50
-"""Steps of it between two measurements of NashConv."""
+"""Steps of magnetic mirror descent between two measurements of NashConv."""
 
 _CFR_CHECK = 10
-"""Iterations of CFR+ between two measurements of NashConv, which costs as much as one of them."""
+"""Iterations of CFR+ between two measurements of NashConv. A measurement costs one iteration."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -139,11 +138,11 @@ class RestrictedEquilibrium:
     """An equilibrium of a restricted game.
 
     Attributes:
-        plans: lifted to the whole game, `[S_p]` for each player p.
+        plans: plans of the whole game, `[S_p]` for each player p.
         restricted: the restricted game.
-        measured: what exact best responses of the *restricted* game gain there: the certificate.
+        measured: exploitability within the *restricted* game: the certificate.
         method: `linear_program`, `cfr_plus` or `mmd`.
-        iterations: of CFR+ or of the learner; 0 for the linear program.
+        iterations: iterations of CFR+, or steps of the learner; 0 for the linear program.
     """
 
     plans: list[np.ndarray]
@@ -166,19 +165,19 @@ def solve(
 
     Args:
         tree: the whole game.
-        masks: what each player may do, bool `[S_p]`.
-        method: one of `METHODS`: `linear_program`, exact to rounding; `cfr_plus`; `mmd`, a learner
-            (`magnetic_mirror_descent`), which gives the best policies that it came to in
-            `LEARNER_STEPS`; or `auto`, the linear program up to `MAX_SEQUENCES`, CFR+ beyond.
-        precision: CFR+ and the learner end when the restricted game's NashConv is no larger, in
-            game payoff; but at most at this share of half the returns' span, and at least at a
-            hundredth of that share, so that they end in games of any unit, and not at once.
-        max_iterations: of CFR+, and of the learner.
+        masks: the allowed sequences of each player, bool `[S_p]`.
+        method: one of `METHODS`. `linear_program` is exact up to rounding. `mmd` is a learner
+            (`magnetic_mirror_descent`); it returns its best policies of `LEARNER_STEPS` steps.
+            `auto` uses the linear program up to `MAX_SEQUENCES`, and `cfr_plus` above.
+        precision: CFR+ and the learner stop when the restricted game's NashConv is at most this, in
+            game payoff. The limit is kept between 1/100 of `precision` and `precision` times half
+            the returns' span, so that they stop in games of any unit, and not at once.
+        max_iterations: the most iterations of CFR+, and steps of the learner.
         fallback: see `Restricted.lift`.
 
     Raises:
-        RestrictedGameError: masks as in `restrict`, an unknown method, or CFR+ was not that precise
-            in time.
+        RestrictedGameError: masks as in `restrict`, an unknown method, or CFR+ did not reach the
+            precision within `max_iterations`.
         SequenceFormError: not two players, not zero-sum, or the program was not solved.
     """
     if method not in METHODS:
@@ -209,7 +208,7 @@ def solve(
 def _by_cfr(
     tree: GameTree, *, precision: float, steps: int
 ) -> tuple[list[np.ndarray], exact.Exploitability, int]:
-    """An equilibrium by CFR+, what is gained against it, and after how many iterations."""
+    """An equilibrium by CFR+, its exploitability, and the number of iterations."""
     for number, plans in enumerate(cfr_plus(tree), 1):  # pragma: no branch: without end
         if number % _CFR_CHECK and number < steps:
             continue
@@ -226,8 +225,8 @@ def _by_cfr(
 def _learned(
     tree: GameTree, *, precision: float, steps: int
 ) -> tuple[list[np.ndarray], exact.Exploitability, int]:
-    """The least exploitable policies that magnetic mirror descent came to, what is gained against
-    them, and after how many steps learning ended."""
+    """The least exploitable policies of magnetic mirror descent, their exploitability, and the
+    number of steps."""
     best, least, steps = None, None, min(steps, LEARNER_STEPS)
     for number, plans in enumerate(  # pragma: no branch: without end
         magnetic_mirror_descent(tree), 1
@@ -251,12 +250,12 @@ def _population(player: PlayerTree, policies: np.ndarray) -> np.ndarray:
 
 
 def _played(player: PlayerTree, behaviours: np.ndarray, threshold: float) -> np.ndarray:
-    """What each of `behaviours [K, S]` plays with more than the threshold's probability."""
+    """The actions that `behaviours [K, S]` play with a probability above the threshold."""
     most = np.diff(player.first_sequence).max(initial=1)
     if not 0 <= threshold < 1 / most:
         raise RestrictedGameError(
-            f"threshold = {threshold} must be at least 0 and below 1 / {most}: of {most} legal "
-            "actions all may have that probability"
+            f"threshold = {threshold} must be at least 0 and below 1 / {most}: all of {most} legal "
+            "actions may have that probability"
         )
     played = behaviours > threshold
     played[:, 0] = True

@@ -1,10 +1,10 @@
 """Two-player constant-sum games as linear programs over realization plans, solved by HiGHS.
 
-A player's plans are `{x >= 0 : E x = e}`: one row of E for the empty sequence, one for each info
-state, whose sequences add up to its parent's. The best-response value to a plan is itself a linear
-program; its dual bounds the opponent from above, which turns "the least that the opponent can get"
-into a program of linear size (Koller, Megiddo and von Stengel 1996, "Efficient computation of
-equilibria for extensive two-person games").
+A player's plans are `{x >= 0 : E x = e}`. E has one row for the empty sequence, and one for each
+info state: its sequences add up to its parent sequence. The best-response value to a plan is itself
+a linear program. The dual of that program bounds the opponent's value from above. So minimising the
+opponent's value is a program of linear size (Koller, Megiddo and von Stengel 1996, "Efficient
+computation of equilibria for extensive two-person games").
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from psro.errors import PsroError
 
 
 class SequenceFormError(PsroError):
-    """The game has no such program, or it could not be solved; one sentence says why."""
+    """The game has no such linear program, or it was not solved; one sentence says why."""
 
 
 def check_zero_sum(tree: GameTree) -> None:
-    """Raises `SequenceFormError` where a game has not two players, or is not constant-sum."""
+    """Raises `SequenceFormError` if a game does not have two players, or is not constant-sum."""
     if tree.num_players != 2 or not tree.is_constant_sum:
         raise SequenceFormError(
             f"linear programs over the sequence form are for two-player zero-sum games; {tree.name}"
@@ -42,9 +42,9 @@ def check_zero_sum(tree: GameTree) -> None:
 def payoff_matrix(tree: GameTree) -> scipy.sparse.csr_array:
     """What player 0 wins from player 1, by their last sequences, `[S_0, S_1]`.
 
-    Chance is folded in: the expected return of plans x and y is `x @ matrix @ y`. The returns are
-    half the differences of the players', moved and scaled to [-1, 1] (`units.centred`): the game
-    is zero-sum then, and its programs are the same in any unit of payoff.
+    The probabilities of chance are included: the expected return of plans x and y is `x @ matrix @
+    y`. The returns are half the difference of the two players', shifted and scaled to [-1, 1]
+    (`units.centred`). So the game is zero-sum, and its programs are the same in any unit of payoff.
 
     Raises:
         SequenceFormError: not two players, or not constant-sum.
@@ -57,7 +57,7 @@ def payoff_matrix(tree: GameTree) -> scipy.sparse.csr_array:
 
 
 def plan_constraints(player: PlayerTree) -> scipy.sparse.csr_array:
-    """E `[I + 1, S]`: plans x are the x >= 0 with `E @ x = (1, 0, ..., 0)`."""
+    """The matrix E, `[I + 1, S]`: x is a plan if x >= 0 and `E @ x = (1, 0, ..., 0)`."""
     num_sequences, num_info_states = player.num_sequences, player.num_info_states
     rows = np.concatenate([[0], player.info_state[1:] + 1, np.arange(1, num_info_states + 1)])
     columns = np.concatenate([np.arange(num_sequences), player.parent])
@@ -66,9 +66,9 @@ def plan_constraints(player: PlayerTree) -> scipy.sparse.csr_array:
 
 
 TOLERANCE = 1e-6
-"""The most exploitability, as a share of half the returns' span, that a program's answer may have
-beyond its objective, by exact best responses. HiGHS itself stops at 1e-7 a constraint; what comes
-out is a vertex and was seen to be exact to 1e-9."""
+"""The largest accepted error of a program's solution, by exact best responses, as a share of half
+the returns' span. HiGHS stops at 1e-7 for each constraint; its solutions are vertices, and were
+exact to 1e-9 in all games tried."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,8 +78,8 @@ class Equilibrium:
     Attributes:
         plans: each player's realization plan, `[S_p]`.
         value: each player's game value, `[2]`, in units of the game's payoff.
-        nash_conv: what exact best responses gain against `plans`, both players together: the
-            certificate, and a bound of the error of `value`.
+        nash_conv: NashConv of `plans` by exact best responses: the certificate. It also bounds the
+            error of `value`.
     """
 
     plans: tuple[np.ndarray, np.ndarray]
@@ -90,9 +90,9 @@ class Equilibrium:
 def equilibrium(tree: GameTree) -> Equilibrium:
     """An equilibrium of a two-player zero-sum (constant-sum) game, by one linear program.
 
-    Player 0 maximises the value q_0 of the root of its opponent's best response, over its plans x
-    and the values q of the opponent's info states: `E x = e`, `F' q <= A' x` (Koller, Megiddo and
-    von Stengel 1996). The opponent's plan is the program's dual solution.
+    Maximise q_0 over player 0's plans x and the values q of the opponent's info states, where `E x
+    = e` and `F' q <= A' x`; q_0 is the value at the root if the opponent plays its best response to
+    x (Koller, Megiddo and von Stengel 1996). The opponent's plan is the dual solution.
 
     Raises:
         SequenceFormError: another kind of game, or the program was not solved within `TOLERANCE`.
@@ -126,7 +126,7 @@ class PopulationExploitability:
 
     Attributes:
         mixtures: each player's distribution over its policies, `[K_p]`.
-        measured: value and NashConv of the two mixtures by exact best responses;
+        measured: values and NashConv of the two mixtures, by exact best responses;
             `measured.exploitability` is the population exploitability.
     """
 
@@ -140,10 +140,10 @@ def population_exploitability(
     """The least exploitability of any mixture of the populations `plans`, each `[K_p, S_p]`, in a
     two-player zero-sum (constant-sum) game.
 
-    A player chooses weights w, its opponent any plan of the game: minimise the value q_0 of the
-    opponent's best response, `F' q >= (what its sequences earn against w)`; one linear program a
-    player. It is at most the exploitability of any meta-strategy, and no larger for a population
-    that has grown (Yao et al. 2023, arXiv:2306.16884).
+    A player chooses weights w; its opponent may play any plan of the game. One linear program for
+    each player minimises the value q_0 of the opponent's best response, where `F' q` is at least
+    what the opponent's sequences earn against w. The result is at most the exploitability of any
+    meta-strategy, and does not rise when a population grows (Yao et al. 2023, arXiv:2306.16884).
 
     Raises:
         SequenceFormError: another kind of game, no policies, or a program was not solved within
@@ -163,8 +163,8 @@ def population_exploitability(
 
 
 def _least_exploitable(opponent: PlayerTree, gains: np.ndarray) -> np.ndarray:
-    """The weights `[K]` that leave the opponent least, where policy k leaves its sequences the
-    returns `gains[k]`, `[K, S]`, within [-1, 1]."""
+    """The weights `[K]` against which the opponent's best response is worth least. `gains [K, S]`
+    are the returns of the opponent's sequences against policy k, within [-1, 1]."""
     size, constraints = len(gains), plan_constraints(opponent)
     solution = _solve(
         cost=_unit(size + constraints.shape[0], size),
@@ -181,8 +181,8 @@ def _least_exploitable(opponent: PlayerTree, gains: np.ndarray) -> np.ndarray:
     reached, least = exact.best_response_value(opponent, weights @ gains), solution.fun
     if not reached - least <= TOLERANCE:
         raise SequenceFormError(
-            f"the linear program of a population of {size} promised a best response of {least:.9g} "
-            f"against its mixture, which is {reached:.9g}, where returns are within 1 of 0"
+            f"the linear program of a population of {size} gave its mixture a best response of "
+            f"{least:.9g}, but exactly it is {reached:.9g}, in returns from -1 to 1"
         )
     return weights
 
@@ -215,7 +215,7 @@ def _solve(
 
 
 def _plan(player: PlayerTree, solution: np.ndarray) -> np.ndarray:
-    """The plan that a solver's vector means, whatever it lacks of being one."""
+    """A solver's vector as a plan, with rounding errors removed."""
     return exact.realization_plan(player, exact.behaviour(player, np.maximum(solution, 0.0)))
 
 

@@ -1,4 +1,4 @@
-"""How many different policies a population holds, by what they earn."""
+"""The number of different policies in a population, by their payoffs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ def cardinality_of(features: np.ndarray) -> float:
     """The expected size of a set drawn by the determinantal point process of kernel `L = M M'`:
     `tr(I - (L + I)^-1)`, for M `[K, N]` (Perez-Nieves et al. 2021, arXiv:2103.07927).
 
-    It is the sum of `s / (1 + s)` over the eigenvalues s of L: below the rank of M, and near it
-    where they are large.
+    It is the sum of `s / (1 + s)` over the eigenvalues s of L. So it is below the rank of M, and
+    close to the rank if the eigenvalues are large.
     """
     eigenvalues = np.square(np.linalg.svd(features, compute_uv=False))
     return float((eigenvalues / (1 + eigenvalues)).sum())
@@ -21,11 +21,11 @@ def cardinality_of(features: np.ndarray) -> float:
 def effective_diversity(payoffs: np.ndarray) -> np.ndarray:
     """Each player's expected cardinality, `[P]`, of payoffs `[P, K_0, ..., K_{P-1}]`.
 
-    The rows of a player's M are its policies, the columns the others' profiles, the entries its
-    payoffs, divided by their root mean square: the measure has no unit. A policy whose row repeats
-    another's (to `units.ALIKE`) is left out, and so are repeated columns: with every copy kept,
-    the kernel as published grows by a copy (by s / ((1 + s)(1 + 2s)) for eigenvalue s), and here it
-    does not. Zero where every payoff is zero.
+    A player's M has a row for each of its policies, and a column for each profile of the others.
+    Its entries are the player's payoffs, divided by their root mean square, so the measure has no
+    unit. Rows and columns that repeat an earlier one (to `units.ALIKE`) are left out, so a copy of
+    a policy changes nothing. (In the published measure, a copy adds s / ((1 + s)(1 + 2s)) for
+    eigenvalue s.) Zero if every payoff is zero.
     """
     result = np.zeros(len(payoffs))
     for p, table in enumerate(payoffs):

@@ -21,7 +21,7 @@ MEANINGS = {
     "ce": "ce_gap: what players gain by leaving the policies they are told, added up; zero means a "
     "correlated equilibrium of the whole game",
 }
-"""By concept: the gap that measures it, and what its zero means."""
+"""For each concept, its gap, and the meaning of zero."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,11 +30,12 @@ class Gaps:
 
     Attributes:
         value: every player's expected return, `[P]`.
-        best_response_value: what each gets at most while the others follow it, `[P]`.
-        independent: of the marginals, drawn from independently.
-        cce_gap: of the joint (`joint_gaps.CoarseCorrelatedGap`); None where players draw
-            independently: it would be `nash_conv`.
-        correlated: of the joint, where it was asked for.
+        best_response_value: the largest expected return of each player while the others follow the
+            meta-strategy, `[P]`.
+        independent: exploitability of the marginals, played independently.
+        cce_gap: CCE gap of the joint (`joint_gaps.CoarseCorrelatedGap`); None if players draw
+            independently, because it is then `nash_conv`.
+        correlated: CE gap of the joint, if it was computed.
     """
 
     value: np.ndarray
@@ -63,9 +64,9 @@ def gaps_of(
     concept: str,
     exploitability: Callable[[Sequence[np.ndarray]], exact.Exploitability] | None = None,
 ) -> Gaps:
-    """The gaps that bear on `concept`, one of `MEANINGS`: the CE gap takes a best response for
-    every recommendation, and is computed for `ce` only. `exploitability` of plans is numpy's by
-    default (`exact.exploitability`)."""
+    """The gaps for `concept`, one of `MEANINGS`. The CE gap needs a best response for every
+    recommendation, so it is computed for `ce` only. `exploitability` is the function of plans to
+    use, by default `exact.exploitability` (numpy)."""
     exploitability = exploitability or functools.partial(exact.exploitability, meta_game.tree)
     independent = exploitability(meta_game.mixture(strategy.marginals))
     if strategy.joint is None:

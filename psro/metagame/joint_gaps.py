@@ -1,12 +1,12 @@
 """How far a joint meta-strategy is from a correlated equilibrium of the whole game (Marris et al.
 2021, "Multi-agent training beyond zero-sum with correlated equilibrium meta-solvers",
-arXiv:2106.09435): any number of players, any payoffs, exact best responses.
+arXiv:2106.09435), by exact best responses, for any number of players and any payoffs.
 
-A mediator draws a profile of policies from `joint [K_0, ..., K_{P-1}]` for the episode. In a
-*coarse* correlated equilibrium (CCE) nobody gains by refusing before it is told anything; in a
-correlated equilibrium (CE) nobody gains by leaving the policy that it has been told to play, which
-lets it infer the others' policies from its own. Deviations are to any strategy of the game, not
-only to policies of the population.
+For each episode, a mediator draws a profile of policies from `joint [K_0, ..., K_{P-1}]`, and tells
+each player its policy. In a *coarse* correlated equilibrium (CCE), no player gains by deciding to
+deviate before it is told its policy. In a correlated equilibrium (CE), no player gains by deviating
+after it is told; then it can infer something about the others' policies. A player may deviate to
+any strategy of the game, not only to policies of the population.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ class JointError(PsroError):
 
 
 def joint_opponent_reach(meta_game: MetaGame, player: int, weights: np.ndarray) -> np.ndarray:
-    """Chance's and the others' share of the way to each terminal, `[T]`, when the others' policies
-    are drawn together.
+    """The part of chance and the others in the probability of reaching each terminal, `[T]`, if the
+    others' policies are drawn together.
 
     Args:
-        meta_game: whose policies these are; the player's own are ignored.
-        player: who is led there.
-        weights: of the others' profiles, in the order of their seats, `[K_q for q != player]`.
-            The reach is linear in them; they need not add up to one.
+        meta_game: holds the policies; the player's own are ignored.
+        player: the player whose opponents these are.
+        weights: weights of the others' profiles, `[K_q for q != player]`, in the order of seats.
+            The result is linear in them; they need not add up to one.
 
-    Of the others, the one with the most policies is mixed at once for each profile of the rest that
-    has weight: two players cost one mixed plan, three as many as the smaller population.
+    The opponent with the most policies is mixed for each profile of the rest that has weight. So
+    two players cost one mixed plan; three cost one for each policy of the smaller population.
     """
     tree, plans = meta_game.tree, meta_game.plans
     others = [q for q in range(tree.num_players) if q != player]
@@ -60,8 +60,9 @@ class CoarseCorrelatedGap:
 
     Attributes:
         value: expected returns under the joint.
-        best_response_value: the most that a player gets if it refuses before it is told its
-            policy, while the others follow theirs. May be below `value`: obeying is correlated.
+        best_response_value: the most that a player gets if it decides to deviate before it is told
+            its policy, while the others follow theirs. It may be below `value`, because following
+            the joint is correlated with the others.
     """
 
     value: np.ndarray
@@ -69,7 +70,7 @@ class CoarseCorrelatedGap:
 
     @property
     def gains(self) -> np.ndarray:
-        """What each player gains by refusing, `[P]`, at least 0."""
+        """Each player's gain by deviating before it is told its policy, `[P]`, at least 0."""
         return np.maximum(self.best_response_value - self.value, 0.0)
 
     @property
@@ -84,8 +85,8 @@ class CorrelatedGap:
 
     Attributes:
         value: expected returns under the joint, `[P]`.
-        recommendation_gains: of each player, what a best response to what it infers from being told
-            policy k gains, times the probability of being told k, `[K_p]`; 0 where k has no weight.
+        recommendation_gains: for each player, its gain by the best deviation after it is told
+            policy k, times the probability of being told k, `[K_p]`; 0 if k has no weight.
     """
 
     value: np.ndarray
@@ -93,7 +94,7 @@ class CorrelatedGap:
 
     @property
     def gains(self) -> np.ndarray:
-        """What each player gains by the best of all deviations, `[P]`."""
+        """Each player's gain if it deviates optimally from every recommendation, `[P]`."""
         return np.array([math.fsum(gains) for gains in self.recommendation_gains])
 
     @property
@@ -103,16 +104,16 @@ class CorrelatedGap:
 
     @property
     def recommendation(self) -> list[int]:
-        """The recommendation that each player gains most by leaving (the first of equals)."""
+        """Each player's recommendation with the largest gain; the first of equal ones."""
         return [int(np.argmax(gains)) for gains in self.recommendation_gains]
 
 
 def coarse_correlated_gap(meta_game: MetaGame, strategy: MetaStrategy) -> CoarseCorrelatedGap:
-    """The CCE gap of a meta-strategy: one best response a player. Of one that draws independently
-    it is the NashConv.
+    """The CCE gap of a meta-strategy, by one best response for each player. If players draw
+    independently, it is the NashConv.
 
     Raises:
-        JointError: the strategy is no distribution over the meta-game's profiles.
+        JointError: the strategy is not a distribution over the meta-game's profiles.
     """
     joint = _joint(meta_game, strategy)
     best = np.empty(joint.ndim)
@@ -125,7 +126,7 @@ def coarse_correlated_gap(meta_game: MetaGame, strategy: MetaStrategy) -> Coarse
 
 
 def correlated_gap(meta_game: MetaGame, strategy: MetaStrategy) -> CorrelatedGap:
-    """The CE gap of a meta-strategy: one best response for each recommendation that may be given.
+    """The CE gap of a meta-strategy, by one best response for each recommendation with weight.
 
     Raises:
         JointError: as in `coarse_correlated_gap`.
@@ -145,7 +146,8 @@ def correlated_gap(meta_game: MetaGame, strategy: MetaStrategy) -> CorrelatedGap
 
 
 def _gains(meta_game: MetaGame, player: int, weights: np.ndarray) -> np.ndarray:
-    """What the player's sequences earn, `[S]`, against the others' profiles drawn by `weights`."""
+    """The gains of the player's sequences, `[S]`, against the others' profiles, drawn by
+    `weights`."""
     tree = meta_game.tree
     if tree.num_players == 2:  # one mixed plan, in games of any form
         return exact.gains(tree, player, [weights @ meta_game.plans[1 - player]] * 2)
@@ -159,7 +161,7 @@ def _value(meta_game: MetaGame, joint: np.ndarray) -> np.ndarray:
 
 
 def _joint(meta_game: MetaGame, strategy: MetaStrategy) -> np.ndarray:
-    """The strategy's probabilities of profiles, `[K_0, ..., K_{P-1}]`, checked."""
+    """The strategy's probabilities of profiles, `[K_0, ..., K_{P-1}]`, after checks."""
     joint, counts = strategy.profiles, meta_game.payoffs.shape[1:]
     if joint.shape != counts:
         raise JointError(f"a joint of shape {joint.shape} over populations of {counts} policies")

@@ -1,4 +1,4 @@
-"""The payoff table between the populations, exact on a tree; only missing cells are computed."""
+"""The payoff table between the populations, exact on a tree. Only missing cells are computed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from psro import exact
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MetaGame:
-    """P players choose among their policies.
+    """The game in which each of P players chooses one of its policies.
 
     Attributes:
         tree: the game that the policies play.
@@ -35,12 +35,12 @@ class MetaGame:
 
     @classmethod
     def of(cls, tree: GameTree, plans: Sequence[np.ndarray]) -> MetaGame:
-        """Of populations of plans `[K_p, S_p]`, with all their payoffs."""
+        """The meta-game of populations of plans `[K_p, S_p]`; all payoffs are computed."""
         return cls(tree=tree, plans=tuple(plans), payoffs=exact.payoffs(tree, plans))
 
     @property
     def size(self) -> int:
-        """How many policies every player has, where all have as many."""
+        """The number of policies of each player, if all players have the same number."""
         return len(self.plans[0])
 
     def put(
@@ -49,9 +49,10 @@ class MetaGame:
         behaviours: Sequence[Sequence[np.ndarray]],
         payoffs: np.ndarray | None = None,
     ) -> MetaGame:
-        """With policies given by their behaviours, one `[S_p]` a player for each of `slots`:
-        instead of those that have these numbers, or as the next ones. A known table of the
-        resulting meta-game, from a file, may be passed instead of being computed again."""
+        """The meta-game with new policies at the numbers `slots`: they replace the policies of
+        these numbers, or follow the last one. `behaviours` has, for each slot, one `[S_p]` for each
+        player. `payoffs`, for example from a file, is the whole table of the result; by default it
+        is computed."""
         size = max(self.size, *(slot + 1 for slot in slots))
         if not set(range(self.size, size)) <= set(slots):
             raise IndexError(f"slots {list(slots)} leave a gap after {self.size} policies")
@@ -66,11 +67,12 @@ class MetaGame:
         return MetaGame(tree=self.tree, plans=tuple(plans), payoffs=payoffs)
 
     def add(self, behaviours: Sequence[np.ndarray], payoffs: np.ndarray | None = None) -> MetaGame:
-        """With one more policy a player, given by its behaviour `[S_p]`; `payoffs` as in `put`."""
+        """The meta-game with one more policy for each player, by its behaviour `[S_p]`; `payoffs`
+        as in `put`."""
         return self.put([self.size], [behaviours], payoffs)
 
     def take(self, members: Sequence[int]) -> MetaGame:
-        """The meta-game of these policies of every player, in this order."""
+        """The meta-game with only the policies `members` of every player, in this order."""
         members = np.asarray(members)
         return MetaGame(
             tree=self.tree,
@@ -79,8 +81,8 @@ class MetaGame:
         )
 
     def _completed(self, plans: Sequence[np.ndarray], new: np.ndarray) -> np.ndarray:
-        """Cells with a new policy fall into one block per player: those where it is the first
-        player whose policy is new."""
+        """The table with all new cells computed, in one block per player: the cells in which this
+        player is the first whose policy is new."""
         num_players, size = self.tree.num_players, len(plans[0])
         everybody = np.arange(size)
         known = np.setdiff1d(everybody, new)
@@ -97,7 +99,7 @@ class MetaGame:
         return payoffs
 
     def mixture(self, meta_strategies: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Each player's plan `[S_p]` when it draws a policy for the episode from its strategy."""
+        """Each player's plan `[S_p]` if it draws a policy for each episode from its strategy."""
         return [
             exact.mix(plan, weights)
             for plan, weights in zip(self.plans, meta_strategies, strict=True)

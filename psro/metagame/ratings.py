@@ -1,14 +1,13 @@
-"""The order of all policies: Elo-like ratings, and Nash averaging (Balduzzi et al. 2018,
-"Re-evaluating evaluation", arXiv:1806.02643).
+"""Rankings of policies: Elo-like ratings, and Nash averaging (Balduzzi et al. 2018, "Re-evaluating
+evaluation", arXiv:1806.02643).
 
-Elo's model is `win probability = sigmoid(r_i - r_j)`; the ratings that fit a full round robin best
-are row means of the logits. Payoffs of games are no probabilities, so here
-the payoffs themselves take the place of the logits: the ratings are the least-squares fit of
-payoffs by differences of ratings, and `explained` says how much of the payoffs a linear order
-explains at all; the rest is cyclic.
+Elo's model is `win probability = sigmoid(r_i - r_j)`. The ratings that best fit a full round robin
+are row means of the logits. Payoffs of games are not probabilities, so here payoffs are used
+instead of logits: differences of ratings fit the payoffs by least squares. `explained` is the share
+of the payoffs' variance that such a linear order explains; the rest is cyclic.
 
-Policies of one seat meet policies of the other, never their own seat's: the form "agents against
-tasks", each seat's policies being the other's tasks.
+Policies of one seat meet only policies of the other seats. This is the form "agents against tasks":
+each seat's policies are the other's tasks.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ from psro.errors import PsroError
 from psro.metagame.solvers import nash
 
 SLACK = 1e-6
-"""What each player's strategy may guarantee less than the value, relative to half the payoffs'
-spread. Float32 policies whose payoffs differ by less are copies of each other, and should share
-their weight as copies do; with no slack, the last digits of their payoffs would decide."""
+"""A player's strategy may guarantee less than the value by this share of half the payoffs' span.
+Float32 policies whose payoffs differ by less count as copies, and copies share their weight.
+Without slack, the last digits of their payoffs would decide."""
 
 
 class RatingError(PsroError):
-    """Policies that cannot be rated like this; one sentence says why."""
+    """These policies cannot be rated; one sentence says why."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,10 +36,10 @@ class Ratings:
     """Elo-like ratings, in units of payoff.
 
     Attributes:
-        ratings: of each player's policies, `[K_p]`; they add up to 0.
+        ratings: the ratings of each player's policies, `[K_p]`; they add up to 0.
         advantage: each player's mean payoff over all profiles, `[P]`.
-        explained: the share of the variance of each player's payoffs that its and the others'
-            ratings explain, `[P]`; 1 where there is no variance.
+        explained: the share of the variance of each player's payoffs that the fit explains, `[P]`;
+            1 if there is no variance.
     """
 
     ratings: tuple[np.ndarray, ...]
@@ -49,11 +48,11 @@ class Ratings:
 
 
 def elo_like(payoffs: np.ndarray) -> Ratings:
-    """Ratings from payoffs `[P, K_0, ..., K_{P-1}]`, P players with any payoffs.
+    """Ratings from payoffs `[P, K_0, ..., K_{P-1}]`, for P players with any payoffs.
 
-    A player's payoffs are fitted, by least squares, by a constant plus one number for each policy
-    of each player (its main effects): with the full table these are means. A policy's rating is its
-    number in its own player's payoffs; in a two-player zero-sum game the fit is
+    The least-squares fit of a player's payoffs is a constant plus one number for each policy of
+    each player (the main effects); in a full table these are means. A policy's rating is its number
+    in its own player's fit. In a two-player zero-sum game the fit is
     `payoff[i, j] = advantage + r_i - s_j`.
     """
     num_players = len(payoffs)
@@ -68,7 +67,7 @@ def elo_like(payoffs: np.ndarray) -> Ratings:
             if q == p:
                 ratings.append(without_rounding(effect.ravel(), rounding(table)))
             left = left - effect
-        # Rounding is all the variance that payoffs have when every policy earns the same.
+        # If every policy earns the same, the payoffs' variance is only rounding.
         if variance > rounding(table) ** 2:
             explained[p] = 1 - np.square(left).mean() / variance
     return Ratings(ratings=tuple(ratings), advantage=advantage, explained=explained)
@@ -79,10 +78,10 @@ class NashAverage:
     """Nash averaging of the policies of both seats of a two-player zero-sum game.
 
     Attributes:
-        strategies: the equilibrium of the meta-game of maximum entropy, `[K_p]` a player: within
-            `SLACK` of an equilibrium, and of no less entropy than any equilibrium.
-        ratings: what each policy earns against the other's strategy, `[K_p]`, in units of payoff:
-            the game's value for policies of the support, less for the others.
+        strategies: the meta-game's equilibrium of maximum entropy, `[K_p]` for each player: within
+            `SLACK` of an equilibrium, and with at least the entropy of any equilibrium.
+        ratings: the payoff of each policy against the other player's strategy, `[K_p]`: the game's
+            value for policies in the support, less for the others.
     """
 
     strategies: tuple[np.ndarray, np.ndarray]
@@ -90,7 +89,7 @@ class NashAverage:
 
 
 def nash_average(payoffs: np.ndarray) -> NashAverage:
-    """Nash averaging of payoffs `[2, K_0, K_1]`: copies of a policy change no rating.
+    """Nash averaging of payoffs `[2, K_0, K_1]`. Copies of a policy do not change the ratings.
 
     Raises:
         RatingError: not two players, not zero-sum (constant-sum), or no equilibrium of maximum
@@ -102,8 +101,8 @@ def nash_average(payoffs: np.ndarray) -> NashAverage:
     if not is_constant_sum(payoffs):
         total = payoffs.sum(axis=0)
         raise RatingError(
-            "Nash averaging is for zero-sum games, here the players' payoffs add up to anything "
-            f"from {total.min():.6g} to {total.max():.6g}"
+            "Nash averaging is for zero-sum games, but the sums of the players' payoffs go from "
+            f"{total.min():.6g} to {total.max():.6g}"
         )
     own = (payoffs[0], payoffs[1].T)  # own policies are the rows
     strategies = tuple(
@@ -118,17 +117,17 @@ def nash_average(payoffs: np.ndarray) -> NashAverage:
 
 
 def max_entropy_weights(payoffs: np.ndarray, floor: float) -> np.ndarray:
-    """Of the mixtures of rows of `payoffs [K, N]` that get `floor` or more in every column, the one
-    of maximum entropy, `[K]`: of at least the maximum less 1e-7.
+    """The mixture `[K]` of rows of `payoffs [K, N]` with maximum entropy, up to 1e-7, among those
+    that earn at least `floor` in every column.
 
-    Its dual is to minimise `log sum exp(payoffs @ l) - floor sum(l)` over column weights l >= 0,
-    where the mixture is the softmax of `payoffs @ l`. Newton's method follows the minima of the
-    dual with a barrier `-t sum(log l)` as t falls; each mixture on the way is feasible, and its
-    entropy within t N of the most that any feasible one has (Boyd and Vandenberghe 2004, "Convex
-    optimization", section 11.2).
+    The dual problem is to minimise `log sum exp(payoffs @ l) - floor sum(l)` over column weights
+    l >= 0; the mixture is the softmax of `payoffs @ l`. Newton's method follows the minima of the
+    dual with a barrier `-t sum(log l)` while t falls. Every mixture on this path is feasible, and
+    its entropy is within t N of the maximum (Boyd and Vandenberghe 2004, "Convex optimization",
+    section 11.2).
 
     Raises:
-        RatingError: the path was lost: `floor` is more than can be guaranteed, or all but that.
+        RatingError: the path was lost, because no mixture guarantees `floor`, or almost none.
     """
     spread = np.ptp(payoffs) / 2
     if spread == 0:
@@ -139,11 +138,11 @@ def max_entropy_weights(payoffs: np.ndarray, floor: float) -> np.ndarray:
     weights = np.ones(num_columns)
     barrier, last = 1.0, 1e-7 / num_columns
     while True:
-        # The floor is lowered with the barrier, so that there is room to start in.
+        # The floor starts lower and rises as the barrier falls: the start must be feasible.
         weights = _central(matrix, target - max(barrier - last, 0.0), barrier, weights)
         if barrier <= last:
             break
-        barrier = max(0.3 * barrier, last)  # 0.1 needs fewer steps, and more often loses its way
+        barrier = max(0.3 * barrier, last)  # 0.1 needs fewer steps, but loses the path more often
     mixture = scipy.special.softmax(matrix @ weights)
     short = target - (mixture @ matrix).min()
     if not short <= 1e-8:
@@ -154,7 +153,7 @@ def max_entropy_weights(payoffs: np.ndarray, floor: float) -> np.ndarray:
 
 
 def _central(matrix: np.ndarray, target: float, barrier: float, weights: np.ndarray) -> np.ndarray:
-    """The l `[N]` of least `log sum exp(matrix @ l) - target sum(l) - barrier sum(log l)`."""
+    """The l `[N]` that minimises `log sum exp(matrix @ l) - target sum(l) - barrier sum(log l)`."""
 
     def objective(weights: np.ndarray) -> float:
         dual = scipy.special.logsumexp(matrix @ weights) - target * weights.sum()
@@ -165,14 +164,14 @@ def _central(matrix: np.ndarray, target: float, barrier: float, weights: np.ndar
         mixture = scipy.special.softmax(matrix @ weights)
         mean = mixture @ matrix
         gradient = mean - target - barrier / weights
-        # In units of the weights, so that large and small ones are solved alike.
+        # In units of the weights, so that large and small ones are equally accurate.
         scaled = weights * gradient
         centred = (matrix - mean) * weights
         hessian = centred.T @ (mixture[:, None] * centred)
         hessian[np.diag_indices_from(hessian)] += barrier
         try:
             step = -np.linalg.solve(hessian, scaled)
-        except np.linalg.LinAlgError:  # weights have grown beyond all bounds
+        except np.linalg.LinAlgError:  # the weights have grown without bound
             raise RatingError("no mixture of maximum entropy was found: none is feasible") from None
         decrement = -scaled @ step
         if decrement <= 1e-8 * barrier:
@@ -182,7 +181,7 @@ def _central(matrix: np.ndarray, target: float, barrier: float, weights: np.ndar
             lower := objective(weights * (1 + length * step))
         ) > value - 0.1 * length * decrement:
             length /= 2
-            if length < 1e-12:  # as low as rounding allows
+            if length < 1e-12:  # rounding prevents a lower objective
                 return weights
         weights, value = weights * (1 + length * step), lower
     return weights

@@ -1,7 +1,7 @@
 """Every meta-solver as the loop calls it: from a `MetaGame` to a `MetaStrategy`.
 
-Those of `META_SOLVERS` go by the payoff table alone. Those of `GAME_SOLVERS` look at what the
-policies do in the game as well.
+Those of `META_SOLVERS` use the payoff table only. Those of `GAME_SOLVERS` also use the policies'
+plans in the game.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from psro.metagame.strategy import MetaStrategy
 
 
 def least_exploitable(meta_game: MetaGame) -> MetaStrategy:
-    """The mixtures of the populations that lose least to players who are not restricted to theirs:
-    what anytime double oracle trains against (McAleer et al. 2022, arXiv:2201.07700, section 3):
+    """The mixtures of the populations that are hardest to exploit by opponents who may play any
+    strategy of the game (McAleer et al. 2022, arXiv:2201.07700, section 3: anytime double oracle):
 
         sigma_p in argmax over Delta(Pi_p) of min over any pi_-p of u_p(sigma_p, pi_-p),
 
-    for Pi_p player p's population and u_p its expected return. Their exploitability does not rise
-    when populations grow: the maximum is over more. Of several the program's vertex is taken."""
+    for player p's population Pi_p and expected return u_p. Their exploitability does not rise when
+    populations grow. Of several such mixtures, the linear program's vertex is returned."""
     population = sequence_form.population_exploitability(meta_game.tree, meta_game.plans)
     return MetaStrategy(marginals=tuple(population.mixtures))
 
@@ -32,21 +32,21 @@ GAME_SOLVERS: dict[str, Solver] = {
         function=least_exploitable, concept="nash", num_players=2, zero_sum=True
     ),
 }
-"""Their functions map a `MetaGame` to a `MetaStrategy`."""
+"""Solvers whose functions map a `MetaGame` to a `MetaStrategy`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MetaGameSolver:
-    """A meta-solver, and what a caller should know before it calls it.
+    """A meta-solver and its properties.
 
     Attributes:
         solve: from a meta-game to its meta-strategy.
-        aim: the equilibrium of the meta-game that every result is, within the solver's tolerance:
-            nash, cce or ce; None where it is none, or only in some games.
+        aim: the equilibrium of the meta-game (nash, cce or ce) that the solver always finds, within
+            its tolerance; None if it finds none, or only in some games.
         joint: whether results are joints; else players draw independently.
-        num_players: the only number of players that it is for; None for any.
-        symmetric: whether it is for symmetric games only, with one population.
-        zero_sum: whether it is for games only whose payoffs add up to a constant.
+        num_players: the number of players that it needs; None for any number.
+        symmetric: whether it needs a symmetric game with one population.
+        zero_sum: whether it needs payoffs that add up to a constant.
     """
 
     solve: Callable[[MetaGame], MetaStrategy]
@@ -58,8 +58,8 @@ class MetaGameSolver:
 
     @property
     def concept(self) -> str:
-        """What results are measured as, one of `MEANINGS`: the equilibrium that the solver aims at,
-        else a coarse correlated one where they are joints, and a Nash equilibrium where not."""
+        """The equilibrium that results are measured against, one of `MEANINGS`: `aim` if there is
+        one, else `cce` for joints and `nash` for others."""
         return self.aim or ("cce" if self.joint else "nash")
 
     def __call__(self, meta_game: MetaGame) -> MetaStrategy:
@@ -67,10 +67,10 @@ class MetaGameSolver:
 
 
 def solver_of(text: str) -> MetaGameSolver:
-    """A meta-solver by its name, of all that there are; settings stand in brackets.
+    """A meta-solver by its name, from both dictionaries; settings are in brackets.
 
     Raises:
-        MetaSolverError: there is none such; see `meta_solver`.
+        MetaSolverError: unknown name or wrong settings, see `meta_solver`.
     """
     solver = meta_solver(text, META_SOLVERS | GAME_SOLVERS)
     looks_at_the_game = text.partition("(")[0].strip() in GAME_SOLVERS

@@ -1,7 +1,8 @@
-"""What the players draw their policies from.
+"""Meta-strategies: the distributions from which players draw their policies.
 
-A meta-strategy is independent (a distribution for each player) or correlated (one joint
-distribution over profiles, from which a mediator draws; Marris et al. 2021, arXiv:2106.09435).
+A meta-strategy is either independent, with one distribution for each player, or correlated, with
+one joint distribution over profiles, from which a mediator draws (Marris et al. 2021,
+arXiv:2106.09435).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from psro.metagame.solvers.regret import (
 )
 
 SUPPORT = 1e-6
-"""A policy of no more weight is not in the support."""
+"""A policy is in the support if its weight is above this."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,8 +33,8 @@ class MetaStrategy:
 
     Attributes:
         marginals: each player's distribution over its own policies, float64 `[K_p]`.
-        joint: the distribution over profiles, float64 `[K_0, ..., K_{P-1}]`; None where players
-            draw independently, so that it is the product of the marginals.
+        joint: the distribution over profiles, float64 `[K_0, ..., K_{P-1}]`; None if players draw
+            independently, so that it is the product of the marginals.
     """
 
     marginals: tuple[np.ndarray, ...]
@@ -41,13 +42,13 @@ class MetaStrategy:
 
     @classmethod
     def of(cls, solution: Sequence[np.ndarray] | np.ndarray) -> MetaStrategy:
-        """From what a meta-solver returns: distributions, or a joint."""
+        """From the result of a meta-solver: distributions, or a joint."""
         if isinstance(solution, np.ndarray):
             return cls(marginals=tuple(marginals(solution)), joint=solution)
         return cls(marginals=tuple(solution))
 
     def padded(self, size: int) -> MetaStrategy:
-        """The same over populations of `size`, in which policies that are new have no weight."""
+        """The same meta-strategy for populations of `size`; additional policies have weight 0."""
 
         def pad(weights: np.ndarray) -> np.ndarray:
             return np.pad(weights, [(0, size - length) for length in weights.shape])
@@ -60,7 +61,7 @@ class MetaStrategy:
 
     @property
     def support_size(self) -> tuple[int, ...]:
-        """How many policies of each player have a weight above `SUPPORT`."""
+        """The number of policies of each player with a weight above `SUPPORT`."""
         return tuple(int((weights > SUPPORT).sum()) for weights in self.marginals)
 
     @property
@@ -69,15 +70,14 @@ class MetaStrategy:
         return joint_of(self.marginals) if self.joint is None else self.joint
 
     def others(self, player: int) -> np.ndarray:
-        """Probabilities of the others' profiles, one axis a player, in the order of their seats."""
+        """Probabilities of the others' profiles: one axis per player, in the order of seats."""
         if self.joint is not None:
             return self.joint.sum(axis=player)
         return joint_of([w for q, w in enumerate(self.marginals) if q != player])
 
     def regret(self, payoffs: np.ndarray, concept: str) -> float:
-        """The most that a player could gain within the meta-game by the deviations of `concept`,
-        in units of `payoffs [P, K_0, ..., K_{P-1}]`: the meta-solver's certificate. Never below 0,
-        as nobody need deviate."""
+        """The largest gain of a player within the meta-game by the deviations of `concept`, in
+        units of `payoffs [P, K_0, ..., K_{P-1}]`: the meta-solver's certificate. At least 0."""
         if self.joint is None:
             gain = float(regrets(payoffs, self.marginals).max())
         elif concept == "ce":
@@ -87,17 +87,17 @@ class MetaStrategy:
         return gain if gain > rounding(payoffs) else 0.0
 
     def shared(self, payoffs: np.ndarray) -> MetaStrategy:
-        """The same for every seat, and no worse by its regrets: for a symmetric game whose
-        `payoffs [P, K, ..., K]` are what `over_seats` returns.
+        """A meta-strategy that is the same for every seat, with no larger regrets. The game is
+        symmetric, and `payoffs [P, K, ..., K]` come from `over_seats`.
 
-        A joint is averaged over seatings: CEs stay CEs, and CCEs CCEs, as both are convex sets.
-        Of independent strategies everybody gets player 0's, or else their average, which in a
-        zero-sum game of two players is as good: a best response to it gets no more than best
-        responses to the two get on average.
+        A joint is averaged over all ways to seat the players. CEs stay CEs, and CCEs stay CCEs,
+        because both sets are convex. With independent strategies, all players get player 0's
+        strategy, or else the average of all. In a two-player zero-sum game the average is as good:
+        a best response to it earns at most the mean of what best responses to the two earn.
 
         Raises:
-            MetaSolverError: neither is as good as what the solver found; in games with sums that
-                vary, a Nash equilibrium may give every player a policy of its own.
+            MetaSolverError: neither is as good as the solver's result. In games that are not
+                constant-sum, a Nash equilibrium may give the seats different strategies.
         """
         if self.joint is not None:
             seatings = itertools.permutations(range(self.joint.ndim))
@@ -111,15 +111,15 @@ class MetaStrategy:
                 return MetaStrategy(marginals=everybody)
         raise MetaSolverError(
             "the meta-solver gives the seats of this symmetric game different strategies, and "
-            f"their average is none (a player would gain {regret:.3g}); use a correlated one, "
-            "such as mgcce, or leave out --symmetric"
+            f"their average is not an equilibrium (a player would gain {regret:.3g}); use a "
+            "correlated meta-solver, such as mgcce, or leave out --symmetric"
         )
 
 
 def over_seats(payoffs: np.ndarray) -> np.ndarray:
-    """What policies of one population earn, averaged over all ways to seat them: payoffs
-    `[P, K, ..., K]` to as many, in which player p's are player 0's with the two's seats exchanged.
-    Exactly so, and where it is so already nothing changes."""
+    """Payoffs `[P, K, ..., K]` of one population, averaged over all ways to seat its policies. In
+    the result, player p's table is exactly player 0's with axes 0 and p exchanged. Payoffs that
+    are like this already do not change."""
     seatings = [
         np.moveaxis(table, p, 0).transpose(0, *others)
         for p, table in enumerate(payoffs)
@@ -130,13 +130,13 @@ def over_seats(payoffs: np.ndarray) -> np.ndarray:
 
 
 def _average(tables: Sequence[np.ndarray]) -> np.ndarray:
-    """Exactly `tables[0]` where all are the same."""
+    """The mean; exactly `tables[0]` if all are equal."""
     first, *rest = tables
     return first + sum(table - first for table in rest) / len(tables)
 
 
 def _alike(table: np.ndarray, first: int) -> np.ndarray:
-    """A table that differs by rounding when axes from `first` on change places, so that it does
-    not differ."""
+    """A table that is exactly symmetric in the axes from `first` on, from one that is symmetric up
+    to rounding."""
     indices = np.indices(table.shape)
     return table[(*indices[:first], *np.sort(indices[first:], axis=0))]

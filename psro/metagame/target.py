@@ -1,4 +1,4 @@
-"""What the next best responses to a meta-strategy train against."""
+"""The opponents of the next best responses."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from psro.metagame.strategy import MetaStrategy
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Target:
-    """What every player's next best response trains against, and has to beat.
+    """The opponents of every player's next best response, and the value that it has to beat.
 
     Attributes:
-        opponents: probability of every opponent profile, `[P, K, ..., K]` for a capacity of K, axis
-            q for the one at seat (player + 1 + q) mod P.
-        gains: what each player's sequences earn against them, `[S_p]` (`exact.gains`).
-        reach: their share of the way to each player's info states, `[I_p]`.
-        mixture: a realization plan `[S_q]` of every player as the others meet it, where those are
-            all that they depend on; else None.
-        value: what each player gets by what it has, `[P]`.
-        best_response_value: what the exact best response gets, `[P]`.
+        opponents: probability of every opponent profile, `[P, K, ..., K]` for a capacity of K. Axis
+            q is the player at seat (player + 1 + q) mod P.
+        gains: gains of each player's sequences against the opponents, `[S_p]` (`exact.gains`).
+        reach: the opponents' part of reaching each player's info states, `[I_p]`.
+        mixture: one realization plan `[S_q]` of every player that stands for it as an opponent;
+            None if no single plan can.
+        value: each player's current expected return, `[P]`.
+        best_response_value: each player's expected return by an exact best response, `[P]`.
     """
 
     opponents: np.ndarray
@@ -43,10 +43,10 @@ def target_of(
     capacity: int,
     correlated: CorrelatedGap | None = None,
 ) -> Target:
-    """Against a correlated meta-strategy a player's opponents are those that it expects: in a `cce`
-    before it is told its policy, in a `ce` after it was told the one by leaving which it gains most
-    (JPSRO trains one best response for each recommendation; this is the one of largest gain). The
-    gains of all recommendations are `correlated`, where somebody has computed them already."""
+    """The target of a meta-strategy. For a correlated one, a player's opponents are drawn from what
+    it knows: for `cce`, nothing; for `ce`, its recommendation with the largest deviation gain.
+    (JPSRO trains a best response for each recommendation; this trains only that one.) `correlated`
+    holds the gains of all recommendations, if they have been computed before."""
     tree, plans, joint = meta_game.tree, meta_game.plans, strategy.joint
     players = range(tree.num_players)
     others = [strategy.others(p) for p in players]
@@ -81,8 +81,8 @@ def target_of(
 
 
 def _told(correlated: CorrelatedGap, strategy: MetaStrategy) -> list[int]:
-    """The recommendation that each player gains most by leaving; the likeliest one, where nobody
-    gains: what has no weight is never told."""
+    """Each player's recommendation with the largest deviation gain. If no deviation gains, its most
+    probable one, because a policy without weight is never recommended."""
     return [
         k if gains[k] > 0 else int(np.argmax(weights))
         for k, gains, weights in zip(
@@ -100,8 +100,8 @@ def _gains_and_reach(
     weights: np.ndarray,
     mixture: Sequence[np.ndarray] | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The player's gains `[S]` and the way to its info states `[I]`, against the others' profiles
-    drawn by `weights`, or against each one's plan of `mixture`, where there is one."""
+    """The player's gains `[S]` and the opponents' reach of its info states `[I]`. The opponents
+    follow the plans of `mixture`, or else draw their profiles by `weights`."""
     tree = meta_game.tree
     if mixture is not None:
         return exact.gains_and_reach(tree, player, mixture)
@@ -110,8 +110,8 @@ def _gains_and_reach(
 
 
 def _by_seat(player: int, others: np.ndarray, capacity: int) -> np.ndarray:
-    """Of the others in the order of their seats, in the order in which they sit after the player,
-    padded to a capacity."""
+    """Weights of the others' profiles, with axes reordered from the order of seats to the order of
+    seats after the player, and padded to a capacity."""
     order = np.roll(np.arange(others.ndim), -player)
     padding = [(0, capacity - size) for size in others.shape]
     return np.pad(others, padding).transpose(order)
