@@ -21,7 +21,7 @@ from psro.runs import folder as run_folder
 from psro.runs.storage import ExperimentError
 from psro.training.record import DISTANCES
 from psro.views import page, plots
-from psro.views.numbers import three_digits
+from psro.views.numbers import decimals, three_digits
 from psro.views.page import behaviour, document
 from psro.views.page.known import EQUILIBRIA
 
@@ -475,3 +475,11 @@ def test_numbers_have_three_digits():
         assert three_digits(value) == text
     assert three_digits(1 / 3, sign=True) == "+0.333" and three_digits(0.0, sign=True) == "0"
     assert three_digits(1e-13, unit=1e-10) == "1.00e-13" and three_digits(1e-6, unit=1e10) == "0"
+
+
+def test_a_number_that_is_not_zero_is_not_shown_as_zero():
+    for value, unit, text in (
+        (0.0333, 2.0, "0.033300"), (0.0, 2.0, "0.000000"), (-3e-17, 2.0, "0.000000"),
+        (1.42e-8, 2.0, "1.42e-8"), (2e-10, 1e-9, "2.00e-10"), (3e14, 1e15, "3.00e14"),
+    ):  # fmt: skip
+        assert decimals(value, unit=unit) == text

@@ -26,10 +26,12 @@ def three_digits(value: float, *, unit: float = 1.0, sign: bool = False) -> str:
 
 
 def decimals(value: float, places: int = 6, *, unit: float) -> str:
-    """With so many decimals, as long as the payoffs' unit is near enough to 1 for that; else, where
-    all of them could be zeros, `three_digits`."""
-    if 1e-3 <= unit < 1e9:
-        return f"{value:z.{places}f}"
+    """`0.033308`: with so many decimals, if the payoffs' unit is near enough to 1 for that; else,
+    and where all decimals of a number that is not zero would be zeros, `three_digits`."""
+    text = f"{value:z.{places}f}"
+    is_zero = abs(value) <= _ROUNDING * unit
+    if 1e-3 <= unit < 1e9 and (is_zero or float(text) != 0):
+        return text
     return three_digits(value, unit=unit)
 
 
