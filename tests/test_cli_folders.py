@@ -3,11 +3,14 @@ its standard streams."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -64,6 +67,12 @@ def test_eval_compares_the_seeds_and_their_mean(capsys, trained, tmp_path):
         assert f"{number:.6f}" in summary
     table = pd.read_csv(tmp_path / "seeds.csv")
     assert table["exploitability"].tolist() == pytest.approx(alone) and len(table) == SEEDS
+
+
+def test_eval_calls_players_as_the_game_s_file_does(capsys, tmp_path):
+    game = str(Path(__file__).parent / "data" / "labels.efg")
+    run_many(dataclasses.replace(CONFIG, game=game, iterations=1), 2, tmp_path / "seeds")
+    assert re.search("value Alice +value Bob", psro_main(capsys, "eval", tmp_path / "seeds")[1])
 
 
 def test_several_folders_of_seeds_are_all_compared(capsys, trained):

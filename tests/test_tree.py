@@ -434,6 +434,14 @@ def test_a_game_that_openspiel_fails_in_is_refused_in_a_sentence(monkeypatch):
     assert "OpenSpiel failed in 'kuhn_poker': no such" in refusal("kuhn_poker")
 
 
+def test_memory_that_our_arrays_lack_is_no_fault_of_openspiel(monkeypatch):
+    def fail(*arguments):
+        raise MemoryError("Unable to allocate 36.0 GiB for an array")
+
+    monkeypatch.setattr(openspiel, "walk", fail)
+    assert refusal("kuhn_poker") == "'kuhn_poker' needs more memory than there is"
+
+
 def test_a_policy_speaks_for_its_players_only():
     tree = load("kuhn_poker")
     policy = games.TreePolicy(tree, {0: np.ones(tree.players[0].num_sequences)})

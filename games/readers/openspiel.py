@@ -139,7 +139,9 @@ def _by_any_identity(name: str, source: Source, observation: str, max_histories:
         except ImperfectRecall as error:
             failure = failure or error
             continue
-        except (pyspiel.SpielError, RuntimeError, MemoryError) as error:
+        except MemoryError:
+            raise GameError(f"{name!r} needs more memory than there is") from None
+        except (pyspiel.SpielError, RuntimeError) as error:
             raise GameError(f"OpenSpiel failed in {name!r}: {sentence(error)}") from None
         if not walked.decisions:
             raise GameError(f"nobody decides anything in {name!r}")

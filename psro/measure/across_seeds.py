@@ -23,6 +23,7 @@ class AcrossSeeds:
         exploitability: of each run's meta-strategy, float64 `[N]`.
         nash_conv: of each, float64 `[N]`.
         value: every player's expected return in each, float64 `[N, P]`.
+        player_names: what the game's file calls the players; None where it names none.
     """
 
     game: str
@@ -31,6 +32,7 @@ class AcrossSeeds:
     exploitability: np.ndarray
     nash_conv: np.ndarray
     value: np.ndarray
+    player_names: tuple[str, ...] | None
 
     def columns(self) -> dict[str, np.ndarray]:
         """What was measured of each run, `[N]`, by its name in tables."""
@@ -53,4 +55,5 @@ def measure(runs: Sequence[Experiment]) -> AcrossSeeds:
         exploitability=np.array([measured.exploitability for measured in gaps]),
         nash_conv=np.array([measured.nash_conv for measured in gaps]),
         value=np.array([measured.value for measured in gaps]),
+        player_names=runs[0].tree.player_names,
     )

@@ -10,7 +10,7 @@ import rich.console
 
 from psro.measure.across_seeds import AcrossSeeds
 from psro.views.numbers import decimals
-from psro.views.tables import table, write_columns
+from psro.views.tables import player_columns, table, write_columns
 
 
 def print_table(measured: AcrossSeeds, out: rich.console.Console) -> None:
@@ -18,7 +18,8 @@ def print_table(measured: AcrossSeeds, out: rich.console.Console) -> None:
     out.print(f"{measured.game}  {len(measured.seeds)} seeds", highlight=False, markup=False)
     columns = measured.columns()
     unit = max(float(np.abs(values).max()) for values in columns.values()) or 1.0
-    rows = table("seed", "iteration", *columns)
+    titles = player_columns("value", measured.player_names, measured.value.shape[1])
+    rows = table("seed", "iteration", "exploitability", "NashConv", *titles)
     for number, (seed, iteration) in enumerate(
         zip(measured.seeds, measured.iterations, strict=True)
     ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -199,10 +199,13 @@ def _print_mixtures(out: rich.console.Console, opened: Experiment, measured: Eva
         )
 
 
-def _columns(what: str, tree: GameTree) -> list[str]:
+def player_columns(what: str, names: Sequence[str] | None, num_players: int) -> list[str]:
     """A column's title for each player: `value 0`, or `value Alice`."""
-    names = tree.player_names or range(tree.num_players)
-    return [rich.markup.escape(f"{what} {name}") for name in names]
+    return [rich.markup.escape(f"{what} {name}") for name in names or range(num_players)]
+
+
+def _columns(what: str, tree: GameTree) -> list[str]:
+    return player_columns(what, tree.player_names, tree.num_players)
 
 
 def _measured_cells(measured: exact.Exploitability, unit: float) -> list[str]:
