@@ -82,6 +82,31 @@ def test_several_folders_of_seeds_are_all_compared(capsys, trained):
     assert together["names"][:SEEDS] == runs
 
 
+def test_names_of_folders_are_shown_and_not_obeyed(capsys, tmp_path, monkeypatch):
+    """On every line, of output and of errors; and what to type next is quoted."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("builtins.input", lambda: "q")
+    run, seeds, exported = "a \x1b[2Jrun", "a \x1b[2Jfolder", "\x1b[2J.psro"
+    for command in (
+        ("run", *EXACT, "--out", run),
+        ("run", *EXACT, "--out", seeds, "--seeds", 2),
+        ("resume", run),
+        ("eval", run),
+        ("eval", run, seeds, "--cfr-iterations", 0),
+        ("report", run, "--out", "\x1b[2J.html"),
+        ("plot", run, "--out", "\x1b[2J.png"),
+        ("export", run, exported),
+        ("play", seeds),
+    ):
+        code, out, err = psro_main(capsys, *command)
+        assert (code, err) == (0, "") and "\x1b[2J" not in out, command
+        assert r"\x1b[2J" in out, command
+        if command[0] == "run":
+            folder = command[command.index("--out") + 1].replace("\x1b", r"\x1b")
+            assert f"psro plot '{folder}'" in out
+    assert psro_main(capsys, "export", run, exported)[0] == 2
+
+
 def test_plot_and_report_take_all_seeds(capsys, trained, tmp_path):
     runs = [trained / f"seed-{seed}" for seed in range(SEEDS)]
     for name, folders in (("together", [trained]), ("one by one", runs)):

@@ -121,6 +121,20 @@ def test_tables_are_those_of_runs_alone(exact, tmp_path):
         assert left_by(each.folder) == alone(CONVERGING, seed, tmp_path / str(seed))
 
 
+def test_runs_with_room_for_different_numbers_of_policies_go_on_together(tmp_path):
+    """One alone was to go on for longer, so that its populations are read with more room."""
+    config = dataclasses.replace(EXACT, iterations=2, tolerance=0.0)
+    folder = psro.run_many(config, 2, tmp_path / "runs").folder
+    experiment.reopen(folder / "seed-1", iterations=9)
+    runs = seeds.reopen_many(folder, iterations=5)
+    assert len({run.setup.capacity for run in runs.experiments}) == 2
+    for _ in runs.train():
+        pass
+    longer = dataclasses.replace(config, iterations=5)
+    for seed, run in enumerate(runs.experiments):
+        assert left_by(run.folder) == alone(longer, seed, tmp_path / str(seed))
+
+
 @pytest.mark.parametrize("expansion", ["rectified", "stochastic"])
 def test_runs_that_do_not_ask_alike(tmp_path, expansion):
     """For as many best responses, or as often."""

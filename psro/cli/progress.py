@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 from psro.cli.display import display, mean, title, why
+from psro.cli.folders import shell
 from psro.cli.process import complain, exit_code, note, noting_interrupts, say
 from psro.metagame.solving import solver_of
 from psro.runs import loggers
@@ -47,7 +48,7 @@ def train(opened: Experiment, log: Sequence[str] = ()) -> None:
     if opened.records:
         draw(opened)
     if interrupted:
-        note(f"\n{_saved(opened)}; go on with: psro resume {opened.folder}")
+        note(f"\n{_saved(opened)}; go on with: psro resume {shell([opened.folder])}")
         raise SystemExit(exit_code(interrupted))
     _say_result(opened)
 
@@ -71,8 +72,8 @@ def _say_result(opened: Experiment) -> None:
     if solved and worst > _REGRET * opened.tree.max_return:
         say(f"note: the meta-solver missed its equilibrium by up to {worst:.3g} (meta_regret)")
     say(f"saved in {opened.folder}; look at it with")
-    say(f"  psro eval {opened.folder}")
-    say(f"  psro plot {opened.folder}")
+    say(f"  psro eval {shell([opened.folder])}")
+    say(f"  psro plot {shell([opened.folder])}")
 
 
 def train_many(runs: seed_runs.Seeds, log: Sequence[str] = ()) -> None:
@@ -104,15 +105,15 @@ def train_many(runs: seed_runs.Seeds, log: Sequence[str] = ()) -> None:
     _draw_many(runs)
     if interrupted:
         for opened in runs.experiments:
-            note(f"{_saved(opened)}; go on with: psro resume {opened.folder}")
-        note(f"or with all of them: psro resume {runs.folder}")
+            note(f"{_saved(opened)}; go on with: psro resume {shell([opened.folder])}")
+        note(f"or with all of them: psro resume {shell([runs.folder])}")
         raise SystemExit(exit_code(interrupted))
     _refuse_failed(runs)
     row = runs.summary().iloc[-1]
     say(f"\n{distance} {mean(row, unit)} (95 %)")
     say(f"saved in {runs.folder}, summary in {seed_runs.SUMMARY}; look at it with")
-    say(f"  psro eval {runs.folder}")
-    say(f"  psro plot {runs.folder}")
+    say(f"  psro eval {shell([runs.folder])}")
+    say(f"  psro plot {shell([runs.folder])}")
 
 
 def _draw_many(runs: seed_runs.Seeds) -> None:

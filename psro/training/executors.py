@@ -64,9 +64,11 @@ def local(oracle: Oracle, most: int = 1) -> Executor:
 
 def together(requests: Sequence[Jobs], most: int) -> Jobs:
     """All jobs as those of `most` groups: the first ones are the requests', one each, and what is
-    missing repeats the first."""
+    missing repeats the first. Populations get the capacity of the largest, in which nothing else
+    of a job changes."""
     if len(requests) == most == 1:
         return requests[0]
+    capacity = max(jobs.opponents.shape[1] for jobs in requests)
     groups = [*requests, *[requests[0]] * (most - len(requests))]
     return Jobs(
         player=np.concatenate([jobs.player for jobs in requests]),
@@ -76,12 +78,19 @@ def together(requests: Sequence[Jobs], most: int) -> Jobs:
         ),
         populations=Populations(
             params=jax.tree.map(
-                lambda *leaves: np.concatenate(leaves),
+                lambda *leaves: np.concatenate(
+                    [_with_room(leaf, (2,), capacity) for leaf in leaves]
+                ),
                 *(jobs.populations.params for jobs in groups),
             ),
             group=np.repeat(np.arange(len(requests), dtype=np.int32), list(map(len, requests))),
         ),
-        opponents=np.concatenate([jobs.opponents for jobs in requests]),
+        opponents=np.concatenate(
+            [
+                _with_room(jobs.opponents, range(1, jobs.opponents.ndim), capacity)
+                for jobs in requests
+            ]
+        ),
         exact=None
         if requests[0].exact is None
         else ExactView(
@@ -91,6 +100,12 @@ def together(requests: Sequence[Jobs], most: int) -> Jobs:
             }
         ),
     )
+
+
+def _with_room(array: np.ndarray, axes: Sequence[int], capacity: int) -> np.ndarray:
+    """Padded by zeros along axes of policies, to a capacity."""
+    missing = [capacity - size if n in axes else 0 for n, size in enumerate(array.shape)]
+    return np.pad(array, [(0, more) for more in missing]) if any(missing) else array
 
 
 def _end_to_end(parts: Sequence[Sequence[Any] | None]) -> list[Any] | None:
