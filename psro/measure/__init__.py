@@ -1,1 +1,1 @@
-"""What is measured of trained populations, alone and against each other."""
+"""Measurements of trained populations, alone and against each other."""

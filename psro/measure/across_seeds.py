@@ -1,5 +1,5 @@
-"""Runs that differ in their seed, each measured exactly, and their means: what `psro eval` prints
-of a folder of several seeds."""
+"""Exact measurements of runs that differ only in their seed, and their means, as `psro eval` prints
+them for a folder of several seeds."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class AcrossSeeds:
 
     Attributes:
         game: the game's name.
-        seeds: of the runs.
-        iterations: how far each run came.
-        exploitability: of each run's meta-strategy, float64 `[N]`.
-        nash_conv: of each, float64 `[N]`.
-        value: every player's expected return in each, float64 `[N, P]`.
-        player_names: what the game's file calls the players; None where it names none.
+    seeds: the runs' seeds.
+    iterations: the last iteration of each run.
+    exploitability: exploitability of each run's meta-strategy, float64 `[N]`.
+    nash_conv: NashConv of each run's meta-strategy, float64 `[N]`.
+    value: every player's expected return in each run, float64 `[N, P]`.
+    player_names: the players' names in the game's file; None if it has none.
     """
 
     game: str
@@ -35,13 +35,13 @@ class AcrossSeeds:
     player_names: tuple[str, ...] | None
 
     def columns(self) -> dict[str, np.ndarray]:
-        """What was measured of each run, `[N]`, by its name in tables."""
+        """The measurements of all runs, `[N]`, by their names in tables."""
         values = {f"value {player}": self.value[:, player] for player in range(self.value.shape[1])}
         return {"exploitability": self.exploitability, "NashConv": self.nash_conv, **values}
 
     def mean_and_interval(self, numbers: np.ndarray) -> tuple[float, float]:
-        """The mean of numbers `[N]`, and half the width of its 95 % interval by Student's t; NaN
-        for one number."""
+        """The mean of numbers `[N]`, and half the width of its 95 % interval by Student's t. The
+        latter is NaN for one number."""
         return float(np.mean(numbers)), half_interval(numbers)
 
 

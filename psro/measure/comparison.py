@@ -1,5 +1,5 @@
-"""Populations of several runs against each other and against strategies that need no training,
-exactly: what `psro eval` prints of several folders."""
+"""Exact comparison of several runs' populations with each other and with strategies that need no
+training, as `psro eval` prints it for several folders."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Comparison:
     """N contenders in a game of P players, in units of its payoff.
 
     Attributes:
-        names: of the contenders.
-        measured: value and NashConv of each, when it has all seats.
-        returns: what contender i expects in seat p when contender j has all other seats,
+        names: the contenders' names.
+        measured: value and NashConv of each contender in all seats.
+        returns: expected return of contender i in seat p if contender j has all other seats,
             float64 `[P, N, N]`, entry `[p, i, j]`.
-        omitted: which contender is missing or not all itself, and why; a sentence each.
+        omitted: one sentence for each contender that is missing, or is only in part as trained.
     """
 
     names: tuple[str, ...]
@@ -42,8 +42,8 @@ class Comparison:
 
     @property
     def average(self) -> np.ndarray:
-        """`returns`, averaged over the seats of contender i, `[N, N]`: antisymmetric in a zero-sum
-        game of two players, zero where something meets itself."""
+        """`returns`, averaged over the seats of contender i, `[N, N]`. In a two-player zero-sum
+        game it is antisymmetric, with zeros on the diagonal."""
         return self.returns.mean(axis=0)
 
 
@@ -54,7 +54,7 @@ def compare(
     *,
     exploitability: Callable[[Plans], exact.Exploitability] | None = None,
 ) -> Comparison:
-    """Everybody against everybody; `exploitability` as in `evaluation.evaluate`."""
+    """Each contender against each; `exploitability` as in `evaluation.evaluate`."""
     exploitability = exploitability or functools.partial(exact.exploitability, tree)
     plans = list(contenders.values())
     returns = np.empty((tree.num_players, len(plans), len(plans)))
@@ -72,9 +72,9 @@ def compare(
 def baselines(
     tree: GameTree, *, cfr_iterations: int, programs: bool = False
 ) -> tuple[dict[str, Plans], list[str]]:
-    """What a population may be measured against, and a sentence for each that is left out: uniform
-    random play, the average of CFR+ after so many iterations (0: none), and the equilibrium of a
-    two-player zero-sum game by a linear program (`programs`: however large that is)."""
+    """Strategies to compare a population with, and one sentence for each that is left out. They are
+    uniform random play, the average of CFR+ after `cfr_iterations` (0: no CFR+), and the
+    equilibrium of a two-player zero-sum game by a linear program (`programs`: of any size)."""
     contenders: dict[str, Plans] = {
         "uniform": [
             exact.realization_plan(player, exact.uniform_behaviour(player))
@@ -97,11 +97,11 @@ def baselines(
 
 
 def mixtures(opened: Sequence[tuple[str | os.PathLike, Experiment]]) -> dict[str, Plans]:
-    """What the runs' meta-strategies play, by name: each player by itself, where policies are
-    drawn together; on the tree of the first.
+    """The plans of the runs' meta-strategies, by name, on the tree of the first run. Of joint
+    meta-strategies these are the marginals.
 
     Raises:
-        ExperimentError: the runs are not of one game.
+        ExperimentError: the runs are not of the same game.
     """
     (first, reference), *_ = opened
     contenders = {}
@@ -118,7 +118,7 @@ def mixtures(opened: Sequence[tuple[str | os.PathLike, Experiment]]) -> dict[str
 
 
 def _on_tree(reference: Experiment, run: Experiment, plans: Plans) -> Plans:
-    """Plans of a run in the numbering of another's tree; SettingsError for another game."""
+    """A run's plans in the numbering of the reference's tree; SettingsError for another game."""
     tree, run_tree = reference.tree, run.tree
     if tree.same_as(run_tree):
         return plans
@@ -126,10 +126,10 @@ def _on_tree(reference: Experiment, run: Experiment, plans: Plans) -> Plans:
     same_name = reference.config.game == run.config.game
     if seats[0] != seats[1] or not same_name:
         raise SettingsError("only runs of one game can play each other")
-    # One of them has seats that are alike, whose info states are numbered alike.
+    # One of the runs is symmetric: its info states are numbered like player 0's.
     if "history" in (tree.identity, run_tree.identity):
         raise SettingsError("with --symmetric its info states are numbered in another way")
-    order = []  # of each player's sequences, theirs as ours
+    order = []  # for each sequence of the reference's player, its number in the run
     for own, other in zip(tree.players, run_tree.players, strict=True):
         place = {key: number for number, key in enumerate(other.keys)}
         if len(place) != own.num_info_states or not all(key in place for key in own.keys):
@@ -137,8 +137,8 @@ def _on_tree(reference: Experiment, run: Experiment, plans: Plans) -> Plans:
         first = other.first_sequence
         places = [place[key] for key in own.keys]
         order.append(np.concatenate([[0], *(np.arange(first[i], first[i + 1]) for i in places)]))
-    # What is earned is linear in what each player does: equal at random numbers, almost
-    # surely equal everywhere.
+    # Returns are multilinear in the plans: if they are equal for random numbers, they are almost
+    # surely equal for all plans.
     generator = np.random.default_rng(0)
     drawn = [generator.random(player.num_sequences) for player in run_tree.players]
     moved = [plan[places] for plan, places in zip(drawn, order, strict=True)]
@@ -154,7 +154,7 @@ def _on_tree(reference: Experiment, run: Experiment, plans: Plans) -> Plans:
 
 
 def _names(paths: Sequence[str | os.PathLike]) -> list[str]:
-    """The last parts of paths where those differ, else the paths, numbered where they repeat."""
+    """The last parts of the paths if these differ, else the paths; repeated names get a number."""
     names = [Path(path).name for path in paths]
     if len(set(names)) < len(names):
         names = [os.fspath(path) for path in paths]

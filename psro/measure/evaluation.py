@@ -1,5 +1,4 @@
-"""All that can be said about trained populations and their meta-strategy, exactly: what `psro eval`
-prints."""
+"""Exact evaluation of trained populations and their meta-strategy, as `psro eval` prints it."""
 
 from __future__ import annotations
 
@@ -31,20 +30,20 @@ class Evaluation:
     """P players, K_p policies of each, in units of the game's payoff.
 
     Attributes:
-        mixture: value and NashConv of the meta-strategy, when players draw independently: of a
-            joint one, the product of its marginals.
+        mixture: value and NashConv of the meta-strategy; of a joint, those of the product of its
+            marginals.
         cce_gap: of the joint meta-strategy, `joint_gaps.CoarseCorrelatedGap.gap`.
         ce_gap: of the joint meta-strategy, `joint_gaps.CorrelatedGap.gap`. When players draw
             independently, both gaps are the NashConv.
-        policies: the same of pure profiles: the k-th is every player's policy k.
-        worst_case: in a two-player zero-sum game, what each player's policy k gets against a best
-            response to it, `[2, K]`; otherwise None.
+        policies: value and NashConv of pure profiles; in the k-th, every player uses policy k.
+        worst_case: in a two-player zero-sum game, the return of each player's policy k against a
+            best response to it, `[2, K]`; otherwise None.
         diversity: the populations' expected cardinality, `[P]`.
         elo_like: ratings of all policies.
         nash_average: Nash averaging of all policies; None unless two-player zero-sum.
-        population: the populations' least exploitable mixtures; None where not computed.
-        equilibrium: of the whole game; None where not computed.
-        omitted: why something was not computed; a sentence each.
+        population: the populations' least exploitable mixtures; None if not computed.
+        equilibrium: an equilibrium of the whole game; None if not computed.
+        omitted: one sentence for each quantity that was not computed, with the reason.
     """
 
     mixture: exact.Exploitability
@@ -71,9 +70,10 @@ def evaluate(
 
     Args:
         meta_game: all policies and their payoffs.
-        strategy: what policies are drawn from.
-        programs: solve the linear programs over the sequence form, however large the game.
-        exploitability: of plans; numpy's by default, or `on_devices.DeviceTree.exploitability`.
+        strategy: the meta-strategy.
+        programs: solve the linear programs over the sequence form in games of any size.
+        exploitability: function of plans; by default numpy's, or
+            `on_devices.DeviceTree.exploitability`.
 
     Raises:
         SequenceFormError: `programs` in a game that is not two-player zero-sum.
@@ -127,5 +127,5 @@ def _no_programs(tree: GameTree, zero_sum: bool) -> str:
 
 
 def num_sequences(tree: GameTree) -> int:
-    """Of all players together."""
+    """The number of sequences of all players together."""
     return sum(player.num_sequences for player in tree.players)

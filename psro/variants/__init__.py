@@ -1,1 +1,1 @@
-"""The PSRO family: what an iteration adds, what best responses are rewarded for, and names."""
+"""The PSRO family: expansions, diversity terms, and the published variants by name."""

@@ -1,4 +1,4 @@
-"""Every player's diversity term as what its sequences earn: an objective of best responses."""
+"""A diversity term as gains of sequences: an objective for best responses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from psro.variants.diversity import Context, Term, maximise
 
 _STEPS = 10
 _STARTS = 4
-"""Fewer than `maximise` could take: it is asked for every player in every iteration."""
+"""Less than `maximise`'s default, because it is called for every player in every iteration."""
 
 
 def diverse(
@@ -23,7 +23,7 @@ def diverse(
     against: MetaStrategy,
     target: Target,
 ) -> Sequence[np.ndarray]:
-    """A `trainer.Objective`, once its term and weight, in units of payoff, are given."""
+    """A `trainer.Objective` for a given term and its weight, in units of payoff."""
     tree, bonuses = meta_game.tree, []
     for p, (gains, reach) in enumerate(zip(target.gains, target.reach, strict=True)):
         context = Context.of(meta_game, p, weights=against.marginals[p], reach=reach)

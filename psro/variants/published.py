@@ -1,8 +1,8 @@
 """Published members of the PSRO family as settings of a run: `psro run --variant NAME`.
 
-A variant is a name for options, each of which can be set alone; what it does not name stays as it
-is. To add one, write the piece that is new (a meta-solver, an expansion, a diversity term, an
-initialisation: docs/variants.md), and one entry here.
+A variant is a name for a set of options. Each option can also be set alone; options that a variant
+does not name keep their values. To add a variant, write its new part (a meta-solver, an expansion,
+a diversity term or an initialisation: docs/variants.md), and one entry here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Variant:
 
 
 PUBLISHED = types.MappingProxyType({"evaluation_solver": "same", "init": "scratch"})
-"""What holds of every variant that does not say otherwise, where our defaults may differ."""
+"""Settings of every variant that does not set them itself. The package's defaults may differ."""
 
 
 def _variant(source: str, **settings: Any) -> Variant:
@@ -30,10 +30,10 @@ def _variant(source: str, **settings: Any) -> Variant:
 
 
 _KNOWS_INFO_STATES = {"tabulated": True}
-"""For oracles that sample: what is at info states, rewards or a table, can be seen."""
+"""Settings for oracles that sample, so that they can use rewards or tables at info states."""
 
 DEFAULT = "default"
-"""The name of a run whose settings are those that `psro run` has without a variant."""
+"""The name for the settings that `psro run` uses without a variant."""
 
 VARIANTS: Mapping[str, Variant] = types.MappingProxyType(
     {

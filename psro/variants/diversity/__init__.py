@@ -1,8 +1,8 @@
-"""Diversity terms: what variants of PSRO add to a best response's return.
+"""Diversity terms, which variants of PSRO add to a best response's return.
 
-A term is built from a `Context` and maps a player's realization plan `[S]` to its value, without a
-unit, and its gradient `[S]`. `maximise` makes of it gains `[S]`, which every oracle takes. A term
-is one file and one entry in `TERMS`.
+A term is built from a `Context`. It maps a player's realization plan `[S]` to a value without a
+unit and its gradient `[S]`. `maximise` turns a term into gains `[S]`, which every oracle accepts. A
+term is one file and one entry in `TERMS`.
 """
 
 from __future__ import annotations

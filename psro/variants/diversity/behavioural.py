@@ -1,5 +1,5 @@
-"""Behavioural diversity (Liu et al. 2021, arXiv:2106.04958): how differently a policy visits (info
-state, action) pairs."""
+"""Behavioural diversity (Liu et al. 2021, arXiv:2106.04958): the distance between a policy's and
+the meta-strategy's visits to (info state, action) pairs."""
 
 from __future__ import annotations
 

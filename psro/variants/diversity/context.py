@@ -1,4 +1,4 @@
-"""What the terms know of a player's population and of its opponents."""
+"""The inputs of diversity terms: a player's population and its opponents."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ Term = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
 class DiversityError(PsroError):
-    """A term has no value here; one sentence says why."""
+    """A diversity term cannot be computed; one sentence says why."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Context:
-    """One player's population and its opponents: K own policies, N profiles of the opponents'.
+    """One player's population of K policies, and N profiles of its opponents.
 
     Attributes:
         player: the player's tree.
         plans: its policies' realization plans, `[K, S]`.
         weights: its meta-strategy, `[K]`.
-        row_gains: what its sequences earn against each of the opponents' profiles, `[N, S]`: a plan
+        row_gains: gains of its sequences against each of the opponents' profiles, `[N, S]`: a plan
             x has the payoff row `row_gains @ x`.
-        reach: probability that chance and the opponents that it trains against lead to each info
-            state, `[I]` (`exact.info_state_reach`). Where this is zero, `behavioural` and
-            `policy_hull` see no difference.
+        reach: the part of chance and of the training opponents in the probability of each info
+            state, `[I]` (`exact.info_state_reach`). `behavioural` and `policy_hull` ignore info
+            states where it is zero.
         scale: the game's largest return; payoffs are divided by it, so that terms have no unit.
     """
 
@@ -67,8 +67,8 @@ class Context:
     def of(
         cls, meta_game: MetaGame, player: int, *, weights: np.ndarray, reach: np.ndarray
     ) -> Context:
-        """From a meta-game, with the player's own `weights [K_p]`; the N profiles are all those of
-        the opponents, the last opponent's policy first to change."""
+        """From a meta-game, with the player's own `weights [K_p]`. The N profiles are all profiles
+        of the opponents; the last opponent's policy changes first."""
         tree, plans = meta_game.tree, meta_game.plans
         counts = [1 if q == player else len(own) for q, own in enumerate(plans)]
         profiles = itertools.product(*map(range, counts))
@@ -91,5 +91,6 @@ class Context:
         return plans @ self.row_gains.T / self.scale
 
     def row_gradient(self, gradient: np.ndarray) -> np.ndarray:
-        """The gradient by the plan, `[S]`, of what has the `gradient [N]` by its `row`."""
+        """The gradient with respect to the plan, `[S]`, from the one with respect to its `row`,
+        `[N]`."""
         return gradient @ self.row_gains / self.scale

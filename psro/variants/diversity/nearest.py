@@ -1,4 +1,4 @@
-"""The nearest point of a convex hull."""
+"""The point of a convex hull that is nearest to a target."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def nearest(points: np.ndarray, target: np.ndarray) -> np.ndarray:
     whatever c > 0 (for one direction w of u, the least over its length rises with `|w D|`).
 
     Raises:
-        DiversityError: it did not come to an end.
+        DiversityError: the solver did not finish.
     """
     apart = points - target
     if apart.shape[1] > max(_LONG, len(points)):  # lengths are kept, and much less is left

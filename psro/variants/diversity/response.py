@@ -1,5 +1,5 @@
-"""Response diversity (Liu et al. 2021, arXiv:2106.04958): how far a policy's payoffs are from what
-the population can reach."""
+"""Response diversity (Liu et al. 2021, arXiv:2106.04958): the distance of a policy's payoffs from
+those of all mixtures of the population."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def response(context: Context) -> Term:
     row a `[N]`, in units of the game's largest return, from the convex hull of the population's
     rows A `[K, N]`.
 
-    The paper maximises a lower bound of it, by the rows' pseudo-inverse and least singular value;
-    here it is solved exactly. Zero for members and mixtures of the population, and for whatever
-    earns the same as one against every policy of the opponents; convex.
+    The paper maximises a lower bound of it, by the rows' pseudo-inverse and least singular value.
+    Here it is solved exactly. It is convex. It is zero for mixtures of the population, and for
+    policies that earn the same as a mixture against every policy of the opponents.
     """
     rows = context.row(context.plans)
 

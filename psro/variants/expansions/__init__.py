@@ -1,10 +1,10 @@
-"""What an iteration adds to the populations, and what that trains against. One way a file, and one
-line in `EXPANSIONS`:
+"""Expansions: the policies that an iteration adds to the populations, and their opponents. Each
+expansion is one file, and one line in `EXPANSIONS`:
 
     steps = EXPANSIONS[name].function(situation)
 
-An expansion is a generator: it yields what it wants trained, is sent the meta-game in which that
-stands, and may ask again. The loop does the rest: initial parameters, the oracle, payoffs, saving.
+An expansion is a generator. It yields the policies to train, gets the meta-game that contains
+them, and may yield again. The loop does the rest: initial parameters, the oracle, payoffs, saving.
 """
 
 from psro.variants.expansions.anytime import anytime

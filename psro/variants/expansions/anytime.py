@@ -1,4 +1,4 @@
-"""Opponents that move while a best response learns: anytime PSRO (McAleer et al. 2022,
+"""Opponents that change while a best response learns: anytime PSRO (McAleer et al. 2022,
 arXiv:2201.07700, algorithm 3) and efficient PSRO (Zhou et al. 2022, arXiv:2202.00633,
 algorithm 1)."""
 

@@ -1,4 +1,4 @@
-"""What every expansion is given, asks for and gives back."""
+"""The inputs, requests and results of expansions."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from psro.metagame.strategy import MetaStrategy
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Situation:
-    """Where a run stands when an iteration begins.
+    """The state of a run at the start of an iteration.
 
     Attributes:
-        number: of the iteration, from 1.
-        meta_game: of the policies so far, K a player.
-        meta_strategy: what they are drawn from.
+        number: the iteration's number, from 1.
+        meta_game: the meta-game of all policies, K for each player.
+        meta_strategy: the meta-strategy over these policies.
         solve: the training meta-solver.
-        levels: how many best responses a player are trained side by side.
-        rounds: into how many parts training is cut, between which opponents may move.
-        minimise: how opponents move between rounds, one of `REGRET_MINIMISERS`.
-        restricted_solver: how a restricted game is solved, one of `restricted_game.METHODS`.
+        levels: the number of best responses that each player trains at once.
+        rounds: the number of parts of training; opponents may move between them.
+        minimise: the rule by which opponents move between rounds, one of `REGRET_MINIMISERS`.
+        restricted_solver: the solver of restricted games, one of `restricted_game.METHODS`.
         rng: this iteration's own random numbers.
     """
 
@@ -41,8 +41,8 @@ class Situation:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Train:
-    """Train best responses to `against`, one a player, as policy number `slot` of each: the next
-    one, or one that is there already and is then trained further."""
+    """Train one best response to `against` for each player, as its policy number `slot`. This is
+    the next number, or an existing policy, which is then trained further."""
 
     slot: int
     against: MetaStrategy
@@ -50,8 +50,8 @@ class Train:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Place:
-    """Make the policies that follow `plans`, a realization plan `[S_p]` of each player, policy
-    number `slot`, without training against anybody."""
+    """Set policy number `slot` of each player to follow `plans`, one realization plan `[S_p]` for
+    each player, without training by an oracle."""
 
     slot: int
     plans: Sequence[np.ndarray]
@@ -59,13 +59,13 @@ class Place:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Expanded:
-    """How an iteration ends.
+    """The result of an iteration.
 
     Attributes:
-        keep: which of the policies that are new are kept, in this order, as the next ones; None for
-            all, where they are.
-        meta_strategy: what the expansion itself found, over the policies that there are then; None
-            leaves it to the meta-solver.
+        keep: the new policies to keep, in this order, as the next ones; None keeps all of them at
+            their numbers.
+        meta_strategy: the expansion's own meta-strategy over the kept policies; None to use the
+            meta-solver.
     """
 
     keep: Sequence[int] | None = None
@@ -73,7 +73,7 @@ class Expanded:
 
 
 Steps = Generator[Sequence[Train | Place], MetaGame, Expanded]
-"""An expansion at work: asks for policies, is sent the meta-game with them in it, asks again."""
+"""A running expansion: it yields requests for policies, and gets the meta-game with them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,15 +81,15 @@ class Expansion:
     """A way to expand populations.
 
     Attributes:
-        function: from a situation to its steps. All steps that train ask for equally many levels in
-            every iteration, so that they are compiled once.
-        capacity: the most policies that a player has at once, from iterations and levels.
-        uses: which of the settings `levels` and `rounds` it reads.
-        num_players: how many players a game must have; None for any.
-        zero_sum: for games whose returns add up to a constant only.
-        symmetric: works where seats share one population.
-        meta_strategy: finds the meta-strategy itself, which need be no equilibrium of the
-            meta-game: the training solver is not asked.
+        function: from a situation to its steps. All steps that train must train the same number of
+            policies in every iteration, so that they are compiled once.
+        capacity: the largest number of policies of a player, from iterations and levels.
+        uses: the settings, of `levels` and `rounds`, that it reads.
+        num_players: the number of players that it needs; None for any number.
+        zero_sum: whether it needs returns that add up to a constant.
+        symmetric: whether it works if seats share one population.
+        meta_strategy: whether it finds the meta-strategy itself, instead of the training solver.
+            The result may not be an equilibrium of the meta-game.
     """
 
     function: Callable[[Situation], Steps]

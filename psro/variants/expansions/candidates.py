@@ -1,5 +1,5 @@
-"""Several best responses a player, of which the one stays that helps the population most: Global
-PSRO (Wang et al. 2026, arXiv:2605.28273)."""
+"""Several best responses per player, of which only the most useful one is kept: Global PSRO (Wang
+et al. 2026, arXiv:2605.28273)."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from psro.variants.expansions.base import Expanded, Situation, Steps, Train
 
 
 def candidates(now: Situation) -> Steps:
-    """Explore, then select: best responses to `levels` candidate meta-strategies sigma^c are
-    trained, and the pair is kept with which the populations' exploitability is least:
+    """Explore, then select. Best responses to `levels` candidate meta-strategies sigma^c are
+    trained. The pair that gives the least population exploitability is kept:
 
         c* = argmin_c PE(Pi + BR(sigma^c)),  PE(Pi) = min over mixtures of Pi of exploitability.
 
-    The paper estimates it with a conditional network; here it is exact, by linear programs over
-    the sequence form.
+    The paper estimates PE with a conditional network. Here it is exact, by linear programs over the
+    sequence form.
 
-    The candidates are the meta-solver's, the least exploitable mixtures, and from the third on
-    random ones, half the meta-solver's and half drawn evenly from all mixtures (the paper leaves
-    open how they are sampled).
+    The first candidate is the meta-solver's, the second the least exploitable mixtures. The others
+    are means of the meta-solver's and of uniformly random mixtures. (The paper does not say how
+    candidates are sampled.)
     """
     size = now.meta_game.size
     strategies = [now.meta_strategy, least_exploitable(now.meta_game)]

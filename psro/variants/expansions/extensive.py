@@ -11,21 +11,21 @@ from psro.variants.expansions.base import Expanded, Place, Situation, Steps, Tra
 
 
 def extensive(now: Situation) -> Steps:
-    """Best responses as in PSRO; but they are combined anew at every info state, out of the actions
-    that they play there. An equilibrium of that restricted game joins the populations beside them,
-    as a policy, and is all of the meta-strategy.
+    """Best responses as in PSRO, but a player may combine them: at every info state it may use any
+    action that one of them plays there. An equilibrium of this restricted game is added to the
+    populations as a policy, beside the best responses. It is the whole meta-strategy.
 
-    With A_p^t(I) the actions that player p's best responses to t play at info state I, iteration t
-    of algorithm 1 takes an equilibrium of the game with legal actions A^t, and adds to A^t what a
-    best response to that equilibrium in the whole game plays (`restricted_game.allowed`).
+    Let A_p^t(I) be the actions that player p's best responses up to iteration t play at info state
+    I. Iteration t of algorithm 1 finds an equilibrium of the game with legal actions A^t. It adds
+    to A^t the actions of a best response to that equilibrium in the whole game
+    (`restricted_game.allowed`).
 
-    The equilibrium is exact (`restricted_game.solve`), or learned in self-play
-    (`now.restricted_solver` "mmd"), as algorithm 2 has it: by exact values at all info states,
-    where the paper's NFSP samples. Where policies are tables it stays that, and this is XDO; where
-    they are networks, one is fitted to it, as NXDO's average networks are fitted to what
-    reinforcement learning found. An action counts as played where a best response that
-    comes there has a probability above half of an even chance among all actions: a softmax plays
-    everything a little.
+    The equilibrium is exact (`restricted_game.solve`), or learned in self-play, as in algorithm 2
+    (`now.restricted_solver` "mmd"). The learner uses exact values at all info states; the paper's
+    NFSP samples. If policies are tables, the equilibrium is added as it is: this is XDO. If they
+    are networks, a network is fitted to it, as in NXDO. A softmax plays every action with a small
+    probability, so an action counts as played only if a best response that reaches the info state
+    gives it more than half of 1 / (the largest number of actions).
     """
     tree, size = now.meta_game.tree, now.meta_game.size
     meta_game = yield [Train(slot=size, against=now.meta_strategy)]

@@ -7,16 +7,16 @@ from psro.variants.expansions.base import Expanded, Situation, Steps, Train
 
 
 def pipeline(now: Situation) -> Steps:
-    """Every level trains against the meta-strategy of all policies below it, fixed or not: policy
-    number j is on its way to `BR(sigma^j)`, for sigma^j the meta-solver's answer to the meta-game
-    of the policies 0 to j - 1.
+    """Every level trains against the meta-strategy of all policies below it, fixed or not. Policy
+    number j trains towards `BR(sigma^j)`; sigma^j is the meta-solver's solution of the meta-game of
+    policies 0 to j - 1.
 
-    After the iteration the lowest level is fixed; the others go on where they are, one level lower,
-    and a new one begins above them. So a policy is trained in as many iterations as there are
-    levels, against opponents that move until they are fixed. With one level this is PSRO.
+    After an iteration the lowest level is fixed. The others continue one level lower, and a new one
+    starts above them. So a policy trains in as many iterations as there are levels, and its
+    opponents change until they are fixed. With one level this is PSRO.
 
-    The paper fixes the lowest policy when it has plateaued; here that is after one iteration as
-    the lowest, whose budget and plateau stop are the oracle's.
+    The paper fixes the lowest policy when it has stopped improving. Here it is fixed after one
+    iteration at the lowest level; the oracle's own settings limit that iteration.
     """
     first = now.number
     against = below(now, range(first, first + now.levels))
@@ -25,7 +25,7 @@ def pipeline(now: Situation) -> Steps:
 
 
 def below(now: Situation, slots: range) -> dict:
-    """By slot, the meta-strategy of all lower policies that there are."""
+    """For each slot, the meta-strategy of all existing policies below it."""
     meta_game = now.meta_game
     if len(slots) == 1:
         return {slots[0]: now.meta_strategy}

@@ -11,20 +11,20 @@ from psro.variants.expansions.base import Expanded, Situation, Steps, Train
 
 
 def rectified(now: Situation) -> Steps:
-    """For every policy in a player's support a best response to those opponents, in the other's
-    support, which it beats or ties with (Nash weights, rectified):
+    """For every policy v in a player's support, a best response to the opponents in the other's
+    support that v beats or ties with (rectified Nash weights):
 
         for each v with p[v] > 0:  v' = argmax_x sum_w p[w] [phi(v, w) >= 0] phi(x, w),
 
-    for p the meta-game's equilibrium and phi(v, w) what v wins from w.
+    for the meta-game's equilibrium p, and v's payoff phi(v, w) against w.
 
-    Choices. The paper writes the rectified objective `sum_w p[w] max(phi(v, w), 0)`; which
-    opponents count is decided once here, by the policy v itself, and not anew as the response moves
-    away from it. Its games are symmetric and of value zero; in others what is beaten is what
-    concedes the value. There are as many responses as the larger of the players' supports has
-    policies, likeliest first, at most `levels`; a player with the smaller one gets best responses
-    to its whole opposition in their stead. So that shapes stay, `levels` are always trained, and
-    those beyond the supports are thrown away.
+    Choices. The paper's objective is `sum_w p[w] max(phi(v, w), 0)`. Here the policy v decides once
+    which opponents count; this does not change as the response moves away from v. The paper's games
+    are symmetric, with value zero. In other games, v beats the opponents against which it gets at
+    least the game's value. There are as many responses as policies in the larger support, the most
+    probable first, but at most `levels`. The player with the smaller support gets best responses to
+    all opponents for the rest. `levels` responses are always trained, so that array shapes stay the
+    same; those beyond the supports are dropped.
     """
     size, weights = now.meta_game.size, now.meta_strategy.marginals
     payoffs = now.meta_game.payoffs
