@@ -11,5 +11,5 @@ from psro.metagame.solvers.payoffs import checked
 
 def last(payoffs: np.ndarray) -> list[np.ndarray]:
     """All weight on each player's newest policy, `sigma(K - 1) = 1`, from payoffs
-    `[P, K_0, ..., K_{P-1}]`. It need not converge: best responses may go round in circles."""
+    `[P, K_0, ..., K_{P-1}]`. It may not converge: best responses may cycle."""
     return last_k(checked(payoffs, "last"), k=1)

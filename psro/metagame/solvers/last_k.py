@@ -10,7 +10,7 @@ from psro.metagame.solvers.settings import Count
 
 def last_k(payoffs: np.ndarray, *, k: Count = 5) -> list[np.ndarray]:
     """The uniform distribution over each player's newest `k` policies, or all if there are fewer:
-    `sigma(n) = 1 / min(k, K)` for `n >= K - k`, else 0. Like `last` it need not converge.
+    `sigma(n) = 1 / min(k, K)` for `n >= K - k`, else 0. Like `last`, it may not converge.
 
     Args:
         payoffs: `[P, K_0, ..., K_{P-1}]`.

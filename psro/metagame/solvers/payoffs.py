@@ -1,4 +1,4 @@
-"""What every meta-solver does first: it looks at its payoffs, and takes their units away."""
+"""The first step of every meta-solver: check the payoffs, and remove their units."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def checked(payoffs: np.ndarray, solver: str) -> np.ndarray:
 
 
 def unit(payoffs: np.ndarray) -> np.ndarray:
-    """Each player's payoffs moved and scaled to [0, 1] (all 0 where they do not differ).
+    """Each player's payoffs shifted and scaled to [0, 1] (all 0 if they are all equal).
 
-    No equilibrium concept depends on a player's units, and step sizes and temperatures then mean
-    the same in every game.
+    No equilibrium concept depends on a player's units. In these units, step sizes and temperatures
+    mean the same in every game.
     """
     axes = tuple(range(1, payoffs.ndim))
     least = payoffs.min(axis=axes, keepdims=True)

@@ -1,4 +1,4 @@
-"""Certificates of a meta-strategy: what each player could gain by deviating.
+"""Certificates of a meta-strategy: the gains of players by deviating.
 
 A product is one distribution `[K_p]` per player, played independently; a joint is one distribution
 `[K_0, ..., K_{P-1}]` over profiles, from which all players' policies are drawn together.
@@ -18,7 +18,7 @@ class MetaSolverError(PsroError):
 
 
 def pure_payoffs(payoffs: np.ndarray, strategies: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """What each of a player's policies earns against the others' strategies, `[K_p]` a player.
+    """Payoffs of each player's policies against the others' strategies, `[K_p]` for each player.
 
     Args:
         payoffs: `[P, K_0, ..., K_{P-1}]`.
@@ -62,10 +62,10 @@ def marginals(joint: np.ndarray) -> list[np.ndarray]:
 
 
 def cce_gains(payoffs: np.ndarray, joint: np.ndarray) -> np.ndarray:
-    """Each player's best gain by one policy that it fixes before the draw, `[P]`.
+    """Each player's largest gain if it fixes one policy before the draw, `[P]`.
 
-    None is above 0 in a coarse correlated equilibrium (Moulin and Vial 1978). The gain may be
-    negative: then the player loses by whatever it fixes.
+    In a coarse correlated equilibrium no gain is above 0 (Moulin and Vial 1978). A gain is negative
+    if the player loses with every fixed policy.
 
     Args:
         payoffs: `[P, K_0, ..., K_{P-1}]`.
@@ -75,7 +75,7 @@ def cce_gains(payoffs: np.ndarray, joint: np.ndarray) -> np.ndarray:
 
 
 def fixed_gains(payoffs: np.ndarray, joint: np.ndarray) -> list[np.ndarray]:
-    """What each player gains by fixing a policy before the draw, `[K_p]` a player."""
+    """Each player's gains if it fixes a policy before the draw, `[K_p]` for each player."""
     gains = []
     for p in range(joint.ndim):
         table = np.moveaxis(payoffs[p], p, 0).reshape(joint.shape[p], -1)
@@ -84,11 +84,11 @@ def fixed_gains(payoffs: np.ndarray, joint: np.ndarray) -> list[np.ndarray]:
 
 
 def ce_gains(payoffs: np.ndarray, joint: np.ndarray) -> list[np.ndarray]:
-    """What each player gains by its best swap of each recommended policy, `[K_p]` a player.
+    """Each player's gain by the best swap of each recommended policy, `[K_p]` for each player.
 
-    An entry is the gain given that the policy was drawn, times the probability that it is; it is at
-    least 0, and all are 0 in a correlated equilibrium (Aumann 1974). A player's sum is its gain by
-    its best swap of all policies at once.
+    An entry is the gain if the policy is drawn, times the probability of the policy. It is at least
+    0. In a correlated equilibrium all entries are 0 (Aumann 1974). The sum of a player's entries is
+    its gain by its best swap of all policies at once.
 
     Args:
         payoffs: `[P, K_0, ..., K_{P-1}]`.
@@ -98,7 +98,7 @@ def ce_gains(payoffs: np.ndarray, joint: np.ndarray) -> list[np.ndarray]:
 
 
 def swap_gains(payoffs: np.ndarray, joint: np.ndarray) -> list[np.ndarray]:
-    """What each player gains by playing k' where k is recommended, `[K_p, K_p]` (k, k')."""
+    """Each player's gain by playing k' if k is recommended, `[K_p, K_p]` (k, k')."""
     gains = []
     for p in range(joint.ndim):
         table = np.moveaxis(payoffs[p], p, 0).reshape(joint.shape[p], -1)

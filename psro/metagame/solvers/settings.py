@@ -1,7 +1,6 @@
-"""What the settings of meta-solvers may be: annotations for their keyword arguments.
+"""The settings of meta-solvers: annotations for their keyword arguments.
 
-`psro.metagame.solvers.meta_solver` reads them from a solver's signature, so that a solver declares
-its settings where it takes them.
+`psro.metagame.solvers.meta_solver` reads them from a solver's signature.
 """
 
 from __future__ import annotations

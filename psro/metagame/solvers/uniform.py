@@ -1,4 +1,4 @@
-"""Every policy alike: PSRO with it is fictitious play over best responses (Lanctot et al. 2017)."""
+"""Equal weights. PSRO with them is fictitious play over best responses (Lanctot et al. 2017)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from psro.metagame.solvers.payoffs import checked
 
 
 def uniform(payoffs: np.ndarray) -> list[np.ndarray]:
-    """The uniform distribution over each player's policies, `sigma(k) = 1 / K`. As the best
-    response of iteration t answers `(pi_0 + ... + pi_(t-1)) / t`, an average of plans, this is
-    fictitious play in the whole game (Brown 1951; Heinrich et al. 2015), begun from the untrained
-    policies."""
+    """The uniform distribution over each player's policies, `sigma(k) = 1 / K`. Iteration t trains
+    against `(pi_0 + ... + pi_(t-1)) / t`, an average of plans. So this is fictitious play in the
+    whole game (Brown 1951; Heinrich et al. 2015), starting from the untrained policies."""
     return [np.full(size, 1.0 / size) for size in checked(payoffs, "uniform").shape[1:]]
