@@ -18,12 +18,12 @@ class AcrossSeeds:
 
     Attributes:
         game: the game's name.
-    seeds: the runs' seeds.
-    iterations: the last iteration of each run.
-    exploitability: exploitability of each run's meta-strategy, float64 `[N]`.
-    nash_conv: NashConv of each run's meta-strategy, float64 `[N]`.
-    value: every player's expected return in each run, float64 `[N, P]`.
-    player_names: the players' names in the game's file; None if it has none.
+        seeds: the runs' seeds.
+        iterations: the last iteration of each run.
+        exploitability: exploitability of each run's meta-strategy, float64 `[N]`.
+        nash_conv: NashConv of each run's meta-strategy, float64 `[N]`.
+        value: every player's expected return in each run, float64 `[N, P]`.
+        player_names: the players' names in the game's file; None if it has none.
     """
 
     game: str
