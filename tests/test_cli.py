@@ -448,10 +448,10 @@ def test_help_names_every_choice(capsys, option, names):
     assert [name for name in names if name not in text] == []
 
 
-def test_a_solver_of_one_s_own_is_named_too(capsys, monkeypatch):
-    monkeypatch.setitem(META_SOLVERS, "my_solver", META_SOLVERS["uniform"])
-    explained = options_in(psro_main(capsys, "run", "--help")[1])
-    assert "my_solver" in explained["--meta-solver"]
+def test_plug_ins_are_named_too(capsys, monkeypatch):
+    for option, registry in (("--meta-solver", META_SOLVERS), ("--cell", CELLS)):
+        monkeypatch.setitem(registry, "one_s_own", next(iter(registry.values())))
+        assert "one_s_own" in options_in(psro_main(capsys, "run", "--help")[1])[option]
 
 
 def test_the_real_command(seeds):

@@ -83,7 +83,7 @@ def _names(option: str) -> Collection[str]:
     solvers = [*META_SOLVERS, *GAME_SOLVERS]
     return {
         "oracle": sys.modules["psro.oracles"].ORACLES if known else [*CONFIGS, *TABULAR],
-        "cell": networks.BUILT_IN,
+        "cell": vars(networks).get("CELLS", networks.BUILT_IN),
         "dtype": networks.DTYPES,
         "meta_solver": solvers,
         "expansion": EXPANSIONS,
