@@ -16,6 +16,9 @@ from psro.training.record import DISTANCES, Record
 from psro.views import settings, tables
 from psro.views.numbers import decimals
 
+_NO_GAP = 5e-6
+"""A gap of at most this share of the payoffs' span is what float32 leaves of zero."""
+
 
 @contextlib.contextmanager
 def display(opened: Experiment) -> Iterator[Any]:
@@ -82,10 +85,11 @@ def title(opened: Experiment) -> str:
 def _cells(record: Record, unit: float) -> tuple[str, str, str, str, str]:
     """Iteration, distance, largest gap of a best response, supports, seconds; `unit` is the span of
     the game's payoffs."""
+    gap = None if record.gap is None else max(record.gap)
     return (
         str(record.iteration),
         decimals(record.distance, unit=unit),
-        "" if record.gap is None else decimals(max(record.gap), 5, unit=unit),
+        "" if gap is None else decimals(gap if gap > _NO_GAP * unit else 0.0, 5, unit=unit),
         " / ".join(map(str, record.support_size)),
         f"{sum(record.seconds.values()):.2f}",
     )
