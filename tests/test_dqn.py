@@ -14,7 +14,7 @@ from psro.oracles import DQN, DQNConfig, Jobs
 from psro.oracles.dqn import (
     Sequences,
     decisions_per_episode,
-    double_q_targets,
+    double_q_returns,
     epsilon_greedy,
     sequences,
     time_first,
@@ -118,7 +118,7 @@ def test_targets_are_double_q_learnings(trace_decay):
     batch = Sequences(
         turn=turn, action=jnp.array(action), reward=reward, done=done, carry=(), weight=None
     )
-    goal = np.asarray(double_q_targets(online, target, batch, gamma=gamma, trace_decay=trace_decay))
+    goal = np.asarray(double_q_returns(online, target, batch, gamma=gamma, trace_decay=trace_decay))
     for n in range(count):
         for t in range(length):
             expected = reward[t, n]

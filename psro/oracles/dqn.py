@@ -193,7 +193,7 @@ class DQN(Sampled):
         """Mean squared error of the Q-values of what was done, under the sequences' weights."""
         config = self._config
         q = self._q_values(params, batch, levels)  # [L + 1, N, A]
-        goal = double_q_targets(
+        goal = double_q_returns(
             jax.lax.stop_gradient(q),
             self._q_values(target, batch, levels),
             batch,
@@ -229,7 +229,7 @@ def epsilon_greedy(q: jax.Array, legal: jax.Array, epsilon: jax.Array | float) -
     return jnp.log(jnp.maximum((1 - epsilon) * best + epsilon * random, 1e-30))
 
 
-def double_q_targets(
+def double_q_returns(
     online: jax.Array, target: jax.Array, batch: Sequences, *, gamma: float, trace_decay: float
 ) -> jax.Array:
     """G of the module's docstring, `[L, N]`, from both networks' Q-values `[L + 1, N, A]`."""
