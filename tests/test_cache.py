@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import json
 import os
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 import games
 from games.readers import cache, openspiel
@@ -217,3 +220,63 @@ def test_texts_are_what_a_tuple_would_be(kind, monkeypatch):
         with pytest.raises(IndexError):
             texts[len(some)]
     assert texts != Texts.of([], bytes if kind is str else str)
+
+
+def signed(where, tree, **changes):
+    """Keeps a tree whose description is changed, under a checksum that fits."""
+    about = {name: getattr(tree, name) for name in cache._PLAIN} | {"players": tree.num_players}
+    about |= {"key": cache._full(KUHN)} | changes
+    arrays = cache._arrays(tree)
+    about["sha256"] = cache._checksum(about, arrays)
+    metadata = {"tree": json.dumps(about)}
+    safetensors.numpy.save_file(arrays, cache.path(where, KUHN), metadata)
+
+
+@pytest.mark.parametrize("changes", [
+    {"players": -1}, {"players": 10**30}, {"players": "2"}, {"players": None}, {"players": 3},
+    {"num_actions": -1}, {"num_actions": 2.0}, {"num_actions": "2"}, {"num_actions": 10**30},
+    {"num_histories": None}, {"max_length": []},
+], ids=str)  # fmt: skip
+def test_a_strangers_tree_is_refused_or_is_one(tmp_path, changes):
+    """The folder of the cache may be another user's, who knows how the checksum is made."""
+    tree = games.load("kuhn_poker")
+    signed(tmp_path, tree)
+    assert cache.read(tmp_path, KUHN) is not None
+    signed(tmp_path, tree, **changes)
+    assert cache.read(tmp_path, KUHN) is None
+
+
+@pytest.mark.parametrize("name", ["terminal_returns", "outcome_probability"])
+@pytest.mark.parametrize("value", [np.nan, -np.inf, -1e301])
+def test_a_strangers_numbers_are_refused(tmp_path, name, value):
+    tree = games.load("kuhn_poker")
+    getattr(tree, name).flat[-1] = value
+    signed(tmp_path, tree)
+    assert cache.read(tmp_path, KUHN) is None
+
+
+def test_what_is_no_file_or_larger_than_any_tree_is_not_opened(tmp_path):
+    file = cache.path(tmp_path, KUHN)
+    os.mkfifo(file)
+    assert cache.read(tmp_path, KUHN) is None
+    file.unlink()
+    file.touch()
+    os.truncate(file, 1 << 40)
+    assert cache.read(tmp_path, KUHN) is None
+    file.rename(tmp_path / "other")
+    file.symlink_to("other")
+    assert cache.read(tmp_path, KUHN) is None
+    file.unlink()
+    for depth in (10, 100_000):
+        metadata = {"tree": "[" * depth}
+        safetensors.numpy.save_file({"a": np.zeros(1)}, file, metadata)
+        assert cache.read(tmp_path, KUHN) is None
+
+
+def test_half_written_files_of_killed_processes_go_after_a_day(tmp_path):
+    old, young = tmp_path / "a.part", tmp_path / "b.part"
+    for left in (old, young):
+        left.touch()
+    os.utime(old, (time.time() - 100_000,) * 2)
+    games.load("kuhn_poker", cache=tmp_path)
+    assert not old.exists() and young.exists()

@@ -11,7 +11,9 @@ import contextlib
 import hashlib
 import json
 import os
+import stat
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +21,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from games.errors import MAX_RETURN
 from games.player_tree import PlayerTree
 from games.texts import Texts
 from games.tree import GameTree
@@ -32,6 +35,15 @@ LEAST_SECONDS = 0.5
 MOST_BYTES = 4 << 30
 """Of all files in a folder; the least recently used ones go when there are more."""
 
+_MOST_HEADER = 100_000_000
+"""Bytes of a file's header; safetensors reads no more."""
+_LEFT_OVER = 86_400.0
+"""Seconds after which a half-written file is one of a process that was killed."""
+_NO_TREE = (
+    OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, AssertionError,
+    OverflowError, RecursionError, MemoryError, safetensors.SafetensorError,
+)  # fmt: skip
+"""What comes of reading a file that holds anything at all."""
 _FORMAT_VERSION = 2
 _TEXTS = ("names", "keys")
 _PLAYER_ARRAYS = (
@@ -58,9 +70,12 @@ def path(where: Path, key: Mapping[str, str]) -> Path:
 
 
 def read(where: Path, key: Mapping[str, str]) -> GameTree | None:
-    """The tree, or None when it is not there or not whole."""
+    """The tree, or None when it is not there, not whole, or no tree."""
     file = path(where, key)
     try:
+        status = file.lstat()  # a link, or a pipe that would be waited for, is none of ours
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES + _MOST_HEADER:
+            return None
         with safetensors.safe_open(file, framework="numpy") as opened:
             about = json.loads(opened.metadata()["tree"])
             arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
@@ -71,7 +86,7 @@ def read(where: Path, key: Mapping[str, str]) -> GameTree | None:
             return None
         os.utime(file)  # used just now
         return tree
-    except (OSError, ValueError, KeyError, TypeError, IndexError, safetensors.SafetensorError):
+    except _NO_TREE:
         return None
 
 
@@ -117,6 +132,9 @@ def _checksum(about: Mapping, arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def _make_room(where: Path, size: int) -> None:
+    for left in where.glob("*.part"):
+        if time.time() - left.lstat().st_mtime > _LEFT_OVER:
+            left.unlink(missing_ok=True)
     files = [(file.stat(), file) for file in where.glob("*.safetensors")]
     total = size + sum(about.st_size for about, _ in files)
     for about, file in sorted(files, key=lambda entry: entry[0].st_mtime):
@@ -171,10 +189,16 @@ def _tree(about: Mapping, arrays: Mapping[str, np.ndarray]) -> GameTree:
 
 
 def _is_sound(tree: GameTree) -> bool:
-    """Whether shapes fit together and indices stay within what they point into."""
+    """Whether shapes fit together, indices stay within what they point into, and numbers are some
+    that a game can have."""
     num_slots, seats = len(tree.first_outcome) - 1, tree.num_players
     nodes = tree.num_decisions + tree.num_terminals
+    sizes = (tree.num_actions, tree.num_histories, tree.max_length)
+    if not all(type(size) is int and 0 <= size < 1 << 31 for size in sizes):
+        return False
     sound = [
+        bool((np.abs(tree.terminal_returns) <= MAX_RETURN).all()),
+        bool((tree.outcome_probability >= 0).all()),
         tree.terminal_returns.shape == tree.sequence.shape == (tree.num_terminals, seats),
         len(tree.decision_info_state) == len(tree.first_slot) == tree.num_decisions,
         len(tree.outcome_node) == len(tree.outcome_probability) == nodes,
