@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -257,6 +258,25 @@ def test_sizes_of_policies_are_those_that_iterations_can_make(copy):
     assert "2 iterations" in refused(lambda: run_folder.snapshot(copy)).replace("3 ", "2 ")
 
 
+@pytest.mark.parametrize(("name", "size"), [("config.json", 1 << 21), ("game.csv", 1 << 30)])
+def test_a_member_larger_than_any_run_writes_is_not_unpacked(trained, tmp_path, name, size):
+    """Its zeros take no room on the disk, and would where they are unpacked to."""
+    file = tmp_path / "run.psro"
+    members = [zipfile.ZipInfo("config.json"), zipfile.ZipInfo(name)][name == "config.json" :]
+    with zipfile.ZipFile(file, "w", allowZip64=False) as made:
+        for member in members[:-1]:
+            made.writestr(member, "{}")
+        made.writestr(members[-1], "")
+        start = made.fp.tell()
+        info = made.infolist()[-1]
+        info.file_size = info.compress_size = size
+        made.fp.truncate(start + size)
+        made.fp.seek(start + size)
+        made.start_dir = start + size
+    sentence = refused(lambda: psro.load(file))
+    assert f"its {name} has {size:,} bytes" in sentence
+
+
 # Several processes
 
 
@@ -321,6 +341,15 @@ def test_two_runs_that_begin_in_one_folder(tmp_path, monkeypatch):
     next(training)
     assert "another psro" in refused(lambda: list(second.train()))
     training.close()
+
+
+def test_a_job_that_a_scheduler_starts_twice(copy, capsys):
+    arguments = ("run", "--or-resume", "--out", copy, "--oracle", "best_response")
+    with disk.lock(copy):
+        sentence = assert_refused(
+            psro_main(capsys, *arguments, "--iterations", "3", "--tolerance", "0")
+        )
+    assert "another psro" in sentence and len(psro.load(copy).records) == 3
 
 
 # Names

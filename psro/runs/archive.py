@@ -21,6 +21,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from games.readers import files
 from psro.runs import disk, storage
 from psro.runs.storage import ExperimentError
 
@@ -32,6 +33,9 @@ MEMBERS = re.compile(
 MAX_MEMBERS = 60_000
 """More need the archive's 64-bit form, which is not read; so do more bytes than `MAX_BYTES`."""
 MAX_BYTES = (1 << 32) - (1 << 24)
+
+_MOST = {".json": storage.MAX_JSON, ".safetensors": MAX_BYTES}
+"""Bytes of a member, by its ending; of the others, a game or its metrics, as of a game's file."""
 
 _DATE = (1980, 1, 1, 0, 0, 0)  # the first that an archive can hold
 _END = struct.Struct("<4s4H2LH")  # the record at an archive's end, when no comment follows it
@@ -147,6 +151,8 @@ def _check_members(members: list[zipfile.ZipInfo], size: int) -> None:
         kind = stat.S_IFMT(member.external_attr >> 16)
         if kind not in (0, stat.S_IFREG) or member.flag_bits & 1:
             raise _Refused(f"{name} is no plain file")
+        if member.file_size > _MOST.get(Path(name).suffix, files.MAX_BYTES):
+            raise _Refused(f"its {name} has {member.file_size:,} bytes")
         if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
             raise _Refused(f"{name} is compressed")
     total = sum(member.file_size for member in members)
