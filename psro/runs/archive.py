@@ -34,7 +34,7 @@ MAX_MEMBERS = 60_000
 """More need the archive's 64-bit form, which is not read; so do more bytes than `MAX_BYTES`."""
 MAX_BYTES = (1 << 32) - (1 << 24)
 
-_MOST = {".json": storage.MAX_JSON, ".safetensors": MAX_BYTES}
+_MOST = {".json": storage.MAX_HEADER, ".safetensors": MAX_BYTES}
 """Bytes of a member, by its ending; of the others, a game or its metrics, as of a game's file."""
 
 _DATE = (1980, 1, 1, 0, 0, 0)  # the first that an archive can hold

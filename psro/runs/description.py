@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from games.printing import printable
 from psro.runs.commit import metrics_table
 from psro.runs.naming import game_of, variant_of
 from psro.training.record import DISTANCES
@@ -38,11 +39,11 @@ class Described(abc.ABC):
 
     def __repr__(self) -> str:
         facts = ", ".join(f"{name} {fact}" for name, fact in self.facts().items())
-        return f"<{type(self).__name__} {self.folder}: {facts}>"
+        return f"<{type(self).__name__} {printable(str(self.folder))}: {facts}>"
 
     def _repr_html_(self) -> str:
         """The same for a notebook, and the last iterations."""
-        facts = {"folder": str(self.folder), **self.facts()}
+        facts = {"folder": printable(str(self.folder)), **self.facts()}
         rows = "".join(
             f"<tr><th style='text-align: left'>{html.escape(name)}</th>"
             f"<td style='text-align: left'>{html.escape(fact)}</td></tr>"
