@@ -334,7 +334,7 @@ except ValueError as error:
 
 def test_devices_share_jobs_and_environments():
     done = on_devices(4, SPREAD)
-    assert done == "4 env_devices = 5 is more than the 4 that there are"
+    assert done == "4 env_devices = 5 is more than the 4 devices of this machine"
 
 
 def on_devices(number: int, code: str, *arguments: str) -> str:

@@ -1,4 +1,4 @@
-"""Best-response methods, one a file. An oracle is made once per run and called once an iteration:
+"""Best-response methods, one per file. A run makes its oracle once and calls it in each iteration:
 
     oracle = ORACLES[name](game, policy, config)
     results = oracle(jobs)
@@ -79,4 +79,4 @@ __getattr__ = attributes(
         "Results": "psro.oracles.base",
     },
 )
-"""JAX is imported with the first of these; settings do not need it."""
+"""The first use of one of these imports JAX. The settings do not need JAX."""

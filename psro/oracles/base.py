@@ -1,4 +1,4 @@
-"""What every oracle is given and gives back."""
+"""The input and the output of every oracle."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from psro.policies.policy import Params
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Populations:
-    """What opponents are drawn from.
+    """The policies that opponents are drawn from.
 
     Attributes:
-        params: the policies of G groups of players, one group a run, leaves `[G, P, K, ...]`. K is
-            their capacity; what is unused has no weight.
+        params: the policies of G groups of players, one group per run, leaves `[G, P, K, ...]`.
+            K is their capacity. Unused entries have no weight.
         group: the group that each job's opponents come from, int32 `[J]`.
     """
 
@@ -30,19 +30,19 @@ class Populations:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExactView:
-    """What a game that is enumerated tells of J jobs, one entry a job. S_p and I_p are the numbers
-    of player p's sequences and info states.
+    """Exact quantities of J jobs in an enumerated game, one entry per job. S_p and I_p are the
+    numbers of player p's sequences and info states.
 
     Attributes:
         gains: what the learner's sequences earn against opponents drawn from `Jobs.opponents`
-            (`exact.gains`), with `bonus`, float64 `[S_p]`. A policy's value is their product with
-            its realization plan.
+            (`exact.gains`), with `bonus`, float64 `[S_p]`. A policy's value is the inner product
+            of the gains and its realization plan.
         reach: probability that chance and those opponents lead to each of the learner's info states
             (`exact.info_state_reach`), float64 `[I_p]`.
         mixture: every player's realization plan `[S_q]` of its meta-strategy; None where opponents
             do not draw their policies independently of each other.
-        bonus: what of `gains` the game does not pay, such as a reward for being different from the
-            population, float64 `[S_p]`; None for nothing.
+        bonus: the part of `gains` that the game does not pay, float64 `[S_p]`. An example is a
+            reward for being different from the population. None means no bonus.
     """
 
     gains: Sequence[np.ndarray]
@@ -57,14 +57,14 @@ class Jobs:
 
     Attributes:
         player: the seat that learns, int32 `[J]`.
-        key: random keys `[J]`. All jobs of one run's request have the same key, and an oracle folds
-            the seat in: where one call trains several best responses of a seat, they meet the same
+        key: random keys `[J]`. All jobs of one run's request have the same key. An oracle folds the
+            seat into the key. So several best responses of one seat in one call get the same
             random numbers.
         initial: the learner's first parameters, leaves `[J, ...]`.
         populations: every player's policies.
         opponents: probability of every opponent profile, float `[J, K, ..., K]` with P - 1 axes
             of opponents, axis q for the one at seat (player + 1 + q) mod P.
-        exact: what is known exactly; None in a game that is no tree.
+        exact: exact quantities of the jobs; None in a game that is not enumerated as a tree.
     """
 
     player: np.ndarray
@@ -105,16 +105,16 @@ class Jobs:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Results:
-    """The best responses, one an entry of `[J]`.
+    """The best responses, one per entry of `[J]`.
 
     Attributes:
         params: leaves `[J, ...]`.
         decisions: own decisions that the learner took, int `[J]`; 0 where nothing is sampled.
-        episodes: episodes that it finished, int `[J]`.
-        diverged: training met a number that is not finite and stopped, bool `[J]`; `params` are
-            the best finite ones.
+        episodes: episodes that the learner finished, int `[J]`.
+        diverged: training met a number that is not finite and stopped, bool `[J]`. Then `params`
+            are the best finite ones.
         curve: value of the policy at every evaluation, `[J, N + 1]`, the first before training;
-            NaN where training had ended. `params` have the highest of them.
+            NaN after the end of training. `params` have the highest value of the curve.
     """
 
     params: Params
@@ -128,12 +128,14 @@ class Oracle(Protocol):
     """A best-response method, set up for one game and network."""
 
     tabular: ClassVar[bool]
-    """Its policies are tables (`TablePolicy`), not networks."""
+    """The policies are tables (`TablePolicy`), not networks."""
 
     conditional: ClassVar[bool]
-    """Its policies are one network that is told which one to be (`ConditionalPolicy`)."""
+    """All policies are one network. An extra input says which policy to play
+    (`ConditionalPolicy`)."""
 
     def __call__(self, jobs: Jobs) -> Results:
-        """Trains all jobs. What comes of a job does not depend on which other jobs there are, on a
-        CPU bit for bit; jobs of a conditional oracle share a network with those of their group."""
+        """Trains all jobs. The result of a job does not depend on the other jobs; on a CPU it is
+        the same bit for bit. Exception: in a conditional oracle, jobs of a group share a
+        network."""
         ...

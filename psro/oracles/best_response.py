@@ -12,17 +12,17 @@ from psro.oracles.base import Jobs, Results
 from psro.policies.policy import Params, TablePolicy
 
 _TIE = 1e-9
-"""How much less an action may be worth and still be as good as the best, as a share of the largest
-return of a sequence, or of the span of all returns where that is less."""
+"""Actions whose values differ by no more are equally good. The unit is the largest return of a
+sequence, or the span of all returns if the span is smaller."""
 
 
 class BestResponse:
-    """The oracle: `BestResponse(game, policy)(jobs)`. There is nothing to set.
+    """The oracle: `BestResponse(game, policy)(jobs)`. It has no settings.
 
-    Actions that are equally good are played alike, above all where the opponents never come, and
-    where a pure policy would be as arbitrary as exploitable. Where nobody's best response is new to
-    its population, ties are broken at random where the opponents come: another best response may
-    be.
+    Actions that are equally good are played with equal probability. This matters most where the
+    opponents never lead: a pure policy there would be arbitrary and exploitable. If no player's
+    best response is new to its population, ties are broken at random at the info states to which
+    the opponents lead: another best response may be new.
     """
 
     tabular = True
@@ -66,7 +66,7 @@ class BestResponse:
     def _response(
         self, jobs: Jobs, job: int, rng: np.random.Generator | None = None
     ) -> tuple[Params, float]:
-        """A job's policy and its value; with random numbers, one whose ties they broke."""
+        """A job's policy and its value. With `rng`, ties are broken at random."""
         seat, gain = int(jobs.player[job]), jobs.exact.gains[job]
         player, tie = self._tree.players[seat], _TIE * min(np.abs(gain).max(), self._tree.span)
         if rng is None:
@@ -79,7 +79,7 @@ class BestResponse:
 
 
 def _is_among(table: Params, player: int, populations: Params) -> bool:
-    """Whether a player has these very logits in its population."""
+    """Whether a player's population has a policy with exactly these logits."""
     same = [
         (np.asarray(of_all)[player] == np.asarray(rows)).all(axis=(1, 2))
         for rows, of_all in zip(jax.tree.leaves(table), jax.tree.leaves(populations), strict=True)

@@ -1,5 +1,5 @@
-"""What the settings of oracles and runs must satisfy; each raises SettingsError with the setting's
-name and number where it does not."""
+"""Checks of the settings of oracles and runs. Each raises SettingsError with the name and the value
+of a setting that is not valid."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from psro.errors import SettingsError
 
 
 def check_positive(oracle: str, config: object, *names: str) -> None:
-    """Raises SettingsError, naming the setting, where one is not above zero."""
+    """Raises SettingsError with the setting's name if a setting is not above zero."""
     for name in names:
         if not getattr(config, name) > 0:
             raise SettingsError(f"{oracle}.{name} = {getattr(config, name)} must be above 0")
@@ -31,8 +31,9 @@ def check_shares(oracle: str, config: object, *names: str) -> None:
 
 
 def check_types(config: object, prefix: str = "") -> None:
-    """Raises SettingsError where a field that is annotated `int`, `float`, `bool`, `str`,
-    `float | None` or `str | None` holds anything else; its name comes with a prefix: `ppo.`"""
+    """Raises SettingsError if a field that is annotated `int`, `float`, `bool`, `str`,
+    `float | None` or `str | None` has a value of another type. The message writes `prefix`, for
+    example `ppo.`, before the field's name."""
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         kinds, what = {

@@ -1,14 +1,14 @@
 """One network for a whole population: NeuPL (Liu et al. 2022, arXiv:2202.07415).
 
-Every policy of every player is the same recurrent network, told which one to be by what it is to
-respond to: its seat, and its opponents' distribution over their policies (the paper's interaction
-graph, a row a policy). What one learns, all others can use:
+All policies of all players are one recurrent network. An extra input, the condition, says which
+policy the network plays: the seat, and the distribution over opponents' policies that the policy
+responds to (one row of the paper's interaction graph). All policies share what they learn:
 
     theta in argmax sum_k u(pi_theta(. | sigma_k), sum_j sigma_k(j) pi_theta(. | sigma_j)),
 
-for sigma_k the meta-strategy over the policies below k, one level of `--expansion hierarchy`. The
-opponents' theta on the right is the one with which the iteration began. The paper leaves the
-meta-solver open, and how the network is shown a condition: here the seat, one-hot, and the
+where sigma_k is the meta-strategy over the policies below k, one level of `--expansion hierarchy`.
+The opponents' theta on the right is the theta at the start of the iteration. The paper does not fix
+the meta-solver or the encoding of a condition. Here a condition is the seat (one-hot) and the
 opponents' weights.
 """
 
@@ -31,9 +31,9 @@ from psro.policies.policy import ConditionalPolicy, Params
 class Conditional(FullWidth):
     """The oracle: `Conditional(game, policy, config)(jobs)`.
 
-    A step moves all jobs' policies at once, by the mean of their losses (`FullWidth`; the paper
-    trains by MPO on episodes). The best parameters are those with the largest mean value; curves
-    have each job's value before and after.
+    A step changes the policies of all jobs at once. It minimises the mean of their losses
+    (`FullWidth`; the paper trains by MPO on episodes). The best parameters are those with the
+    largest mean value. Curves have each job's value before and after training.
     """
 
     conditional = True
@@ -43,7 +43,7 @@ class Conditional(FullWidth):
         self._train_together = jax.jit(self._train_all)
 
     def __call__(self, jobs: Jobs) -> Results:
-        """All jobs are of one run: its network learns from all of them."""
+        """All jobs belong to one run. The run's network learns from all of them."""
         seats = np.eye(self._tree.num_players, dtype=np.float32)[np.asarray(jobs.player)]
         weights = np.asarray(jobs.opponents, np.float32).reshape(len(jobs), -1)
         conditions = np.concatenate([seats, weights], axis=1)

@@ -1,9 +1,9 @@
-"""Jobs and their environments, spread over the devices that are visible.
+"""Jobs and their environments, spread over the visible devices.
 
-Jobs do not depend on each other, so devices need not talk: each maps over its own jobs. What
-devices are left over may share the environments of a job. On a CPU the "devices" are threads: the
-command `psro` asks for `CPU_DEVICES` of them (`psro.oracles.settings`), whatever the number of
-cores, so that a run does not depend on how many there are.
+Jobs do not depend on each other, so devices do not communicate: each device maps over its own jobs.
+The remaining devices may share the environments of a job. On a CPU the "devices" are threads. The
+command `psro` asks for `CPU_DEVICES` threads (`psro.oracles.settings`) on every machine, so that a
+run does not depend on the number of cores.
 """
 
 from __future__ import annotations
@@ -20,20 +20,22 @@ from jax.sharding import Mesh, PartitionSpec
 from psro.errors import SettingsError
 
 Function = Callable[..., Any]
-"""From a job's own PyTree and the one that all jobs share to results, with a keyword `spread`: what
-it does to an array whose leading axis is environments is left to the compiler."""
+"""Maps a job's own PyTree and the PyTree that all jobs share to results. The keyword `spread` is a
+function of an array whose leading axis is environments: it lets the compiler spread the array over
+devices."""
 
 
 class OverJobs:
-    """A function of one job, mapped over jobs and compiled, on as many devices as divide them.
+    """A function of one job, mapped over jobs and compiled. It uses a number of devices that
+    divides the number of jobs.
 
-    Calls with fewer jobs than the largest before compile nothing: the jobs that are missing are
-    filled up, and what fills them up is not trained.
+    A call with fewer jobs than an earlier call compiles nothing: the missing jobs are filled with
+    copies, which are not trained.
 
     Args:
-        function: of one job.
-        env_devices: devices that share the environments of a job; 0: all that jobs leave over on
-            accelerators, and 1 on a CPU.
+        function: takes one job.
+        env_devices: devices that share the environments of a job. 0 means 1 on a CPU, and on
+            accelerators all devices that remain when each job has one.
     """
 
     def __init__(self, function: Function, *, env_devices: int = 1):
@@ -43,8 +45,8 @@ class OverJobs:
         self._compiled: dict[int, Callable[..., Any]] = {}
 
     def __call__(self, own: Any, shared: Any) -> Any:
-        """Results on the host, leaves `[J, ...]`, of what jobs have each for themselves, leaves
-        `[J, ...]`, and what they share."""
+        """Results on the host, leaves `[J, ...]`. `own` is each job's own input, leaves
+        `[J, ...]`; `shared` is the input that all jobs share."""
         num_jobs = len(jax.tree.leaves(own)[0])
         self._most = max(self._most, num_jobs)
         if num_jobs < self._most:
@@ -61,7 +63,7 @@ class OverJobs:
         envs = self._env_devices or 1
         if envs > len(devices):
             raise SettingsError(
-                f"env_devices = {envs} is more than the {len(devices)} that there are"
+                f"env_devices = {envs} is more than the {len(devices)} devices of this machine"
             )
         jobs = max(n for n in range(1, len(devices) // envs + 1) if num_jobs % n == 0)
         if not self._env_devices and devices[0].platform != "cpu":
@@ -92,10 +94,10 @@ class OverJobs:
 
 
 def _one_by_one(function: Function, trained: jax.Array, own: Any, shared: Any) -> Any:
-    """One job after another, those alone that are `trained [J]`, which come first. What is computed
-    for a job, bit for bit, does not depend on how many there are: the compiler does not know. On a
-    CPU it is no slower than `_side_by_side`."""
-    function = jax.jit(function)  # so that it is traced once
+    """One job after another. Only jobs with `trained [J]` run, and they come first. The result of a
+    job, bit for bit, does not depend on the number of jobs, because the compiler does not know it.
+    On a CPU this is no slower than `_side_by_side`."""
+    function = jax.jit(function)  # to trace it only once
 
     def job(number: jax.Array) -> Any:
         return function(jax.tree.map(lambda leaf: leaf[number], own), shared)
@@ -113,5 +115,5 @@ def _one_by_one(function: Function, trained: jax.Array, own: Any, shared: Any) -
 
 
 def _side_by_side(function: Function, trained: jax.Array, own: Any, shared: Any) -> Any:
-    """All jobs at once; those that are not `trained` are copies, and cost what they cost."""
+    """All jobs at once. Jobs that are not `trained` are copies, and they are computed too."""
     return jax.vmap(function, in_axes=(0, None))(own, shared)

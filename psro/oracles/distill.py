@@ -16,12 +16,13 @@ from psro.policies.policy import Params
 class Distill(WholeTree):
     """The oracle: `Distill(game, policy, config)(jobs)`.
 
-    Cross entropy with the best response's action, an info state counting by the square root of what
-    the worst choice there would cost: zero where opponents or the best response itself never lead.
+    The loss is the cross entropy with the best response's action. The weight of an info state is
+    the square root of what the worst action there would cost. It is zero where the opponents or the
+    best response itself never lead.
     """
 
     def _aims(self, yardstick: Yardstick) -> Sequence[jax.Array]:
-        """Weight of each action `[W, A]`: zero but for the best one."""
+        """Weight of each action `[W, A]`: zero for all actions but the best one."""
         values, _ = action_values(yardstick.levels, yardstick.returns)
         aims, plan = [], jnp.ones_like(values[0])  # of the best response
         for level, q in zip(yardstick.levels, values, strict=True):

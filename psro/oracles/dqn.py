@@ -1,32 +1,33 @@
 """Recurrent Q-learning as a best response (DRQN, R2D2).
 
-The network's logits are the Q-values of an own action-observation history h, in shares of the
-game's largest return. The policy that is greedy in them is a softmax at temperature zero, so the
-finished policy, at a small one, is an ordinary network; its value head is not used. (A dueling
-head, value plus advantage, arXiv:1511.06581, did no better.)
+The network's logits are the Q-values of a player's own action-observation history h, in units of
+the game's largest return. The greedy policy is a softmax at temperature zero. So the finished
+policy is an ordinary network at a small temperature. Its value head is not used. (A dueling head,
+value plus advantage, arXiv:1511.06581, was not better.)
 
-Whole rollouts are kept for replay, each environment's as one sequence with the carry stored at its
-start (Kapturowski et al. 2019, "Recurrent experience replay in distributed reinforcement
-learning"). That carry was made by parameters of the past: the first decisions of a sequence only
-warm it up, until `burn_in` of them are over, or an episode begins, whose carry is right anyway.
+Whole rollouts are kept for replay. Each environment's rollout is one sequence, stored with the
+carry at its start (Kapturowski et al. 2019, "Recurrent experience replay in distributed
+reinforcement learning"). Older parameters made that carry. So the first decisions of a sequence
+only warm it up: the first `burn_in` decisions, or fewer if an episode begins earlier. The carry at
+the start of an episode is always right.
 
 Targets are those of Watkins's Q(lambda) (Watkins 1989; as in Retrace, Munos et al. 2016,
-arXiv:1606.02647, with a greedy target policy), of double Q-learning's values (van Hasselt et al.
-2016, arXiv:1509.06461), Q' being the target network, a slowly moving average of the learner:
+arXiv:1606.02647, with a greedy target policy). They use the values of double Q-learning (van
+Hasselt et al. 2016, arXiv:1509.06461). Q' is the target network, a moving average of the learner:
 
-    b    = argmax of Q(h', b)                      h': the own decision that follows
+    b    = argmax of Q(h', b)                      h': the player's own next decision
     G(h) = r + gamma [Q'(h', b) + lambda 1(a' = b) (G(h') - Q'(h', b))]      0 for [] at the end
 
-**Per episode.** Q(h, a) is an expectation given h: over the chance moves and opponents that may
-have led there, and for a mixture over which of its profiles it is. The opponents' posterior given h
-must be that of profiles drawn once per episode, and decisions counted as they come would tell it
-wrong, because the same number of decisions holds more episodes, and more visits to h, where
-episodes are short. So every sequence weighs 1 / (its stratum's episodes per decision) in the loss,
-as on-policy decisions do. The weights are kept with the sequences and normalised over the replayed
-batch, not over the rollout: what one rollout's profiles happen to be must not cancel. The learner's
-own actions, exploring or of long ago, cancel in the posterior; therefore replay needs no correction
-for them, and the trace is cut only by its own choices. Priorities by error, which depend on the
-outcome, would spoil it, and are not used.
+**Per episode.** Q(h, a) is an expectation given h, over chance moves, opponents' moves and, for a
+mixture, opponents' profiles. The posterior of the profile given h must assume that one profile is
+drawn per episode. If all decisions had the same weight, that posterior would be wrong: where
+episodes are short, the same number of decisions contains more episodes and more visits to h. So
+each sequence has the weight 1 / (its stratum's episodes per decision) in the loss, as on-policy
+decisions have. The weights are stored with the sequences. They are normalised over the replayed
+batch, not over the rollout, because the effect of one rollout's profiles must not cancel. The
+learner's own actions cancel in the posterior, even if they were exploratory or are old. So replay
+needs no correction for them, and only the learner's own choices cut the trace. Priorities by error
+depend on the outcome and would bias the posterior, so they are not used.
 """
 
 from __future__ import annotations
@@ -52,14 +53,14 @@ from psro.policies.policy import Params, Policy
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sequences:
-    """Replayed sequences: N of L own decisions, `[L, N]`, and the decision after the last.
+    """N replayed sequences of L own decisions, `[L, N]`, and the decision after the last.
 
-    In the buffer an item is one sequence, and N is not there: `[L, ...]`.
+    In the buffer an item is one sequence without the axis N: `[L, ...]`.
 
     Attributes:
-        turn: what was decided on, `[L + 1, N]`.
-        action, reward, done: what was done and what it led to; see `Decisions`.
-        carry: the one that acted at the first, leaves `[N, H]`.
+        turn: the input of each decision, `[L + 1, N]`.
+        action, reward, done: the action and its outcome; see `Decisions`.
+        carry: the carry at the first decision, leaves `[N, H]`.
         weight: own decisions per episode of the stratum, `[N]`.
     """
 
@@ -79,10 +80,10 @@ class Student:
     Attributes:
         params: the learner's network.
         target: the target network.
-        opt_state: the optimiser's.
-        replay: the buffer's, of `Sequences`.
+        opt_state: the optimiser's state.
+        replay: the buffer's state; its items are `Sequences`.
         decided: every stratum's own decisions against its present profile, `[S]`.
-        finished: its episodes, `[S]`.
+        finished: every stratum's episodes against that profile, `[S]`.
     """
 
     params: Params
@@ -144,7 +145,7 @@ class DQN(Sampled):
     def _learn(
         self, student: Student, sample: Sample, progress: jax.Array, key: jax.Array
     ) -> Student:
-        """`num_batches` steps on batches from the buffer, to which the rollout is added."""
+        """Adds the rollout to the buffer, then takes `num_batches` steps on batches from it."""
         config = self._config
         decided, finished = (
             jnp.where(sample.restarted, 0.0, before) + new.reshape(self._num_strata, -1).sum(1)
@@ -180,7 +181,7 @@ class DQN(Sampled):
 
     def _sample(self, replay: TrajectoryBufferState[Sequences], key: jax.Array) -> Sequences:
         """A batch of `num_sequences`, each as likely as any other in the buffer."""
-        with jax.numpy_rank_promotion("allow"):  # flashbax counts on it
+        with jax.numpy_rank_promotion("allow"):  # flashbax needs it
             return time_first(self._buffer.sample(replay, key).experience)
 
     def _loss(
@@ -190,7 +191,7 @@ class DQN(Sampled):
         batch: Sequences,
         levels: Sequence[Level] | None = None,
     ) -> jax.Array:
-        """Mean squared error of the Q-values of what was done, under the sequences' weights."""
+        """Mean squared error of the Q-values of the actions taken, weighted by sequence."""
         config = self._config
         q = self._q_values(params, batch, levels)  # [L + 1, N, A]
         goal = double_q_returns(
@@ -222,8 +223,8 @@ def greedy(q: jax.Array, legal: jax.Array) -> jax.Array:
 
 
 def epsilon_greedy(q: jax.Array, legal: jax.Array, epsilon: jax.Array | float) -> jax.Array:
-    """Log-probabilities `[E, A]`: a random legal action with probability `epsilon`, else the best
-    one."""
+    """Log-probabilities `[E, A]`: a random legal action with probability `epsilon`, otherwise the
+    best one."""
     random = legal / jnp.maximum(legal.sum(axis=-1, keepdims=True), 1)
     best = jax.nn.one_hot(greedy(q, legal), q.shape[-1])
     return jnp.log(jnp.maximum((1 - epsilon) * best + epsilon * random, 1e-30))
@@ -248,27 +249,27 @@ def double_q_returns(
 
 
 def trained_on(turn: Turn, burn_in: int) -> jax.Array:
-    """Which decisions of sequences are trained on, `[L, N]`: those whose carry is warmed up, or
-    comes from the beginning of their episode."""
+    """Which decisions of sequences are trained on, `[L, N]`: those after the warm-up, and those
+    whose episode began within the sequence."""
     begun = jnp.cumsum(turn.reset[:-1], axis=0) > 0
     late = jnp.arange(len(begun)) >= burn_in
     return turn.valid[:-1] & (begun | late[:, None])
 
 
 def decisions_per_episode(decided: jax.Array, finished: jax.Array, num_envs: int) -> jax.Array:
-    """Own decisions per episode of strata, `[S]`: what each sequence of theirs weighs.
+    """Own decisions per episode of each stratum, `[S]`: the weight of its sequences.
 
     Args:
         decided: own decisions since the stratum met its profile.
         finished: episodes since then.
-        num_envs: environments of a stratum. Each is within an episode, on average half way:
-            without counting those, long episodes would seem longer still.
+        num_envs: environments of a stratum. Each is in the middle of an episode on average, and
+            counts as half an episode. Otherwise long episodes would seem even longer.
     """
     return decided / (finished + 0.5 * num_envs)
 
 
 def sequences(sample: Sample, weight: jax.Array) -> Sequences:
-    """A rollout as items of the buffer, one an environment, leaves `[E, L, ...]`."""
+    """A rollout as items of the buffer, one per environment, leaves `[E, L, ...]`."""
     seen = sample.decisions
     turn = jax.tree.map(
         lambda steps, last: jnp.concatenate([steps, last[None]]).swapaxes(0, 1),
@@ -286,7 +287,7 @@ def sequences(sample: Sample, weight: jax.Array) -> Sequences:
 
 
 def time_first(items: Sequences) -> Sequences:
-    """Items `[N, L, ...]` as `[L, N, ...]`; carries and weights have no time."""
+    """Items `[N, L, ...]` as `[L, N, ...]`. Carries and weights have no time axis."""
     steps = dataclasses.replace(items, carry=(), weight=())
     steps = jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), steps)
     return dataclasses.replace(steps, carry=items.carry, weight=items.weight)

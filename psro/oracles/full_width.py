@@ -1,8 +1,9 @@
 """Policy improvement on the whole tree, by exact counterfactual values of the network itself.
 
-A plain policy gradient gets stuck: what the policy does not reach gets no gradient, however much it
-would earn there. Here an info state counts by what its *opponents* make of it (as in regret
-minimisation: Brown et al. 2019, arXiv:1811.00164), whatever the policy itself does above.
+A plain policy gradient gets stuck: an info state that the policy does not reach gets no gradient,
+even if it would earn much there. Here the weight of an info state depends on its *opponents* alone
+(as in regret minimisation: Brown et al. 2019, arXiv:1811.00164). It does not depend on the policy's
+own earlier actions.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from psro.policies.policy import Params, log_probabilities
 class FullWidth(WholeTree):
     """The oracle: `FullWidth(game, policy, config)(jobs)`.
 
-    A step moves the policy towards `softmax(q / improvement)`, q being its own action values given
-    that its opponents lead there (one step of regularised policy iteration; Geist et al. 2019,
-    arXiv:1901.11275, eq. 4): cross entropy, an info state counting by the square root of
-    what the choice there is worth, its opponents' reach included.
+    A step moves the policy towards `softmax(q / improvement)`. Here q are the policy's own action
+    values, given that its opponents lead to the info state. This is one step of regularised policy
+    iteration (Geist et al. 2019, arXiv:1901.11275, eq. 4). The loss is the cross entropy. The
+    weight of an info state is the square root of the difference between its best and its worst
+    counterfactual action value (`emphasis`).
     """
 
     def _loss(self, params: Params, yardstick: Yardstick, aims: Sequence[jax.Array]) -> jax.Array:

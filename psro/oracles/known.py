@@ -1,5 +1,5 @@
-"""Every oracle by its name. This imports all of them, and with them JAX; `psro.oracles` imports it
-with the first use of `ORACLES`."""
+"""Every oracle by its name. This module imports all oracles and JAX. `psro.oracles` imports it at
+the first use of `ORACLES`."""
 
 from psro.oracles.a2c import A2C
 from psro.oracles.base import Oracle

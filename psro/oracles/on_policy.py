@@ -1,7 +1,7 @@
-"""What the oracles that learn from their own fresh episodes share (PPO, A2C, REINFORCE).
+"""Base of the oracles that learn from their own fresh episodes (PPO, A2C, REINFORCE).
 
-A stratum's decisions are weighted by 1 / (episodes that it finished in the rollout): see `sampling`
-for why.
+The weight of a stratum's decisions is 1 / (episodes that it finished in the rollout). `sampling`
+gives the reason.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Student = tuple[Params, optax.OptState]
 
 
 class OnPolicy(Sampled):
-    """An oracle but for how it learns from a rollout: `_improve`."""
+    """An oracle without the method `_improve`, which learns from a rollout."""
 
     def __init__(self, game: Game, policy: Policy, config: OnPolicyConfig):
         super().__init__(game, policy, config, sequence_length=config.sequence_length)
@@ -50,11 +50,10 @@ class OnPolicy(Sampled):
         progress: jax.Array,
         key: jax.Array,
     ) -> Student:
-        """Gradient steps on one rollout; `progress` is the share of training behind it."""
+        """Gradient steps on one rollout. `progress` is the share of training done before it."""
 
     def _batch(self, sample: Sample) -> Batch:
-        """A rollout with its normalised advantages, value targets and weights, cut into
-        sequences."""
+        """A rollout, with normalised advantages, value targets and weights, cut into sequences."""
         decisions = sample.decisions
         advantage, value_target = advantages(
             decisions,
@@ -75,7 +74,7 @@ class OnPolicy(Sampled):
         return batch.cut(self._sequence_length)
 
     def _unroll(self, params: Params, batch: Batch) -> Unrolled:
-        """The policy on a batch of L steps of N sequences, from the carries that acted."""
+        """Runs the policy on a batch, L steps of N sequences, from the carries of the rollout."""
         seen = batch.decisions
         logits, value = self._outputs(
             params, seen.observation, seen.last_action, seen.reset, seen.carry, batch.levels
@@ -91,8 +90,8 @@ class OnPolicy(Sampled):
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Unrolled:
-    """Of each decision, `[L, N]`: log-probability of what was done, entropy, squared error of the
-    value."""
+    """For each decision, `[L, N]`: log-probability of the action taken, entropy, squared error of
+    the value."""
 
     log_prob: jax.Array
     entropy: jax.Array
@@ -103,8 +102,8 @@ class Unrolled:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Batch:
     """Decisions and what to learn from them: `[T, E]`, after `cut` `[L, C, E]` (C sequences of L
-    steps an environment), after `take` `[L, N]`. `levels` are the learner's info states, where the
-    network is run over those."""
+    steps per environment), after `take` `[L, N]`. `levels` are the learner's info states. They are
+    present if the network runs over info states (the setting `tabulated`)."""
 
     decisions: Decisions
     advantage: jax.Array
@@ -169,11 +168,11 @@ def advantages(
 
 
 def decision_weights(valid: jax.Array, episodes: jax.Array, num_strata: int) -> jax.Array:
-    """Weights of decisions `[T, E]`, mean 1, that make every stratum count per episode.
+    """Weights of decisions `[T, E]`, with mean 1: every stratum has weight by its episodes.
 
     Args:
-        valid: `[T, E]`, which decisions are any.
-        episodes: finished by each environment, `[E]`.
+        valid: `[T, E]`, False where it was not the learner's turn.
+        episodes: episodes that each environment finished, `[E]`.
     """
     finished = episodes.reshape(num_strata, -1).sum(axis=1)  # [S]
     per_stratum = 1.0 / jnp.maximum(finished, 1.0)

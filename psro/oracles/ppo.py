@@ -36,8 +36,8 @@ class PPO(OnPolicy):
         return jax.lax.scan(step, (params, opt_state), order)[0]
 
     def _loss(self, params: Params, batch: Batch, entropy_weight: jax.Array) -> jax.Array:
-        """Clipped surrogate, value error and entropy (arXiv:1707.06347, eq. 7 and 9), a mean over
-        decisions under their weights."""
+        """Clipped surrogate, value error and entropy (arXiv:1707.06347, eq. 7 and 9), as a weighted
+        mean over decisions."""
         config, seen = self._config, batch.decisions
         now = self._unroll(params, batch)
         ratio = jnp.exp(jnp.where(seen.valid, now.log_prob - seen.log_prob, 0.0))

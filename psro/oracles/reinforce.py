@@ -9,6 +9,6 @@ from psro.oracles.a2c import A2C
 class Reinforce(A2C):
     """The oracle: `Reinforce(game, policy, config)(jobs)`.
 
-    A2C with whole returns minus the baseline for advantages: that is what the errors of
-    arXiv:1506.02438, eq. 16, add up to without decay.
+    This is A2C whose advantages are whole returns minus the baseline. The sum of arXiv:1506.02438,
+    eq. 16, without decay gives the same.
     """

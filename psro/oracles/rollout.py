@@ -1,11 +1,11 @@
-"""A learner plays episodes against opponents, everybody with a memory of its own.
+"""A learner plays episodes against opponents. Every player has its own memory.
 
-Time runs in the learner's own decisions: between two of them the other seats move, and episodes
-end and begin. Environments are grouped into *strata*; all environments of a stratum face the same
-profile of opponents, so that parameters are gathered per stratum and not per environment.
+A time step is one decision of the learner. Between two of its decisions the other seats move, and
+episodes end and begin. Environments are grouped into *strata*. All environments of a stratum face
+the same profile of opponents, so parameters are gathered per stratum and not per environment.
 
-Axes: T own decisions, E = S * B environments (S strata of B, stratum-major), Q = P - 1 opponents,
-opponent q sitting at seat (learner + 1 + q) mod P.
+Axes: T own decisions, E = S * B environments (S strata of B, stratum-major), Q = P - 1 opponents.
+Opponent q sits at seat (learner + 1 + q) mod P.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from psro.policies.networks.recurrent import Carry
 from psro.policies.policy import Params, Policy, log_probabilities
 
 Act = Callable[[jax.Array, jax.Array, jax.Array | float], jax.Array]
-"""Log-probabilities `[E, A]` with which a learner acts, from its logits `[E, A]`, the legal actions
-`[E, A]`, and how much it explores."""
+"""Returns the log-probabilities `[E, A]` of a learner's actions from its logits `[E, A]`, the legal
+actions `[E, A]`, and the amount of exploration."""
 
 
 def by_softmax(logits: jax.Array, legal: jax.Array, exploration: jax.Array | float) -> jax.Array:
-    """As the policy says, whatever `exploration` is."""
+    """The policy itself. `exploration` is not used."""
     return log_probabilities(logits, legal)
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Memory:
-    """What one seat remembers within an episode: its carry and its own last action (-1: none)."""
+    """The memory of one seat within an episode: its carry and its own last action (-1: none)."""
 
     carry: Carry
     last_action: jax.Array
@@ -44,12 +44,12 @@ class Memory:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Actors:
-    """Everything that goes on from one rollout to the next.
+    """The state that one rollout leaves for the next.
 
     Attributes:
         state: the games, `[E]`.
-        learner: its memory, leaves `[E, ...]`.
-        opponents: theirs, leaves `[Q, E, ...]`.
+        learner: the learner's memory, leaves `[E, ...]`.
+        opponents: the opponents' memories, leaves `[Q, E, ...]`.
         fresh: the learner has not yet decided in this episode, bool `[E]`.
     """
 
@@ -62,7 +62,7 @@ class Actors:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Turn:
-    """What the learner decides on, `[E]`; the fields mean what they do in `Decisions`."""
+    """The input of the learner's decision, `[E]`. The fields are those of `Decisions`."""
 
     observation: jax.Array
     last_action: jax.Array
@@ -74,12 +74,12 @@ class Turn:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Decisions:
-    """The learner's decisions in a rollout, `[T, E]`; what it needs to learn from them.
+    """The learner's decisions in a rollout, `[T, E]`, with all that it needs to learn from them.
 
-    `observation`, `last_action` and `reset` are exactly the inputs that it acted on. `reward` is
-    the learner's return if the episode ended before its next decision (`done`), else 0. Where
-    `valid` is False it was not the learner's turn, and the rest means nothing. `carry` is the one
-    *before* the first step of every sequence, leaves `[T / sequence_length, E, H]`.
+    `observation`, `last_action` and `reset` are exactly the inputs of the decision. `reward` is the
+    learner's return if the episode ended before its next decision (`done`), otherwise 0. Where
+    `valid` is False it was not the learner's turn, and the other fields have no meaning. `carry` is
+    the carry *before* the first step of every sequence, leaves `[T / sequence_length, E, H]`.
     """
 
     observation: jax.Array
@@ -94,16 +94,18 @@ class Decisions:
     valid: jax.Array
     carry: Carry
     next_value: jax.Array
-    """Value of the decision after the last, `[E]`: what the rollout's end is bootstrapped with."""
+    """Value of the decision after the last, `[E]`. It replaces the return after the rollout."""
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Episodes:
-    """Episodes that ended, by environment: how many, and the sum of the learner's returns, `[E]`.
+    """Episodes that ended, by environment: their number and the sum of the learner's returns,
+    `[E]`.
 
-    A mean return *per episode* under equally likely profiles is the mean over strata of each
-    stratum's own mean: pooling would count a profile more, the shorter its episodes are.
+    If profiles are equally likely, the mean return *per episode* is the mean over strata of each
+    stratum's own mean. A mean over all episodes would give profiles with short episodes too much
+    weight.
     """
 
     count: jax.Array
@@ -113,7 +115,7 @@ class Episodes:
 class Rollout:
     """Plays one learner against opponents in `num_envs` environments.
 
-    All methods are pure and may be jitted, and mapped over learners (jobs) with `vmap`.
+    All methods are pure. They may be jitted, and mapped over learners (jobs) with `vmap`.
     """
 
     def __init__(
@@ -140,13 +142,13 @@ class Rollout:
         self._most_moves = 2 * game.max_length + 2
 
     def with_constants(self, constants: Any) -> Rollout:
-        """The same, in a game that reads these (see `Game.constants`)."""
+        """The same rollout, in a game that reads these constants (see `Game.constants`)."""
         rollout = copy.copy(self)
         rollout.game = self.game.with_constants(constants)
         return rollout
 
     def empty(self) -> Actors:
-        """No episodes: every stratum is to be restarted before the first rollout."""
+        """Actors without episodes. Restart every stratum before the first rollout."""
         keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), self.num_envs))
         state = jax.eval_shape(jax.vmap(self.game.init), keys)
         return Actors(
@@ -168,8 +170,8 @@ class Rollout:
         )
 
     def turn(self, actors: Actors, seat: jax.Array) -> Turn:
-        """What the player at `seat` would decide on now; of the actors that a rollout returned, the
-        decision after its last."""
+        """The input of the next decision of the player at `seat`. For the actors that a rollout
+        returned, this is the decision after its last one."""
         return Turn(
             observation=jax.vmap(self.game.observation)(actors.state),
             last_action=self._forget(actors.learner, actors.fresh).last_action,
@@ -193,15 +195,15 @@ class Rollout:
             params: the learner's parameters.
             opponents: parameters of every stratum's profile, leaves `[Q, S, ...]`.
             seat: the learner's seat, int32 `[]`.
-            actors: from `restart`, or from the call before.
-            exploration: what `act` is told.
+            actors: from `restart`, or from the previous call.
+            exploration: the amount of exploration, passed to `act`.
         """
 
         def step(carry: tuple[Actors, Episodes], inputs: tuple[jax.Array, jax.Array]):
             return self._decide(params, opponents, seat, exploration, carry, *inputs)
 
-        # One step more than there are decisions: it shows what the last one led to, and does not
-        # act. The next rollout begins where it stands.
+        # One step more than decisions. The last step does not act: it shows the outcome of the last
+        # decision. The next rollout begins from there.
         inputs = (jax.random.split(key, self.length + 1), jnp.arange(self.length + 1) < self.length)
         zeros = Episodes(count=jnp.zeros(self.num_envs), total_return=jnp.zeros(self.num_envs))
         (actors, episodes), (steps, carries, reward, done) = jax.lax.scan(
@@ -262,9 +264,9 @@ class Rollout:
         episodes: Episodes,
         key: jax.Array,
     ) -> tuple[Actors, Episodes, jax.Array, jax.Array]:
-        """The others move, and finished episodes give way to new ones, until it is the learner's
-        turn everywhere. Returns also its return from the first episode that ended on the way, and
-        whether one did, `[E]`: what its last decision led to.
+        """The other seats move, and new episodes replace finished ones, until it is the learner's
+        turn in every environment. Also returns the outcome of the learner's last decision: the
+        return of the first episode that ended meanwhile, and whether an episode ended, `[E]`.
         """
         num_players = self.game.num_players
 
@@ -305,7 +307,7 @@ class Rollout:
                 opponents=_select(acts, moved, memory),
                 fresh=actors.fresh,
             )
-            # At once, so that the opponents need not think once more before the learner's turn.
+            # Now, so that the opponents' networks do not run once more before the learner's turn.
             return moves + 1, *renew(actors, *outcome, env_keys[1]), keys[0]
 
         key, first = jax.random.split(key)
@@ -317,7 +319,7 @@ class Rollout:
     def _opponent_logits(
         self, opponents: Params, observation: jax.Array, memory: Memory
     ) -> tuple[jax.Array, Carry]:
-        """Every opponent's logits `[Q, E, A]` and next carry, as if it were its turn."""
+        """Every opponent's logits `[Q, E, A]` and next carry, computed as at its own turn."""
 
         def strata(leaf: jax.Array) -> jax.Array:  # [Q, E, ...] -> [Q, S, B, ...]
             shape = (self._num_opponents, self.num_strata, self.num_envs // self.num_strata)
@@ -353,7 +355,8 @@ class Rollout:
 
 
 def _select(where: jax.Array, new, old):
-    """`new` where `where`, else `old`; leaves have the axes of `where` first, and maybe more."""
+    """`new` where `where` is True, otherwise `old`. The first axes of leaves are those of
+    `where`."""
     return jax.tree.map(
         lambda new, old: jnp.where(
             where.reshape(*where.shape, *(1,) * (old.ndim - where.ndim)), new, old

@@ -1,15 +1,15 @@
-"""What the oracles that train a network on sampled episodes share.
+"""Base of the oracles that train a network on sampled episodes.
 
-The objective is the expected return per episode when the opponents' profile is drawn from the
-meta-strategy once per episode. Profiles are drawn for strata of environments, anew before every
-rollout; a method must weight what a stratum's environments saw by 1 / (episodes that they
-finished), because by the renewal-reward theorem a stratum's sum over decisions, divided by its
-number of episodes, is its expectation per episode, whereas a plain mean over decisions would count
-a profile more, the shorter its episodes are.
+The objective is the expected return per episode, if the opponents' profile is drawn from the
+meta-strategy once per episode. Before every rollout, a profile is drawn for each stratum of
+environments. A method must give a stratum's decisions the weight 1 / (episodes that the stratum
+finished). The reason is the renewal-reward theorem: a stratum's sum over decisions, divided by its
+number of episodes, is its expectation per episode. A plain mean over decisions would give profiles
+with short episodes too much weight.
 
-All jobs train in one jitted call. At even intervals the policy is evaluated as it would be
-finished: exactly on a tree, by the last rollouts' mean return per episode elsewhere. The best one
-seen is returned, and training ends early when the best one has not improved for a while.
+All jobs train in one jitted call. At even intervals the policy is evaluated at the finished
+temperature: exactly on a tree, otherwise by the mean return per episode of the last rollouts. The
+best policy seen is returned. Training ends early when the best policy has not improved for a while.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ _BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Learner:
-    """What changes from update to update within a job.
+    """The state of a job between two updates.
 
     Attributes:
         student: the method's own state.
-        actors: where the environments stand.
-        profile: every stratum's, an index into the flat opponent profiles, int `[S]`.
+        actors: the state of the environments.
+        profile: every stratum's profile, an index into the flat opponent profiles, int `[S]`.
         decisions: own decisions so far.
-        episodes: finished ones so far.
+        episodes: finished episodes so far.
     """
 
     student: Any
@@ -66,11 +66,11 @@ class Sample:
     """One rollout.
 
     Attributes:
-        decisions: the learner's, `[T, E]`; rewards in shares of the game's largest return.
-        episodes: those that ended, `[E]`.
+        decisions: the learner's decisions, `[T, E]`; rewards in units of the game's largest return.
+        episodes: the episodes that ended, `[E]`.
         next: the decision after the last, `[E]`.
         restarted: which strata met a new profile and began new episodes for it, bool `[S]`.
-        levels: the learner's info states, where the network is run over those.
+        levels: the learner's info states, if the network runs over info states.
     """
 
     decisions: Decisions
@@ -83,17 +83,18 @@ class Sample:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
-    """What one job has for itself; leaves `[J, ...]` of all.
+    """The input of one job; leaves `[J, ...]` for all jobs.
 
     Attributes:
         player: the learner's seat.
-        key: data of its random key.
-        initial: its first parameters.
-        group: the group of `Populations` that its opponents come from.
-        cumulative: probabilities of the opponents' profiles, summed up, `[K ** Q]`.
-        yardstick: what makes its value exact; None in a game that is no tree.
-        mixture: with `tabulated` its opponents as tables, leaves `[Q, 1, R, ...]`; else None.
-        bonus: with `tabulated` what actions earn beside returns, `[R, A]`; None for nothing.
+        key: data of the job's random key.
+        initial: the first parameters.
+        group: the group of `Populations` that the opponents come from.
+        cumulative: cumulative probabilities of the opponents' profiles, `[K ** Q]`.
+        yardstick: what the exact value needs; None in a game that is not enumerated as a tree.
+        mixture: with `tabulated`, the opponents as tables, leaves `[Q, 1, R, ...]`; otherwise None.
+        bonus: with `tabulated`, what actions earn in addition to returns, `[R, A]`. None means no
+            bonus.
     """
 
     player: jax.Array
@@ -109,8 +110,8 @@ class Job:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What all jobs share: policies, leaves `[G, P, K, ...]`, the game's constants, and the scale
-    of rewards, 1 / the game's largest return."""
+    """The input that all jobs share: policies, leaves `[G, P, K, ...]`, the game's constants, and
+    the scale of rewards, 1 / the game's largest return."""
 
     populations: Params
     constants: Any
@@ -118,7 +119,7 @@ class Setting:
 
 
 class Sampled(abc.ABC):
-    """An oracle but for its method: `_start`, `_params` and `_learn`."""
+    """An oracle without its method: `_start`, `_params` and `_learn`."""
 
     tabular = False
     conditional = False
@@ -151,8 +152,8 @@ class Sampled(abc.ABC):
             sequence_length=self._sequence_length,
             act=act,
         )
-        jax.eval_shape(self._rollout.empty)  # a game too large to be played through says so now
-        # Flat: one vector to update instead of a dozen small arrays, less to compile and to run.
+        jax.eval_shape(self._rollout.empty)  # a game that is too large raises its error here
+        # Flat: one vector instead of a dozen small arrays compiles and runs faster.
         self._optimizer = optax.flatten(
             optax.chain(
                 optax.clip_by_global_norm(config.max_gradient_norm),
@@ -167,7 +168,7 @@ class Sampled(abc.ABC):
         self._train = OverJobs(self._train_one, env_devices=config.env_devices)
 
     def __call__(self, jobs: Jobs) -> Results:
-        # Summed on the host in float64, so that spare capacity cannot change a rounding.
+        # Summed on the host in float64, so that spare capacity does not change the rounding.
         flat = np.asarray(jobs.opponents, np.float64).reshape(len(jobs), -1)
         cumulative = np.cumsum(flat, axis=1)
         cumulative = (cumulative / cumulative[:, -1:]).astype(np.float32)
@@ -207,7 +208,7 @@ class Sampled(abc.ABC):
     def _bonus(self, jobs: Jobs) -> np.ndarray:
         if not self._config.tabulated:
             raise SettingsError(
-                f"oracle {self._config.name} knows info states, to reward what is played there, "
+                f"oracle {self._config.name} can reward actions at info states "
                 f"only with {self._config.name}.tabulated"
             )
         return bonus_tables(self._tree, jobs)
@@ -247,7 +248,7 @@ class Sampled(abc.ABC):
             evaluations=config.evaluations,
             patience=config.patience,
         )
-        # Environments and what the method keeps end here.
+        # The environments and the method's own state are not returned.
         return dataclasses.replace(
             training, learner=(training.learner.decisions, training.learner.episodes)
         )
@@ -262,7 +263,7 @@ class Sampled(abc.ABC):
         rollout: Rollout,
         spread: Callable[[Any], Any],
     ) -> tuple[Learner, jax.Array]:
-        """One rollout and what is learned from it; also the mean return that it sampled."""
+        """Plays one rollout and learns from it. Also returns the sampled mean return."""
         key = jax.random.fold_in(jax.random.wrap_key_data(job.key), job.player)
         profile_key, restart_key, play_key, learn_key = jax.random.split(
             jax.random.fold_in(key, number), 4
@@ -305,11 +306,11 @@ class Sampled(abc.ABC):
         return learner, mean_return(episodes, self._num_strata)
 
     def _draw(self, cumulative: jax.Array, key: jax.Array) -> jax.Array:
-        """A profile for every stratum, int `[S]`, by systematic sampling: each comes up its
-        expected number of times, rounded up or down, and few strata change between updates."""
+        """A profile for every stratum, int `[S]`, by systematic sampling. Each profile is drawn
+        its expected number of times, rounded up or down. Few strata change between updates."""
         strata = jnp.arange(self._config.num_strata)
         points = (strata + jax.random.uniform(key)) / self._config.num_strata
-        points = jnp.minimum(points, _BELOW_ONE)  # rounded up to 1 it would draw an unused policy
+        points = jnp.minimum(points, _BELOW_ONE)  # a point of 1 would draw an unused policy
         return jnp.searchsorted(cumulative, points, side="right")
 
     def _opponents(self, populations: Params, job: Job, profile: jax.Array) -> Params:
@@ -326,14 +327,14 @@ class Sampled(abc.ABC):
 
     @abc.abstractmethod
     def _params(self, student: Any) -> Params:
-        """The network that acts, and that is the best response but for its temperature."""
+        """The network that acts. The best response is this network at another temperature."""
 
     @abc.abstractmethod
     def _learn(self, student: Any, sample: Sample, progress: jax.Array, key: jax.Array) -> Any:
-        """The student after one more rollout; `progress` is the share of training behind it."""
+        """The student after one more rollout. `progress` is the share of training done before."""
 
     def _exploration(self, progress: jax.Array) -> jax.Array | float:
-        """What `act` is told of how much to explore."""
+        """The amount of exploration, passed to `act`."""
         return 0.0
 
     def _outputs(
@@ -345,15 +346,16 @@ class Sampled(abc.ABC):
         carry: Carry,
         levels: Sequence[Level] | None,
     ) -> tuple[jax.Array, jax.Array]:
-        """Logits `[L, N, A]` and values `[L, N]` of L steps of N sequences, from the carries that
-        acted; with `levels`, from the network's run over those."""
+        """Logits `[L, N, A]` and values `[L, N]` of L steps of N sequences. The network runs from
+        the carries of the rollout, or over `levels` if they are given."""
         if levels is None:
             return self._policy.unroll(params, observation, last_action, reset, carry)
         table = self._table(params, levels)
         return table["logits"][observation], table["value"][observation]
 
     def _table(self, params: Params, levels: Sequence[Level]) -> Params:
-        """What `Lookup` takes: logits `[R, A]` and values `[R]`, levels end to end."""
+        """The parameters of `Lookup`: logits `[R, A]` and values `[R]`, one level after the
+        other."""
         logits, values = self._policy.tabulate(params, levels)
         return {"logits": jnp.concatenate(logits), "value": jnp.concatenate(values)}
 
@@ -363,7 +365,7 @@ class Sampled(abc.ABC):
 
 
 def mean_return(episodes: Episodes, num_strata: int) -> jax.Array:
-    """The learner's mean return per episode, every stratum counting the same."""
+    """The learner's mean return per episode. All strata have the same weight."""
     count = episodes.count.reshape(num_strata, -1).sum(axis=1)
     total = episodes.total_return.reshape(num_strata, -1).sum(axis=1)
     return (total / jnp.maximum(count, 1.0)).mean()

@@ -1,5 +1,5 @@
-"""The settings of every oracle. They import no JAX, so that the command line can name them, and
-plots and evaluations can read them, without it."""
+"""The settings of every oracle. This module does not import JAX, because the command line, plots
+and evaluations read the settings without JAX."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ class SampledConfig:
     max_gradient_norm: float = 0.5
     """Gradients are scaled down to this global norm."""
     temperature: float = 0.1
-    """Softmax temperature of the finished policy; training has 1. A low one removes what
-    exploration leaves in a policy: some best response is always pure."""
+    """Softmax temperature of the finished policy. In training it is 1. A low temperature removes
+    the remaining exploration: a pure best response always exists."""
     tabulated: bool = False
-    """Evaluate the network at all info states once a step, not once for each decision, and let one
-    table act for all opponents. The objective is the same. It is less work where a minibatch has
-    more decisions than the player has info states. Gradients flow through whole episodes, and
-    num_strata and the length of sequences are not used. Needs a game that is enumerated."""
+    """Evaluate the network once per step at all info states, not once for each decision. One table
+    acts for all opponents. The objective is the same. It is faster if a minibatch has more
+    decisions than the player has info states. Gradients flow through whole episodes. num_strata and
+    the length of sequences are not used. Needs a game that is enumerated."""
     env_devices: int = 0
-    """Devices that share the environments of one best response; 0 = on accelerators all that are
-    left when each best response has one, and one on a CPU."""
+    """Devices that share the environments of one best response. 0 = one on a CPU; on accelerators
+    all devices that remain when each best response has one."""
 
     def __post_init__(self):
         check_types(self, f"{self.name}.")
@@ -66,7 +66,7 @@ class SampledConfig:
         check_multiples(self.name, self, ("num_envs", "num_strata"))
 
     def shared_by(self, rounds: int) -> SampledConfig:
-        """The settings of one of several rounds that share the budget, and the evaluations."""
+        """The settings of one of several rounds. The rounds share decisions and evaluations."""
         return dataclasses.replace(
             self,
             decisions=-(-self.decisions // rounds),
@@ -94,8 +94,8 @@ class SampledConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OnPolicyConfig(SampledConfig):
-    """Settings of what learns from fresh episodes. A subclass says what its `gae_lambda` is, the
-    decay of generalised advantage estimation: a field, or a constant."""
+    """Settings of oracles that learn from fresh episodes. A subclass defines `gae_lambda`, the
+    decay of generalised advantage estimation, as a field or as a constant."""
 
     sequence_length: int = 8
     """Own decisions that gradients flow through. It divides rollout_length."""
@@ -152,9 +152,9 @@ class A2CConfig(OnPolicyConfig):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReinforceConfig(OnPolicyConfig):
-    """Recurrent REINFORCE: whole returns against a learned baseline, one step on every rollout.
+    """Recurrent REINFORCE: whole returns minus a learned baseline, one step on every rollout.
 
-    The baseline stands in for what an episode that a rollout cuts earns beyond it.
+    If a rollout ends within an episode, the baseline replaces the rest of the return.
     """
 
     name: ClassVar[str] = "reinforce"
@@ -175,8 +175,8 @@ class DQNConfig(SampledConfig):
     learning_rate: float = 1e-2
     max_gradient_norm: float = 10.0
     temperature: float = 0.002
-    """Softmax temperature of the finished policy, in shares of the game's largest return, which is
-    the unit of the Q-values."""
+    """Softmax temperature of the finished policy. The unit is that of the Q-values: the game's
+    largest return."""
     buffer_size: int = 65_536
     """Own decisions that are kept for replay, rounded down to whole rollouts."""
     num_batches: int = 8
@@ -184,18 +184,18 @@ class DQNConfig(SampledConfig):
     num_sequences: int = 64
     """Sequences in a batch, of rollout_length own decisions each."""
     burn_in: int = 2
-    """First decisions of a sequence, which only warm up the stored carry. It is below
-    rollout_length, and not used with tabulated."""
+    """Number of first decisions of a sequence that only warm up the stored carry. It must be below
+    rollout_length. It is not used with tabulated."""
     trace_decay: float = 0.9
     """Lambda: 0 = one-step targets, 1 = returns up to the first action that is not greedy."""
     target_rate: float = 0.05
-    """Share of the learner that the target network takes over at each gradient step."""
+    """How far the target network moves towards the learner at each gradient step: 0 to 1."""
     exploration: float = 1.0
     """Share of actions that are random at the start. It falls linearly."""
     last_exploration: float = 0.1
     """Share of actions that are random at the end."""
     exploration_share: float = 0.5
-    """Share of training in which the random actions become fewer."""
+    """Share of training after which the share of random actions no longer falls."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -255,7 +255,7 @@ class WholeTreeConfig:
     max_gradient_norm: float = 1.0
     """Gradients are scaled down to this global norm."""
     temperature: float = 0.1
-    """Softmax temperature of the finished policy; training has 1."""
+    """Softmax temperature of the finished policy. In training it is 1."""
 
     def __post_init__(self):
         check_types(self, f"{self.name}.")
@@ -266,7 +266,7 @@ class WholeTreeConfig:
         check_not_negative(self.name, self, "tolerance")
 
     def shared_by(self, rounds: int) -> WholeTreeConfig:
-        """The settings of one of several rounds of calls that share the budget."""
+        """The settings of one of several rounds. The rounds share the steps."""
         return dataclasses.replace(self, steps=-(-self.steps // rounds))
 
     @property
@@ -281,7 +281,7 @@ class FullWidthConfig(WholeTreeConfig):
     name: ClassVar[str] = "full_width"
 
     improvement: float = 0.005
-    """Softmax temperature of the improved policy that a step moves to, in units of the game's
+    """Softmax temperature of the improved policy that a step moves towards, in units of the game's
     largest return."""
 
     def __post_init__(self):
@@ -298,7 +298,7 @@ class DistillConfig(WholeTreeConfig):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ConditionalConfig(FullWidthConfig):
-    """Policy improvement on the whole tree, of all policies as one network."""
+    """Policy improvement on the whole tree. All policies are one network."""
 
     name: ClassVar[str] = "conditional"
 
@@ -318,9 +318,9 @@ TABULAR = ("best_response",)
 """Oracles whose policies are tables; they have no settings."""
 
 STARTS = {"ppo": "perturbed", "a2c": "perturbed", "reinforce": "perturbed"}
-"""What of `psro.policies.initial.INITS` best responses start from by default, where that is not
-`scratch`."""
+"""What best responses start from by default, one of `psro.policies.initial.INITS`. Other oracles
+start from `scratch`."""
 
 CPU_DEVICES = 6
-"""Threads that jobs train on, on a CPU (`psro.oracles.devices`): divisible by two and by three
-players' jobs."""
+"""Number of threads that train jobs on a CPU (`psro.oracles.devices`). It is divisible by two and
+by three, for the jobs of two and of three players."""

@@ -1,5 +1,5 @@
-"""What oracles with `tabulated` look up at info states: the opponents' mixture, and a bonus. R are
-all rows of a player's levels, laid end to end (`games.levels.rows`)."""
+"""Tables that oracles with `tabulated` look up at info states: the opponents' mixture, and a bonus.
+The axis R has all rows of a player's levels, one level after the other (`games.levels.rows`)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from psro.oracles.base import Jobs
 from psro.policies.policy import Params
 
 _MET = 1e-12
-"""The least probability that opponents lead somewhere with which a bonus is paid there: below, no
-episode comes by, and the quotient is no float32."""
+"""A bonus is paid only where the probability that opponents lead there is above this. Below it, no
+episode reaches the info state, and the quotient does not fit in float32."""
 
 
 def opponent_tables(tree: GameTree, jobs: Jobs) -> Params:
-    """The opponents of every job as `Lookup` takes them, leaves `[J, Q, 1, R, ...]`, from
+    """The opponents of every job in the form of `Lookup`, leaves `[J, Q, 1, R, ...]`, from
     `ExactView.mixture`."""
     seats = np.asarray(jobs.player)[:, None] + 1 + np.arange(tree.num_players - 1)
     logits = [
@@ -38,9 +38,9 @@ def opponent_tables(tree: GameTree, jobs: Jobs) -> Params:
 
 
 def bonus_tables(tree: GameTree, jobs: Jobs) -> np.ndarray:
-    """What every action earns beside the game's returns, `[J, R, A]`, from `ExactView.bonus`: the
-    bonus of a sequence is paid whenever it is played, so it is divided by how often opponents lead
-    there."""
+    """What every action earns in addition to the game's returns, `[J, R, A]`, from
+    `ExactView.bonus`. A sampled episode pays the bonus whenever it plays the sequence. So the bonus
+    is divided by the probability that opponents lead there."""
     tables = []
     view = jobs.exact
     for p, bonus, reach in zip(np.asarray(jobs.player), view.bonus, view.reach, strict=True):

@@ -1,7 +1,8 @@
-"""What the oracles that train a network share: exact evaluation, the best one seen, stopping.
+"""Training of a network, shared by the oracles: exact evaluation, the best policy, stopping.
 
-A job trains in stretches. After each its policy is evaluated as it would be finished; the best one
-seen is the best response, and training ends after the last evaluation, or when it has plateaued.
+A job trains in stretches. After each stretch its policy is evaluated at the finished temperature.
+The best policy seen is the best response. Training ends after the last evaluation, or earlier when
+the policy does not improve for a while.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ from psro.policies.policy import Params, Policy, log_probabilities
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Training:
-    """What changes from evaluation to evaluation within a job.
+    """The state of a job between two evaluations.
 
     Attributes:
         learner: the method's own state.
         best: the best finished parameters so far.
-        best_value: their value.
-        stale: evaluations since they were found.
+        best_value: the value of `best`.
+        stale: evaluations since `best` was found.
         done: evaluations so far.
         curve: value at each evaluation, `[evaluations + 1]`, the first before training; NaN after
             the end of training.
@@ -57,17 +58,17 @@ def train(
     patience: int,
     enough: jax.Array | float = jnp.inf,
 ) -> Training:
-    """Trains one job; to be jitted and mapped.
+    """Trains one job. The caller jits and maps it.
 
     Args:
-        learner: its state before training.
-        learn: the stretch up to the next evaluation, from the state and the number of evaluations
-            so far to the next state and the mean return that it sampled.
-        finish: the parameters of the policy that a state stands for.
-        value: what such a policy is worth; None takes the sampled mean return for it.
-        evaluations: at most.
-        patience: evaluations without a better policy that end training.
-        enough: a value that ends training.
+        learner: the learner's state before training.
+        learn: trains up to the next evaluation. It takes the state and the number of evaluations
+            so far, and returns the next state and the sampled mean return.
+        finish: returns the parameters of the finished policy from a state.
+        value: returns the value of finished parameters. None uses the sampled mean return instead.
+        evaluations: most evaluations.
+        patience: training ends after so many evaluations without a better policy.
+        enough: training ends at this value.
     """
 
     def one_stretch(training: Training) -> Training:
@@ -112,13 +113,13 @@ def train(
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Yardstick:
-    """What makes one learner's value exact; leaves `[J, ...]` from `yardstick`.
+    """What the exact value of one learner needs; leaves `[J, ...]` from `yardstick`.
 
     Attributes:
-        levels: its info states.
-        returns: its returns by level, weighted by its opponents' reach, `[W, A]`.
-        offset: what it gets in episodes in which it decides nothing, `[]`.
-        reach: probability that its opponents lead to each info state, `[W]` per level.
+        levels: the learner's info states.
+        returns: the learner's returns by level, weighted by the opponents' reach, `[W, A]`.
+        offset: what the learner gets in episodes in which it decides nothing, `[]`.
+        reach: probability that the opponents lead to each info state, `[W]` per level.
         best: value of the exact best response, `[]`.
         scale: 1 / the game's largest return, `[]`.
     """
@@ -134,7 +135,8 @@ class Yardstick:
 def yardstick(
     tree: GameTree, levels: Sequence[Level], players: np.ndarray, view: ExactView
 ) -> Yardstick:
-    """Of jobs by their `players [J]`, from the tree's `levels` and the view's gains and reach."""
+    """The yardsticks of jobs with the learners `players [J]`, from the tree's `levels` and from the
+    view's gains and reach."""
     players = np.asarray(players)
     returns, reaches, offset, best = [], [], [], []
     for p, gain, reach in zip(players, view.gains, view.reach, strict=True):
@@ -168,7 +170,7 @@ def log_policy(policy: Policy, params: Params, levels: Sequence[Level]) -> list[
 
 
 def expected_return(policy: Policy, params: Params, yardstick: Yardstick) -> jax.Array:
-    """The expected return of a policy, float32: exact but for rounding."""
+    """The expected return of a policy, float32: exact up to rounding."""
     pi = [jnp.exp(level_log_pi) for level_log_pi in log_policy(policy, params, yardstick.levels)]
     _, values = action_values(yardstick.levels, yardstick.returns, pi)
     return yardstick.offset + values[0].sum()

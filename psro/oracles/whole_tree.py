@@ -1,7 +1,7 @@
-"""What the oracles that train a network on every info state of the tree share.
+"""Base of the oracles that train a network on every info state of the tree.
 
-No sampling: a step runs the network down all of the learner's info states and compares what it does
-there with exact counterfactual values against the opponents' mixture.
+Nothing is sampled. A step runs the network on all of the learner's info states. It compares the
+policy there with exact counterfactual values against the opponents' mixture.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Learner = tuple[Params, optax.OptState]
 
 
 class WholeTree(abc.ABC):
-    """An oracle but for what a step makes smaller: `_loss`."""
+    """An oracle without the method `_loss`, which a step minimises."""
 
     tabular = False
     conditional = False
@@ -86,7 +86,7 @@ class WholeTree(abc.ABC):
         return dataclasses.replace(training, learner=())
 
     def _steps(self, loss: Callable[[Params], jax.Array], learner: Learner) -> Learner:
-        """Those up to the next evaluation."""
+        """The steps up to the next evaluation."""
 
         def step(learner: Learner, _):
             params, opt_state = learner
@@ -96,7 +96,7 @@ class WholeTree(abc.ABC):
         return jax.lax.scan(step, learner, length=self._config.steps_per_round)[0]
 
     def _aims(self, yardstick: Yardstick) -> Sequence[jax.Array]:
-        """What does not change from step to step, by level."""
+        """The parts of the loss that do not change from step to step, by level."""
         return ()
 
     @abc.abstractmethod
@@ -106,9 +106,9 @@ class WholeTree(abc.ABC):
 
 
 def emphasis(level: Level, values: jax.Array) -> jax.Array:
-    """How much each info state counts, `[W]`: the square root of what the choice there is worth,
-    the best action's value less the worst one's; `values [W, A]` are counterfactual. (By the worth
-    itself, info states that are rarely met would hardly be learned.)"""
+    """The weight of each info state, `[W]`: the square root of the best action's value minus the
+    worst action's value. `values [W, A]` are counterfactual. (Without the square root, the network
+    would learn little at info states that are rarely met.)"""
     best = jnp.where(level.legal, values, -jnp.inf).max(axis=1)
     worst = jnp.where(level.legal, values, jnp.inf).min(axis=1)
     return jnp.sqrt(jnp.where(level.legal.any(axis=1), best - worst, 0.0))

@@ -1,4 +1,4 @@
-"""A population as an OpenSpiel bot: one policy a game, drawn from the meta-strategy."""
+"""A population as an OpenSpiel bot. It draws one policy per game from the meta-strategy."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from psro.policies.policy import Lookup, Params, Policy, TablePolicy
 
 
 class PopulationBot(pyspiel.Bot):
-    """Plays one player's meta-strategy: draws a policy for the game, and plays that to its end.
+    """Plays one player's meta-strategy: draws a policy for the game, and plays it to the end.
 
-    The policy's network is stepped once for each own decision, on the tree's observation of the
-    info state and the own action before, from a carry that begins with the game: what it was
-    trained with. So its action probabilities are those that were tabulated, to float32's rounding.
+    The policy's network takes one step for each own decision, as in training. Its input is the
+    tree's observation of the info state and the player's previous action. The carry begins with the
+    game. So the action probabilities equal the tabulated ones up to float32's rounding.
 
-    A bot is asked at its own decisions only, and needs not be told of the others' moves: which of
-    its info states come on the way to this one is known from the tree, and those that its carry has
-    not seen are caught up with. It can be asked for two games in turn, or twice for one decision.
+    A bot is called only at its own decisions. It does not need the other players' moves: the tree
+    gives the earlier info states of the player, and the network steps through those that the carry
+    has not seen. Calls for two games may alternate, and a decision may be asked for twice.
 
     Attributes:
         player: the seat.
-        drawn: number of the policy that is played now.
-        weights: the meta-strategy that it was drawn from, float64 `[K]`.
+        drawn: number of the policy that plays now.
+        weights: the meta-strategy that the policy was drawn from, float64 `[K]`.
     """
 
     def __init__(
@@ -46,11 +46,11 @@ class PopulationBot(pyspiel.Bot):
         Args:
             tree: the game.
             player: the seat.
-            policy: what `params` are parameters of.
-            params: the player's policies, leaves `[K, ...]`.
-            weights: probability of each for a whole game, float64 `[K]`.
-            plans: their realization plans, float64 `[K, S_p]`.
-            seed: of the draws of policies and actions.
+            policy: the policy function that takes `params`.
+            params: the parameters of the player's policies, leaves `[K, ...]`.
+            weights: probability of each policy for a whole game, float64 `[K]`.
+            plans: the policies' realization plans, float64 `[K, S_p]`.
+            seed: seed of the draws of policies and actions.
         """
         super().__init__()
         self._arguments = {
@@ -70,7 +70,7 @@ class PopulationBot(pyspiel.Bot):
             first = sum(other.num_info_states for other in tree.players[:player])
             self._inputs = rows(tree)[first : first + self._mine.num_info_states]
             self._policy, self._params = Lookup(), _end_to_end(params)
-            self._act = self._policy  # a table is looked up without being compiled
+            self._act = self._policy  # a table needs no compilation
         else:
             self._inputs = self._mine.observation
             self._policy, self._params = policy, params
@@ -79,7 +79,8 @@ class PopulationBot(pyspiel.Bot):
 
     @own_settings()
     def __reduce__(self):
-        """A bot in the middle of a game goes on with the same policy, memory and random numbers."""
+        """A copy of a bot in the middle of a game continues with the same policy, memory and random
+        numbers."""
         memory = {
             "_rng": self._rng,
             "_at": self._at,
@@ -89,23 +90,24 @@ class PopulationBot(pyspiel.Bot):
         return _rebuilt, (self._arguments, self.drawn, memory)
 
     def restart(self) -> None:
-        """A new game: draws a policy from the meta-strategy, and forgets everything."""
+        """Begins a new game: draws a policy from the meta-strategy and clears the memory."""
         self._draw(self.weights)
 
     @own_settings()
     def restart_as(self, policy: int) -> None:
-        """A new game by the policy of that number, which somebody has drawn for several players."""
+        """Begins a new game with the policy of this number. The caller has drawn it, for example
+        for several players together."""
         self.drawn = policy
         self._mind = jax.tree.map(lambda leaf: leaf[policy], self._params)
         self._at, self._carry, self._logits = -1, self._policy.initial_carry(), None
 
     def restart_at(self, state: pyspiel.State) -> None:
-        """Goes on from `state`, as if the bot had played what this player has played so far.
+        """Continues from `state`, as if the bot had taken this player's earlier actions.
 
-        The policy is drawn by how likely it is the one that did so: by its weight times the
-        probability of the player's own actions on the way (its realization plan). So what is played
-        from here on is, on average, what `Experiment.policy` says. Where no policy could have come
-        here the meta-strategy itself is drawn from. The carry is rebuilt from the history.
+        The policy is drawn from the posterior: its weight times the probability of the player's
+        earlier actions (its realization plan). So the bot's later play is, on average, that of
+        `Experiment.policy`. If no policy can reach `state`, the policy is drawn from the
+        meta-strategy. The carry is computed again from the history.
         """
         sequence = self._index.sequence(state, self.player)
         reach = self.weights * self._plans[:, sequence]
@@ -116,7 +118,7 @@ class PopulationBot(pyspiel.Bot):
         return True
 
     def get_policy(self, state: pyspiel.State) -> list[tuple[int, float]]:
-        """Probability of each legal action at an own decision, by the policy that was drawn.
+        """Probability of each legal action at an own decision, for the policy that was drawn.
 
         Raises `KeyError` for a state that is not in the tree.
         """
@@ -142,8 +144,8 @@ class PopulationBot(pyspiel.Bot):
 
     @own_settings()
     def _remember(self, info_state: int) -> None:
-        """Steps the network through the own decisions after the last one up to this one, -1 for
-        none; from the beginning, where the last one is not on the way."""
+        """Steps the network from the last decision that it saw to `info_state` (-1: none). If the
+        last decision does not lead to `info_state`, it steps from the beginning."""
         player_tree, ahead = self._mine, []
         while info_state not in (-1, self._at):
             ahead.append(info_state)
@@ -166,6 +168,6 @@ def _rebuilt(arguments: dict[str, Any], drawn: int, memory: dict[str, Any]) -> P
 
 
 def _end_to_end(tables: Params) -> Params:
-    """Tables by level, leaves `[K, W, A]`, as what `Lookup` takes, leaves `[K, R, ...]`."""
+    """Tables by level, leaves `[K, W, A]`, in the form of `Lookup`, leaves `[K, R, ...]`."""
     logits = np.concatenate([np.asarray(tables[level]) for level in sorted(tables)], axis=1)
     return {"logits": logits, "value": np.zeros(logits.shape[:2], np.float32)}

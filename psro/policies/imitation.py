@@ -1,4 +1,4 @@
-"""Policies that follow given realization plans: exactly as tables, fitted as networks."""
+"""Policies that follow given realization plans. Tables are exact; networks are fitted."""
 
 from __future__ import annotations
 
@@ -17,32 +17,33 @@ from psro import exact
 from psro.policies.policy import Params, Policy, TablePolicy, log_probabilities, stack
 
 Imitate = Callable[[Params, Sequence[np.ndarray]], Params]
-"""From fresh parameters of every player, leaves `[P, ...]`, and the plans `[S_p]` to follow, to
-parameters that do."""
+"""Takes fresh parameters of every player, leaves `[P, ...]`, and plans `[S_p]`. Returns parameters
+of policies that follow the plans."""
 
 _TOLERANCE = 3e-6
-"""A fit ends when its loss, a Kullback-Leibler divergence, is no larger: NashConv is then within
-some thousandths of the game's largest return of the plans'. Below 1e-6 there is only rounding."""
+"""A fit ends when its loss, a Kullback-Leibler divergence, is at most this. Then NashConv differs
+from the plans' NashConv by a few thousandths of the game's largest return. A difference below 1e-6
+is only rounding."""
 
 _CHECK = 100
-"""Steps between two looks at the loss."""
+"""Steps between two checks of the loss."""
 
 _STEPS = 600
-"""At most. In a fit that ends earlier the learning rate has not fallen to zero."""
+"""Most steps of a fit. If a fit ends earlier, its learning rate has not fallen to zero."""
 
 _LEARNING_RATE = 3e-2
 _MAX_GRADIENT_NORM = 1.0
 _SQUARES_DECAY = 0.95
-"""Adam's second decay rate. Gradients are exact, so that they need no long average; with the usual
-0.999 a fit takes twice as many steps."""
+"""Adam's second decay rate. Gradients are exact and need no long average. With the usual 0.999 a
+fit takes twice as many steps."""
 
 _FEWEST_ROWS = 1024
-"""Levels that are no wider are not cut: another shape takes about 5 CPU seconds to compile, which
-is more than small fits take altogether."""
+"""Levels up to this width are not cut. Another shape takes about 5 CPU seconds to compile, and a
+whole small fit takes less."""
 
 
 def imitate_by_table(policy: TablePolicy, tree: GameTree) -> Imitate:
-    """Exact but for float32."""
+    """Exact up to float32's rounding."""
 
     def imitate(fresh: Params, plans: Sequence[np.ndarray]) -> Params:
         return stack([policy.from_plan(tree, p, plan) for p, plan in enumerate(plans)])
@@ -52,9 +53,9 @@ def imitate_by_table(policy: TablePolicy, tree: GameTree) -> Imitate:
 
 def imitate_by_network(policy: Policy, tree: GameTree) -> Imitate:
     """Minimises the Kullback-Leibler divergence from the plans' action probabilities, on the whole
-    tree (policy distillation, arXiv:1511.06295, eq. 1). An info state counts by the probability
-    that the player itself and chance play their parts of the way to it: the opponents, which a
-    NashConv is about, may play anything. Where that is zero, nothing is computed.
+    tree (policy distillation, arXiv:1511.06295, eq. 1). The weight of an info state is the
+    probability that the player and chance lead to it. Opponents do not matter, because NashConv
+    lets them play anything. Where the weight is zero, nothing is computed.
     """
     everywhere = levels(tree)
     optimizer = optax.flatten(
@@ -109,9 +110,9 @@ def imitate_by_network(policy: Policy, tree: GameTree) -> Imitate:
 def _reached(
     everywhere: Sequence[Level], wanted: Sequence[np.ndarray]
 ) -> tuple[list[Level], list[np.ndarray]]:
-    """The rows of levels and weights, `[P, W, ...]` and `[P, W, A]`, in which something has weight,
-    and as many others as make every level's rows the same share of it, a power of a quarter: each
-    share is compiled once."""
+    """The rows of levels and weights, `[P, W, ...]` and `[P, W, A]`, that have weight. Other rows
+    are added until every level keeps the same share of its rows. The share is a power of a quarter,
+    because each share is compiled once."""
     counts = [(target.sum(axis=2) > 0).sum(axis=1).max() for target in wanted]
     widths = [target.shape[1] for target in wanted]
     share = 1.0
@@ -135,7 +136,7 @@ def _reached(
             )
 
         level, targets = jax.tree.map(rows, level), [*targets, rows(target)]
-        if place is not None:  # what led to a row that has weight, has weight
+        if place is not None:  # the parent of a row with weight has weight
             level = dataclasses.replace(level, parent=np.take_along_axis(place, level.parent, 1))
         some.append(level)
         place = np.zeros(empty.shape, np.int32)

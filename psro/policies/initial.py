@@ -25,7 +25,7 @@ def scratch(fresh: Params, population: Population, meta_strategy: Sequence[np.nd
 
 
 def previous(fresh: Params, population: Population, meta_strategy: Sequence[np.ndarray]) -> Params:
-    """The best response of the iteration before."""
+    """The best response of the previous iteration."""
     return population.policies(population.size - 1)
 
 
@@ -50,9 +50,9 @@ _SHRUNK = np.float32(0.9)
 
 
 def perturbed(fresh: Params, population: Population, meta_strategy: Sequence[np.ndarray]) -> Params:
-    """Fusion's average shrunk, and a fresh network added: `0.9 theta + 0.1 theta_0` (shrink and
-    perturb, Ash and Adams 2020, arXiv:1910.08475, section 4). Where the meta-strategy is pure, the
-    average is a policy that its own training has left without exploration; this one has some."""
+    """The average of `fusion`, mixed with a fresh network: `0.9 theta + 0.1 theta_0` (shrink and
+    perturb, Ash and Adams 2020, arXiv:1910.08475, section 4). If the meta-strategy is pure, the
+    average of `fusion` is one trained policy and explores little. This policy explores more."""
     import jax
 
     average = fusion(fresh, population, meta_strategy)

@@ -1,4 +1,4 @@
-"""JAX's settings that the code is written for."""
+"""The JAX settings that this code needs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import jax
 
 @contextlib.contextmanager
 def own_settings() -> Iterator[None]:
-    """Types are those that the code states, whatever a process has set for its own
-    (`JAX_ENABLE_X64`, `JAX_NUMPY_DTYPE_PROMOTION`, `JAX_TRANSFER_GUARD`): 32 bits where it states
-    none, as everything that is saved has, the ordinary promotion, and transfers between the host
-    and devices. Libraries that are called need the last two. As a decorator it is for functions
-    that are no generators."""
+    """Sets JAX's options for this code, even if the process has set others (`JAX_ENABLE_X64`,
+    `JAX_NUMPY_DTYPE_PROMOTION`, `JAX_TRANSFER_GUARD`). Types have 32 bits by default, as in all
+    saved files. Type promotion is the standard one. Transfers between the host and devices are
+    allowed. Libraries need the last two. Do not use it as a decorator of generators."""
     with (
         jax.enable_x64(False),
         jax.numpy_dtype_promotion("standard"),

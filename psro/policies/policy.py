@@ -1,12 +1,12 @@
-"""Recurrent policies as pure functions: acting, unrolling a sequence, tabulating down a tree.
+"""Recurrent policies as pure functions: acting, unrolling a sequence, tabulating a tree.
 
-One policy step per own decision: a player's network is stepped when that player moves, on its
-observation and its own previous action, from a carry that starts with the episode as the cell's own
-initial carry. So a carry is a function of the player's own action-observation history, and acting,
-training and tabulating must agree on it (`tests/test_policy.py`).
+The network takes one step per own decision of its player. The input is the player's observation and
+its own previous action. The carry starts each episode as the cell's initial carry. So a carry is a
+function of the player's own action-observation history. Acting, training and tabulating must give
+the same carry (`tests/test_policy.py`).
 
-A policy is a softmax of its network's logits over a temperature, which is 1 while it is trained
-and the oracle's once it is finished.
+A policy is a softmax of its network's logits over a temperature. The temperature is 1 in training.
+A finished policy has the oracle's temperature.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ Params = Any
 
 
 def at_temperature(params: Params, temperature: float) -> Params:
-    """The policies of the same networks at a temperature, leaves `[...]` all of one shape."""
+    """The policies of the same networks at another temperature, leaves `[...]` of one shape."""
     return params | {"temperature": jnp.full_like(params["temperature"], temperature)}
 
 
 class Policy:
-    """A `RecurrentNetwork` without its parameters, which every call takes first."""
+    """A `RecurrentNetwork` without its parameters. They are the first argument of every call."""
 
     def __init__(
         self,
@@ -89,8 +89,8 @@ class Policy:
         return nnx.to_pure_dict(nnx.state(self._build(key)))
 
     def init_many(self, keys: jax.Array) -> Params:
-        """Fresh networks for `keys [N]`, leaves `[N, ...]`, one after another: on CPU, a `vmap`
-        over orthogonal initialisers deadlocks (its QR runs in the thread pool that waits for it).
+        """Fresh networks for `keys [N]`, leaves `[N, ...]`, made one after another. On a CPU, a
+        `vmap` over orthogonal initialisers deadlocks: its QR runs in the thread pool that waits.
         """
         return self._init(keys)
 
@@ -101,7 +101,7 @@ class Policy:
         )
 
     def forget(self, carry: Carry, where: jax.Array) -> Carry:
-        """The initial carry where `where [...]` is True, `carry` elsewhere. Leaves of the carry may
+        """The initial carry where `where [...]` is True, otherwise `carry`. Leaves of the carry may
         have more leading axes than `where`."""
 
         def restart(start: np.ndarray, leaf: jax.Array) -> jax.Array:
@@ -130,8 +130,8 @@ class Policy:
     ) -> tuple[jax.Array, jax.Array]:
         """A sequence of own decisions, time first: logits `[T, B, A]` and values `[T, B]`.
 
-        `carry` is the one before step 0. Where `reset [T, B]` is True an episode begins at that
-        step: the cell sees the initial carry there, not the one that came before.
+        `carry` is the carry before step 0. Where `reset [T, B]` is True an episode begins at that
+        step, and the cell gets the initial carry.
         """
         network = self._network(params)
 
@@ -146,8 +146,8 @@ class Policy:
     def tabulate(
         self, params: Params, levels: Sequence[Level]
     ) -> tuple[list[jax.Array], list[jax.Array]]:
-        """Logits `[W, A]` and values `[W]` at every info state of one player, level by level: the
-        carry of an info state is the one that its parent info state left."""
+        """Logits `[W, A]` and values `[W]` at every info state of one player, level by level. An
+        info state takes the carry that its parent info state returned."""
         network = self._network(params)
         carry, memories = self.initial_carry(levels[0].last_action.shape), []
         for depth, level in enumerate(levels):
@@ -166,15 +166,16 @@ class Policy:
 def _heads(
     network: RecurrentNetwork, params: Params, memory: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Logits `[..., A]` over the policy's temperature, and values `[...]`. The temperature is no
-    parameter to train: its gradient is zero."""
+    """Logits `[..., A]` divided by the policy's temperature, and values `[...]`. The temperature is
+    not trained: its gradient is zero."""
     logits, value = network.heads(memory)
     return logits / jax.lax.stop_gradient(params["temperature"]), value
 
 
 class ConditionalPolicy(Policy):
-    """A `Policy` whose parameters are a `network` and a `condition [C]`, which the network sees
-    beside every observation: many policies that share all but the condition."""
+    """A `Policy` whose parameters are a `network` and a `condition [C]`. The network gets the
+    condition with every observation. Many policies share the network and differ in the
+    condition."""
 
     def __init__(self, *, observation_size: int, condition_size: int, **settings: Any):
         super().__init__(observation_size=observation_size + condition_size, **settings)
@@ -229,8 +230,8 @@ class ConditionalPolicy(Policy):
 
 
 class TablePolicy:
-    """A policy that is a table: its parameters are logits `[W, A]` by level. It lives in a
-    population like a network, and is tabulated like one; acting in an environment it cannot."""
+    """A policy that is a table: its parameters are logits `[W, A]` by level. A population holds and
+    tabulates it like a network. It cannot act in an environment."""
 
     def __init__(self, tree: GameTree):
         self._shapes = [level.legal.shape[1:] for level in levels(tree)]
@@ -243,11 +244,11 @@ class TablePolicy:
         }
 
     def from_plan(self, tree: GameTree, player: int, plan: np.ndarray) -> Params:
-        """The table of a realization plan `[S]`, leaves `[W, A]`; exact where the plan is pure,
-        uniform where it never comes."""
+        """The table of a realization plan `[S]`, leaves `[W, A]`. It is exact where the plan is
+        pure, and uniform where the plan never leads."""
         with np.errstate(divide="ignore"):
             logits = np.log(exact.behaviour(tree.players[player], plan))
-        logits = np.maximum(logits, -1e9)  # e to the power of it is zero
+        logits = np.maximum(logits, -1e9)  # exp(-1e9) is zero
         return {
             f"level_{depth:02d}": jnp.asarray(rows)
             for depth, rows in enumerate(by_level(tree, player, logits))
@@ -262,8 +263,8 @@ class TablePolicy:
 
 
 class Lookup:
-    """Acts by what was tabulated: parameters `{"logits": [R, A], "value": [R]}`, the levels end to
-    end, and for an observation the row (`games.levels.rows`). It has nothing to remember."""
+    """Acts by a table with the parameters `{"logits": [R, A], "value": [R]}`, one level after the
+    other. The observation is the number of the row (`games.levels.rows`). It has no memory."""
 
     def initial_carry(self, batch_shape: tuple[int, ...] = ()) -> Carry:
         return ()
@@ -274,20 +275,21 @@ class Lookup:
     def __call__(
         self, table: Params, row: jax.Array, last_action: jax.Array, carry: Carry
     ) -> tuple[jax.Array, jax.Array, Carry]:
-        """Logits `[..., A]` and value `[...]` at rows `[...]`, and no carry."""
+        """Logits `[..., A]` and value `[...]` at rows `[...]`. The carry is empty."""
         return table["logits"][row], table["value"][row], ()
 
 
 def log_probabilities(logits: jax.Array, legal: jax.Array) -> jax.Array:
-    """Log-probabilities `[..., A]` over the legal actions; a huge negative number elsewhere.
+    """Log-probabilities `[..., A]` of the legal actions; a large negative number for the others.
 
-    Where no action is legal (a terminal state) the result is uniform, and must not be used.
+    Where no action is legal (a terminal state) the result is uniform and has no meaning.
     """
     return jax.nn.log_softmax(jnp.where(legal, logits, jnp.finfo(logits.dtype).min), axis=-1)
 
 
 class Tabulator:
-    """Evaluates recurrent policies at every info state of a tree, one per player and call."""
+    """Evaluates recurrent policies at every info state of a tree. A call takes one policy per
+    player."""
 
     def __init__(self, policy: Policy | TablePolicy, tree: GameTree):
         self._tree = tree
@@ -324,5 +326,5 @@ def _behaviour(player: PlayerTree, logits: np.ndarray) -> np.ndarray:
 
 
 def stack(params: Sequence[Params]) -> Params:
-    """One tree with a new leading axis from several of the same structure."""
+    """Stacks PyTrees of the same structure along a new leading axis."""
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *params)

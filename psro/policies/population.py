@@ -1,5 +1,6 @@
-"""Every player's policies, on the host, where adding a policy compiles nothing. Compiled code sees
-them as stacks with spare capacity, so that shapes rarely change: it doubles when it is full."""
+"""Every player's policies. They are on the host, where adding a policy compiles nothing. Compiled
+code gets them as stacks with spare capacity. The capacity doubles when it is full, so that shapes
+rarely change."""
 
 from __future__ import annotations
 
@@ -16,9 +17,9 @@ class Population:
     """`size` policies of each of P players.
 
     Attributes:
-        members: every player's policy by number, leaves `[P, ...]`. Members may share memory: the
-            network of policies that are one network told apart by a condition is kept once.
-        capacity: policies a player that there is room for in `params`.
+        members: every player's policy by number, leaves `[P, ...]`. Members may share memory: if
+            policies are one network with different conditions, the network is kept once.
+        capacity: number of policies per player that `params` has room for.
     """
 
     members: tuple[Params, ...]
@@ -36,7 +37,7 @@ class Population:
 
     @property
     def params(self) -> Params:
-        """A stack of all, leaves `[P, capacity, ...]`, zeros where unused."""
+        """A stack of all policies, leaves `[P, capacity, ...]`. Unused entries are zero."""
 
         def stack(*leaves: np.ndarray) -> np.ndarray:
             first, *_ = leaves
@@ -48,8 +49,8 @@ class Population:
         return jax.tree.map(stack, *self.members)
 
     def put(self, slot: int, policies: Params) -> Population:
-        """With these policies, one a player, leaves `[P, ...]`, as number `slot`: instead of those
-        that are there, or as the next ones; capacity doubles where needed."""
+        """The population with these policies, one per player, leaves `[P, ...]`, as number `slot`.
+        They replace the policies there, or come next. The capacity doubles if necessary."""
         if not 0 <= slot <= self.size:
             raise IndexError(f"slot {slot} of a population of {self.size}")
         policies = self._sharing(jax.tree.map(np.asarray, jax.device_get(policies)), slot)
@@ -60,8 +61,8 @@ class Population:
         )
 
     def _sharing(self, policies: Params, slot: int) -> Params:
-        """The same in less memory, where they are one network told apart by conditions, or those of
-        the member before."""
+        """The same policies in less memory, if they are one network with different conditions, or
+        equal to the previous member."""
         if "condition" not in policies:
             return policies
         leaves, structure = jax.tree.flatten(policies["network"])
@@ -75,7 +76,7 @@ class Population:
         return policies | {"network": network}
 
     def add(self, policies: Params) -> Population:
-        """With one more policy a player, leaves `[P, ...]`."""
+        """The population with one more policy per player, leaves `[P, ...]`."""
         return self.put(self.size, policies)
 
     def policies(self, index: int) -> Params:
