@@ -1,5 +1,4 @@
-"""The Python code of the README and of docs/variants.md runs as it stands, with smaller networks
-and fewer decisions."""
+"""The Python code of these pages runs as it is, with smaller networks and fewer decisions."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ import psro
 from psro.variants.expansions import EXPANSIONS
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ["README.md", "docs/variants.md"]
+PAGES = ["README.md", "docs/running.md", "docs/variants.md"]
 BLOCKS = [
     (page, block)
     for page in PAGES
