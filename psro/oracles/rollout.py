@@ -228,11 +228,11 @@ class Rollout:
         key: jax.Array,
         acts: jax.Array,
     ) -> tuple[tuple[Actors, Episodes], tuple[dict[str, jax.Array], Carry, jax.Array, jax.Array]]:
-        """The learner's next decision in every environment, which it carries out where `acts []`.
-        Also the fields of `Decisions` that the decision has, the carry before it, and the reward
-        and the end of the episode that the decision before it led to."""
+        """The learner's next decision in every environment. It is carried out where `acts []`. Also
+        returns the decision's fields of `Decisions`, the carry before it, and the outcome of the
+        previous decision: its reward and whether the episode ended."""
         keys = jax.random.split(key, self.num_envs + 2)
-        # What the others' moves lead to is the outcome of the decision before this one.
+        # The other seats' moves now give the outcome of the previous decision.
         actors, episodes, reward, done = self._await_turn(opponents, seat, *carry, keys[0])
         learner = self._forget(actors.learner, actors.fresh)
         turn = self.turn(actors, seat)

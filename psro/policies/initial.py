@@ -1,8 +1,8 @@
-"""What a best response starts from: fresh parameters, the last one, or the population's average.
+"""What a best response starts from: fresh parameters, the last policy, or the population's average.
 
-Each takes fresh parameters (leaves `[P, ...]`), the players' populations and their meta-strategies
-(`[K_p]` each), and returns parameters, leaves `[P, ...]`. What counts are the networks: an oracle
-trains at temperature 1, whatever it starts from.
+Each function takes fresh parameters (leaves `[P, ...]`), the players' populations and their
+meta-strategies (`[K_p]` each). It returns parameters, leaves `[P, ...]`. Their temperature is not
+used: an oracle always trains at temperature 1.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from psro.policies.policy import Params
     from psro.policies.population import Population
 
-# Functions import JAX when they are called: the names in `INITS` are read without it.
+# Functions import JAX only when they are called, because `INITS` is read without JAX.
 
 
 def scratch(fresh: Params, population: Population, meta_strategy: Sequence[np.ndarray]) -> Params:

@@ -1,1 +1,1 @@
-"""The loop of PSRO, and who carries out what it asks for."""
+"""The loop of PSRO, and the code that answers its requests."""

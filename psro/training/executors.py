@@ -1,7 +1,7 @@
-"""What training asks for, and what answers it.
+"""The requests of training, and the functions that answer them.
 
-Training is a generator: it yields requests for best responses among what it has to tell, and is
-sent their results. Who drives it decides where the work is done, and may answer the requests of
+Training is a generator. It yields iterations and requests for best responses, and receives the
+results of the requests. The caller decides where the work is done. It may answer the requests of
 several runs at once.
 """
 
@@ -28,8 +28,8 @@ class Ask:
     """A request for best responses.
 
     Attributes:
-        key: its random key `[]`; no two requests of a run have the same.
-        jobs: what is to be trained, all of one group of `Populations`.
+        key: the request's random key `[]`, different for every request of a run.
+        jobs: what to train, all for one group of `Populations`.
     """
 
     key: jax.Array
@@ -37,22 +37,22 @@ class Ask:
 
 
 Executor = Callable[[Sequence[Ask]], Sequence[Results]]
-"""From the requests of runs whose settings differ in nothing but their seed to each one's results,
-which do not depend on the other requests."""
+"""Takes the requests of runs whose settings differ only in their seed. Returns the results of each
+request, which do not depend on the other requests."""
 
 
 def local(oracle: Oracle, most: int = 1) -> Executor:
-    """Trains in this process, all requests by one call of the oracle.
+    """Trains in this process. One call of the oracle answers all requests.
 
     Args:
-        oracle: of the runs.
-        most: requests at once. Shapes allow for so many, so that with fewer nothing is compiled
-            again.
+        oracle: the runs' oracle.
+        most: largest number of requests at once. Shapes have room for them all, so fewer requests
+            do not compile anything again.
     """
 
     @own_settings()
     def execute(asks: Sequence[Ask]) -> list[Results]:
-        if oracle.conditional:  # such a run's network learns from all jobs of its own
+        if oracle.conditional:  # a conditional run's network learns from all jobs of that run
             return [oracle(ask.jobs) for ask in asks]
         results = oracle(together([ask.jobs for ask in asks], most))
         ends = np.cumsum([0, *(len(ask.jobs) for ask in asks)])
@@ -63,9 +63,8 @@ def local(oracle: Oracle, most: int = 1) -> Executor:
 
 
 def together(requests: Sequence[Jobs], most: int) -> Jobs:
-    """All jobs as those of `most` groups: the first ones are the requests', one each, and what is
-    missing repeats the first. Populations get the capacity of the largest, in which nothing else
-    of a job changes."""
+    """All jobs as jobs of `most` groups. The first groups are the requests, one each. The missing
+    groups repeat the first. Populations get the largest capacity; nothing else of a job changes."""
     if len(requests) == most == 1:
         return requests[0]
     capacity = max(jobs.opponents.shape[1] for jobs in requests)
@@ -103,7 +102,7 @@ def together(requests: Sequence[Jobs], most: int) -> Jobs:
 
 
 def _with_room(array: np.ndarray, axes: Sequence[int], capacity: int) -> np.ndarray:
-    """Padded by zeros along axes of policies, to a capacity."""
+    """Pads with zeros along the axes of policies, up to a capacity."""
     missing = [capacity - size if n in axes else 0 for n, size in enumerate(array.shape)]
     return np.pad(array, [(0, more) for more in missing]) if any(missing) else array
 
@@ -115,7 +114,7 @@ def _end_to_end(parts: Sequence[Sequence[Any] | None]) -> list[Any] | None:
 
 
 def answered(training: Generator[Ask | T, Results | None, None], execute: Executor) -> Iterator[T]:
-    """What one run's training has to tell, its requests answered on the way."""
+    """Yields the iterations of one run's training, and answers its requests."""
     answer = None
     with contextlib.closing(training):
         while True:

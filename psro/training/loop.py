@@ -25,8 +25,8 @@ class Method:
 
     Attributes:
         trainer: makes policies.
-        training: finds the meta-strategy that best responses train against.
-        evaluation: finds the one that is measured; None for the same.
+        training: the meta-solver whose meta-strategy best responses train against.
+        evaluation: the meta-solver whose meta-strategy is measured; None for the same.
         expansion: what an iteration adds to the populations.
         levels: `Situation.levels` for it.
         rounds: `Situation.rounds` for it.
@@ -71,19 +71,19 @@ def psro(
     capacity: int,
     last: Iteration | None = None,
 ) -> Generator[Ask | Iteration, Results | None, None]:
-    """Yields iteration 0 (untrained policies) to `iterations`, or those after `last`, and on the
-    way what is to be trained for them, whose results are to be sent.
+    """Yields the iterations from 0 (untrained policies), or from the one after `last`, up to
+    `iterations`. In between it yields requests for training, and the caller sends their results.
 
-    Every random number is keyed by its iteration, so going on from `last` gives what going on
-    without a stop would have given, bit for bit.
+    Every random number is keyed by its iteration. So a run that continues from `last` equals a run
+    without a stop, bit for bit.
 
     Args:
-        method: of the run.
+        method: the run's method.
         key: the run's key.
         iterations: number of the last iteration.
-        meta_game: an empty one of the game.
+        meta_game: an empty meta-game of the game.
         capacity: the populations' first capacity.
-        last: the iteration to go on from.
+        last: the iteration to continue from.
 
     Raises:
         TrainingDiverged: a best response met a number that is not finite.

@@ -1,4 +1,4 @@
-"""What an iteration comes to: in numbers, and what the next one goes on from."""
+"""The results of an iteration: its numbers, and the state that the next iteration needs."""
 
 from __future__ import annotations
 
@@ -10,33 +10,36 @@ from psro.metagame.joint_gaps import CorrelatedGap
 from psro.metagame.meta_game import MetaGame
 from psro.metagame.strategy import MetaStrategy
 
-if TYPE_CHECKING:  # who reads records needs no JAX
+if TYPE_CHECKING:  # reading records needs no JAX
     from psro.policies.policy import Params
     from psro.policies.population import Population
 
 DISTANCES = {"nash": "exploitability", "cce": "CCE gap", "ce": "CE gap"}
-"""What the distance of a record is called, by its equilibrium concept."""
+"""The name of a record's distance, by its equilibrium concept."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Record:
-    """One iteration in numbers: payoffs in units of the game, tuples one entry a player.
+    """One iteration in numbers: payoffs in units of the game, tuples with one entry per player.
 
-    What is measured is this iteration's meta-strategy, the evaluation solver's where there is one,
-    all exactly: `value`, `best_response_value`, `nash_conv` and `exploitability` (both of players
-    who draw independently from its marginals), and where it is correlated `cce_gap` and, for the
-    concept `ce`, `ce_gap`. `concept` is the equilibrium that it is measured as (nash, cce or ce),
-    `distance` the gap of that concept, exploitability for nash, and `meaning` says what zero means.
+    The record measures this iteration's meta-strategy exactly (the evaluation solver's, if there is
+    one). `value` and `best_response_value` are its values. `nash_conv` and `exploitability` assume
+    that players draw independently from its marginals. A correlated meta-strategy also has
+    `cce_gap` and, for the concept `ce`, `ce_gap`. `concept` is the equilibrium that it is measured
+    as (nash, cce or ce). `distance` is the gap of that concept (exploitability for nash).
+    `meaning` says what a distance of zero means.
 
-    `achieved_value` is what the best response trained in this iteration (the first, where there are
-    several, as it was trained last) gets against what it was trained against, for a plain expansion
-    the *previous* meta-strategy; `improvement` how much more that is than what the player's own
-    part of that gets there (not above zero: it is no better response), and `gap` what the exact
-    best response gets more; all are None in iteration 0, which trains nothing. `meta_regret` is the
-    most that a player could gain by switching to another policy of its population: the training
-    solver's certificate. `size` is how many policies a player has. `support_size` counts weights
-    above 1e-6, `decisions` and `episodes` are this iteration's (where seats share a population
-    player 0's, who alone trains), and `seconds` is wall time by part.
+    `achieved_value` is the value of this iteration's best response against its target. If there
+    are several best responses, it is the first one in its last training. The target of a plain
+    expansion is the *previous* meta-strategy. `improvement` is `achieved_value` minus the value of
+    the player's own part of the target; at or below zero, the policy is not a better response.
+    `gap` is the exact best response's value minus `achieved_value`. All three are None in iteration
+    0, which trains nothing.
+
+    `meta_regret` is the most that a player could gain by a change to another policy of its
+    population: the training solver's certificate. `size` is the number of policies per player.
+    `support_size` counts weights above 1e-6. `decisions` and `episodes` are those of this iteration
+    (of player 0, who alone trains, if seats share a population). `seconds` is wall time by part.
     """
 
     iteration: int
@@ -65,10 +68,10 @@ class Record:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Iteration:
-    """What the caller saves to go on from here; `policies` are this iteration's, leaves `[P, ...]`
-    by their number in the populations. Best responses train against `meta_strategy`; `evaluation`
-    is what the record measures, and `correlated` the gains by its recommendations, where the two
-    are one; else they are computed when they are needed."""
+    """The state that the caller saves to continue from here. `policies` are this iteration's
+    policies by their number in the populations, leaves `[P, ...]`. Best responses train against
+    `meta_strategy`. The record measures `evaluation`. If both are the same meta-strategy,
+    `correlated` has the gains by its recommendations; otherwise they are computed when needed."""
 
     record: Record
     policies: dict[int, Params]
@@ -82,14 +85,15 @@ class Iteration:
 def why_ended(
     records: Sequence[Record], *, iterations: int, tolerance: float, patience: int
 ) -> str | None:
-    """`converged`, `no oracle improves`, `budget`, or None: not ended. From the records alone, so
-    that a run that goes on from its folder ends where it would have ended.
+    """Why a run has ended: `converged`, `no oracle improves` or `budget`; None if it has not ended.
+    The answer depends on the records alone, so that a resumed run ends at the same iteration.
 
     Args:
-        records: of a run so far.
-        iterations: its budget.
-        tolerance: a `distance` that is converged, an improvement that is none; 0 for never.
-        patience: iterations in a row without any improvement that end a run.
+        records: the run's records so far.
+        iterations: the run's budget.
+        tolerance: a `distance` up to this has converged, and an `improvement` up to this does not
+            count; 0 = never stop early.
+        patience: number of iterations in a row without an improvement that ends a run.
     """
     if not records:
         return None

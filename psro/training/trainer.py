@@ -1,5 +1,5 @@
-"""Carries out what an expansion asks for: initial parameters, requests for best responses,
-tabulating, payoffs."""
+"""Carries out the steps of an expansion: initial parameters, requests for best responses,
+tabulation, payoffs."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ class TrainingDiverged(PsroError):
 
 
 Objective = Callable[[MetaGame, MetaStrategy, Target], Sequence[np.ndarray]]
-"""What best responses maximise besides their returns, as if sequences earned it: `[S_p]` of every
-player, from the meta-game, the meta-strategy that they train against, and its target."""
+"""Returns what best responses maximise in addition to their returns: a reward for each sequence,
+`[S_p]` of every player. It takes the meta-game, the meta-strategy that they train against, and the
+target."""
 
 
 class Timer:
@@ -48,7 +49,7 @@ class Timer:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Keys:
-    """The random keys of an iteration, `[]` each: of fresh parameters and of best responses."""
+    """The random keys of an iteration, `[]` each: for fresh parameters and for best responses."""
 
     fresh: jax.Array
     oracle: jax.Array
@@ -60,7 +61,7 @@ class Keys:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What training came to, `[P]` each; see `Record`."""
+    """The result of training, `[P]` each; see `Record`."""
 
     achieved_value: np.ndarray
     improvement: np.ndarray
@@ -74,10 +75,10 @@ class Growth:
     Attributes:
         population: every player's policies.
         meta_game: the same policies as plans, and their payoffs.
-        policies: those that were added or trained further, leaves `[P, ...]`, by their number.
+        policies: policies that were added or trained further, leaves `[P, ...]`, by their number.
         decisions: the learners' own decisions, `[P]`.
-        episodes: those that they finished, `[P]`.
-        outcome: of the first best response that was trained last; None where none was.
+        episodes: the learners' finished episodes, `[P]`.
+        outcome: result of the first best response in its last training; None if there is none.
         end: how the expansion ended.
     """
 
@@ -96,15 +97,15 @@ class Trainer:
 
     Attributes:
         fresh: untrained parameters for every player, leaves `[P, ...]`, from a key.
-        initial: what new best responses start from: fresh parameters, the populations and the
-            meta-strategies to parameters, leaves `[P, ...]`.
-        imitate: parameters of policies that follow given plans `[S_p]`, from fresh ones.
-        tabulate: behaviours `[S_p]` of one policy a player, leaves `[P, ...]`.
-        concept: the equilibrium that meta-strategies stand for, one of `MEANINGS`.
-        objective: what best responses maximise besides their returns; None for nothing.
-        symmetric: all seats share one population, and player 0 alone trains; the meta-game is of a
-            `games.symmetric_view`. Every seat's best response is the same there, so sitting at 0
-            is, in expectation, drawing a seat.
+        initial: returns the first parameters of new best responses, leaves `[P, ...]`. It takes
+            fresh parameters, the populations and the meta-strategies.
+        imitate: returns parameters of policies that follow given plans `[S_p]`, from fresh ones.
+        tabulate: returns behaviours `[S_p]` of one policy per player, leaves `[P, ...]`.
+        concept: the equilibrium that meta-strategies approximate, one of `MEANINGS`.
+        objective: what best responses maximise in addition to their returns; None for nothing.
+        symmetric: all seats share one population, and player 0 alone trains. The meta-game is that
+            of a `games.symmetric_view`. There every seat has the same best response. So training
+            at seat 0 equals, in expectation, training at a random seat.
     """
 
     fresh: Callable[[jax.Array], Params]
@@ -116,7 +117,7 @@ class Trainer:
     symmetric: bool = False
 
     def begin(self, key: jax.Array, meta_game: MetaGame, capacity: int, timer: Timer) -> Growth:
-        """Untrained policies, in an empty meta-game and populations of a capacity."""
+        """Adds untrained policies to an empty meta-game and to empty populations."""
         policies = self._for_all_seats(self._fresh(key, 0), meta_game.tree.num_players)
         timer.lap("oracle")
         behaviours = self.tabulate(policies)
@@ -135,14 +136,14 @@ class Trainer:
     def expand(
         self, steps: Steps, last: Iteration, *, number: int, keys: Keys, timer: Timer
     ) -> Generator[Ask, Results, Growth]:
-        """Does what an expansion's steps ask for, until they end.
+        """Carries out an expansion's steps until they end.
 
         Args:
-            steps: not yet begun.
-            last: the iteration before.
-            number: of this iteration, for messages.
-            keys: its random keys.
-            timer: is told what took how long.
+            steps: the steps, not yet begun.
+            last: the previous iteration.
+            number: number of this iteration, for messages.
+            keys: random keys of this iteration.
+            timer: collects the wall time of each part.
 
         Raises:
             TrainingDiverged: a best response met a number that is not finite.
@@ -203,7 +204,7 @@ class Trainer:
         growth: Growth,
         keys: Keys,
     ) -> Ask:
-        """One job for each learner of each of `trains`, in this order."""
+        """A request with one job for each learner of each of `trains`, in this order."""
         learners = 1 if self.symmetric else len(targets[0].value)
         starts = [self._start(train.slot, last, growth, keys) for train in trains]
         jobs = Jobs.of_one_run(
@@ -248,8 +249,8 @@ class Trainer:
         )
 
     def _start(self, slot: int, last: Iteration, growth: Growth, keys: Keys) -> Params:
-        """What policies of a number are trained from, leaves `[P, ...]`: themselves, where they are
-        there already."""
+        """The parameters from which policy number `slot` is trained, leaves `[P, ...]`. If the
+        policy exists already, they are its own."""
         if slot in growth.policies:
             return growth.policies[slot]
         if slot < last.population.size:
@@ -260,7 +261,7 @@ class Trainer:
     def _trained(
         self, growth: Growth, trains: Sequence[Train], results: Results
     ) -> tuple[Growth, dict[int, Params]]:
-        """What was trained, by number, and its decisions and episodes counted."""
+        """`growth` with decisions and episodes counted, and the trained policies by number."""
         seats, learners = len(growth.decisions), len(results.decisions) // len(trains)
 
         def counted(before: np.ndarray, now: np.ndarray) -> np.ndarray:
@@ -292,7 +293,8 @@ class Trainer:
         targets: Sequence[Target],
         timer: Timer,
     ) -> Growth:
-        """With these policies, by number; `targets` are what `trains` were trained against."""
+        """Adds these policies by number. `targets` are the targets that `trains` trained
+        against."""
         behaviours = {slot: self.tabulate(policies) for slot, policies in sorted(new.items())}
         timer.lap("tabulate")
         outcome, population = growth.outcome, growth.population
@@ -313,7 +315,7 @@ class Trainer:
         return growth
 
     def _new(self, keys: Keys, slot: int, size: int) -> Params:
-        """Untrained parameters for a policy that joins populations of a size."""
+        """Untrained parameters for a new policy of populations of this size."""
         return self._fresh(keys.fresh, max(slot - size, 0))
 
     def _fresh(self, key: jax.Array, number: int) -> Params:
@@ -340,7 +342,7 @@ def _check_finite(results: Results, number: int, trains: int) -> None:
 
 
 def _kept(last: Iteration, growth: Growth, end: Expanded) -> Growth:
-    """At an expansion's end: the new policies that it keeps, numbered anew."""
+    """Keeps the new policies that the expansion chose at its end, and numbers them again."""
     population, meta_game, policies = growth.population, growth.meta_game, growth.policies
     if end.keep is not None:
         size = last.population.size
