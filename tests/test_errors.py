@@ -93,6 +93,14 @@ def test_an_error_of_a_plug_in_keeps_its_traceback(tmp_path, monkeypatch, capsys
     assert not isinstance(error.value, PsroError) and not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("wrong", ["kuhn_poker", {"game": "kuhn_poker"}, 7])
+def test_what_is_no_config_is_told_in_a_sentence(tmp_path, wrong):
+    with pytest.raises(PsroError, match="is no RunConfig"):
+        psro.run(wrong, tmp_path / "run")
+    with pytest.raises(PsroError, match="is no RunConfig|must be a PPOConfig"):
+        psro.run(RunConfig(ppo=wrong), tmp_path / "run")
+
+
 def test_training_that_diverges_is_told():
     assert issubclass(TrainingDiverged, PsroError)
 

@@ -18,7 +18,7 @@ from psro.views import tables, watch
 CONFIG = RunConfig(game="kuhn_poker", oracle="best_response", iterations=1, tolerance=0.0)
 NAMES = (
     "[red]x[blink]", "a[\\b]", "[/b]", ":bomb:", "\x1b[2J\x1b]0;title\x07", "back\\",
-    os.fsdecode(b"\xff\xfe"), "\u202etxt", "$x$ %{y}", "=1+1",
+    os.fsdecode(b"\xff\xfe"), "\u202etxt", "$x$ %{y}", "=1+1", "漢字",
 )  # fmt: skip
 SHOWN = {"\x1b[2J\x1b]0;title\x07": r"\x1b[2J\x1b]0;title\x07", "\u202etxt": r"\u202etxt"}
 SHOWN[os.fsdecode(b"\xff\xfe")] = r"\udcff\udcfe"

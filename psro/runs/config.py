@@ -179,6 +179,9 @@ class RunConfig:
 
     def __post_init__(self):
         check_types(self)
+        for name, kind in CONFIGS.items():
+            if not isinstance(getattr(self, name), kind):
+                raise SettingsError(f"{name} = {getattr(self, name)!r} must be a {kind.__name__}")
         for what, name, known in (
             ("oracle", self.oracle, _oracles(self.oracle)),
             ("cell", self.cell, _cells(self.cell)),

@@ -281,6 +281,8 @@ def create(
         out: the folder, which must not exist; by default `experiments/<game>-<variant>-<time>`.
         like: one of the same config but for its seed; they share their `setup`.
     """
+    if not isinstance(config, RunConfig):
+        raise SettingsError(f"{config!r} is no RunConfig, such as RunConfig(game='kuhn_poker')")
     folder = Path(out) if out is not None else run_folder.default_folder(config)
     with disk.writing(folder):
         taken = folder.exists() or folder.is_symlink()
