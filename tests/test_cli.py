@@ -758,7 +758,7 @@ def test_sigterm_stops_as_control_c_does(capsys, uninterrupted, tmp_path):
     _, err = process.communicate()
     assert process.returncode == 128 + signal.SIGTERM
     last = psro.load(folder).records[-1].iteration
-    assert f"saved up to iteration {last}; go on with: psro resume {folder}" in err
+    assert f"saved up to iteration {last}; continue with: psro resume {folder}" in err
     assert "Traceback" not in err and not list(folder.rglob("*.tmp"))
     assert psro_main(capsys, "resume", folder)[0] == 0
     assert outcome(folder) == outcome(uninterrupted[0])

@@ -351,10 +351,10 @@ def test_the_command_and_its_interruption(tmp_path):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate()
     assert process.returncode == 130, err
-    assert err.splitlines()[-1] == f"or with all of them: psro resume {folder}"
+    assert err.splitlines()[-1] == f"or continue all seeds with: psro resume {folder}"
     for seed in range(2):
         done = len(psro.load(folder / f"seed-{seed}").records) - 1
-        assert f"up to iteration {done}; go on with: psro resume {folder}/seed-{seed}" in err
+        assert f"up to iteration {done}; continue with: psro resume {folder}/seed-{seed}" in err
     done = max(len(psro.load(folder / f"seed-{seed}").records) for seed in range(2)) + 1
     cli.main(["resume", str(folder), "--iterations", str(done)])
     assert {path.name for path in folder.iterdir()} == {

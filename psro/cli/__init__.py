@@ -1,8 +1,8 @@
 """`psro run | resume | eval | plot | report | watch | play | export | games | variants`. Bad input
 ends with one sentence and exit code 2.
 
-The modules of commands hold their signatures, and import what a command needs when it runs: help
-and the answer to a typo need none of it, and JAX alone takes a second.
+The modules of commands define the options. They import the rest only when a command runs, because
+help texts and errors do not need it, and the import of JAX alone takes a second.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ __all__ = ["command", "main"]
 
 
 def command() -> None:
-    """The process `psro`. After an interrupt it ends at once, as all is written by then: jaxlib
-    goes on to compile what was interrupted, and would meet a Python that has taken its client away
-    (a segmentation fault)."""
+    """The process `psro`. After an interrupt it ends at once; all files are written by then. An
+    ordinary exit could crash: jaxlib continues an interrupted compilation, while Python removes
+    its client (a segmentation fault)."""
     try:
         main()
     except SystemExit as leaving:
@@ -36,7 +36,7 @@ def command() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The command `psro`; ends in SystemExit where it is refused or interrupted."""
+    """The command `psro`. Raises SystemExit if it is refused or interrupted."""
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     process.open_streams()
     process.use_caches()

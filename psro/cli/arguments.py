@@ -1,4 +1,4 @@
-"""How arguments look in help texts: what they take, and their explanations without line breaks."""
+"""The look of arguments in help texts: their values, and explanations without line breaks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Folders = Annotated[Positional[tuple[str, ...]], arg(metavar="FOLDER ...", help_
 NewFile = Annotated[Positional[str], arg(metavar="FILE")]
 GameNames = Annotated[Positional[tuple[str, ...]], arg(metavar="[GAME ...]", help_behavior_hint="")]
 
-# Options. Those that may be None say in their explanation what happens by default.
+# Options. If an option may be None, its explanation says what happens by default.
 Flag = Annotated[bool, arg(help_behavior_hint="")]
 Number = Annotated[int, arg(metavar="N")]
 MaybeNumber = Annotated[int | None, arg(metavar="N", help_behavior_hint="")]
@@ -31,14 +31,14 @@ Names = Annotated[tuple[str, ...], arg(metavar="NAME ...", help_behavior_hint=""
 
 
 def explained(function: Function) -> Function:
-    """A command whose docstring's paragraphs and arguments stand on one line each, however the
-    source wraps them: help texts are wrapped for the terminal, and keep other line breaks."""
+    """A command whose docstring has each paragraph and each argument on one line. Help texts are
+    wrapped for the terminal and would keep the line breaks of the source."""
     function.__doc__ = unwrapped(inspect.cleandoc(function.__doc__))
     return function
 
 
 def unwrapped(text: str) -> str:
-    """Text whose lines are joined within a paragraph, and within an item of a list."""
+    """Joins the lines of each paragraph and of each list item."""
     lines: list[str] = []
     for line in text.splitlines():
         before = lines[-1] if lines else ""
@@ -53,7 +53,7 @@ def unwrapped(text: str) -> str:
 
 
 def field_texts(config: type) -> dict[str, str]:
-    """The docstring of each field of a dataclass, its bases' among them, on one line each."""
+    """The docstring of each field of a dataclass and of its bases, on one line each."""
     texts: dict[str, str] = {}
     for owner in reversed(config.__mro__[:-1]):
         body = ast.parse(textwrap.dedent(inspect.getsource(owner))).body[0].body

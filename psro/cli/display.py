@@ -1,4 +1,4 @@
-"""What a run says while it trains: a live table with a progress bar, or plain lines."""
+"""The output of a run while it trains: a live table with a progress bar, or plain lines."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from psro.views import settings, tables
 from psro.views.numbers import decimals
 
 _NO_GAP = 5e-6
-"""A gap of at most this share of the payoffs' span is what float32 leaves of zero."""
+"""A gap of at most this share of the payoffs' span is zero up to float32's rounding."""
 
 
 @contextlib.contextmanager
 def display(opened: Experiment) -> Iterator[Any]:
-    """A live table with a progress bar on a terminal, plain lines elsewhere."""
+    """A live table with a progress bar on a terminal; otherwise plain lines."""
     console = tables.console()
     config, folder, distance = opened.config, opened.folder, DISTANCES[opened.concept]
     unit = opened.tree.span
@@ -73,7 +73,7 @@ def display(opened: Experiment) -> Iterator[Any]:
 
 
 def title(opened: Experiment) -> str:
-    """The game and what is trained for it."""
+    """The game, and the method that trains for it."""
     config = opened.config
     return (
         f"{config.game}: {opened.tree.num_histories:,} histories, "
@@ -108,6 +108,6 @@ def why(opened: Experiment) -> str:
 
 
 def mean(row: Any, unit: float) -> str:
-    """Of a row of the summary, with its interval where there are several seeds."""
+    """The mean distance in a row of the summary, with its interval if there are several seeds."""
     interval = f" ± {decimals(row.distance_ci95, unit=unit)}" if row.seeds > 1 else ""
     return f"{decimals(row.distance_mean, unit=unit)}{interval}"

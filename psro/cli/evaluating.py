@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from games import GameTree
 
 _MOST_CFR = 1_000_000
-"""Iterations of CFR+: some minutes in Kuhn poker, and no error of it is left to measure."""
+"""Most iterations of CFR+. They take some minutes in Kuhn poker, where no error remains."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,20 +37,21 @@ def evaluate(
     cfr_iterations: Number = 200,
     device: MaybeName = None,
 ) -> None:
-    """Measure a saved population exactly, or play several against each other.
+    """Measure a saved population exactly, or play several populations against each other.
 
-    Several also play against uniform random play, CFR+ and the game's equilibrium. A folder of
-    several seeds gives each seed's numbers and their mean with a 95 % interval.
+    Several populations also play against uniform random play, CFR+ and the game's equilibrium. A
+    folder of several seeds gives each seed's numbers and their mean with a 95 % interval.
 
     Args:
         folders: Experiment folders, folders of several seeds, or files that `psro export` wrote.
         json: Print one JSON object instead of tables.
-        csv: Also write a table to this file: of the policies, of who plays whom, or of the seeds.
-        equilibrium: Solve the whole game, and the least exploitable mixture of the population, by
-            linear programs, however large they are. Small games are solved by default.
-        cfr_iterations: Iterations of CFR+ where several play each other; 0 leaves CFR+ out.
-        device: Compute exploitability by JAX in float64 on a cpu, gpu or tpu. By default numpy
-            computes it.
+        csv: Also write a table to this file: the policies of one run, the results of several
+            populations against each other, or the seeds.
+        equilibrium: Find the game's equilibrium and the population's least exploitable mixture by
+            linear programs, also in a large game. By default only small games are solved.
+        cfr_iterations: Iterations of CFR+ if several populations play each other. 0 = without CFR+.
+        device: Compute exploitability with JAX in float64 on this device: cpu, gpu or tpu. By
+            default numpy computes it.
     """
     runs = runs_in(folders)
     if not 0 <= cfr_iterations <= _MOST_CFR:
@@ -94,7 +95,7 @@ def _measure(folder: str, wanted: _Wanted) -> None:
 
 
 def _measure_seeds(folders: Sequence[str], wanted: _Wanted) -> None:
-    """The population of each seed by itself, and their means."""
+    """The population of each seed alone, and the means over seeds."""
     from psro.measure import across_seeds
     from psro.runs import experiment
     from psro.views import seed_tables, tables
@@ -112,7 +113,7 @@ def _measure_seeds(folders: Sequence[str], wanted: _Wanted) -> None:
 
 
 def _compare(folders: Sequence[str], wanted: _Wanted) -> None:
-    """Several populations against each other and against the usual opponents."""
+    """Several populations against each other and against the standard opponents."""
     from psro.measure import comparison
     from psro.runs import experiment
     from psro.views import tables
@@ -141,7 +142,7 @@ def _compare(folders: Sequence[str], wanted: _Wanted) -> None:
 
 
 def _on_device(tree: GameTree, device: str | None) -> Callable[..., Any] | None:
-    """What computes exploitability on a device; None for numpy."""
+    """The function that computes exploitability on a device; None for numpy."""
     if device is None:
         return None
     from psro.exact.on_devices import DeviceTree

@@ -9,7 +9,8 @@ from psro.cli.process import UsageError
 
 
 def runs_in(folders: Sequence[str]) -> list[str]:
-    """The folders of runs among those named; a folder of several seeds stands for all of them."""
+    """The folders of the named runs. A folder of several seeds is replaced by the folders of all
+    its runs."""
     from psro.runs.seed_folders import is_many, seed_folders
 
     if not folders:
@@ -21,7 +22,7 @@ def runs_in(folders: Sequence[str]) -> list[str]:
 
 
 def one_run(folder: str, what: str) -> str:
-    """The folder of a run; refuses one of several seeds, as `what` is for one run."""
+    """The folder of one run. Refuses a folder of several seeds, because `what` is for one run."""
     runs = runs_in([folder])
     if runs == [folder]:
         return folder
@@ -32,5 +33,5 @@ def one_run(folder: str, what: str) -> str:
 
 
 def shell(words: Iterable[str]) -> str:
-    """Words as they are typed in a shell."""
+    """Words with the quotes that a shell needs."""
     return " ".join(shlex.quote(str(word)) for word in words)

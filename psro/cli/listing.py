@@ -20,10 +20,10 @@ def list_games(
     observation: MaybeName = None,
     max_histories: Number = games.MAX_HISTORIES,
 ) -> None:
-    """List games with their sizes, and what a default run of each costs.
+    """List games with their sizes, and the time and memory of a default run of each.
 
     Args:
-        names: OpenSpiel game strings or game files. By default some games to start with.
+        names: OpenSpiel game strings or game files. By default a list of games for beginners.
         observation: information_state or observation, as in `psro run`.
         max_histories: Refuse to enumerate a game with more histories.
     """
@@ -48,7 +48,7 @@ def list_games(
 
 
 def _row(name: str, tree: games.GameTree, explained: bool) -> list[str]:
-    """A game's sizes. One of `games.GAMES` is `explained`."""
+    """A game's sizes. A game of `games.GAMES` is `explained`."""
     from rich.markup import escape
 
     from psro.measure.cost import cost_of
@@ -67,7 +67,7 @@ def _row(name: str, tree: games.GameTree, explained: bool) -> list[str]:
 
 
 def _print_games(rows: list[list[str]], notes: list[str], explained: bool) -> None:
-    """The sizes of games, and what there is to note."""
+    """Prints the sizes of games, and notes."""
     from psro.measure.cost import ERROR
     from psro.views import tables
 

@@ -1,5 +1,5 @@
-"""The options of `psro run`: what makes a run, then the settings of `RunConfig` by their topics,
-with the defaults that a variant and a file name."""
+"""The options of `psro run`: first the general options, then the settings of `RunConfig` by topic.
+A variant and a config file change the defaults."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ from psro.variants.published import VARIANTS
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Made:
-    """What `psro run` is told besides the settings of a run."""
+    """The options of `psro run` that are not settings of a run."""
 
     variant: str | None = None
-    """A member of the PSRO family as it was published: a name for settings, which `psro variants`
-    lists. By default none, which has the name default there."""
+    """A published variant of PSRO: a name for a group of settings. `psro variants` lists them. By
+    default no variant; the list calls it default."""
     config: str | None = None
-    """TOML or JSON file with settings, such as a run's config.json. It wins over --variant, and the
-    command line wins over it."""
+    """TOML or JSON file with settings, such as a run's config.json. The file replaces settings of
+    --variant, and options on the command line replace settings of the file."""
     seeds: int | None = None
-    """Train N runs side by side, with --seed and the seeds after it, in folders seed-N of the
-    run's folder, beside a summary of their means with 95 % intervals. By default one run."""
+    """Train N runs side by side, with --seed and the seeds after it. Each run has a folder seed-N
+    in the folder of --out. A summary has the means with 95 % intervals. By default one run."""
     out: str | None = None
-    """Folder to make, which must not exist. By default it is named after the game, the variant and
-    the time, in experiments/."""
+    """New folder for the run. It must not exist. By default a folder in experiments/, named after
+    the game, the variant and the time."""
     or_resume: bool = False
-    """Where the folder of --out exists, go on with the run in it, if it is the same run."""
+    """If the folder of --out exists, continue the run in it. It must be the same run."""
     log: tuple[str, ...] = ()
-    """Where records go besides metrics.csv: tensorboard, wandb, or both."""
+    """Write records also to tensorboard, wandb, or both. metrics.csv is always written."""
 
 
 FIRST = (
@@ -67,7 +67,7 @@ TOPICS = {
     "game": ("observation", "max_histories"),
     "output": ("log",),
 }  # fmt: skip
-"""The other options under the headings of the help text. Those without a topic stand last."""
+"""The other options under the headings of the help text. Options without a topic come last."""
 _LAST = "more"
 
 _METAVARS = {
@@ -77,8 +77,8 @@ _METAVARS = {
 
 
 def _names(option: str) -> Collection[str]:
-    """The names that an option takes, of what has been registered so far; empty where it takes no
-    names. Oracles and cells of others are known only once JAX is loaded, as they need it."""
+    """The names that an option takes, as registered so far; empty if it takes no names. Oracles and
+    cells from other packages are known only after JAX is loaded, because they need JAX."""
     known = "psro.oracles.known" in sys.modules
     solvers = [*META_SOLVERS, *GAME_SOLVERS]
     return {
@@ -95,13 +95,13 @@ def _names(option: str) -> Collection[str]:
 
 
 def _default(shown: str) -> str:
-    """How an option's default is shown: not where it is none, as the explanation then says what
-    happens."""
+    """The text that shows an option's default. It is empty if the default is none, because the
+    explanation then says what happens."""
     return "" if shown in ("None", "False", "") else f"(default: {shown})"
 
 
 def _option(name: str, kind: Any, text: str, default: Any) -> tuple[str, Any, Any]:
-    """A field of a typed dataclass: how it is shown, and its default."""
+    """A field of a typed dataclass: its name, its type with the help text, and its default."""
     unsaid = [known for known in _names(name) if known not in text]
     if unsaid:
         text = f"{text} Also known: {', '.join(unsaid)}."
@@ -123,8 +123,8 @@ def _typed(name: str, fields: list[tuple[str, Any, Any]]) -> type:
 
 
 def _options_of(config: type) -> dict[str, tuple[str, Any, Any]]:
-    """The options that a config's fields are, by name, but for those that are configs. They are
-    not checked as the config checks them: tyro would wrap its sentence in internal names."""
+    """The options of a config's fields, by name, except fields that are configs. The config's own
+    checks do not run here, because tyro would add internal names to their sentences."""
     texts, kinds = field_texts(config), typing.get_type_hints(config)
     return {
         field.name: _option(field.name, kinds[field.name], texts[field.name], field.default)
@@ -134,8 +134,8 @@ def _options_of(config: type) -> dict[str, tuple[str, Any, Any]]:
 
 
 def run_options(settings: Mapping[str, Any]) -> Any:
-    """All options of `psro run`, a dataclass whose defaults are the settings of a run, by the names
-    of `RunConfig`, and beyond them the usual ones."""
+    """All options of `psro run`, as a dataclass. Its defaults are `settings`, by the names of
+    `RunConfig`, and the standard defaults for the rest."""
     options = _options_of(Made) | _options_of(RunConfig)
     said = {*FIRST, *(name for names in TOPICS.values() for name in names)}
     topics = {**TOPICS, _LAST: tuple(name for name in options if name not in said)}
@@ -157,7 +157,7 @@ def run_options(settings: Mapping[str, Any]) -> Any:
 
 
 def config_and_rest(options: Any) -> tuple[RunConfig, Made]:
-    """A run's settings, checked, and what else was said, of a `run_options`."""
+    """A run's settings, checked, and the other options, from a value of `run_options`."""
     values = {}
     for name, value in vars(options).items():
         if name in CONFIGS:
@@ -169,7 +169,7 @@ def config_and_rest(options: Any) -> tuple[RunConfig, Made]:
 
 
 def _said_once(arguments: list[str], option: str) -> str | None:
-    """What follows an option of `run` that must be known before the rest is parsed."""
+    """The value of an option of `run` that is needed before the rest is parsed."""
     if arguments[:1] != ["run"]:
         return None
     said = []
@@ -186,7 +186,7 @@ def _said_once(arguments: list[str], option: str) -> str | None:
 
 
 def settings_of(arguments: list[str]) -> Mapping[str, Any]:
-    """The settings that `--variant` and `--config` name among the arguments of `run`."""
+    """The settings that `--variant` and `--config` give in the arguments of `run`."""
     name, file = _said_once(arguments, "--variant"), _said_once(arguments, "--config")
     if name is not None and name not in VARIANTS:
         near = difflib.get_close_matches(name, VARIANTS, n=1)
@@ -196,7 +196,8 @@ def settings_of(arguments: list[str]) -> Mapping[str, Any]:
 
 
 def merged(settings: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with more of them, which win; those of an oracle are merged one by one."""
+    """`settings`, with those of `more` in their place. An oracle's settings are merged one by
+    one."""
     result = dict(settings)
     for name, value in more.items():
         before = result.get(name)
@@ -206,7 +207,7 @@ def merged(settings: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, An
 
 
 def typed(settings: Mapping[str, Any], prefix: str = "--") -> str:
-    """Settings as they are typed."""
+    """Settings in the form of the command line."""
     return "\n".join(
         typed(value, f"{prefix}{name}.")
         if isinstance(value, Mapping)

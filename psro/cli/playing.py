@@ -21,12 +21,13 @@ def play(
     """Play against a saved population, and see which of its policies you met.
 
     Args:
-        folder: An experiment folder, or a file that `psro export` wrote. Of the folder of several
-            seeds you meet the least exploitable one.
-        seat: The player that you are, counted from 0.
-        seed: Seed of the cards and of what the population draws. By default they are new each time.
+        folder: An experiment folder, or a file that `psro export` wrote. In a folder of several
+            seeds, you play against the least exploitable run.
+        seat: Your seat, counted from 0.
+        seed: Seed of the cards and of the population's random choices. By default a new seed each
+            time.
         web: Play in a browser, on a page that only this computer can see.
-        port: Port of the page. By default one that is free.
+        port: Port of the page. By default a free port.
     """
     if port is not None and not web:
         raise UsageError(f"--port {port} is for the page; add --web")
@@ -49,7 +50,7 @@ def play(
 
 
 def _least_exploitable(runs: list[str]) -> str:
-    """The run of several whose population is least exploitable."""
+    """The run whose population is least exploitable."""
     if len(runs) == 1:
         return runs[0]
     from psro.runs import folder as run_folder

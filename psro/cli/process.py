@@ -1,5 +1,4 @@
-"""What the process `psro` does around its commands: signals, caches, streams and errors, which end
-in one sentence."""
+"""The process `psro` around its commands: signals, caches, streams, and errors as one sentence."""
 
 from __future__ import annotations
 
@@ -25,11 +24,11 @@ _MOST_SAID = 1_000
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, which a scheduler sends before it kills: stops a run as Ctrl-C does."""
+    """SIGTERM, which a scheduler sends before it kills a process. It stops a run like Ctrl-C."""
 
 
 class UsageError(PsroError):
-    """Arguments that do not go together; one sentence says why."""
+    """Arguments that cannot be combined. One sentence says why."""
 
 
 def terminate(number, frame) -> None:
@@ -42,8 +41,8 @@ def exit_code(interrupt: KeyboardInterrupt) -> int:
 
 @contextlib.contextmanager
 def noting_interrupts() -> Iterator[list[KeyboardInterrupt]]:
-    """The interrupts so far, SIGINT and SIGTERM: Python drops a KeyboardInterrupt that is raised in
-    a callback of its garbage collector, and JAX has one."""
+    """The interrupts so far, SIGINT and SIGTERM. They are recorded because Python drops a
+    KeyboardInterrupt in a callback of its garbage collector, and JAX has such a callback."""
     interrupts: list[KeyboardInterrupt] = []
 
     def interrupted(number, frame):
@@ -59,19 +58,19 @@ def noting_interrupts() -> Iterator[list[KeyboardInterrupt]]:
 
 
 def say(text: str) -> None:
-    """Prints lines, in which names are made printable; when nobody reads any more, or there is no
-    room for what they would read, the rest goes nowhere and training goes on."""
+    """Prints lines, with names made printable. If the output is closed or its disk is full, the
+    rest is dropped and training continues."""
     try:
         print(_printable_lines(text), flush=True)
     except OSError as error:
         close_stdout()
         if not isinstance(error, BrokenPipeError):
-            complain(f"the output goes nowhere from here on: {error.strerror or error}")
+            complain(f"no more output is written: {error.strerror or error}")
 
 
 def hint(what: str) -> None:
-    """What to type next, for a person at a terminal: what a command writes to its output is for
-    programs too, and stands there alone."""
+    """Says on standard error which command to type next, if a person reads it at a terminal.
+    Programs may read the standard output, so it has the command's result alone."""
     if sys.stderr.isatty():
         print(f"next: {one_line(what)}", file=sys.stderr)
 
@@ -81,7 +80,7 @@ def complain(sentence: str) -> None:
 
 
 def note(text: str) -> None:
-    """Prints lines beside the output, in which names are made printable."""
+    """Prints lines on standard error, with names made printable."""
     print(_printable_lines(text), file=sys.stderr)
 
 
@@ -90,20 +89,20 @@ def _printable_lines(text: str) -> str:
 
 
 def note_disagreement(run: Any) -> None:
-    """Says where an experiment's recorded payoffs are not those of its policies."""
+    """Says so if an experiment's recorded payoffs are not those of its policies."""
     sentence = run.disagreement()
     if sentence is not None:
         note(f"note: {run.folder}: {sentence}")
 
 
 def open_streams() -> None:
-    """Gives a process whose standard streams were closed (`>&-`) the null device instead: else the
-    next file that is opened would be taken for the standard output."""
+    """Opens the null device in place of standard streams that were closed (`>&-`). Otherwise the
+    next opened file would become the standard output."""
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     if sys.stderr is None:
@@ -111,7 +110,8 @@ def open_streams() -> None:
 
 
 def print_any_name() -> None:
-    """What the terminal's encoding lacks, in the name of a folder for instance, becomes escapes."""
+    """Characters that the terminal's encoding lacks are printed as escapes, for example in the name
+    of a folder."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 
@@ -121,8 +121,8 @@ def close_stdout() -> None:
 
 
 def use_caches() -> None:
-    """Compiled code and compiled trees are kept between runs, in the user's cache folder. (As a
-    library nothing is kept, unless `PSRO_TREE_CACHE` or an argument says where.)"""
+    """Keeps compiled code and enumerated trees between runs, in the user's cache folder. (The
+    library keeps nothing, unless `PSRO_TREE_CACHE` or an argument names a folder.)"""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "psro"
     os.environ.setdefault(cache.FOLDER_VARIABLE, str(base / "trees"))
     if _jax_setting("jax_compilation_cache_dir") is None:
@@ -131,15 +131,16 @@ def use_caches() -> None:
 
 
 def use_all_cores() -> None:
-    """Jobs train side by side (`psro.oracles.devices`), unless somebody has chosen already."""
+    """Lets jobs train side by side (`psro.oracles.devices`), unless the user has set it
+    otherwise."""
     forced = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if not forced and _jax_setting("jax_num_cpu_devices") in (None, -1):
         with contextlib.suppress(RuntimeError):  # JAX has started: this is not a fresh process
             _set_jax("jax_num_cpu_devices", CPU_DEVICES)
 
 
-# Many commands need no JAX. So they do not import it to set it up: where nobody has imported it, it
-# will read its settings from the environment.
+# Many commands need no JAX, so they do not import it to set its options. Before JAX is imported,
+# its options are set in the environment.
 
 
 def _jax_setting(name: str) -> Any:
@@ -162,8 +163,8 @@ def fail(sentence: str) -> None:
 
 
 def one_line(text: str) -> str:
-    """What somebody can read of a sentence that quotes what was typed: names with line breaks or
-    control characters in them, or that are longer than a screen."""
+    """A readable line from a sentence that quotes the user's input. Line breaks and control
+    characters become printable, and the middle of a very long sentence is cut."""
     if len(text) > _MOST_SAID:
         text = f"{text[: _MOST_SAID // 2]} ... {text[-_MOST_SAID // 2 :]}"
     return printable(text)
@@ -171,24 +172,23 @@ def one_line(text: str) -> str:
 
 @contextlib.contextmanager
 def errors_as_sentences() -> Iterator[None]:
-    """Ends the process by SystemExit, with one sentence, where what is done inside ends in an error
-    that a user can mend, or in an interrupt."""
+    """Turns an error that a user can mend, or an interrupt, into one sentence and SystemExit."""
     try:
         yield
     except (PsroError, GameError) as error:
         fail(str(error))
     except MemoryError:
         fail("this needs more memory than there is")
-    except KeyboardInterrupt as error:  # before or after training, which says how to go on
+    except KeyboardInterrupt as error:  # before or after training, which says how to continue
         print("\nstopped", file=sys.stderr)
         raise SystemExit(exit_code(error)) from None
-    except BrokenPipeError:  # whoever read our output has seen enough
+    except BrokenPipeError:  # the reader of our output has closed it
         close_stdout()
-    except OSError as error:  # of standard output, or of a path that nobody below has put in words
+    except OSError as error:  # of standard output, or of a path without a sentence of its own
         try:
             sys.stdout.flush()
         except OSError:
-            close_stdout()  # or Python would complain once more
+            close_stdout()  # otherwise Python would print another error
         where = "" if error.filename is None else f"cannot use {os.fsdecode(error.filename)!r}: "
         fail(f"{where}{error.strerror or error}")
     except Exception as error:
@@ -199,7 +199,7 @@ def errors_as_sentences() -> Iterator[None]:
 
 
 def _about_jax(error: Exception) -> str | None:
-    """What a user can do about an error of JAX's; None where it is another's, or ours to mend."""
+    """What a user can do about an error of JAX; None for other errors."""
     jax, platforms = sys.modules.get("jax"), os.environ.get("JAX_PLATFORMS")
     if jax is None:
         return None

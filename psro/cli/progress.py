@@ -1,4 +1,4 @@
-"""Trains a run, or several that differ in their seed, before somebody who watches."""
+"""Trains one run, or several runs that differ in their seed, and shows the progress."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from psro.variants.expansions import EXPANSIONS
 from psro.views.numbers import decimals
 
 _REGRET = 1e-5
-"""A meta-strategy's regret that is worth a word, as a share of the game's largest return."""
+"""A meta-strategy's regret above this is reported, as a share of the game's largest return."""
 
 
 def train(opened: Experiment, log: Sequence[str] = ()) -> None:
-    """Trains to the end, showing every record, then draws the curve."""
+    """Trains to the end, shows every record, then draws the curve."""
     for sentence in opened.tree.notes():
         note(f"note: {sentence}")
     interrupted = None
@@ -48,13 +48,13 @@ def train(opened: Experiment, log: Sequence[str] = ()) -> None:
     if opened.records:
         draw(opened)
     if interrupted:
-        note(f"\n{_saved(opened)}; go on with: psro resume {shell([opened.folder])}")
+        note(f"\n{_saved(opened)}; continue with: psro resume {shell([opened.folder])}")
         raise SystemExit(exit_code(interrupted))
     _say_result(opened)
 
 
 def _saved(opened: Experiment) -> str:
-    """How far a run came that was stopped."""
+    """Up to which iteration a stopped run is saved."""
     return f"saved up to iteration {len(opened.records) - 1}" if opened.records else "stopped"
 
 
@@ -77,7 +77,7 @@ def _say_result(opened: Experiment) -> None:
 
 
 def train_many(runs: seed_runs.Seeds, log: Sequence[str] = ()) -> None:
-    """Trains all to their ends, showing the mean of every iteration, then draws the curves."""
+    """Trains all runs to their ends, shows the mean of every iteration, then draws the curves."""
     first, last = runs.experiments[0], runs.experiments[-1]
     distance, unit = DISTANCES[first.concept], first.tree.span
     for sentence in first.tree.notes():
@@ -105,8 +105,8 @@ def train_many(runs: seed_runs.Seeds, log: Sequence[str] = ()) -> None:
     _draw_many(runs)
     if interrupted:
         for opened in runs.experiments:
-            note(f"{_saved(opened)}; go on with: psro resume {shell([opened.folder])}")
-        note(f"or with all of them: psro resume {shell([runs.folder])}")
+            note(f"{_saved(opened)}; continue with: psro resume {shell([opened.folder])}")
+        note(f"or continue all seeds with: psro resume {shell([runs.folder])}")
         raise SystemExit(exit_code(interrupted))
     _refuse_failed(runs)
     row = runs.summary().iloc[-1]
@@ -117,7 +117,7 @@ def train_many(runs: seed_runs.Seeds, log: Sequence[str] = ()) -> None:
 
 
 def _draw_many(runs: seed_runs.Seeds) -> None:
-    """The curve of each run that has begun, and that of all of them."""
+    """Draws the curve of each run that has begun, and the curve of all runs."""
     from psro.views import plots  # here, not above: it loads Matplotlib
 
     begun = [opened for opened in runs.experiments if opened.records]
@@ -130,7 +130,7 @@ def _draw_many(runs: seed_runs.Seeds) -> None:
 
 
 def _refuse_failed(runs: seed_runs.Seeds) -> None:
-    """Says which runs could not go on to their ends, and ends the process where there are any."""
+    """If runs have failed, says which ones and ends the process."""
     for number, error in runs.failed.items():
         failed = runs.experiments[number]
         complain(
@@ -142,14 +142,14 @@ def _refuse_failed(runs: seed_runs.Seeds) -> None:
 
 
 def draw_missing(opened: Experiment) -> None:
-    """As `draw`, where the picture is not there, or older than the run's last iteration."""
+    """As `draw`, but only if the picture is missing or older than the run's last iteration."""
     picture, commit = opened.folder / "exploitability.png", opened.folder / COMMIT
     if not picture.exists() or picture.stat().st_mtime < commit.stat().st_mtime:
         draw(opened)
 
 
 def draw(opened: Experiment) -> None:
-    """The run's curve, in its folder."""
+    """Draws the run's curve in its folder."""
     from psro.views import plots  # here, not above: it loads Matplotlib
 
     plots.save_figure(

@@ -30,15 +30,15 @@ def plot(
 ) -> None:
     """Draw how the exploitability of one or many runs falls.
 
-    Where the meta-strategy is a correlated equilibrium, it draws the gap to one. Runs that differ
-    only in their seed become one curve with a band.
+    For a correlated meta-strategy, the curve shows the gap to a correlated equilibrium. Runs that
+    differ only in their seed become one curve with a band.
 
     Args:
         folders: Experiment folders, folders of several seeds, or files that `psro export` wrote.
-        out: The picture to write, PNG or SVG by its ending. By default exploitability.png, or
+        out: The picture to write. Its ending chooses PNG or SVG. By default exploitability.png, or
             payoffs.png with --payoffs.
         x: Horizontal axis: iterations, decisions or seconds.
-        payoffs: Draw the payoffs between the populations of one run instead, as heat maps.
+        payoffs: Draw heat maps of the payoffs between the populations of one run instead.
     """
     runs = [one_run(folder, "--payoffs draws") for folder in folders] if payoffs else None
     runs = runs or runs_in(folders)
@@ -63,11 +63,11 @@ def plot(
 
 @explained
 def export_run(folder: Folder, file: NewFile) -> None:
-    """Write a run to one file, which the other commands take like its folder.
+    """Write a run to one file. The other commands accept the file in place of the folder.
 
     Args:
-        folder: An experiment folder, also of a run that is still training.
-        file: The file to make, such as run.psro, which must not exist.
+        folder: An experiment folder. The run may still be training.
+        file: The new file, such as run.psro. It must not exist.
     """
     from psro.runs.export import export
 
@@ -97,7 +97,7 @@ def watch_run(folder: Folder, port: Number = 0) -> None:
 
     Args:
         folder: An experiment folder.
-        port: Port of 127.0.0.1; 0 takes a free one.
+        port: Port of the page on 127.0.0.1. 0 = a free port.
     """
     run = one_run(folder, "the page shows")
     from psro.views import watch
@@ -106,5 +106,5 @@ def watch_run(folder: Folder, port: Number = 0) -> None:
 
 
 def _print_path(path: Path) -> None:
-    """What a command has made, alone on a line: programs may read it."""
+    """Prints the path of a new file alone on a line, because programs may read it."""
     print(printable(str(path)))

@@ -27,11 +27,11 @@ Most runs need only the options in the first box.
 
 
 def run_with(arguments: list[str]) -> Callable[..., None]:
-    """The command `run`, with the defaults that a variant and a file among its arguments name."""
+    """The command `run`. A variant and a config file in `arguments` set its defaults."""
     if arguments[:1] != ["run"]:
 
         def run() -> None:
-            """Another command is to run: this one's options need not be made."""
+            """Used if another command runs: then the options of `run` are not needed."""
 
         run.__doc__ = _RUN
         return run
@@ -52,7 +52,7 @@ def _run(config: RunConfig, made: Made) -> None:
 
     loggers.check(made.log)
     if made.or_resume and made.out is None:
-        raise UsageError("--or-resume needs the folder to go on with; name it with --out")
+        raise UsageError("--or-resume needs the folder of the run; name it with --out")
     if made.or_resume and Path(made.out).exists():
         _resume_same(config, made)
     elif made.seeds is None:
@@ -62,14 +62,14 @@ def _run(config: RunConfig, made: Made) -> None:
 
 
 def _resume_same(config: RunConfig, made: Made) -> None:
-    """Goes on with the run, or the runs of several seeds, in a folder; refuses other ones."""
+    """Continues the run, or the runs of several seeds, in a folder. Refuses other runs."""
     from psro.runs import folder as run_folder
     from psro.runs.seed_folders import is_many, seed_folder, seed_folders
 
     folder = Path(made.out)
     if is_many(folder) != (made.seeds is not None):
         holds = "runs of several seeds" if made.seeds is None else "one run"
-        raise UsageError(f"{folder} holds {holds}; --or-resume goes on with the same run only")
+        raise UsageError(f"{folder} holds {holds}; --or-resume continues only the same run")
     seeds = range(config.seed, config.seed + (made.seeds or 1))
     parts = [folder / seed_folder(seed) for seed in seeds] if made.seeds else [folder]
     if made.seeds and len(parts) != len(seed_folders(folder)):
@@ -83,8 +83,8 @@ def _resume_same(config: RunConfig, made: Made) -> None:
 
 
 def _differing(config: RunConfig, saved: RunConfig) -> list[str]:
-    """The settings in which a saved run is another one than was asked for. Those that the game
-    decides are open in what was asked for, and iterations may be added."""
+    """The settings in which a saved run differs from the requested run. Settings that the game
+    decides are None in the request and do not count; nor do iterations, which may be added."""
     return [
         field.name.replace("_", "-")
         for field in dataclasses.fields(config)
@@ -105,10 +105,10 @@ def resume(
     Args:
         folder: An experiment folder, the folder of several seeds, or a file that `psro export`
             wrote.
-        iterations: Train to iteration N. By default to the number in the run's config.
-        out: Folder to unpack an exported file to, which must not exist. By default it stands beside
-            the file and has its name without the ending.
-        log: Where records go besides metrics.csv: tensorboard, wandb, or both.
+        iterations: Train to iteration N. By default N is the number in the run's config.
+        out: New folder for the contents of an exported file. It must not exist. By default it is
+            next to the file and has the file's name without the ending.
+        log: Write records also to tensorboard, wandb, or both. metrics.csv is always written.
     """
     from psro.cli import progress
     from psro.runs import experiment, loggers
@@ -133,7 +133,7 @@ def resume(
 
 
 def _say_ended(opened: Experiment) -> None:
-    """Why there is nothing to do, and how to go on all the same."""
+    """Says why the run has ended, and how to train further."""
     from psro.cli import progress
     from psro.cli.display import why
 
@@ -142,12 +142,12 @@ def _say_ended(opened: Experiment) -> None:
     folder = shell([opened.folder])
     if opened.ended == "budget":
         more = 2 * opened.config.iterations
-        say(f"to go on, train longer: psro resume {folder} --iterations {more}")
+        say(f"train longer with: psro resume {folder} --iterations {more}")
     else:
         limits = "--tolerance 0"
         if opened.ended != "converged":
             limits += f" --patience {opened.config.iterations}"
         say(
-            "more iterations would change nothing; a run with other limits goes further: "
+            "more iterations would change nothing; train further with other limits: "
             f"psro run --config {folder}/config.json {limits}"
         )
