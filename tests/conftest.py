@@ -6,6 +6,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).resolve().parent.parent / ".jax_cache")
 )
@@ -43,3 +45,13 @@ os.environ["PSRO_TREE_CACHE"] = ""  # tests keep nothing in the user's folder
 # A shell's background job ignores SIGINT, and so would every process that it starts. Tests send it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left_in_the_repository():
+    """What a test writes belongs into its own folder."""
+    root = Path(__file__).resolve().parent.parent
+    before = {path.name for path in root.iterdir()}
+    yield
+    left = {path.name for path in root.iterdir()} - before
+    assert not {name for name in left if not name.startswith(".")}

@@ -94,7 +94,8 @@ def test_eval_writes_texts(trained, tmp_path, monkeypatch, capsys):
     assert not any(name.startswith(("=", "@")) for name in table.columns)
 
 
-def test_settings_of_a_stranger_are_texts(trained, tmp_path, capsys):
+def test_settings_of_a_stranger_are_texts(trained, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where a report and a picture are written
     folder = shutil.copytree(trained, tmp_path / "run")
     fields = json.loads((folder / "config.json").read_text())
     for setting, value in (("observation", "[/b]\x1b[2J"), ("meta_solver", "[/b]\x1b[2J")):

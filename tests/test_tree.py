@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pickle
 import re
+import types
 from collections import defaultdict
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from open_spiel.python.algorithms import expected_game_score
 
 import games
-from games.readers import openspiel
+from games.readers import openspiel, walk
 from games.readers.identity import Identity
 from games.tree import GameTree, PlayerTree
 from psro import exact
@@ -464,6 +465,13 @@ def test_every_identity_gives_a_game_of_perfect_recall_the_same_tree(identity, m
         assert player.names == other.names
         np.testing.assert_array_equal(player.parent, other.parent)
         np.testing.assert_array_equal(player.observation, other.observation)
+    index = games.InfoStateIndex(tree, range(3))
+    state = tree.openspiel().new_initial_state()
+    for action in (2, 0, 1, 1):  # cards, and the first player's bet
+        state.apply_action(action)
+    found = index.info_state(state, 1)
+    own = tree.players[1]
+    assert own.parent[found] == 0 and own.names[found] == state.information_state_string(1)
 
 
 def test_a_game_that_openspiel_fails_to_make_is_refused_in_a_sentence():
@@ -474,6 +482,35 @@ def test_a_game_without_information_states_is_told_apart_by_histories():
     tree = games.load("pig(horizon=3)")
     assert tree.identity == "history"
     assert any("history" in note for note in tree.notes())
+
+
+def test_a_game_of_openspiel_s_in_which_nobody_decides_is_refused(monkeypatch):
+    nothing = types.SimpleNamespace(decisions=b"")
+    monkeypatch.setattr(openspiel, "walk", lambda rules, limit: nothing)
+    assert refusal("kuhn_poker") == "nobody decides anything in 'kuhn_poker'"
+
+
+def test_a_node_that_no_tree_can_hold_is_refused(monkeypatch):
+    whole = openspiel.walk
+
+    class Field:  # as of a mean-field game
+        def current_player(self):
+            return pyspiel.PlayerId.MEAN_FIELD
+
+    def into_a_field(rules, limit):
+        game = types.SimpleNamespace(num_players=lambda: 2, new_initial_state=Field)
+        return whole(dataclasses.replace(rules, game=game), limit)
+
+    monkeypatch.setattr(openspiel, "walk", into_a_field)
+    assert "has a node of kind -5, which no tree can hold" in refusal("kuhn_poker")
+
+
+def test_a_game_for_which_memory_is_too_small_is_refused_early(monkeypatch):
+    sizes = {"SC_PAGE_SIZE": 1 << 20, "SC_PHYS_PAGES": 1}
+    monkeypatch.setattr(walk.os, "sysconf", sizes.__getitem__)
+    message = refusal("leduc_poker")
+    assert "too large for 0 GiB of memory" in message
+    assert int(re.search("([0-9,]+) histories", message)[1].replace(",", "")) < 9457
 
 
 def test_a_game_in_which_nobody_decides_is_refused(tmp_path):

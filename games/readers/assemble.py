@@ -81,7 +81,7 @@ def _player(
         keys = names
     elif rules.identity.name == "tensor":
         keys = Texts.of(map(keys.__getitem__, order), bytes)
-    elif rules.identity.by_history:
+    else:  # a history
         keys = tuple((int(parent[new]), keys[old][1]) for new, old in enumerate(order))
     levels = int(depth.max()) + 1 if len(depth) else 0
     observation = met.observation().reshape(len(order), rules.observation_size)[order]

@@ -27,9 +27,6 @@ class InfoStateIndex:
         self._identity = identities(self.game)[tree.identity]
         self._index = {p: {key: i for i, key in enumerate(tree.players[p].keys)} for p in players}
 
-    def __reduce__(self):
-        return InfoStateIndex, (self._tree, tuple(self._index))  # the game is loaded again
-
     def info_state(self, state: pyspiel.State, player: int) -> int:
         """The number of `player`'s info state; raises `KeyError` where the tree has no such one."""
         if state.is_simultaneous_node():

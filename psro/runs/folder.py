@@ -101,10 +101,10 @@ def check_members(folder: Path) -> None:
 
 
 def _members(folder: Path) -> Iterator[Path]:
+    """Policies last: whoever has gone so far knows that their folder is none of somebody else's."""
     yield from (folder / name for name in _MEMBERS)
     yield from folder.glob("seed-*")
-    if disk.kind_of(folder / POLICIES) is None:
-        yield from (folder / POLICIES).glob("*")
+    yield from (folder / POLICIES).glob("*")
 
 
 def raise_version(folder: Path, config: RunConfig, held: disk.Held) -> None:
