@@ -217,3 +217,15 @@ def test_what_policies_share_is_there_once():
 def test_policies_of_an_older_version_without_a_policy_head(params):
     with pytest.raises(Damaged, match="policy head"):
         policies._with_temperature(params, 1, CONFIG)
+
+
+def test_too_little_memory_is_no_damage(tmp_path, monkeypatch):
+    path = tmp_path / "payoffs.safetensors"
+    storage.write_tensors(path, {"a": np.zeros(3)}, {})
+
+    def full(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(storage.safetensors, "safe_open", full)
+    with pytest.raises(ExperimentError, match="payoffs.safetensors needs more memory than there"):
+        storage.read_tensors(path)

@@ -16,7 +16,7 @@ import pytest
 from open_spiel.python.algorithms import expected_game_score
 
 import games
-from games.readers import openspiel, walk
+from games.readers import openspiel, probes, walk
 from games.readers.identity import Identity
 from games.tree import GameTree, PlayerTree
 from psro import exact
@@ -490,6 +490,11 @@ def test_a_game_of_openspiel_s_in_which_nobody_decides_is_refused(monkeypatch):
     assert refusal("kuhn_poker") == "nobody decides anything in 'kuhn_poker'"
 
 
+def test_a_game_that_tells_no_info_states_apart_is_refused(monkeypatch):
+    monkeypatch.setattr(openspiel, "identities", lambda game: {})
+    assert "provides no information state, so its tree" in refusal("kuhn_poker")
+
+
 def test_a_node_that_no_tree_can_hold_is_refused(monkeypatch):
     whole = openspiel.walk
 
@@ -503,6 +508,14 @@ def test_a_node_that_no_tree_can_hold_is_refused(monkeypatch):
 
     monkeypatch.setattr(openspiel, "walk", into_a_field)
     assert "has a node of kind -5, which no tree can hold" in refusal("kuhn_poker")
+
+
+@pytest.mark.parametrize(
+    "seconds, text",
+    [(299, "299 s"), (300, "5 min"), (3 * 3600, "3 h"), (42e6 * 3600, "42 million h")],
+)
+def test_how_long_an_enumeration_would_take_is_said_in_units_that_fit(seconds, text):
+    assert probes._duration(seconds) == text
 
 
 def test_a_game_for_which_memory_is_too_small_is_refused_early(monkeypatch):
