@@ -1,7 +1,7 @@
-"""Alpha-Rank: where a chain of mutations among the profiles spends its time.
+"""Alpha-Rank: the share of time that a chain of mutations spends at each profile.
 
 Omidshafiei et al. 2019, "alpha-Rank: Multi-Agent Evaluation by Evolution", arXiv:1903.01373, with
-one population a player; Muller et al. 2020 (arXiv:1909.12823) use it as a meta-solver.
+one population per player; Muller et al. 2020 (arXiv:1909.12823) use it as a meta-solver.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ def alpha_rank(
     `pi C = pi`, where `C[s, s'] = eta * fixation(u_p(s') - u_p(s))` for profiles that differ in one
     player p's policy, and eta is one over the number of such changes.
 
-    alpha-PSRO (Muller et al.) has a preference-based best response beside it, for games with many
-    players or payoffs that do not add up; here, as with every solver, best responses are plain.
+    alpha-PSRO (Muller et al.) also has a preference-based best response, for games with many
+    players or general-sum payoffs. Here best responses are the usual ones, as with every solver.
 
     Args:
         payoffs: `[P, K_0, ..., K_{P-1}]`.
         epsilon: for infinite `alpha`, the probability of a change for the worse, which keeps the
-            chain irreducible. Small enough by default that a smaller one changes little.
+            chain irreducible. A smaller value than the default changes little.
         alpha: selection intensity, per unit of payoff; infinite by default.
         population: individuals in each population (m), for finite `alpha`.
 
@@ -71,8 +71,8 @@ def alpha_rank(
 def fixation(
     gain: np.ndarray, span: float, *, epsilon: float, alpha: float, population: int
 ) -> np.ndarray:
-    """Probability that a mutant that earns `gain` more takes its population over (equation 11);
-    in the limit of infinite alpha 1 or 0, blurred by `epsilon`, and 1/2 for a tie."""
+    """Probability that a mutant that earns `gain` more takes over its population (equation 11). For
+    infinite alpha it is `1 - epsilon` or `epsilon`, and 1/2 for a tie."""
     if np.isinf(alpha):
         better = np.where(gain > 0, 1 - epsilon, epsilon)
         return np.where(np.abs(gain) <= _TIE * span, 0.5, better)
@@ -85,10 +85,10 @@ def fixation(
 
 def stationary(rates: np.ndarray) -> np.ndarray:
     """The stationary distribution `[N]` of an irreducible chain, from its transition rates `[N, N]`
-    (its diagonal does not count, nor does a common factor). Overwrites `rates`.
+    (the diagonal and a common factor do not matter). Overwrites `rates`.
 
-    By the elimination of Grassmann, Taksar and Heyman (1985): nothing is ever subtracted, so that
-    every entry is accurate however small `epsilon` is. Blocks of states are eliminated at a time.
+    The method is the elimination of Grassmann, Taksar and Heyman (1985). It never subtracts, so
+    every entry is accurate for every small `epsilon`. It eliminates a block of states at a time.
 
     Raises:
         MetaSolverError: the chain is not irreducible in floating point.
@@ -105,7 +105,7 @@ def stationary(rates: np.ndarray) -> np.ndarray:
                     "or a larger epsilon"
                 )
             rates[:n, n] /= exits
-            # what the block's other states need now; the rest follows for the whole block at once
+            # The block's other states need this now. The rest is done for the whole block at once.
             rates[start:n, :n] += np.outer(rates[start:n, n], rates[n, :n])
             rates[:start, start:n] += np.outer(rates[:start, n], rates[n, start:n])
         rates[:start, :start] += rates[:start, start:end] @ rates[start:end, :start]

@@ -1,4 +1,4 @@
-"""Alpha-Rank of a symmetric game: one population, whose policies play each other.
+"""Alpha-Rank of a symmetric game: the policies of one population play each other.
 
 Omidshafiei et al. 2019, "alpha-Rank: Multi-Agent Evaluation by Evolution", arXiv:1903.01373, with
 the local selection model: a mutant is measured against the resident policy.
@@ -46,7 +46,7 @@ def alpha_rank_single(
             "tables are each other's transpose; use alpha_rank"
         )
     table = payoffs[0]
-    gain = table.T - table  # [resident, mutant]: the mutant's payoff less the resident's
+    gain = table.T - table  # [resident, mutant]: the mutant's payoff minus the resident's
     rates = fixation(gain, np.ptp(table), epsilon=epsilon, alpha=alpha, population=population)
     ranking = stationary(rates)
     return [ranking, ranking.copy()]

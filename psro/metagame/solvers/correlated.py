@@ -1,22 +1,25 @@
 """Correlated and coarse correlated equilibria that maximise something (Marris et al. 2021).
 
 "Multi-Agent Training beyond Zero-Sum with Correlated Equilibrium Meta-Solvers", arXiv:2106.09435.
-The equilibria of a meta-game are a polytope, for sigma the joint and G_p player p's payoffs:
+The equilibria of a meta-game are a polytope. Here sigma is the joint distribution, and G_p are
+player p's payoffs:
 
     CE:  sum over a_-p of sigma(a_p, a_-p) (G_p(b, a_-p) - G_p(a_p, a_-p)) <= 0, all p, a_p and b
     CCE: sum over a of sigma(a) (G_p(b, a_-p) - G_p(a)) <= 0, all p and b
 
-JPSRO trains against it (`meta_strategy.target`): for a CCE best responses `argmax over pi of the
-sum of sigma(a_-p) u_p(pi, a_-p)`, for a CE one such for each a_p, with `sigma(a_-p | a_p)`; here
-only for the a_p by leaving which player p gains most. The Gini impurity `1 - sum sigma^2` is a
-quadratic program on the polytope,
-welfare a linear one, entropy an exponential cone program. HiGHS solves the linear ones by the
-simplex method, Clarabel, an interior-point method, that of entropy; the Gini impurity has an
-interior-point method of its own (`gini`), and Clarabel where constraints are many or that does not
+JPSRO trains against the equilibrium (`psro.metagame.target`). For a CCE, a best response is the
+`argmax over pi of the sum of sigma(a_-p) u_p(pi, a_-p)`. For a CE, JPSRO trains one best response
+for each a_p, with `sigma(a_-p | a_p)`. This program trains only one: for the recommendation a_p
+with the largest deviation gain.
+
+The Gini impurity `1 - sum sigma^2` is a quadratic program on the polytope. Welfare is a linear
+program. Entropy is an exponential cone program. HiGHS solves the linear programs by the simplex
+method. Clarabel, an interior-point method, solves entropy. The Gini impurity has its own
+interior-point method (`gini`). Clarabel replaces it if there are many constraints or if it does not
 converge.
 
-Inside, a joint is `density` = probability times the number of profiles N, which is of order one
-whatever N is, and payoffs are within [0, 1].
+Inside, a joint is a `density` = probability times the number of profiles N, which is of order one
+for every N. Payoffs are within [0, 1].
 """
 
 from __future__ import annotations
@@ -38,19 +41,21 @@ CERTIFICATE = 1e-6
 """No deviation may gain more than this share of the player's payoff span."""
 
 _TOLERANCE = 1e-10
-"""Of both solvers, on densities and payoffs of order one. (HiGHS takes none smaller.)"""
+"""Tolerance of both solvers, on densities and payoffs of order one. (HiGHS accepts no smaller
+one.)"""
 
 _VIOLATED = 1e-10
 """A deviation that gains more than this share of the payoff span enters the program."""
 
 _REPAIRED = 1e-7
-"""A gain, as a share of the payoff span, that an interior-point solution may leave; above it the
-nearest joint that leaves none is taken. It happens where nearly equal policies leave the set of
+"""Largest gain that an interior-point solution may leave, as a share of the payoff span. Above it,
+the nearest joint without a gain is taken. This happens if nearly equal policies leave the set of
 equilibria without an interior."""
 
 _WORST = 0.7
-"""Of one player, or one recommendation to it, the deviations that gain at least this share of the
-best one enter together: fewer would take more rounds, more would make larger programs."""
+"""For one player, or for one recommendation to it, all deviations that gain at least this share of
+the best one enter together. A larger share needs more rounds; a smaller share makes larger
+programs."""
 
 
 def coarse_correlated(payoffs: np.ndarray, objective: str) -> np.ndarray:
@@ -82,21 +87,22 @@ def correlated(payoffs: np.ndarray, objective: str) -> np.ndarray:
 def _equilibrium(
     payoffs: np.ndarray, objective: str, gains_of: Callable, rows_of: Callable
 ) -> np.ndarray:
-    """The program starts without constraints, and those that its solution violates enter it until
-    it violates none: few of them bind, and the time of a solution grows with their number.
+    """The program starts without constraints. Constraints that its solution violates enter it,
+    until it violates none. Few constraints bind, and the time grows with their number.
 
     Args:
         payoffs: `[P, K_0, ..., K_{P-1}]`.
         objective: `gini`, `welfare` or `entropy`.
-        gains_of: payoffs and a joint to every deviation's gain, one array per player whose last
-            axis is the policy played.
-        rows_of: payoffs and chosen deviations (of the same shapes) to their gains' coefficients.
+        gains_of: returns every deviation's gain from payoffs and a joint, one array per player
+            whose last axis is the policy played.
+        rows_of: returns the coefficients of gains from payoffs and chosen deviations (of the same
+            shapes).
     """
     scaled = unit(payoffs)
     num_profiles = scaled[0].size
     joint = np.full(payoffs.shape[1:], 1 / num_profiles)
     chosen = [np.zeros(gains.shape, bool) for gains in gains_of(scaled, joint)]
-    # nearly the same ones bind under entropy as under the Gini impurity, which finds them faster
+    # Nearly the same constraints bind for entropy and the Gini impurity, which finds them faster.
     for stage in ("gini", "entropy") if objective == "entropy" else (objective,):
         entered = True
         while entered:
@@ -114,7 +120,7 @@ def _equilibrium(
         gain = _largest(gains_of(scaled, joint))
     if gain > CERTIFICATE and len(payoffs) == 2:
         # Policies that are nearly copies can leave the programs without an interior. The product of
-        # a Nash equilibrium is an equilibrium of this kind too, if not the one of most objective.
+        # a Nash equilibrium is also such an equilibrium, but its objective may not be the largest.
         joint = joint_of(nash(scaled))
         gain = _largest(gains_of(scaled, joint))
     if gain > CERTIFICATE:
@@ -142,7 +148,7 @@ def _fixed(payoffs: np.ndarray, chosen: list[np.ndarray]) -> sparse.csr_array:
 
 def _swaps(payoffs: np.ndarray, chosen: list[np.ndarray]) -> sparse.csr_array:
     """Gains of the chosen swaps (k, k'), times K_p so that they are of order one: rows over
-    profiles, zero but where k is recommended."""
+    profiles, zero except where k is recommended."""
     shape, num_profiles = payoffs.shape[1:], payoffs[0].size
     profiles = np.arange(num_profiles).reshape(shape)
     blocks = [sparse.csr_array((0, num_profiles))]
@@ -161,7 +167,7 @@ def _matrix(rows, columns, values, shape: tuple[int, int]) -> sparse.csr_array:
 
 
 def _maximise(payoffs: np.ndarray, objective: str, gains: sparse.csr_array) -> np.ndarray:
-    """The joint with the largest objective of which no row of `gains` is above 0."""
+    """The joint with the largest objective for which no row of `gains` is above 0."""
     if objective == "welfare":
         density = _welfare(payoffs.sum(axis=0).ravel(), gains)
     else:
@@ -176,8 +182,8 @@ def _welfare(welfare: np.ndarray, gains: sparse.csr_array) -> np.ndarray:
 
 
 def _nearest(joint: np.ndarray, gains: sparse.csr_array) -> np.ndarray:
-    """Of the joints of which no row of `gains` is above 0, the one at the least sum of absolute
-    differences from `joint`: a linear program in the N densities and N bounds of differences."""
+    """The joint nearest to `joint`, by the sum of absolute differences, for which no row of `gains`
+    is above 0. It is a linear program in the N densities and N bounds of differences."""
     num_profiles = joint.size
     density = joint.ravel() * num_profiles
     identity = sparse.eye_array(num_profiles)
@@ -201,8 +207,8 @@ def _nearest(joint: np.ndarray, gains: sparse.csr_array) -> np.ndarray:
 def _vertex(
     cost: np.ndarray, at_most: sparse.csr_array, right: np.ndarray, num_profiles: int
 ) -> np.ndarray:
-    """The v of least `cost v` for which `at_most v <= right`, v is at least 0, and its first N
-    entries, densities, add up to N."""
+    """The v with the least `cost v` such that `at_most v <= right`, v is at least 0, and its first
+    N entries, the densities, add up to N."""
     total = np.where(np.arange(len(cost)) < num_profiles, 1.0, 0.0)[None]
     result = scipy.optimize.linprog(
         cost,
@@ -222,7 +228,7 @@ def _vertex(
 
 
 def _gini(gains: sparse.csr_array) -> np.ndarray:
-    """The least sum of squared densities d / 2."""
+    """The densities d with the least sum of d^2 / 2."""
     num_rows, num_profiles = gains.shape
     if 2 * num_rows <= num_profiles:
         density = least_squares(gains, tolerance=_TOLERANCE)
@@ -239,8 +245,8 @@ def _gini(gains: sparse.csr_array) -> np.ndarray:
 
 
 def _entropy(gains: sparse.csr_array) -> np.ndarray:
-    """The least sum of d log d, the variables being the N densities d and then N upper bounds b of
-    them: (-b, d, 1) is in the exponential cone where d log d <= b."""
+    """The densities d with the least sum of d log d. The variables are the N densities d, then N
+    upper bounds b of d log d: (-b, d, 1) is in the exponential cone if d log d <= b."""
     num_rows, num_profiles = gains.shape
     profile = np.arange(num_profiles)
     cone = _matrix(
@@ -264,7 +270,8 @@ def _entropy(gains: sparse.csr_array) -> np.ndarray:
 
 
 def _clarabel(*, quadratic, cost, matrix, right, cones) -> np.ndarray:
-    """The v of least v quadratic v / 2 + cost v for which right - matrix v is in the cones."""
+    """The v with the least `v quadratic v / 2 + cost v` such that `right - matrix v` is in the
+    cones."""
     settings = clarabel.DefaultSettings()
     settings.verbose = False
     settings.max_threads = 1  # the same bits on every machine

@@ -1,7 +1,7 @@
 """Fictitious play (Brown 1951): every player always answers the others' past play.
 
-nashpy's is for two players and breaks ties at random; here they are shared, so that a run can be
-repeated and no policy's number matters.
+nashpy's version is for two players and breaks ties at random. Here ties share the probability, so
+that a run can be repeated and the order of policies does not matter.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ def fictitious_play(payoffs: np.ndarray, *, iterations: Count = 3_000) -> list[n
     """How often each policy was played, one distribution `[K_p]` per player: the averages x move by
     `x_p <- x_p + (BR_p(x_-p) - x_p) / t` in round t.
 
-    The averages tend to an equilibrium in two-player zero-sum games (Robinson 1951) and in some
-    others, not in all.
+    The averages converge to an equilibrium in two-player zero-sum games (Robinson 1951) and in some
+    other games, but not in all.
 
     Args:
         payoffs: `[P, K_0, ..., K_{P-1}]`.
-        iterations: rounds of simultaneous best responses; the first ones answer uniform play.
+        iterations: rounds of simultaneous best responses. The first round answers uniform play.
     """
     payoffs = unit(checked(payoffs, "fictitious_play"))
     averages = uniform(payoffs)

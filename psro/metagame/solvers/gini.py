@@ -1,9 +1,9 @@
-"""The quadratic program of the Gini impurity, by an interior-point method of its own.
+"""The quadratic program of the Gini impurity, by its own interior-point method.
 
-Mehrotra's predictor and corrector (1992), as in Nocedal and Wright 2006, "Numerical Optimization",
-section 16.6. The objective is the identity, so every Newton system shrinks to one equation a
-constraint, of which there are few: a dense product and a Cholesky factor, where a general solver
-factorises a sparse system over all profiles, slowly.
+The method is Mehrotra's predictor-corrector (1992), as in Nocedal and Wright 2006, "Numerical
+Optimization", section 16.6. The objective is the identity, so every Newton system reduces to one
+equation per constraint. There are few constraints, so one dense product and one Cholesky factor are
+enough. A general solver factorises a sparse system over all profiles, which is slow.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import scipy
 import scipy.sparse as sparse
 
 _MAX_STEPS = 60
-"""Where it converges it takes 10 to 30; where there is no interior it may not converge at all."""
+"""Most steps. It usually converges in 10 to 30; without an interior it may not converge at all."""
 
 _ALMOST = 100
 """How many times the tolerance is good enough where rounding ends it, so near to the end."""
@@ -23,8 +23,9 @@ _DENSE = 0.1
 
 
 def least_squares(gains: sparse.csr_array, *, tolerance: float) -> np.ndarray | None:
-    """The d `[N]` of least sum of squares that are at least 0, add up to N, and leave no row of
-    `gains @ d` above 0; None where it is not found within `tolerance`, on numbers of order one."""
+    """The d `[N]` with the least sum of squares. Its entries are at least 0 and add up to N, and no
+    row of `gains @ d` is above 0. `tolerance` is for numbers of order one. None if no such d is
+    found."""
     num_rows, num_profiles = gains.shape
     scale = np.sqrt(num_profiles)  # rows of an average over profiles become vectors of order one
     gains = scale * (gains.toarray() if gains.nnz > _DENSE * num_rows * num_profiles else gains)
@@ -50,10 +51,10 @@ def least_squares(gains: sparse.csr_array, *, tolerance: float) -> np.ndarray | 
         system[np.arange(num_rows), np.arange(num_rows)] += s / z
         try:
             factor = scipy.linalg.cho_factor(system)
-        except scipy.linalg.LinAlgError:  # multipliers have grown beyond what numbers can hold
+        except scipy.linalg.LinAlgError:  # the multipliers have overflowed
             return d if worst <= _ALMOST * tolerance else None
 
-        of_d, of_s = d * w, s * z  # what complementarity is off by
+        of_d, of_s = d * w, s * z  # the error of complementarity
         for predicting in (True, False):
             a, b = -dual - of_d / d, -primal + of_s / z
             right = np.append(scaled @ a - b, -(shrink @ a) - total)
@@ -73,7 +74,7 @@ def least_squares(gains: sparse.csr_array, *, tolerance: float) -> np.ndarray | 
 
 
 def _length(points, directions) -> float:
-    """How far all may go until the first of them reaches 0."""
+    """The longest step before the first entry of all points reaches 0."""
     shares = [
         (-point[back] / direction[back]).min()
         for point, direction in zip(points, directions, strict=True)

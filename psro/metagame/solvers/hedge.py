@@ -1,4 +1,4 @@
-"""Multiplicative weights in self-play, which online double oracle has in place of an equilibrium
+"""Multiplicative weights in self-play. Online double oracle uses it in place of an equilibrium
 (Dinh et al. 2021, arXiv:2103.07780; Freund and Schapire 1999)."""
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from psro.metagame.solvers.settings import Count
 
 def hedge(payoffs: np.ndarray, *, iterations: Count = 3_000) -> list[np.ndarray]:
     """Each player's average strategy `[K_p]` over all rounds of `regret_minimisers.hedge_step`, in
-    which `x_(t+1)(k)` is in proportion to `exp(mu_t (u_1(k) + ... + u_t(k)))`, u_t(k) being what
+    which `x_(t+1)(k)` is in proportion to `exp(mu_t (u_1(k) + ... + u_t(k)))`. Here u_t(k) is what
     policy k would have earned in round t.
 
     A player's average regret after T rounds is at most `sqrt(2 log K_p / T)` of its payoff span,
-    and a little. So in two-player zero-sum games the averages tend to an equilibrium, from which
-    the players together gain no more than both regrets; elsewhere only the joint average tends to
-    a coarse correlated one, of which these are the marginals.
+    plus a term of order 1 / T. So in two-player zero-sum games the averages converge to an
+    equilibrium: the sum of both players' gains is at most the sum of both regrets. In other games
+    only the joint average converges, to the set of coarse correlated equilibria; the result has its
+    marginals.
 
-    Online double oracle plays such rounds against whoever comes, and its effective strategy set
-    grows by the best response to the average opponent when that is new to it; its regret is
-    `O(sqrt(k log k / T))` in that set's size k and not the game's. Both players are such here,
-    and the meta-game is played to its end before a best response is asked for. Once best
-    responses bring nothing new the bound above holds against all strategies of the game.
+    Online double oracle plays such rounds against any opponent. Its effective strategy set grows by
+    the best response to the average opponent, if that policy is new. Its regret is
+    `O(sqrt(k log k / T))`, where k is the size of that set and not of the game. Here both players
+    use this method, and all rounds are played before best responses are trained. When best
+    responses are no longer new, the bound above holds against all strategies of the game.
 
     Args:
         payoffs: `[P, K_0, ..., K_{P-1}]`.

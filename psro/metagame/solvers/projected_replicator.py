@@ -1,6 +1,6 @@
 """Projected replicator dynamics (Lanctot et al. 2017, arXiv:1711.00832, section 3.1 and appendix).
 
-Replicator dynamics in which every policy keeps a floor of probability, for exploration.
+In these replicator dynamics every policy keeps a least probability, for exploration.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def projected_replicator(
 
         x_p <- P(x_p + step * dx_p),  dx_p(k) = x_p(k) (u_p(k, x_-p) - u_p(x)),
 
-    for u_p player p's payoff and P the projection to the distributions with no entry below a floor
-    (the paper's gamma-exploratory simplex).
+    where u_p is player p's payoff, and P is the projection to the distributions with no entry below
+    the least probability (the paper's gamma-exploratory simplex).
 
     Args:
         payoffs: `[P, K_0, ..., K_{P-1}]`.

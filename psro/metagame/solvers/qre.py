@@ -19,7 +19,7 @@ PRECISION = 20.0
 e^2 times as likely."""
 
 RESIDUAL = 1e-10
-"""How far log-probabilities may be from the logit response."""
+"""Largest distance of log-probabilities from the logit response."""
 
 _MAX_STEPS = 2_000
 
@@ -32,11 +32,12 @@ def qre(payoffs: np.ndarray, *, precision: Finite = PRECISION) -> list[np.ndarra
 
     Args:
         payoffs: `[P, K_0, ..., K_{P-1}]`.
-        precision: lambda; 0 is uniform play, and towards infinity the branch generically ends in
-            one Nash equilibrium.
+        precision: lambda. 0 is uniform play. As lambda grows, the branch converges to one Nash
+            equilibrium in almost all games.
 
     Raises:
-        MetaSolverError: payoffs of a wrong shape, or the branch could not be followed so far.
+        MetaSolverError: payoffs of a wrong shape, or the branch could not be followed to
+            `precision`.
     """
     payoffs = unit(checked(payoffs, "qre"))
     sizes = payoffs.shape[1:]
@@ -48,7 +49,7 @@ def qre(payoffs: np.ndarray, *, precision: Finite = PRECISION) -> list[np.ndarra
     for _ in range(_MAX_STEPS):
         tangent = _tangent(payoffs, point, tangent)
         ahead = _corrected(payoffs, point + step * tangent, tangent)
-        # too long a step could land on another branch: the correction must be a small one
+        # A step that is too long could reach another branch, so the correction must be small.
         if ahead is None or np.linalg.norm(ahead - point - step * tangent) > 0.2 * step:
             step /= 2
             continue
@@ -73,7 +74,7 @@ def _split(stacked: np.ndarray, sizes: tuple[int, ...]) -> list[np.ndarray]:
 
 
 def _equations(payoffs: np.ndarray, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Log-probabilities less those of the logit response, `[n]`, and derivatives `[n, n + 1]`."""
+    """Log-probabilities minus the logit response's, `[n]`, and derivatives `[n, n + 1]`."""
     sizes, precision = payoffs.shape[1:], point[-1]
     strategies = [np.exp(logs) for logs in _split(point[:-1], sizes)]
     earned = pure_payoffs(payoffs, strategies)
@@ -103,7 +104,7 @@ def _pair_payoffs(table: np.ndarray, strategies: list[np.ndarray], p: int, q: in
 
 
 def _tangent(payoffs: np.ndarray, point: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """The branch's unit direction, `before` being the one that it had."""
+    """The branch's unit direction. `before` is the direction at the previous point."""
     _, derivatives = _equations(payoffs, point)
     direction = np.linalg.solve(np.vstack([derivatives, before]), np.eye(len(point))[-1])
     return direction / np.linalg.norm(direction)
@@ -112,8 +113,8 @@ def _tangent(payoffs: np.ndarray, point: np.ndarray, before: np.ndarray) -> np.n
 def _corrected(
     payoffs: np.ndarray, point: np.ndarray, normal: np.ndarray, at: float | None = None
 ) -> np.ndarray | None:
-    """The branch's point in the plane through `point` with this normal, by Newton's method; with
-    `at`, where lambda has that value."""
+    """The branch's point in the plane through `point` with this normal, by Newton's method. With
+    `at`, the branch's point where lambda has that value."""
     level = normal @ point if at is None else at
     for _ in range(10):
         values, derivatives = _equations(payoffs, point)

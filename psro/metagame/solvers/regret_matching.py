@@ -19,8 +19,8 @@ def regret_matching(payoffs: np.ndarray, *, iterations: Count = 3_000) -> list[n
     `max(R(k), 0)`, then `R(k) <- R(k) + u(k) - u(x)`, where policy k would have earned u(k).
 
     A player's average regret after T rounds is at most sqrt(K_p / T) of its payoff span. So in
-    two-player zero-sum games the averages tend to an equilibrium; elsewhere only the joint average
-    tends to a coarse correlated one, of which these are the marginals.
+    two-player zero-sum games the averages converge to an equilibrium. In other games only the joint
+    average converges, to the set of coarse correlated equilibria; the result has its marginals.
 
     Args:
         payoffs: `[P, K_0, ..., K_{P-1}]`.

@@ -22,18 +22,19 @@ def regularized_replicator(
     of the least t with `max_k u_p(k, x_-p) - u_p(x) <= lambda` for all p, where `dx_p(k) / dt =
     x_p(k) (u_p(k, x_-p) - u_p(x))` and x(0) is uniform.
 
-    Where the dynamics circle, their time average gets there first, and counts as well. If neither
-    does before `time`, whichever came closest is returned; its regret tells.
+    If the dynamics circle, their time average reaches the threshold first, and is then returned. If
+    neither reaches it before `time`, the strategies with the least regret are returned.
 
-    The paper chooses lambda by the game, in its payoffs. Here it is a share of the span of payoffs.
-    What is measured is the truncated strategy itself, whose exploitability falls with lambda until
-    best responses overfit: with exact ones, after 40 iterations, lambda of 0.05, 0.02, 0.01 and
-    0.005 left 0.030, 0.018, 0.009 and 0.003 on Kuhn poker and 0.36, 0.17, 0.38 and 0.23 on Leduc.
+    In the paper, lambda depends on the game and has the unit of its payoffs. Here it is a share of
+    the payoff span. The truncated strategy itself is measured. Its exploitability falls with lambda
+    until best responses overfit. With exact best responses, after 40 iterations, lambda of 0.05,
+    0.02, 0.01 and 0.005 left 0.030, 0.018, 0.009 and 0.003 on Kuhn poker, and 0.36, 0.17, 0.38 and
+    0.23 on Leduc poker.
 
     Args:
         payoffs: `[P, K_0, ..., K_{P-1}]`.
         threshold: largest regret, as a share of the player's payoff span (the paper's lambda).
-        time: until when, in `replicator`'s units.
+        time: length of the dynamics, in the units of `replicator`.
     """
     payoffs = unit(checked(payoffs, "regularized_replicator"))
     closest = uniform(payoffs)

@@ -1,6 +1,6 @@
 """Replicator dynamics (Taylor and Jonker 1978; Taylor 1979 for several populations).
 
-nashpy's is for two players and returns a trajectory; the tests compare it with this one.
+nashpy's version is for two players and returns a trajectory. The tests compare both.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from psro.metagame.solvers.regret import pure_payoffs
 from psro.metagame.solvers.settings import Finite
 
 STEP = 0.5
-"""Time of one Runge-Kutta step; payoffs are within [0, 1], so that nothing happens faster than in a
+"""Time of one Runge-Kutta step. Payoffs are within [0, 1], so nothing changes much in less than one
 unit of time."""
 
 
 def replicator(payoffs: np.ndarray, *, time: Finite = 500.0) -> list[np.ndarray]:
     """The time average of the dynamics that start at uniform play, `[K_p]` per player:
-    `dx_p(k) / dt = x_p(k) (u_p(k, x_-p) - u_p(x))`, for u_p player p's payoff.
+    `dx_p(k) / dt = x_p(k) (u_p(k, x_-p) - u_p(x))`, where u_p is player p's payoff.
 
-    The average, as in zero-sum games the dynamics circle an equilibrium and only their average
-    approaches it: its gains add up to at most sum_p log(K_p) / time of the payoff span (Hofbauer,
-    Sorin and Viossat 2009). Where the dynamics converge, the average does.
+    In zero-sum games the dynamics circle an equilibrium, and only their average approaches it. The
+    sum of all gains from the average is at most sum_p log(K_p) / time of the payoff span (Hofbauer,
+    Sorin and Viossat 2009). If the dynamics converge, the average converges too.
 
     Args:
         payoffs: `[P, K_0, ..., K_{P-1}]`.
-        time: until when, in units in which a policy that earns the whole payoff span more than
-            another grows by a factor of e in relation to it.
+        time: length of the dynamics. In one unit, if a policy earns the whole payoff span more than
+            another, their ratio grows by a factor of e.
     """
     payoffs = unit(checked(payoffs, "replicator"))
     totals = [np.zeros(size) for size in payoffs.shape[1:]]
@@ -41,11 +41,11 @@ def replicator(payoffs: np.ndarray, *, time: Finite = 500.0) -> list[np.ndarray]
 
 
 def trajectory(payoffs: np.ndarray) -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
-    """Without end: the strategies after every step, and their average over the step.
+    """Yields without end: the strategies after every step, and their average over the step.
 
-    In coordinates log x the equations read d log x_pk / dt = (payoff of k) + (what is the same for
-    all k), so that no probability is lost to rounding, and none leaves the simplex. The method is
-    the classical Runge-Kutta of order 4; the average is weighed as its stages are.
+    In coordinates log x the equations are d log x_pk / dt = (payoff of k) + (a term that is the
+    same for all k). So no probability is lost by rounding, and no strategy leaves the simplex. The
+    method is the classical Runge-Kutta of order 4. The average has the same weights as its stages.
     """
     logits = [np.zeros(size) for size in payoffs.shape[1:]]
     while True:
