@@ -1,4 +1,4 @@
-"""Whether the payoffs that a run recorded are those of its policies."""
+"""Checks that the payoffs that a run recorded are those of its policies."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ round is less."""
 
 
 def disagreement(meta_game: MetaGame, *, symmetric: bool) -> str | None:
-    """A sentence with the largest difference between a meta-game's payoffs and those of its plans,
-    computed again; None where there is none to speak of.
+    """Computes a meta-game's payoffs again from its plans. Returns a sentence with the largest
+    difference from the recorded payoffs, or None if they agree.
 
     Args:
-        meta_game: with payoffs from a file.
-        symmetric: they are averaged over seatings.
+        meta_game: a meta-game with payoffs from a file.
+        symmetric: payoffs are averaged over seatings.
     """
     size, seats = meta_game.size, meta_game.tree.num_players
     profiles = _MOST / max(meta_game.tree.num_terminals, 1)

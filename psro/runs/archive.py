@@ -1,11 +1,11 @@
-"""Experiment folders (`psro.runs.folder`) as single files, to give away: zip archives.
+"""Experiment folders (`psro.runs.folder`) as single files, to share with others: zip archives.
 
-Its members are stored, not compressed, in the order of their names and with the same date, so that
-the same run gives the same bytes; and so that what it unpacks to cannot be larger than itself.
+The members of an archive are stored in the order of their names and with the same date. So the same
+run gives the same bytes. They are not compressed, so the contents cannot be larger than the file.
 
-A file may come from anybody. Only members with the names of an experiment's files are accepted,
-each once; sizes are checked in the archive's last bytes before its table is read, and in the table
-before anything else is. What is written goes into regular files of a new folder, by these names.
+A file may come from a stranger. Only members with the names of an experiment's files are accepted,
+and each only once. The archive's last bytes are checked before its table is read, and the table's
+sizes before anything else is read. Members are written only to regular files of a new folder.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _LONGEST_ENTRY = 46 + 64  # bytes of the table for one member: fixed, and its na
 
 
 def is_file(path: str | os.PathLike) -> bool:
-    """Whether this is an exported experiment rather than a folder, if it is either."""
+    """Whether `path` is an exported file and not a folder."""
     try:
         return Path(path).is_file()
     except OSError:  # a name too long
@@ -79,10 +79,10 @@ def pack(folder: Path, file: Path) -> None:
 
 
 def unpack(file: Path, folder: Path) -> None:
-    """Makes `folder`, which must not exist, from an exported file; all of it or nothing.
+    """Makes `folder`, which must not exist, from an exported file: all of it or nothing.
 
     Raises:
-        ExperimentError: it cannot be read, or holds anything but an experiment's files.
+        ExperimentError: the file cannot be read, or holds other files than an experiment's.
     """
     try:
         with open(file, "rb") as opened:
@@ -104,8 +104,8 @@ def unpack(file: Path, folder: Path) -> None:
 def as_folder(
     path: str | os.PathLike, errors: tuple[type[ValueError], ...] = (ExperimentError,)
 ) -> Iterator[Path]:
-    """The folder `path`, or one that the exported file `path` is unpacked to for the time being;
-    `errors` name `path` then, not that folder."""
+    """The folder `path`. If `path` is an exported file, a temporary folder with its contents; error
+    messages then name `path` and not that folder."""
     if not is_file(path):
         yield Path(path)
         return
@@ -119,11 +119,11 @@ def as_folder(
 
 
 class _Refused(Exception):
-    """What a file holds that an export does not; the rest of a sentence."""
+    """A file holds something that no export has. The text is the rest of a sentence."""
 
 
 def _check_end(opened) -> None:
-    """Refuses by the last bytes, before a table of any size is read for them."""
+    """Checks the last bytes of an archive, before its table is read."""
     size = opened.seek(0, os.SEEK_END)
     opened.seek(max(0, size - _END.size - 20))
     last = opened.read()

@@ -1,8 +1,8 @@
 """The commit of a run: payoffs, meta-strategies and records as of its last finished iteration.
 
-A folder may come from a stranger. So what is read is looked at in full: types, shapes, sums, and
-sizes before anything of that size is made. What no run writes raises `Damaged` here, and only that
-becomes the sentence `... is damaged`: an error of ours stays one.
+A folder may come from a stranger. So everything that is read is checked: types, shapes, sums, and
+sizes before an array of that size is made. Contents that no run writes raise `Damaged`. Only
+`Damaged` becomes the sentence `... is damaged`; an error in this program is not hidden.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ _PART = re.compile(r"[a-z_]{1,40}")
 _ROUNDING = 1e-6
 """What weights may be below zero, and their sum beside one: what a linear program leaves."""
 _EXACT = 1e-9
-"""Weights whose sum is no further from one are left as they are, bit for bit."""
+"""If the sum of weights differs from one by at most this, they are not changed, bit for bit."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Commit:
-    """What `payoffs.safetensors` holds."""
+    """The contents of `payoffs.safetensors`."""
 
     records: list[Record]
     digests: list[str]
@@ -55,10 +55,10 @@ class Commit:
 
 
 def read_commit(folder: Path, config: RunConfig) -> Commit | None:
-    """None where no iteration is finished.
+    """Reads a folder's commit; None if no iteration is finished.
 
     Raises:
-        ExperimentError: it is damaged.
+        ExperimentError: the commit is damaged.
     """
     path = folder / COMMIT
     if not path.exists():
@@ -87,7 +87,7 @@ def read_commit(folder: Path, config: RunConfig) -> Commit | None:
 
 
 def _records(info: Mapping[str, Any], config: RunConfig) -> list[Record]:
-    """The records of a commit; raises Damaged where they are none, or do not fit together."""
+    """The records of a commit. Raises Damaged if they are not valid or do not fit together."""
     saved, digests = info.get("records"), info.get("policies")
     if not isinstance(saved, list) or not isinstance(digests, list) or not saved:
         raise Damaged("records or policies are missing or wrong")
@@ -110,7 +110,7 @@ def _room(records: Sequence[Record]) -> int:
 
 
 def _record(fields: Any, number: int) -> Record:
-    """Record `number` from what was saved of it; raises Damaged where that is no such record."""
+    """Record `number` from its saved fields. Raises Damaged if they are not valid."""
     if not isinstance(fields, dict):
         raise Damaged(f"record {number} is missing or wrong")
     if "concept" not in fields:  # format 1
@@ -138,7 +138,7 @@ def _record(fields: Any, number: int) -> Record:
 
 
 def _is_sound(value: Any, kind: str, num_players: int) -> bool:
-    """Whether a value that JSON held is what a field of a `Record` holds."""
+    """Whether a value from JSON is valid for a field of a `Record`."""
     if value is None:
         return kind.endswith("| None")
     match kind.removesuffix(" | None"):
@@ -165,7 +165,7 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    """Finite, no bool, and no whole number that a float does not hold."""
+    """Whether a value is a finite number. It must not be a bool or too large for a float."""
     most = _MOST_COUNT if type(value) is int else _MOST_NUMBER
     return type(value) in (int, float) and abs(value) <= most
 
@@ -183,7 +183,7 @@ def _strategy_tensors(name: str, strategy: MetaStrategy) -> dict[str, np.ndarray
 def _read_strategy(
     tensors: Mapping[str, np.ndarray], name: str, num_players: int, size: int
 ) -> MetaStrategy:
-    """Raises Damaged where it is missing, or is none over so many policies a player."""
+    """Raises Damaged if the strategy is missing or has another number of policies per player."""
     if f"{name}/joint" in tensors:
         shape = (size,) * num_players
         return MetaStrategy.of(_distribution(tensors[f"{name}/joint"], shape, name))
@@ -193,8 +193,8 @@ def _read_strategy(
 
 
 def _distribution(weights: np.ndarray | None, shape: tuple[int, ...], name: str) -> np.ndarray:
-    """Weights as they were saved; those that rounding has left below zero, or that do not quite add
-    up to one, are put right. Raises Damaged where they are no distribution."""
+    """Weights from a file. Small rounding errors are corrected: weights below zero, and a sum that
+    is not exactly one. Raises Damaged if the weights are not a distribution."""
     if (
         weights is None
         or weights.shape != shape
@@ -212,16 +212,16 @@ def _distribution(weights: np.ndarray | None, shape: tuple[int, ...], name: str)
 def kept_strategy(
     path: Path, info: Mapping[str, Any], num_players: int, size: int
 ) -> list[np.ndarray] | None:
-    """The meta-strategy's marginals that stand beside an iteration's policies, where any do.
+    """The meta-strategy's marginals in the file of an iteration's policies; None if it has none.
 
     Args:
         path: the file of the policies, for the error.
-        info: what `storage.read_info` read from it.
-        num_players: of the game.
-        size: how many policies each had then.
+        info: the result of `storage.read_info` for this file.
+        num_players: the game's number of players.
+        size: number of policies per player at that iteration.
 
     Raises:
-        ExperimentError: they are damaged.
+        ExperimentError: the marginals are damaged.
     """
     name = "meta_strategy"
     if name not in info:
@@ -250,14 +250,14 @@ def write_commit(
     records: Sequence[Record],
     digests: Sequence[str],
 ) -> None:
-    """The state of a run after its last iteration, in one rename.
+    """Writes the state of a run after its last iteration, in one rename.
 
     Args:
         held: the folder of the run.
-        config: of the run.
-        iteration: the last.
-        records: of every iteration.
-        digests: of every iteration's policies, which are on disk.
+        config: the run's config.
+        iteration: the last iteration.
+        records: the records of all iterations.
+        digests: the digests of all iterations' policy files, which are already on disk.
     """
     tensors = {"payoffs": iteration.meta_game.payoffs}
     tensors |= _strategy_tensors("meta_strategy", iteration.meta_strategy)
@@ -275,7 +275,7 @@ def write_metrics(held: disk.Held, records: Sequence[Record]) -> None:
 
 
 def has_metrics(held: disk.Held, records: Sequence[Record]) -> bool:
-    """Whether `write_metrics` would write what is there."""
+    """Whether the metrics file has exactly the contents that `write_metrics` would write."""
     try:
         with disk.open_plain(held.path / METRICS) as file:
             return file.read() == metrics_table(records).to_csv(index=False).encode()

@@ -1,4 +1,4 @@
-"""The settings of a run: what they may be, which games they are for, and their defaults."""
+"""The settings of a run: their valid values, the games that they are for, and their defaults."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def is_tabular(oracle: str) -> bool:
 
 
 def is_conditional(oracle: str) -> bool:
-    """Whether an oracle's policies are one network that is told which one to be."""
+    """Whether an oracle's policies are one network with an input that says which one to play."""
     return oracle == "conditional" if _is_built_in(oracle) else oracles.ORACLES[oracle].conditional
 
 
@@ -228,7 +228,7 @@ class RunConfig:
 
     @property
     def solvers(self) -> str:
-        """Both, for people."""
+        """Both meta-solvers in words."""
         measured = f", measured by {self.evaluation}" if self.evaluation else ""
         return f"meta-solver {self.meta_solver}{measured}"
 
@@ -246,7 +246,7 @@ class RunConfig:
 
 
 def _check_names(config: type, fields: Mapping[str, Any], prefix: str = "") -> None:
-    """Raises SettingsError where something is no setting."""
+    """Raises SettingsError for a name that is not a setting."""
     names = [field.name for field in dataclasses.fields(config)]
     for name in fields:
         if name not in names:
@@ -256,7 +256,7 @@ def _check_names(config: type, fields: Mapping[str, Any], prefix: str = "") -> N
 
 
 def default_meta_solver(num_players: int) -> str:
-    """Nash equilibria for two players; for more, what is solved for any number of them."""
+    """`nash` for two players. For more players, a meta-solver for any number of players."""
     return "nash" if num_players == 2 else "mgcce"
 
 
@@ -280,7 +280,7 @@ def with_defaults(config: RunConfig, tree: GameTree) -> RunConfig:
 
 
 def check_solvable(config: RunConfig, tree: GameTree) -> None:
-    """Raises SettingsError where a setting is for other games than this one."""
+    """Raises SettingsError if a setting is not for this game."""
     for option, name in (
         ("meta-solver", config.meta_solver),
         ("evaluation-solver", config.evaluation or config.meta_solver),
@@ -336,7 +336,7 @@ def check_solvable(config: RunConfig, tree: GameTree) -> None:
 
 
 def check_sizes(config: RunConfig) -> None:
-    """Raises SettingsError where a saved setting is beyond all use."""
+    """Raises SettingsError if a saved setting is too large."""
     if len(config.game) > MAX_GAME:
         raise SettingsError(f"its game's name is longer than {MAX_GAME:,} characters")
     if not config.game.isprintable():
@@ -351,8 +351,8 @@ def check_sizes(config: RunConfig) -> None:
 
 
 def check_shareable(config: RunConfig) -> None:
-    """Raises ExperimentError where loading the run would read a file that an export does not hold,
-    or lay out a game larger than `psro run` does by default."""
+    """Raises ExperimentError if loading the run would read a file that is not in the export, or
+    would enumerate a larger game than `psro run` accepts by default."""
     if trial.NAMES_A_FILE.search(config.game):
         raise ExperimentError(
             f"{config.game[:80]!r} names a file of its own, which an exported run cannot; name the "

@@ -1,4 +1,4 @@
-"""Settings of a run from a file that somebody names: `psro run --config`."""
+"""Settings of a run from a file: `psro run --config`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from psro.runs.storage import ExperimentError
 
 
 def read_config(path: str | os.PathLike) -> dict[str, Any]:
-    """Settings of a run from a TOML or JSON file, by the names of `RunConfig`; a config.json that
-    a run saved is one.
+    """Settings of a run from a TOML or JSON file, by the names of `RunConfig`. The file may be the
+    config.json of a saved run.
 
     Raises:
-        ExperimentError: it cannot be read, or names what is no setting.
+        ExperimentError: the file cannot be read, or has a name that is not a setting.
     """
     path = Path(path)
     try:

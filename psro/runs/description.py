@@ -1,5 +1,5 @@
-"""A run, or several that differ in their seed, in words: for a Python prompt, a notebook, and
-whoever waits for them."""
+"""Describes one run, or several runs that differ in their seed, in words: for a Python prompt, for
+a notebook, and as progress while they train."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _SHOWN = 5  # iterations in a notebook
 
 
 class Described(abc.ABC):
-    """What describes itself by its `facts` and its `frame`."""
+    """Base of objects that are described by their `facts` and their `frame`."""
 
     folder: Path
 
     @abc.abstractmethod
     def facts(self) -> dict[str, str]:
-        """What there is to say, each by its name."""
+        """The facts of the description, by name."""
 
     @abc.abstractmethod
     def frame(self) -> pd.DataFrame:
-        """A row an iteration."""
+        """A table with one row per iteration."""
 
     def __repr__(self) -> str:
         facts = ", ".join(f"{name} {fact}" for name, fact in self.facts().items())
@@ -74,21 +74,20 @@ class DescribedRun(Described):
         return facts
 
     def frame(self) -> pd.DataFrame:
-        """The records as a table, a row an iteration, as in metrics.csv: a column for each number,
-        `value_0`, `value_1`, ... for those of each player."""
+        """The records as a table with one row per iteration, as in metrics.csv. Each number has a
+        column; numbers of each player have `value_0`, `value_1`, ..."""
         return metrics_table(self.records)
 
 
 def finished(records: Iterable[Record], config: RunConfig, progress: bool) -> None:
-    """Goes through the records of a run to its end, with a line on standard error for each where
-    `progress` is asked for."""
+    """Trains a run to its end. With `progress`, prints one line per record on standard error."""
     for record in records:
         if progress:
             say_iteration(config, record.iteration, DISTANCES[record.concept], record.distance)
 
 
 def say_iteration(config: RunConfig, iteration: int, name: str, distance: float) -> None:
-    """A line on standard error for whoever waits."""
+    """Prints one line about an iteration on standard error."""
     print(
         f"iteration {iteration} of {config.iterations}: {name} {distance:.6g}",
         file=sys.stderr,

@@ -1,11 +1,13 @@
-"""Writing to disk so that nothing is lost, and nothing is touched but what was meant.
+"""Safe writing to disk: no data is lost, and no other file is changed.
 
-A file is written beside its place under a random name that is opened exclusively, synced, and
-renamed into its place; its folder is synced after that. So a reader, or the next process after a
-crash, finds the old file or the new one, whole, and several processes may write one file at once.
+A file is first written in the same folder under a random name that is opened exclusively. Then it
+is synced and renamed to its name, and the folder is synced. So a reader, or the next process after
+a crash, finds the whole old file or the whole new file. Several processes may write one file at the
+same time.
 
-A folder may come from a stranger, and its name may become another folder's while a run goes on. So
-links are not followed within a folder, and a run holds its folder by a descriptor, not by its name.
+A folder may come from a stranger. Its name may become the name of another folder while a run
+trains. So links within a folder are not followed, and a run holds its folder by a descriptor, not
+by its name.
 """
 
 from __future__ import annotations
@@ -49,11 +51,11 @@ _KINDS = {
 
 
 class ExperimentError(PsroError):
-    """A folder that cannot be made, read or written; one sentence says why."""
+    """A folder cannot be made, read or written. One sentence says why."""
 
 
 class writing:
-    """Turns what the operating system says into a sentence about the folder."""
+    """Turns an error of the operating system into a sentence about the folder."""
 
     def __init__(self, folder: Path):
         self._folder = folder
@@ -97,7 +99,8 @@ def open_plain(path: Path) -> BinaryIO:
 
 
 def write(path: Path, content: bytes | str, held: Held | None = None) -> None:
-    """Replaces a file in one step: a reader, or a crash, sees the old one or the new one."""
+    """Replaces a file in one step. A reader finds the old file or the new one, also after a
+    crash."""
     with replacing(path, held) as file:
         text = isinstance(content, str)
         file.write(content.encode(errors="backslashreplace") if text else content)
@@ -141,7 +144,7 @@ def replacing(path: Path, held: Held | None = None, *, new: bool = False) -> Ite
 
 
 def _parent(path: Path, held: Held | None) -> contextlib.AbstractContextManager[int]:
-    """A descriptor of the folder that a file stands in."""
+    """A descriptor of the folder that a file is in."""
     if held is None:
         return _opened(path.parent, None, _FOLDER)
     inside = path.parent.relative_to(held.path)
@@ -241,7 +244,7 @@ def _aside(folder: Path) -> Iterator[Path]:
 
 @dataclasses.dataclass(frozen=True)
 class Held:
-    """A folder that a process goes on writing to.
+    """A folder that a process writes to for some time.
 
     Attributes:
         path: its name, as it was given.
@@ -280,11 +283,11 @@ def hold(folder: Path) -> Iterator[Held]:
 
 @contextlib.contextmanager
 def lock(folder: Path) -> Iterator[Held]:
-    """Holds a folder for one writer. The operating system lets go of it when the process ends,
-    however it ends; a copy of the folder is not held, and readers do not ask.
+    """Holds a folder for one writer. The operating system releases it when the process ends for any
+    reason. A copy of the folder is not held, and readers need no lock.
 
     Raises:
-        ExperimentError: somebody else holds it.
+        ExperimentError: another process holds the folder.
     """
     with hold(folder) as held, contextlib.ExitStack() as stack:
         with writing(folder):
@@ -307,8 +310,8 @@ def lock(folder: Path) -> Iterator[Held]:
 
 
 def _hold(descriptor: int) -> bool:
-    """Locks a file or a folder until it is closed; whether nobody else has it. Where a file system
-    has no locks, nobody has."""
+    """Locks a file or a folder until it is closed. Returns whether the lock was free. If the file
+    system has no locks, the result is True."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -324,8 +327,8 @@ def _temporary_name() -> str:
 
 
 def _sweep(folder: int, *, age: float) -> None:
-    """Removes from a folder the temporary files and folders of processes that were killed: those
-    that nobody holds, and that are so many seconds old."""
+    """Removes temporary files and folders of killed processes from a folder: those that no process
+    holds and that are at least `age` seconds old."""
     for name in filter(_TEMPORARY.fullmatch, os.listdir(folder)):
         with contextlib.suppress(OSError):
             status = os.lstat(name, dir_fd=folder)
@@ -342,7 +345,7 @@ def _sweep(folder: int, *, age: float) -> None:
 
 @contextlib.contextmanager
 def _opened(name: str | Path, folder: int | None, flags: int = _FILE) -> Iterator[int]:
-    """A descriptor of a file or a folder that stands in an open folder."""
+    """A descriptor of a file or a folder in an open folder."""
     descriptor = os.open(name, flags, 0o644, dir_fd=folder)
     try:
         yield descriptor
