@@ -40,7 +40,7 @@ class Made:
     --variant, and options on the command line replace settings of the file."""
     seeds: int | None = None
     """Train N runs side by side, with --seed and the seeds after it. Each run has a folder seed-N
-    in the folder of --out. A summary has the means with 95 % intervals. By default one run."""
+    in the folder of the run. A summary has the means with 95 % intervals. By default one run."""
     out: str | None = None
     """New folder for the run. It must not exist. By default a folder in experiments/, named after
     the game, the variant and the time."""
