@@ -374,3 +374,23 @@ def test_a_folder_is_named_after_game_and_variant():
     name = run_folder.default_folder(dataclasses.replace(CONFIG, game="a/b c.csv")).name
     assert name.startswith("b-c.csv-default-2")
     assert disk.kind_of(Path("experiments") / name) is None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "--config", "loop"),
+        ("run", "--out", "loop/run", "--oracle", "best_response"),
+        ("resume", "loop"),
+        ("eval", "loop"),
+        ("plot", "loop/run"),
+        ("games", "loop"),
+    ],
+    ids=str,
+)
+def test_links_that_lead_in_a_circle(arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("loop").symlink_to("loop")
+    code, _, err = psro_main(capsys, *arguments)
+    assert code == 2 and err.startswith("psro: ") and err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["loop"]

@@ -22,7 +22,7 @@ def read_config(path: str | os.PathLike) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        if kind := disk.kind_of(path.resolve()):
+        if kind := disk.kind_of(os.path.realpath(path)):
             raise storage.Damaged(f"it is {kind}")
         with open(path, "rb") as file:
             content = file.read(storage.MAX_JSON + 1)

@@ -74,7 +74,7 @@ class writing:
 # What a name stands for
 
 
-def kind_of(path: Path) -> str | None:
+def kind_of(path: str | os.PathLike) -> str | None:
     """What stands at a path, if that is neither a plain file nor a folder: `a link`, `a pipe`,
     `a socket` or `a device`."""
     try:
@@ -273,7 +273,7 @@ class Held:
 def hold(folder: Path) -> Iterator[Held]:
     """A folder to be written to for some time; others may write to it as well."""
     with writing(folder):
-        place = folder.resolve()
+        place = Path(os.path.realpath(folder))  # `resolve` raises where links lead in a circle
         descriptor = os.open(place, _FOLDER)
     try:
         yield Held(folder, place, descriptor)
