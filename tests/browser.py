@@ -41,11 +41,28 @@ def chromium():
             opened = selenium.Chrome(options=options, service=selenium.ChromeService(driver))
             opened.set_page_load_timeout(HANGS)
             opened.set_script_timeout(HANGS)
+            _wait_for_pages(opened)
             try:
                 opened.get("about:blank")
                 yield opened
             finally:
                 opened.quit()
+
+
+def _wait_for_pages(driver):
+    """Has `driver.get` return only when the page that it was given is there and its scripts have
+    run: on a busy machine the driver may still be on the page before."""
+    get = driver.get
+    there = (
+        "return document.readyState === 'complete'"
+        " && decodeURI(location.href).startsWith(decodeURI(arguments[0]))"
+    )
+
+    def get_and_wait(address):
+        get(address)
+        wait_for(lambda: driver.execute_script(there, address.rstrip("/")))
+
+    driver.get = get_and_wait
 
 
 def console_errors(driver):
