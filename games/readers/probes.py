@@ -3,9 +3,9 @@
 A probe goes down level by level and keeps, of all the nodes that it meets which look alike (the
 same player to move, as many actions, as many moves of chance before), one at random to stand for
 them: Chen 1992, "Heuristic sampling: a method for predicting the performance of tree searching
-programs". Its estimate of the number of histories has no bias whatever looks alike, and little
-variance where alike is alike. (One that follows a single path, Knuth 1975, sees a fifth to a half
-of Liar's Dice, nearly always.)
+programs". Its estimate of the number of histories has no bias. Its variance is small where nodes
+that look alike have subtrees of similar sizes. (One that follows a single path, Knuth 1975, sees a
+fifth to a half of Liar's Dice, nearly always.)
 """
 
 from __future__ import annotations

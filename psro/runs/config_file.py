@@ -22,12 +22,10 @@ def read_config(path: str | os.PathLike) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        if kind := disk.kind_of(os.path.realpath(path)):
+        target = Path(os.path.realpath(path))  # a link to a settings file is the user's own
+        if kind := disk.kind_of(target):
             raise storage.Damaged(f"it is {kind}")
-        with open(path, "rb") as file:
-            content = file.read(storage.MAX_JSON + 1)
-        if len(content) > storage.MAX_JSON:
-            raise storage.Damaged(f"it is larger than {storage.MAX_JSON:,} bytes")
+        content = storage.read_bytes(target, storage.MAX_JSON)
         fields = storage.parse_json(content) if path.suffix == ".json" else _parse_toml(content)
         fields = fields.get("run", fields) if isinstance(fields, dict) else None
         if not isinstance(fields, dict):
