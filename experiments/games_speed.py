@@ -51,12 +51,12 @@ def steps_per_second(tree: games.GameTree, num_envs: int = 8192, steps: int = 20
         action = (jnp.cumsum(state.legal, axis=1) <= pick[:, None]).sum(axis=1)
         state = jax.vmap(game.step)(state, action, keys[1 : num_envs + 1])
         fresh = jax.vmap(game.init)(keys[num_envs + 1 :])
-        over = state.terminal
+        over = state.ended
         return jax.tree.map(
             lambda new, old: jnp.where(over.reshape(-1, *(1,) * (old.ndim - 1)), new, old),
             fresh,
             state,
-        ), state.returns[:, 0].sum()
+        ), state.rewards[:, 0].sum()
 
     @jax.jit
     def play(key):

@@ -16,16 +16,25 @@ class State:
     """One history, as far as every game shows it. A game adds private fields in a subclass.
 
     Attributes:
-        player: seat to move, int32 `[]`; when terminal 0, which has no meaning then.
-        legal: which actions it may play, bool `[A]`; all False when terminal.
-        terminal: whether the episode is over, bool `[]`.
-        returns: each player's return, float32 `[P]`; zero until terminal.
+        player: seat to move, int32 `[]`; 0 where the episode has ended.
+        legal: which actions it may play, bool `[A]`; all False where the episode
+            has ended.
+        terminal: whether the rules have ended the episode, bool `[]`.
+        truncated: whether a limit of length has cut the episode off, bool `[]`; never both.
+        rewards: what each player earned by the step into this state, float32 `[P]`; zero in the
+            state of `init`. An episode's returns are the sums of its rewards.
     """
 
     player: jax.Array
     legal: jax.Array
     terminal: jax.Array
-    returns: jax.Array
+    truncated: jax.Array
+    rewards: jax.Array
+
+    @property
+    def ended(self) -> jax.Array:
+        """Whether the episode is over, by the rules or by a limit, bool `[]`."""
+        return self.terminal | self.truncated
 
 
 S = TypeVar("S", bound=State)
@@ -34,7 +43,8 @@ S = TypeVar("S", bound=State)
 class Game(Protocol[S]):
     """Rules as pure functions of one history; batch them with `vmap`.
 
-    An illegal action, or any action in a terminal state, does not change the state.
+    An illegal action, or any action after the end, changes only the rewards: they become zero. So a
+    scan may step past the end, and the sum of rewards stays the return.
 
     An array that a method reads from the object is a constant to `jit`: XLA compiles it into the
     program. So a game keeps its large arrays in `constants`, and the caller passes them as an
@@ -45,12 +55,13 @@ class Game(Protocol[S]):
     num_players: int
     num_actions: int
     observation_size: int
+    """The number of entries of an observation."""
     max_length: int
     """The most decisions, of all players together, in one episode."""
     max_return: float
     """The largest absolute return of any player. Learners divide returns by it."""
-    tree: GameTree | None
-    """The whole game as a tree; None if it is too large."""
+    tree: GameTree | None = None
+    """The whole game as a tree; None if it is not enumerated."""
     constants: Any = ()
     """A PyTree of the large arrays that the methods read; empty if there are none."""
 
@@ -66,6 +77,6 @@ class Game(Protocol[S]):
         """Plays `action` (int32 `[]`) for `state.player`, then resolves chance. Consumes `key`."""
         ...
 
-    def observation(self, state: S) -> jax.Array:
-        """What the player to move sees, float32 `[observation_size]`; zeros when terminal."""
+    def observe(self, state: S) -> jax.Array:
+        """What the player to move sees, float32 `[observation_size]`; zeros after the end."""
         ...

@@ -101,7 +101,8 @@ class TreeGame(Game[TreeState]):
 
     def init(self, key: jax.Array) -> TreeState:
         tables = self.constants
-        return self._state(self._outcome(tables.start[0], tables.count[0], key))
+        first = self._state(self._outcome(tables.start[0], tables.count[0], key))
+        return dataclasses.replace(first, rewards=jnp.zeros_like(first.rewards))
 
     def step(self, state: TreeState, action: jax.Array, key: jax.Array) -> TreeState:
         tables = self.constants
@@ -110,9 +111,10 @@ class TreeGame(Game[TreeState]):
         follows = (state.legal & (actions == action)).any()  # never in a terminal state
         slot = jnp.where(follows, jnp.asarray(tables.first_slot)[state.node] + rank, 0)
         node = self._outcome(jnp.asarray(tables.start)[slot], jnp.asarray(tables.count)[slot], key)
-        return self._state(jnp.where(follows, node, state.node))
+        after = self._state(jnp.where(follows, node, state.node))
+        return dataclasses.replace(after, rewards=jnp.where(follows, after.rewards, 0.0))
 
-    def observation(self, state: TreeState) -> jax.Array:
+    def observe(self, state: TreeState) -> jax.Array:
         return jnp.asarray(self.constants.observation)[state.info_state].astype(jnp.float32)
 
     def _outcome(self, start: jax.Array, count: jax.Array, key: jax.Array) -> jax.Array:
@@ -136,7 +138,8 @@ class TreeGame(Game[TreeState]):
             player=jnp.asarray(tables.player)[node],
             legal=jnp.asarray(tables.legal)[info_state],
             terminal=terminal,
-            returns=jnp.where(terminal, returns, 0.0),
+            truncated=jnp.zeros_like(terminal),
+            rewards=jnp.where(terminal, returns, 0.0),
             node=node,
             info_state=info_state,
         )
@@ -155,7 +158,7 @@ class RowGame(TreeGame):
         blank = np.append(rows, 0).astype(np.int32)  # terminals: any
         self.constants = dataclasses.replace(Tables.of(tree), observation=blank)
 
-    def observation(self, state: TreeState) -> jax.Array:
+    def observe(self, state: TreeState) -> jax.Array:
         """int32 `[]`."""
         return jnp.asarray(self.constants.observation)[state.info_state]
 

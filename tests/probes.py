@@ -53,7 +53,7 @@ class Probe(Game):
         last = jnp.where(state.time == self.num_decisions - 1, action, state.last)
         return self._state(state.bit, state.time + 1, first, last)
 
-    def observation(self, state):
+    def observe(self, state):
         shown = (state.time == 0) | (self.kind == "observation")
         mine = state.player == 0
         return jnp.stack(
@@ -79,7 +79,8 @@ class Probe(Game):
             player=(time == self.num_decisions).astype(jnp.int32),
             legal=jnp.stack([~terminal, ~terminal & ~forced]),
             terminal=terminal,
-            returns=jnp.stack([gain, -gain]),
+            truncated=jnp.bool_(False),
+            rewards=jnp.stack([gain, -gain]),
             bit=bit,
             time=time,
             first=first,
@@ -109,7 +110,7 @@ class Lengths(Game):
         goes_on = jnp.where(state.time == 1, action, state.last)
         return self._state(state.time + 1, first, goes_on)
 
-    def observation(self, state):
+    def observe(self, state):
         return jnp.stack([state.time == 0, state.time > 1]).astype(jnp.float32)
 
     def _state(self, time, first, goes_on):
@@ -120,7 +121,8 @@ class Lengths(Game):
             player=(time == 1).astype(jnp.int32),
             legal=jnp.stack([~terminal, ~terminal & (time < 2)]),
             terminal=terminal,
-            returns=jnp.stack([gain, -gain]),
+            truncated=jnp.bool_(False),
+            rewards=jnp.stack([gain, -gain]),
             bit=jnp.int32(0),
             time=time,
             first=first,
@@ -165,7 +167,7 @@ class NativeKuhn(Game):
         moves = jnp.where(jnp.arange(3) == (state.moves >= 0).sum(), action, state.moves)
         return self._state(state.cards, jnp.where(state.terminal, state.moves, moves))
 
-    def observation(self, state):
+    def observe(self, state):
         turn = jax.nn.one_hot(state.player, 2)
         card = jax.nn.one_hot(state.cards[state.player], 3)
         seen = jnp.concatenate([turn, card, jax.nn.one_hot(state.moves, 2).ravel()])
@@ -183,7 +185,8 @@ class NativeKuhn(Game):
             player=jnp.where(terminal, 0, count % 2).astype(jnp.int32),
             legal=jnp.broadcast_to(~terminal, (2,)),
             terminal=terminal,
-            returns=jnp.stack([gain, -gain]),
+            truncated=jnp.bool_(False),
+            rewards=jnp.stack([gain, -gain]),
             cards=cards,
             moves=moves.astype(jnp.int32),
         )
@@ -199,10 +202,10 @@ def tree_of(game: Probe) -> GameTree:
     def visit(state, memory, last):
         """The node of a state, and below it all others: a decision's index, or -1 - terminal."""
         if bool(state.terminal):
-            terminals.append((np.asarray(state.returns, np.float64), tuple(last)))
+            terminals.append((np.asarray(state.rewards, np.float64), tuple(last)))
             return -len(terminals)
         seat = int(state.player)
-        observation = np.asarray(game.observation(state))
+        observation = np.asarray(game.observe(state))
         key = (*memory[seat], observation.tobytes()) if seat == 0 else ("blind",)
         legal = np.asarray(state.legal)
         level = len(memory[0]) // 2 if seat == 0 else 0

@@ -57,7 +57,7 @@ def test_a_row_game_shows_the_row_of_the_info_state():
     plain = RowGame(tree, np.arange(tree.num_info_states))
     shown = RowGame(tree, rows(tree))
     state = shown.init(jax.random.key(0))
-    assert rows(tree)[plain.observation(state)] == shown.observation(state)
+    assert rows(tree)[plain.observe(state)] == shown.observe(state)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -105,13 +105,11 @@ def test_it_can_be_played(shape):
         for seat, action in enumerate(profile):
             assert int(state.player) == seat and not bool(state.terminal)
             np.testing.assert_array_equal(state.legal, np.arange(max(shape[1:])) < shape[1 + seat])
-            np.testing.assert_array_equal(
-                playing.observation(state), game.players[seat].observation[0]
-            )
+            np.testing.assert_array_equal(playing.observe(state), game.players[seat].observation[0])
             state = step(state, jnp.int32(action), key)
         assert bool(state.terminal)
         np.testing.assert_allclose(
-            state.returns, [game.payoffs_of(p)[profile] for p in range(len(shape) - 1)], rtol=1e-6
+            state.rewards, [game.payoffs_of(p)[profile] for p in range(len(shape) - 1)], rtol=1e-6
         )
 
 

@@ -15,14 +15,17 @@ def test_advantages_are_discounted_sums_of_errors():
     steps, envs, gamma, decay = 9, 5, 0.9, 0.7
     reward, value = rng.normal(size=(2, steps, envs)).astype(np.float32)
     done = rng.random((steps, envs)) < 0.3
+    cut = done & (rng.random(done.shape) < 0.3)
     next_value = rng.normal(size=envs).astype(np.float32)
     blank = dict.fromkeys((f.name for f in dataclasses.fields(Decisions)), None)
     decisions = Decisions(
-        **{**blank, "reward": reward, "value": value, "done": done, "next_value": next_value}
+        **blank
+        | {"reward": reward, "value": value, "next_value": next_value}
+        | {"done": done, "truncated": cut}
     )
     advantage, target = advantages(decisions, gamma=gamma, gae_lambda=decay)
     after = np.vstack([value[1:], next_value[None]])
-    error = reward + gamma * after * ~done - value
+    error = np.where(cut, 0, reward + gamma * after * ~done - value)
     for t in range(steps):
         for e in range(envs):
             expected, weight = 0.0, 1.0

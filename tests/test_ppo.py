@@ -56,14 +56,14 @@ def mean_return(game, policy, params, opponent, episodes=256):
         keys = jax.random.split(key, game.max_length + 1)
         state, carry, last = game.init(keys[0]), policy.initial_carry(), jnp.int32(-1)
         for step in range(game.max_length):
-            logits, _, after = policy(params, game.observation(state), last, carry)
+            logits, _, after = policy(params, game.observe(state), last, carry)
             mine = jax.random.categorical(keys[step + 1], log_probabilities(logits, state.legal))
             turn = state.player == 0
             action = jnp.where(turn, mine, 0).astype(jnp.int32)
             carry = jax.tree.map(lambda new, old, t=turn: jnp.where(t, new, old), after, carry)
             last = jnp.where(turn, action, last)
             state = game.step(state, action, keys[step + 1])
-        return state.returns[0]
+        return state.rewards[0]
 
     keys = jax.random.split(jax.random.key(7), episodes)
     return float(jax.jit(jax.vmap(play))(keys).mean())
@@ -82,7 +82,7 @@ def test_constant_return_is_the_learned_value():
     config = dataclasses.replace(QUICK, evaluations=1)  # no policy is better: the last one
     params = take(train(game, policy, config).params, 0)
     state = game.init(jax.random.key(0))
-    _, value = first_moves(policy, params, game.observation(state), [True, True])
+    _, value = first_moves(policy, params, game.observe(state), [True, True])
     assert abs(value - 1.0) < 0.02
 
 
@@ -130,7 +130,7 @@ def test_the_objective_is_per_episode():
     )
     results = PPO(game, policy, config)(jobs)
     state = game.init(jax.random.key(0))
-    pi, _ = first_moves(policy, take(results.params, 0), game.observation(state), [True, True])
+    pi, _ = first_moves(policy, take(results.params, 0), game.observe(state), [True, True])
     assert pi[0] > 0.9
 
 

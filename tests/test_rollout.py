@@ -123,6 +123,7 @@ def test_one_seats_carry_never_touches_anothers():
             learner=actors.learner,
             opponents=scramble(actors.opponents, q),
             fresh=actors.fresh,
+            earned=actors.earned,
         )
         after, seen, _ = play(take(blind, 0), opponents, 0, actors, jax.random.key(3))
         after_other, seen_other, _ = play(take(blind, 0), opponents, 0, other, jax.random.key(3))

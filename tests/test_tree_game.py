@@ -43,7 +43,7 @@ def random_play(name: str):
         action_key, step_key = jax.random.split(key)
         action = jax.random.categorical(action_key, jnp.where(state.legal, 0.0, -1e9))
         after = game.step(state, action, step_key)
-        return after, (after, game.observation(after), action)
+        return after, (after, game.observe(after), action)
 
     @jax.jit
     @jax.vmap
@@ -52,7 +52,7 @@ def random_play(name: str):
         keys = jax.random.split(jax.random.fold_in(key, 1), game.max_length + 2)
         _, (rest, observations, actions) = jax.lax.scan(step, first, keys)
         states = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, rest)
-        seen = jnp.concatenate([game.observation(first)[None], observations])
+        seen = jnp.concatenate([game.observe(first)[None], observations])
         return states, seen, actions
 
     return jax.tree.map(np.asarray, episode(jax.random.split(jax.random.key(0), NUM_EPISODES)))
@@ -63,7 +63,7 @@ def test_random_play_keeps_the_protocol(name):
     tree = load(name)
     states, observations, actions = random_play(name)
     terminal = states.terminal  # [B, T]
-    assert states.player.dtype == np.int32 and states.returns.dtype == np.float32
+    assert states.player.dtype == np.int32 and states.rewards.dtype == np.float32
     assert states.legal.dtype == terminal.dtype == bool and observations.dtype == np.float32
 
     # it ends within max_length, stays ended, and takes max_length at times
@@ -81,17 +81,18 @@ def test_random_play_keeps_the_protocol(name):
         rows = info_state[here]
         np.testing.assert_array_equal(states.legal[~terminal][here], mine.legal[rows])
         np.testing.assert_array_equal(observations[~terminal][here], mine.observation[rows])
-    assert (states.returns[~terminal] == 0).all()
+    assert (states.rewards[~terminal] == 0).all()
 
-    # terminals: the tree's returns, nothing to play, nothing to see
-    ended = states.node[terminal] - tree.num_decisions
+    # terminals: the tree's returns, once; nothing to play, nothing to see
+    ended = states.node[:, -1] - tree.num_decisions
     np.testing.assert_array_equal(
-        states.returns[terminal], tree.terminal_returns[ended].astype(np.float32)
+        states.rewards.sum(axis=1), tree.terminal_returns[ended].astype(np.float32)
     )
+    assert not states.truncated.any()
     assert not states.legal[terminal].any()
     assert (states.player[terminal] == 0).all()
     assert (observations[terminal] == 0).all()
-    assert np.abs(states.returns).max() <= tree.max_return
+    assert np.abs(states.rewards).max() <= tree.max_return
 
     # each step goes to an outcome of the slot that was played
     before, after = states.node[:, :-1][~terminal[:, :-1]], states.node[:, 1:][~terminal[:, :-1]]
@@ -114,8 +115,8 @@ def test_shapes_are_those_the_game_announces(name):
     assert (game.max_length, game.max_return) == (tree.max_length, tree.max_return)
     assert state.player.shape == state.terminal.shape == ()
     assert state.legal.shape == (game.num_actions,)
-    assert state.returns.shape == (game.num_players,)
-    assert jax.eval_shape(game.observation, state).shape == (game.observation_size,)
+    assert state.rewards.shape == (game.num_players,)
+    assert jax.eval_shape(game.observe, state).shape == (game.observation_size,)
     after = jax.eval_shape(game.step, state, jnp.int32(0), jax.random.key(0))
     assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, state)  # fits a scan
     assert jax.tree.map(lambda x: x.dtype, after) == jax.tree.map(lambda x: x.dtype, state)
@@ -132,9 +133,9 @@ def test_actions_that_cannot_be_played_change_nothing(name):
     known = (tried >= 0) & (tried < game.num_actions)
     legal = np.where(known, states.legal[:, np.clip(tried, 0, game.num_actions - 1)], False)
     assert (~legal).any() and legal.any()
-    for field in ("player", "legal", "terminal", "returns", "node", "info_state"):
+    for field in ("player", "legal", "terminal", "rewards", "node", "info_state"):
         was, now = getattr(states, field), np.asarray(getattr(after, field))
-        was = np.broadcast_to(was[:, None], now.shape)
+        was = np.broadcast_to(was[:, None] * (field != "rewards"), now.shape)
         np.testing.assert_array_equal(now[~legal], was[~legal])
     assert (
         np.asarray(after.node)[legal] != np.broadcast_to(states.node[:, None], legal.shape)[legal]
@@ -160,7 +161,7 @@ def test_random_play_reaches_terminals_as_the_sequence_form_says(name):
     tree = load(name)
     states, _, _ = random_play(name)
     plans = [exact.realization_plan(p, exact.uniform_behaviour(p)) for p in tree.players]
-    returns = states.returns[:, -1].astype(np.float64)  # [B, P]
+    returns = states.rewards.sum(axis=1).astype(np.float64)  # [B, P]
     standard_error = returns.std(axis=0) / np.sqrt(NUM_EPISODES)
     error = np.abs(returns.mean(axis=0) - exact.returns(tree, plans))
     assert (error <= 4 * standard_error + 1e-9).all()
@@ -217,7 +218,7 @@ def test_a_native_game_plays_by_the_constants_it_is_given():
         playing = game.with_constants(constants)
 
         def below(state, probability, depth):
-            paid = jnp.where(state.terminal, probability, 0.0) * state.returns
+            paid = jnp.where(state.terminal, probability, 0.0) * state.rewards
             if depth == 0:
                 return paid
             share = jnp.where(state.terminal, 0.0, probability / 2)

@@ -59,7 +59,7 @@ class Sequences:
 
     Attributes:
         turn: the input of each decision, `[L + 1, N]`.
-        action, reward, done: the action and its outcome; see `Decisions`.
+        action, reward, done, truncated: the action and its outcome; see `Decisions`.
         carry: the carry at the first decision, leaves `[N, H]`.
         weight: own decisions per episode of the stratum, `[N]`.
     """
@@ -68,6 +68,7 @@ class Sequences:
     action: jax.Array
     reward: jax.Array
     done: jax.Array
+    truncated: jax.Array
     carry: Carry
     weight: jax.Array
 
@@ -122,6 +123,7 @@ class DQN(Sampled):
             action=jnp.zeros(length, jnp.int32),
             reward=jnp.zeros(length),
             done=jnp.zeros(length, bool),
+            truncated=jnp.zeros(length, bool),
             carry=self._rollout.policy.initial_carry(),
             weight=jnp.float32(0),
         )
@@ -203,7 +205,7 @@ class DQN(Sampled):
         )
         taken = jnp.take_along_axis(q[:-1], batch.action[..., None], axis=-1)[..., 0]
         burn_in = config.burn_in if levels is None else 0
-        weight = trained_on(batch.turn, burn_in) * batch.weight[None]  # [L, N]
+        weight = trained_on(batch.turn, burn_in) * ~batch.truncated * batch.weight[None]  # [L, N]
         return (weight * jnp.square(taken - goal)).sum() / jnp.maximum(weight.sum(), 1e-12)
 
     def _q_values(
@@ -238,12 +240,12 @@ def double_q_returns(
     value = jnp.take_along_axis(target, best[..., None], axis=-1)[..., 0]  # [L + 1, N]
 
     def backwards(after: jax.Array, step: tuple[jax.Array, ...]):
-        reward, done, value, trace = step
-        goal = reward + gamma * after * ~done
+        reward, done, truncated, value, trace = step
+        goal = jnp.where(truncated, value, reward + gamma * after * ~done)
         return jnp.where(trace, value + trace_decay * (goal - value), value), goal
 
     trace = batch.action == best[:-1]
-    steps = (batch.reward, batch.done, value[:-1], trace)
+    steps = (batch.reward, batch.done, batch.truncated, value[:-1], trace)
     _, goal = jax.lax.scan(backwards, value[-1], steps, reverse=True)
     return goal
 
@@ -281,6 +283,7 @@ def sequences(sample: Sample, weight: jax.Array) -> Sequences:
         action=seen.action.T,
         reward=seen.reward.T,
         done=seen.done.T,
+        truncated=seen.truncated.T,
         carry=jax.tree.map(lambda leaf: leaf[0], seen.carry),
         weight=weight,
     )

@@ -152,17 +152,19 @@ def advantages(
     decisions: Decisions, *, gamma: float, gae_lambda: float
 ) -> tuple[jax.Array, jax.Array]:
     """Generalised advantages and value targets (arXiv:1506.02438, eq. 16), `[T, E]`. An
-    episode that ends after a step cuts the sum there."""
+    episode that ends after a step cuts the sum there. If a limit of length ended it, the value of
+    what would have followed is unknown: the decision's own value stands for the rest."""
 
     def backwards(carry: tuple[jax.Array, jax.Array], step: tuple[jax.Array, ...]):
         advantage, next_value = carry
-        reward, value, done = step
+        reward, value, done, truncated = step
         error = reward + gamma * next_value * ~done - value
+        error = jnp.where(truncated, 0.0, error)
         advantage = error + gamma * gae_lambda * advantage * ~done
         return (advantage, value), advantage
 
     last = (jnp.zeros_like(decisions.next_value), decisions.next_value)
-    steps = (decisions.reward, decisions.value, decisions.done)
+    steps = (decisions.reward, decisions.value, decisions.done, decisions.truncated)
     _, advantage = jax.lax.scan(backwards, last, steps, reverse=True)
     return advantage, advantage + decisions.value
 

@@ -51,12 +51,14 @@ class Actors:
         learner: the learner's memory, leaves `[E, ...]`.
         opponents: the opponents' memories, leaves `[Q, E, ...]`.
         fresh: the learner has not yet decided in this episode, bool `[E]`.
+        earned: the learner's rewards in this episode so far, `[E]`.
     """
 
     state: State
     learner: Memory
     opponents: Memory
     fresh: jax.Array
+    earned: jax.Array
 
 
 @jax.tree_util.register_dataclass
@@ -77,7 +79,8 @@ class Decisions:
     """The learner's decisions in a rollout, `[T, E]`, with all that it needs to learn from them.
 
     `observation`, `last_action` and `reset` are exactly the inputs of the decision. `reward` is the
-    learner's return if the episode ended before its next decision (`done`), otherwise 0. Where
+    sum of the learner's rewards until its next decision or the end of the episode (`done`). Where a
+    limit of length ended the episode (`truncated`), nobody knows what would have followed. Where
     `valid` is False it was not the learner's turn, and the other fields have no meaning. `carry` is
     the carry *before* the first step of every sequence, leaves `[T / sequence_length, E, H]`.
     """
@@ -91,6 +94,7 @@ class Decisions:
     value: jax.Array
     reward: jax.Array
     done: jax.Array
+    truncated: jax.Array
     valid: jax.Array
     carry: Carry
     next_value: jax.Array
@@ -110,6 +114,17 @@ class Episodes:
 
     count: jax.Array
     total_return: jax.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What followed a decision of the learner before its next one, `[E]`. The fields are those of
+    `Decisions`."""
+
+    reward: jax.Array
+    done: jax.Array
+    truncated: jax.Array
 
 
 class Rollout:
@@ -156,6 +171,7 @@ class Rollout:
             learner=self._blank((self.num_envs,)),
             opponents=self._blank((self._num_opponents, self.num_envs)),
             fresh=jnp.ones(self.num_envs, bool),
+            earned=jnp.zeros(self.num_envs),
         )
 
     def restart(self, actors: Actors, strata: jax.Array, key: jax.Array) -> Actors:
@@ -167,13 +183,14 @@ class Rollout:
             learner=self._forget(actors.learner, where),
             opponents=self._forget(actors.opponents, where),
             fresh=actors.fresh | where,
+            earned=jnp.where(where, 0.0, actors.earned),
         )
 
     def turn(self, actors: Actors, seat: jax.Array) -> Turn:
         """The input of the next decision of the player at `seat`. For the actors that a rollout
         returned, this is the decision after its last one."""
         return Turn(
-            observation=jax.vmap(self.game.observation)(actors.state),
+            observation=jax.vmap(self.game.observe)(actors.state),
             last_action=self._forget(actors.learner, actors.fresh).last_action,
             reset=actors.fresh,
             legal=actors.state.legal,
@@ -206,13 +223,12 @@ class Rollout:
         # decision. The next rollout begins from there.
         inputs = (jax.random.split(key, self.length + 1), jnp.arange(self.length + 1) < self.length)
         zeros = Episodes(count=jnp.zeros(self.num_envs), total_return=jnp.zeros(self.num_envs))
-        (actors, episodes), (steps, carries, reward, done) = jax.lax.scan(
-            step, (actors, zeros), inputs
-        )
+        (actors, episodes), (steps, carries, outcome) = jax.lax.scan(step, (actors, zeros), inputs)
         decisions = Decisions(
             **jax.tree.map(lambda leaf: leaf[:-1], steps),
-            reward=reward[1:],
-            done=done[1:],
+            reward=outcome.reward[1:],
+            done=outcome.done[1:],
+            truncated=outcome.truncated[1:],
             carry=jax.tree.map(lambda leaf: leaf[: -1 : self.sequence_length], carries),
             next_value=steps["value"][-1],
         )
@@ -227,13 +243,13 @@ class Rollout:
         carry: tuple[Actors, Episodes],
         key: jax.Array,
         acts: jax.Array,
-    ) -> tuple[tuple[Actors, Episodes], tuple[dict[str, jax.Array], Carry, jax.Array, jax.Array]]:
+    ) -> tuple[tuple[Actors, Episodes], tuple[dict[str, jax.Array], Carry, Outcome]]:
         """The learner's next decision in every environment. It is carried out where `acts []`. Also
         returns the decision's fields of `Decisions`, the carry before it, and the outcome of the
-        previous decision: its reward and whether the episode ended."""
+        previous decision."""
         keys = jax.random.split(key, self.num_envs + 2)
         # The other seats' moves now give the outcome of the previous decision.
-        actors, episodes, reward, done = self._await_turn(opponents, seat, *carry, keys[0])
+        actors, episodes, outcome = self._await_turn(opponents, seat, *carry, keys[0])
         learner = self._forget(actors.learner, actors.fresh)
         turn = self.turn(actors, seat)
         logits, value, after = self.policy(
@@ -253,8 +269,9 @@ class Rollout:
             learner=_select(moves, Memory(carry=after, last_action=action), actors.learner),
             opponents=actors.opponents,
             fresh=actors.fresh & ~moves,
+            earned=actors.earned,
         )
-        return (actors, episodes), (decision, learner.carry, reward, done)
+        return (actors, episodes), (decision, learner.carry, outcome)
 
     def _await_turn(
         self,
@@ -263,38 +280,47 @@ class Rollout:
         actors: Actors,
         episodes: Episodes,
         key: jax.Array,
-    ) -> tuple[Actors, Episodes, jax.Array, jax.Array]:
+    ) -> tuple[Actors, Episodes, Outcome]:
         """The other seats move, and new episodes replace finished ones, until it is the learner's
-        turn in every environment. Also returns the outcome of the learner's last decision: the
-        return of the first episode that ended meanwhile, and whether an episode ended, `[E]`.
+        turn in every environment. Also returns the outcome of the learner's last decision.
         """
         num_players = self.game.num_players
 
-        def renew(actors, episodes, reward, done, keys):
-            over = actors.state.terminal
-            earned = jnp.where(over, actors.state.returns[:, seat], 0.0)
-            episodes = Episodes(
-                count=episodes.count + over, total_return=episodes.total_return + earned
+        def renew(actors, episodes, outcome, keys):
+            state, over = actors.state, actors.state.ended
+            paid = state.rewards[:, seat]
+            earned = actors.earned + paid
+            outcome = Outcome(  # of the first episode that ends
+                reward=jnp.where(outcome.done, outcome.reward, outcome.reward + paid),
+                done=outcome.done | over,
+                truncated=outcome.truncated | (~outcome.done & state.truncated),
             )
+            episodes = Episodes(
+                count=episodes.count + over,
+                total_return=episodes.total_return + jnp.where(over, earned, 0.0),
+            )
+            # These rewards are counted. An environment that waits shows them no second time.
+            state = dataclasses.replace(state, rewards=jnp.zeros_like(state.rewards))
             actors = Actors(
-                state=_select(over, jax.vmap(self.game.init)(keys), actors.state),
+                state=_select(over, jax.vmap(self.game.init)(keys), state),
                 learner=actors.learner,
                 opponents=self._forget(actors.opponents, over),
                 fresh=actors.fresh | over,
+                earned=jnp.where(over, 0.0, earned),
             )
-            return actors, episodes, jnp.where(done, reward, earned), done | over
+            return actors, episodes, outcome
 
         def waiting(loop):
             moves, actors, *_ = loop
             return ~self._is_turn(actors.state, seat).all() & (moves < self._most_moves)
 
         def move(loop):
-            moves, actors, *outcome, key = loop
+            moves, actors, *counted, key = loop
             keys = jax.random.split(key, 2 * self.num_envs + 2)
             env_keys = keys[2:].reshape(2, self.num_envs)
             state, memory = actors.state, actors.opponents
             turn = (state.player - seat - 1) % num_players  # opponent q, or Q: the learner
-            observation = jax.vmap(self.game.observation)(state)
+            observation = jax.vmap(self.game.observe)(state)
             logits, after = self._opponent_logits(opponents, observation, memory)
             opponent = jnp.minimum(turn, self._num_opponents - 1)
             log_pi = log_probabilities(logits[opponent, jnp.arange(self.num_envs)], state.legal)
@@ -306,13 +332,15 @@ class Rollout:
                 learner=actors.learner,
                 opponents=_select(acts, moved, memory),
                 fresh=actors.fresh,
+                earned=actors.earned,
             )
             # Now, so that the opponents' networks do not run once more before the learner's turn.
-            return moves + 1, *renew(actors, *outcome, env_keys[1]), keys[0]
+            return moves + 1, *renew(actors, *counted, env_keys[1]), keys[0]
 
         key, first = jax.random.split(key)
-        nothing = jnp.zeros(self.num_envs), jnp.zeros(self.num_envs, bool)
-        start = renew(actors, episodes, *nothing, jax.random.split(first, self.num_envs))
+        never = jnp.zeros(self.num_envs, bool)
+        nothing = Outcome(reward=jnp.zeros(self.num_envs), done=never, truncated=never)
+        start = renew(actors, episodes, nothing, jax.random.split(first, self.num_envs))
         _, *result, _ = jax.lax.while_loop(waiting, move, (0, *start, key))
         return tuple(result)
 
@@ -348,7 +376,7 @@ class Rollout:
         )
 
     def _is_turn(self, state: State, seat: jax.Array) -> jax.Array:
-        return ~state.terminal & (state.player == seat)
+        return ~state.ended & (state.player == seat)
 
     def _step(self, state: State, action: jax.Array, where: jax.Array, keys: jax.Array) -> State:
         return _select(where, jax.vmap(self.game.step)(state, action, keys), state)
