@@ -286,30 +286,6 @@ class Rollout:
         """
         num_players = self.game.num_players
 
-        def renew(actors, episodes, outcome, keys):
-            state, over = actors.state, actors.state.ended
-            paid = state.rewards[:, seat]
-            earned = actors.earned + paid
-            outcome = Outcome(  # of the first episode that ends
-                reward=jnp.where(outcome.done, outcome.reward, outcome.reward + paid),
-                done=outcome.done | over,
-                truncated=outcome.truncated | (~outcome.done & state.truncated),
-            )
-            episodes = Episodes(
-                count=episodes.count + over,
-                total_return=episodes.total_return + jnp.where(over, earned, 0.0),
-            )
-            # These rewards are counted. An environment that waits shows them no second time.
-            state = dataclasses.replace(state, rewards=jnp.zeros_like(state.rewards))
-            actors = Actors(
-                state=_select(over, jax.vmap(self.game.init)(keys), state),
-                learner=actors.learner,
-                opponents=self._forget(actors.opponents, over),
-                fresh=actors.fresh | over,
-                earned=jnp.where(over, 0.0, earned),
-            )
-            return actors, episodes, outcome
-
         def waiting(loop):
             moves, actors, *_ = loop
             return ~self._is_turn(actors.state, seat).all() & (moves < self._most_moves)
@@ -335,14 +311,41 @@ class Rollout:
                 earned=actors.earned,
             )
             # Now, so that the opponents' networks do not run once more before the learner's turn.
-            return moves + 1, *renew(actors, *counted, env_keys[1]), keys[0]
+            return moves + 1, *self._renew(seat, actors, *counted, env_keys[1]), keys[0]
 
         key, first = jax.random.split(key)
         never = jnp.zeros(self.num_envs, bool)
         nothing = Outcome(reward=jnp.zeros(self.num_envs), done=never, truncated=never)
-        start = renew(actors, episodes, nothing, jax.random.split(first, self.num_envs))
+        start = self._renew(seat, actors, episodes, nothing, jax.random.split(first, self.num_envs))
         _, *result, _ = jax.lax.while_loop(waiting, move, (0, *start, key))
         return tuple(result)
+
+    def _renew(
+        self, seat: jax.Array, actors: Actors, episodes: Episodes, outcome: Outcome, keys: jax.Array
+    ) -> tuple[Actors, Episodes, Outcome]:
+        """Counts the rewards of the last moves, and begins new episodes in place of finished ones."""
+        state, over = actors.state, actors.state.ended
+        paid = state.rewards[:, seat]
+        earned = actors.earned + paid
+        outcome = Outcome(  # of the first episode that ends
+            reward=jnp.where(outcome.done, outcome.reward, outcome.reward + paid),
+            done=outcome.done | over,
+            truncated=outcome.truncated | (~outcome.done & state.truncated),
+        )
+        episodes = Episodes(
+            count=episodes.count + over,
+            total_return=episodes.total_return + jnp.where(over, earned, 0.0),
+        )
+        # These rewards are counted. An environment that waits shows them no second time.
+        state = dataclasses.replace(state, rewards=jnp.zeros_like(state.rewards))
+        actors = Actors(
+            state=_select(over, jax.vmap(self.game.init)(keys), state),
+            learner=actors.learner,
+            opponents=self._forget(actors.opponents, over),
+            fresh=actors.fresh | over,
+            earned=jnp.where(over, 0.0, earned),
+        )
+        return actors, episodes, outcome
 
     def _opponent_logits(
         self, opponents: Params, observation: jax.Array, memory: Memory
