@@ -323,7 +323,7 @@ class Rollout:
     def _renew(
         self, seat: jax.Array, actors: Actors, episodes: Episodes, outcome: Outcome, keys: jax.Array
     ) -> tuple[Actors, Episodes, Outcome]:
-        """Counts the rewards of the last moves, and begins new episodes in place of finished ones."""
+        """Counts the rewards of the last moves; new episodes replace those that have ended."""
         state, over = actors.state, actors.state.ended
         paid = state.rewards[:, seat]
         earned = actors.earned + paid
