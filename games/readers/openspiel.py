@@ -101,7 +101,7 @@ def compile_tree(
     """
     source = Named(name)
     game = source.openspiel()
-    observation = _observation(name, game, observation)
+    observation = tensor_name(name, game, observation)
     folder = tree_cache.folder(cache) if _stays_the_same(game) else None
     key = {
         "game": name,
@@ -170,7 +170,7 @@ def _rules(name: str, game: pyspiel.Game, observation: str, identity: Identity) 
     )
 
 
-def _observation(name: str, game: pyspiel.Game, wanted: str | None) -> str:
+def tensor_name(name: str, game: pyspiel.Game, wanted: str | None) -> str:
     """Which tensor is a policy's input: the one that is wanted, or the first that there is."""
     kind = game.get_type()
     provided = [tensor for tensor in OBSERVATIONS if getattr(kind, f"provides_{tensor}_tensor")]

@@ -1,0 +1,32 @@
+"""Tensors of zeros and ones, packed 32 entries to a word: cheap to keep, copy and change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+WIDTH = 32
+"""Entries in a word."""
+
+
+def packed(places: Iterable[int], size: int) -> np.ndarray:
+    """The tensor of `size` entries that is 1 at `places`, uint32 `[W]`."""
+    words = np.zeros(-(-size // WIDTH), np.uint32)
+    for place in places:
+        words[place // WIDTH] |= np.uint32(1 << (place % WIDTH))
+    return words
+
+
+def one(place: jax.Array, num_words: int) -> jax.Array:
+    """The tensor that is 1 at `place` (int32 `[]`) alone, uint32 `[W]`."""
+    value = jnp.uint32(1) << (place % WIDTH).astype(jnp.uint32)
+    return jnp.where(jnp.arange(num_words) == place // WIDTH, value, jnp.uint32(0))
+
+
+def unpacked(words: jax.Array, size: int) -> jax.Array:
+    """The first `size` entries, uint32 `[size]`."""
+    entries = words[:, None] >> jnp.arange(WIDTH, dtype=jnp.uint32)[None]  # [W, 32]
+    return (entries & 1).reshape(-1)[:size]

@@ -1,0 +1,217 @@
+"""Every native game beside OpenSpiel's, at every state of random histories."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pyspiel
+import pytest
+
+from games import OBSERVATIONS, GameError
+from games.native import NATIVE, native_game
+from games.readers.openspiel import load_openspiel
+
+NAMES = {
+    "phantom_ttt": [
+        "phantom_ttt",
+        "phantom_ttt(gameversion=abrupt,obstype=reveal-numturns)",
+    ],
+}
+"""Of every native game, the parameters with which it is played."""
+MORE_NAMES = {
+    "phantom_ttt": [
+        "phantom_ttt(obstype=reveal-numturns)",
+        "phantom_ttt(gameversion=abrupt)",
+    ],
+}
+"""Parameters that only the slow tests try."""
+REFUSED = {
+    "phantom_ttt": ["phantom_ttt(gameversion=sudden)"],
+}
+"""Parameters for which a native game, or OpenSpiel, raises `GameError`."""
+
+ALL_NAMES = [name for names in (NAMES, MORE_NAMES) for some in names.values() for name in some]
+LARGEST_BATCH = 2**26
+"""Bytes of observations that are kept at once."""
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass
+class Step:
+    """What a history shows before its action, each `[T, B, ...]`."""
+
+    player: jax.Array
+    legal: jax.Array
+    terminal: jax.Array
+    truncated: jax.Array
+    rewards: jax.Array
+    chance: jax.Array
+    observation: dict[str, jax.Array]
+    action: jax.Array
+    refuses: jax.Array
+    """Whether an action that is not legal leaves the state as it is, without rewards."""
+
+
+def tensors(game: pyspiel.Game) -> list[str]:
+    """Which of the two tensors OpenSpiel's game has."""
+    kind = game.get_type()
+    return [name for name in OBSERVATIONS if getattr(kind, f"provides_{name}_tensor")]
+
+
+def history(games, key) -> Step:
+    """One history of random moves, and as many steps past its end as the longest has decisions.
+
+    `games` are one game with each of its observations, played with the same keys and actions.
+    """
+    which, first = next(iter(games.items()))
+    start_key, *keys = jax.random.split(key, first.max_length + 2)
+
+    def step(states, key):
+        state = states[which]
+        action_key, any_key, key = jax.random.split(key, 3)
+        chances = jnp.where(state.legal, jax.random.uniform(action_key, state.legal.shape), -1.0)
+        action = jnp.argmax(chances).astype(jnp.int32)
+        any_action = jax.random.randint(any_key, (), -1, first.num_actions + 1)
+        is_legal = (state.legal & (jnp.arange(first.num_actions) == any_action)).any()
+        refused = first.step(state, any_action, key)
+        silent = dataclasses.replace(state, rewards=jnp.zeros(first.num_players))
+        unchanged = jnp.array(jax.tree.leaves(jax.tree.map(jnp.array_equal, refused, silent))).all()
+        shown = Step(
+            player=state.player,
+            legal=state.legal,
+            terminal=state.terminal,
+            truncated=state.truncated,
+            rewards=state.rewards,
+            chance=first.chance(state),
+            observation={name: game.observe(states[name]) for name, game in games.items()},
+            action=action,
+            refuses=unchanged | is_legal,
+        )
+        following = {name: game.step(states[name], action, key) for name, game in games.items()}
+        return following, shown
+
+    start = {name: game.init(start_key) for name, game in games.items()}
+    return jax.lax.scan(step, start, jnp.stack(keys))[1]
+
+
+def batches(games, number: int):
+    """At least `number` histories, some at a time, `[B, T, ...]` in NumPy."""
+    first = next(iter(games.values()))
+    entries = sum(game.observation_size for game in games.values())
+    size = min(number, max(1, LARGEST_BATCH // (4 * entries * (first.max_length + 1))))
+    play = jax.jit(jax.vmap(lambda key: history(games, key)))
+    for start in range(0, number, size):
+        keys = jax.random.split(jax.random.fold_in(jax.random.key(7), start), size)
+        yield jax.tree.map(np.asarray, play(keys))
+
+
+class Tally:
+    """How often chance chose each outcome, beside how often it should have."""
+
+    def __init__(self):
+        self.excess, self.variance = defaultdict(float), defaultdict(float)
+
+    def add(self, place: int, outcome: int, outcomes: list[tuple[int, float]]) -> None:
+        for other, probability in outcomes:
+            self.excess[place, other] += (other == outcome) - probability
+            self.variance[place, other] += probability * (1 - probability)
+
+    def check(self) -> None:
+        for case, variance in self.variance.items():
+            if variance > 3:
+                errors = self.excess[case] / variance**0.5
+                assert abs(errors) < 5, (case, errors)
+
+
+def check_history(game: pyspiel.Game, shown: Step, row: int, tally: Tally) -> None:
+    """OpenSpiel's game replays a history, and is equal at every state."""
+    state, outcomes = game.new_initial_state(), 0
+    returns = np.zeros(game.num_players())
+    for t, action in enumerate(shown.action[row]):
+        while state.is_chance_node():
+            outcome, known = int(shown.chance[row, t, outcomes]), state.chance_outcomes()
+            assert outcome in dict(known), state
+            tally.add(outcomes, outcome, known)
+            state.apply_action(outcome)
+            outcomes += 1
+        assert (shown.chance[row, t, outcomes:] == -1).all(), state
+        assert shown.terminal[row, t] == state.is_terminal(), state
+        returns += shown.rewards[row, t]
+        np.testing.assert_allclose(returns, state.returns(), rtol=1e-6, err_msg=str(state))
+        if state.is_terminal():
+            return
+        player = state.current_player()
+        assert shown.player[row, t] == player, state
+        assert np.flatnonzero(shown.legal[row, t]).tolist() == state.legal_actions(), state
+        for name, observation in shown.observation.items():
+            tensor = np.asarray(getattr(state, f"{name}_tensor")(player), np.float32)
+            np.testing.assert_array_equal(observation[row, t], tensor, err_msg=str(state))
+        state.apply_action(int(action))
+    raise AssertionError("the longest history goes on")
+
+
+def check(name: str, number: int) -> None:
+    """Plays `number` histories beside OpenSpiel."""
+    game = load_openspiel(name)
+    games = {tensor: native_game(name, tensor) for tensor in tensors(game)}
+    tally = Tally()
+    for shown in batches(games, number):
+        for row in range(len(shown.action)):
+            check_history(game, shown, row, tally)
+        ended = shown.terminal
+        assert (ended[:, 1:] >= ended[:, :-1]).all()
+        assert not shown.truncated.any()
+        assert not shown.legal[ended].any()
+        assert not shown.player[ended].any()
+        assert not shown.rewards[:, 1:][ended[:, :-1]].any()
+        assert not any(observation[ended].any() for observation in shown.observation.values())
+        assert shown.refuses.all()
+    tally.check()
+
+
+def test_every_native_game_is_tested():
+    assert set(NAMES) == set(NATIVE)
+    assert set(MORE_NAMES) | set(REFUSED) <= set(NATIVE)
+
+
+@pytest.mark.parametrize("name", [name for names in NAMES.values() for name in names])
+def test_plays_as_openspiel(name):
+    check(name, 40)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALL_NAMES)
+def test_plays_as_openspiel_in_ten_thousand_histories(name):
+    check(name, 10_000)
+
+
+@pytest.mark.parametrize("name", ALL_NAMES)
+def test_describes_itself_as_openspiel(name):
+    game = load_openspiel(name)
+    for tensor in tensors(game):
+        native = native_game(name, tensor)
+        assert native.num_players == game.num_players()
+        assert native.num_actions == game.num_distinct_actions()
+        assert native.max_length == game.max_game_length()
+        assert native.max_return == max(-game.min_utility(), game.max_utility())
+        assert native.observation_size == np.prod(getattr(game, f"{tensor}_tensor_shape")())
+        assert native.tree is None
+    assert native_game(native.name).name == native.name
+    assert str(load_openspiel(native.name)) == str(game)
+
+
+@pytest.mark.parametrize("name", [name for names in REFUSED.values() for name in names])
+def test_refuses_what_it_does_not_play(name):
+    with pytest.raises(GameError):
+        native_game(name)
+
+
+def test_refuses_games_without_native_rules():
+    with pytest.raises(GameError, match="no native game plays 'tiny_hanabi'; native are .*phantom"):
+        native_game("tiny_hanabi")
+    with pytest.raises(GameError, match="unknown observation 'pixels'"):
+        native_game("phantom_ttt", "pixels")
