@@ -1,9 +1,9 @@
 """Meta-solvers: payoffs `[P, K_0, ..., K_{P-1}]` to a meta-strategy.
 
-A product solver returns one distribution `[K_p]` per player, drawn from independently; a joint
-solver returns one distribution `[K_0, ..., K_{P-1}]` over profiles. A solver is one file and one
-entry in `META_SOLVERS`. Its settings are keyword arguments, annotated by `settings`; `meta_solver`
-reads them from a string such as "projected_replicator(gamma=0.05)".
+A product solver returns one distribution `[K_p]` per player; policies are drawn independently. A
+joint solver returns one distribution `[K_0, ..., K_{P-1}]` over profiles. A solver is one file and
+one entry in `META_SOLVERS`. Its settings are keyword arguments, annotated by `settings`.
+`meta_solver` reads them from a string such as "projected_replicator(gamma=0.05)".
 """
 
 from __future__ import annotations
@@ -55,16 +55,17 @@ MetaSolver = Callable[[np.ndarray], Solution]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Solver:
-    """A meta-solver, and what a caller should know before it calls it.
+    """A meta-solver, with what it needs and what it returns.
 
     Attributes:
         function: payoffs `[P, K_0, ..., K_{P-1}]` to a meta-strategy.
-        concept: the equilibrium of the meta-game that every result is, within the solver's
-            tolerance; None where it is none, or only in some games. It tells which gap to measure.
-        joint: whether results are joints; else they are products.
-        num_players: the only number of players that it is for; None for any.
-        symmetric: whether it is for symmetric games only, with one population.
-        zero_sum: whether it is for games only whose payoffs add up to a constant.
+        concept: the equilibrium of the meta-game that all results are, within the solver's
+            tolerance. None if results are no equilibrium, or only in some games. It decides which
+            gap is measured.
+        joint: whether results are joints; otherwise they are products.
+        num_players: the number of players that it needs; None for any number.
+        symmetric: whether it needs a symmetric game with one population.
+        zero_sum: whether it needs payoffs that add up to a constant.
     """
 
     function: MetaSolver
@@ -102,12 +103,12 @@ META_SOLVERS: dict[str, Solver] = {
 
 
 def meta_solver(text: str, known: Mapping[str, Solver] = META_SOLVERS) -> Solver:
-    """A meta-solver by its name, settings in brackets as in OpenSpiel's game strings: "nash",
-    "projected_replicator(gamma=0.05,iterations=5000)".
+    """A meta-solver by its name. Settings stand in brackets, as in OpenSpiel's game strings:
+    "nash", "projected_replicator(gamma=0.05,iterations=5000)".
 
     Raises:
-        MetaSolverError: no such solver among `known`, no such setting, or a value that it may not
-            have.
+        MetaSolverError: no such solver among `known`, no such setting, or a value that is not
+            allowed.
     """
     match = re.fullmatch(r"\s*(\w+)\s*(?:\((.*)\))?\s*", text)
     if not match:
@@ -128,7 +129,7 @@ def meta_solver(text: str, known: Mapping[str, Solver] = META_SOLVERS) -> Solver
 
 
 def settings_of(solver: Solver) -> dict[str, tuple[type, Rule]]:
-    """The settings of a solver: their type, and which values they may have."""
+    """The settings of a solver: the type and the rule for the values of each."""
     hints = typing.get_type_hints(solver.function, include_extras=True)
     return {
         name: typing.get_args(hint)

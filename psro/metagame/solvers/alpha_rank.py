@@ -19,7 +19,7 @@ _TIE = 1e-9
 """Payoffs that differ by less, as a share of the player's payoff span, are a tie."""
 
 _BLOCK = 64
-"""States eliminated together; only speed depends on it."""
+"""The number of states eliminated together. It affects only speed."""
 
 
 def alpha_rank(

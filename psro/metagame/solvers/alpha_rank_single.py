@@ -22,7 +22,7 @@ def alpha_rank_single(
     alpha: Positive = np.inf,
     population: Count = 50,
 ) -> list[np.ndarray]:
-    """The stationary distribution over the one population's policies, `[K]` for either player.
+    """The stationary distribution `[K]` over the population's policies, once for each player.
 
     Args:
         payoffs: `[2, K, K]` of a symmetric game: `payoffs[1]` is `payoffs[0]` transposed.
@@ -35,11 +35,11 @@ def alpha_rank_single(
             chain falls apart in floating point.
     """
     payoffs = checked(payoffs, "alpha_rank_single")
-    alike = ALIKE * span(payoffs) + rounding(payoffs)
+    tolerance = ALIKE * span(payoffs) + rounding(payoffs)
     if (
         len(payoffs) != 2
         or payoffs.shape[1] != payoffs.shape[2]
-        or np.abs(payoffs[0] - payoffs[1].T).max() > alike
+        or np.abs(payoffs[0] - payoffs[1].T).max() > tolerance
     ):
         raise MetaSolverError(
             "meta-solver alpha_rank_single is for symmetric games of two players, whose payoff "

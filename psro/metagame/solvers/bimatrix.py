@@ -1,8 +1,7 @@
 """Nash equilibria of two-player general-sum meta-games, through nashpy.
 
-Nashpy's `lemke_howson` follows a path until it ends, and in floating point some do not: of paths in
-random 30 x 30 games every second one runs for ever. So its tableaux are pivoted here, a limited
-number of times.
+Nashpy's `lemke_howson` follows a path until it ends. In floating point some paths never end: every
+second one in random 30 x 30 games. So its tableaux are pivoted here, a limited number of times.
 """
 
 from __future__ import annotations
@@ -20,28 +19,30 @@ from psro.metagame.solvers.regret_matching import regret_matching
 from psro.metagame.solvers.replicator import replicator
 
 CUTS = (1e-12, 1e-9, 1e-7, 1e-5)
-"""Weights below these are tried as zeros when strategies are made exact on their supports."""
+"""To make strategies exact on their supports, weights below each of these are tried as zeros."""
 
 MAX_VERTEX_ENUMERATION = 12
-"""Policies of either player up to which vertices are enumerated; their number is exponential."""
+"""Vertices are enumerated if no player has more policies than this. Their number is exponential."""
 
 _PATH_PIVOTS = 10
-"""Pivots along one path, per policy; random games need about one."""
+"""The most pivots along one path, per policy. Random games need about one."""
 
 _PIVOTS = 10_000
-"""Pivots along all paths together, some seconds in a large game."""
+"""The most pivots along all paths together. They take some seconds in a large game."""
 
 
 def bimatrix(payoffs: np.ndarray, *, tolerance: float) -> list[np.ndarray]:
-    """An equilibrium of payoffs `[2, K_0, K_1]`, or the strategies of least regret that were found.
+    """An equilibrium of payoffs `[2, K_0, K_1]`, or the strategies with the least regret if none is
+    found.
 
-    Of the pure equilibria and those on the paths of Lemke and Howson (1964) from every label, that
-    with the largest sum of payoffs, then of entropies, then the first. Only where there is none,
-    vertex enumeration.
+    The candidates are the pure equilibria and the ends of the paths of Lemke and Howson (1964) from
+    every label. The equilibrium with the largest sum of payoffs is taken. If sums are equal, the
+    sum of entropies decides, then the order. If no candidate is an equilibrium, vertices are
+    enumerated. If that fails too, simple dynamics give more candidates.
 
     Args:
         payoffs: `[2, K_0, K_1]`, each player's within [0, 1].
-        tolerance: the regret of an equilibrium.
+        tolerance: the largest regret of an equilibrium.
     """
     closest, least = [], np.inf
     for solutions in (_pure(payoffs), _lemke_howson(payoffs)), (_vertices(payoffs),):
@@ -62,8 +63,8 @@ def bimatrix(payoffs: np.ndarray, *, tolerance: float) -> list[np.ndarray]:
 
 
 def _rank(payoffs: np.ndarray, strategies: list[np.ndarray]) -> tuple[float, float]:
-    """Sum of payoffs, each in its player's span, and of entropies; rounded, as equal equilibria
-    differ by rounding errors."""
+    """The sum of payoffs, each in its player's span, and the sum of entropies. Both are rounded,
+    because equal equilibria differ by rounding errors."""
     row, column = strategies
     entropy = sum(-(x[x > 0] @ np.log(x[x > 0])) for x in strategies)
     return round(float(row @ payoffs.sum(axis=0) @ column), 9), round(float(entropy), 6)
@@ -83,12 +84,13 @@ def _pure(payoffs: np.ndarray) -> Iterator[list[np.ndarray]]:
 
 
 def _lemke_howson(payoffs: np.ndarray) -> Iterator[list[np.ndarray]]:
-    """Ends of the paths from every label (Nisan et al. 2007, "Algorithmic Game Theory", algorithm
-    3.6), lexicographic, so that ties cannot make them cycle in exact arithmetic."""
-    # Here, not above: nashpy loads networkx, which takes half a second.
+    """The ends of the paths from every label (Nisan et al. 2007, "Algorithmic Game Theory",
+    algorithm 3.6). Pivots are lexicographic, so ties cannot make a path cycle in exact
+    arithmetic."""
+    # Imported here, because nashpy loads networkx, which takes half a second.
     from nashpy.linalg import create_col_tableau, create_row_tableau
 
-    row, column = payoffs + 1  # nashpy wants them positive
+    row, column = payoffs + 1  # nashpy needs positive payoffs
     num_labels, left = sum(row.shape), _PIVOTS
     for label in range(num_labels):
         tableaux = create_col_tableau(row, True), create_row_tableau(column, True)
@@ -114,25 +116,26 @@ def _lemke_howson(payoffs: np.ndarray) -> Iterator[list[np.ndarray]]:
 
 
 def _vertices(payoffs: np.ndarray) -> Iterator[list[np.ndarray]]:
-    """Pairs of vertices of the best-response polytopes that carry all labels."""
+    """Pairs of vertices of the best-response polytopes that together carry all labels."""
     if max(payoffs.shape) > MAX_VERTEX_ENUMERATION:
         return
-    import nashpy  # here, not above, as in `_lemke_howson`
+    import nashpy  # imported here, as in `_lemke_howson`
 
     try:
         for solution in nashpy.Game(*(payoffs + 1)).vertex_enumeration():
             yield [distribution(weights) for weights in solution]
-    except scipy.spatial.QhullError:  # polytopes of one dimension, or flat ones
+    except scipy.spatial.QhullError:  # a polytope has one dimension, or is flat
         return
 
 
 def polished(payoffs: np.ndarray, solution: list[np.ndarray], cut: float) -> list[np.ndarray]:
-    """Strategies on the supports above `cut` that make the other's support indifferent.
+    """Strategies on the supports above `cut` against which the other player is indifferent between
+    the policies of its support.
 
     Args:
         payoffs: `[2, K_0, K_1]`, of order one.
-        solution: about an equilibrium, `[K_0]` and `[K_1]`.
-        cut: weights up to this are taken for zeros.
+        solution: nearly an equilibrium, `[K_0]` and `[K_1]`.
+        cut: weights up to this count as zero.
     """
     rows, columns = (np.flatnonzero(weights > cut) for weights in solution)
     row, column = (table[np.ix_(rows, columns)] for table in payoffs)
@@ -151,6 +154,6 @@ def polished(payoffs: np.ndarray, solution: list[np.ndarray], cut: float) -> lis
 
 
 def distribution(weights: np.ndarray) -> np.ndarray:
-    """Weights without the negative ones, scaled to a sum of 1."""
+    """Weights scaled to a sum of 1, negative ones set to zero."""
     positive = np.maximum(weights, 0.0)
     return positive / max(positive.sum(), 1e-300)

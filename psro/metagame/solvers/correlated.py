@@ -18,8 +18,8 @@ method. Clarabel, an interior-point method, solves entropy. The Gini impurity ha
 interior-point method (`gini`). Clarabel replaces it if there are many constraints or if it does not
 converge.
 
-Inside, a joint is a `density` = probability times the number of profiles N, which is of order one
-for every N. Payoffs are within [0, 1].
+Internally, a joint is a `density`: the probability times the number of profiles N. It is of order
+one for every N. Payoffs are within [0, 1].
 """
 
 from __future__ import annotations
@@ -108,10 +108,10 @@ def _equilibrium(
         while entered:
             joint = _maximise(payoffs, stage, rows_of(scaled, chosen))
             entered = False
-            for had, gains in zip(chosen, gains_of(scaled, joint), strict=True):
+            for inside, gains in zip(chosen, gains_of(scaled, joint), strict=True):
                 worst = gains.max(axis=-1, keepdims=True)
-                new = (gains > _VIOLATED) & (gains >= _WORST * worst) & ~had
-                had |= new
+                new = (gains > _VIOLATED) & (gains >= _WORST * worst) & ~inside
+                inside |= new
                 entered |= bool(new.any())
     gain = _largest(gains_of(scaled, joint))
     if gain > _REPAIRED:

@@ -13,13 +13,14 @@ import scipy
 import scipy.sparse as sparse
 
 _MAX_STEPS = 60
-"""Most steps. It usually converges in 10 to 30; without an interior it may not converge at all."""
+"""The most steps. The method usually converges in 10 to 30. Without an interior it may not converge
+at all."""
 
 _ALMOST = 100
-"""How many times the tolerance is good enough where rounding ends it, so near to the end."""
+"""If rounding ends the method, a result within this many times the tolerance is accepted."""
 
 _DENSE = 0.1
-"""A matrix with more than this share of entries is multiplied as a dense one."""
+"""A matrix with more than this share of nonzero entries is multiplied as a dense one."""
 
 
 def least_squares(gains: sparse.csr_array, *, tolerance: float) -> np.ndarray | None:
@@ -40,7 +41,7 @@ def least_squares(gains: sparse.csr_array, *, tolerance: float) -> np.ndarray | 
         worst = max(np.abs(dual).max(), infeasible, abs(total) / num_profiles, gap)
         if worst <= tolerance:
             return d
-        # Newton: D = 1 / (1 + w / d) eliminates d, what is left is for z and y
+        # Newton's step: D = 1 / (1 + w / d) eliminates d; the system that remains is for z and y
         shrink = d / (d + w)
         scaled = gains * shrink if isinstance(gains, np.ndarray) else gains.multiply(shrink).tocsr()
         inner = scaled @ gains.T
@@ -54,20 +55,21 @@ def least_squares(gains: sparse.csr_array, *, tolerance: float) -> np.ndarray | 
         except scipy.linalg.LinAlgError:  # the multipliers have overflowed
             return d if worst <= _ALMOST * tolerance else None
 
-        of_d, of_s = d * w, s * z  # the error of complementarity
+        error_d, error_s = d * w, s * z  # of complementarity
         for predicting in (True, False):
-            a, b = -dual - of_d / d, -primal + of_s / z
+            a, b = -dual - error_d / d, -primal + error_s / z
             right = np.append(scaled @ a - b, -(shrink @ a) - total)
             *to_z, to_y = scipy.linalg.cho_solve(factor, right)
             to_z = np.array(to_z)
             to_d = shrink * (a - gains.T @ to_z + to_y)
-            to_w, to_s = (-of_d - w * to_d) / d, (-of_s - s * to_z) / z
+            to_w, to_s = (-error_d - w * to_d) / d, (-error_s - s * to_z) / z
             length = min(1.0, 0.995 * _length((d, w, s, z), (to_d, to_w, to_s, to_z)))
             if predicting:
                 ahead = (d + length * to_d) @ (w + length * to_w)
                 ahead += (s + length * to_s) @ (z + length * to_z)
                 centre = gap * (ahead / (num_profiles + num_rows) / gap) ** 3
-                of_d, of_s = of_d + to_d * to_w - centre, of_s + to_s * to_z - centre
+                error_d = error_d + to_d * to_w - centre
+                error_s = error_s + to_s * to_z - centre
         d, w, s, z = d + length * to_d, w + length * to_w, s + length * to_s, z + length * to_z
         y += length * to_y
     return None

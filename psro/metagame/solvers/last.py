@@ -1,5 +1,5 @@
-"""Self-play: every player meets the others' newest policies (as in PSRO's framing of it, Lanctot et
-al. 2017, arXiv:1711.00832, section 3)."""
+"""Self-play: every player meets the others' newest policies. Lanctot et al. 2017 (arXiv:1711.00832,
+section 3) describe it as a case of PSRO."""
 
 from __future__ import annotations
 

@@ -9,7 +9,8 @@ from psro.metagame.solvers.payoffs import checked
 
 
 def mwce(payoffs: np.ndarray) -> np.ndarray:
-    """A correlated equilibrium with the largest expected sum of payoffs; of several, one vertex.
+    """A correlated equilibrium with the largest expected sum of payoffs. If there are several, it
+    is a vertex of their set.
 
     From payoffs `[P, K_0, ..., K_{P-1}]`, a joint `[K_0, ..., K_{P-1}]`.
 

@@ -1,5 +1,5 @@
-"""Nash equilibrium of a two-player meta-game, through nashpy: by linear programming where it is
-zero-sum, else by the methods of `bimatrix`.
+"""Nash equilibrium of a two-player meta-game, through nashpy: by linear programming if it is
+zero-sum, otherwise by the methods of `bimatrix`.
 
 nashpy's `support_enumeration` is never used: in floating point it misses the equilibrium of about
 one random 3 x 3 zero-sum game in eight.
@@ -22,36 +22,36 @@ TOLERANCE = 1e-9
 """No player may gain more than this share of half its payoffs' span by deviating."""
 
 FALLBACK_TOLERANCE = 1e-6
-"""What is accepted where no candidate does better: policies that differ by less than float32's
-rounding of their payoffs must not end a run. The loop records every meta-strategy's regret."""
+"""The limit if no candidate is better. Policies may differ by less than float32's rounding of their
+payoffs, and this must not end a run. The loop records every meta-strategy's regret."""
 
 _REFINEMENTS = 10
+"""The most rounds of refinement."""
 
 
 def nash(payoffs: np.ndarray) -> list[np.ndarray]:
-    """An equilibrium of payoffs `[2, K_0, K_1]`, its regrets at most `TOLERANCE` (or, failing that,
-    `FALLBACK_TOLERANCE`): strategies x and y with `x A y = max_i (A y)_i` and `x B y = max_j (x
-    B)_j`, for A and B the players' payoffs; where B = -A, `max_x min_j (x A)_j`.
+    """An equilibrium of payoffs `[2, K_0, K_1]`: strategies x and y with `x A y = max_i (A y)_i`
+    and `x B y = max_j (x B)_j`, for the players' payoffs A and B. If B = -A, x solves
+    `max_x min_j (x A)_j`. Regrets are at most `TOLERANCE`, or `FALLBACK_TOLERANCE` if no candidate is better.
 
-    Constant-sum: the linear program's solver stops within its own tolerance (1e-7); where that is
-    not enough, the indifference systems on the supports that it found are solved, then the program
-    is refined.
+    Constant-sum games: the linear program's solver stops within its own tolerance (1e-7). If that
+    is not enough, the indifference systems on its supports are solved. Then the program is refined.
 
-    General-sum: of the pure equilibria and those that Lemke and Howson's paths lead to, the one
-    with the largest sum of payoffs (each in its player's span), then of entropies. Where there is
-    none, vertex enumeration is tried, and if that fails too, the strategies of least regret among
-    all that were tried and those that simple dynamics end in are returned. These are no
-    equilibrium, and their `regrets` tell.
+    General-sum games: the candidates are the pure equilibria and the ends of Lemke and Howson's
+    paths. The one with the largest sum of payoffs (each in its player's span) is returned; if sums
+    are equal, the one with the largest sum of entropies. If there is none, vertices are enumerated.
+    If that fails too, the result has the least regret among all candidates and the ends of simple
+    dynamics. It is not an equilibrium, and its `regrets` show this.
 
     Raises:
-        MetaSolverError: not two players, a wrong shape, or a constant-sum game of which no strategy
+        MetaSolverError: not two players, a wrong shape, or no strategies of a constant-sum game
             passed the certificate.
     """
     payoffs = checked(payoffs, "nash")
     if len(payoffs) != 2:
         raise MetaSolverError(
-            f"meta-solver nash is for two players, this game has {len(payoffs)}; use mgcce, which "
-            "is for any number of players, or uniform"
+            f"meta-solver nash is for two players, and this game has {len(payoffs)}; use mgcce "
+            "or uniform, which are for any number of players"
         )
     scaled = 2 * unit(payoffs)
     if not is_constant_sum(payoffs):
@@ -69,13 +69,14 @@ def nash(payoffs: np.ndarray) -> list[np.ndarray]:
         return best
     raise MetaSolverError(
         f"no equilibrium of the {row.shape[0]} x {row.shape[1]} meta-game passed its certificate: "
-        f"the best candidate leaves a gain of {best_regret:.3g} of half the payoffs' span, the "
-        f"limit is {limit:.3g}"
+        f"the best candidate leaves a gain of {best_regret:.3g} of half the payoffs' span, and "
+        f"the limit is {limit:.3g}"
     )
 
 
 def _candidates(row: np.ndarray) -> Iterator[list[np.ndarray]]:
-    """Pairs of strategies for the row player's payoffs, within [-1, 1], the likeliest first."""
+    """Yields pairs of strategies from the row player's payoffs, within [-1, 1]. The likeliest
+    solution comes first."""
     for solve in (_nashpy, _refined):
         for solution in solve(row):
             yield solution
@@ -84,13 +85,13 @@ def _candidates(row: np.ndarray) -> Iterator[list[np.ndarray]]:
 
 
 def _nashpy(row: np.ndarray) -> Iterator[list[np.ndarray]]:
-    import nashpy  # here, not above: it loads networkx, which takes half a second
+    import nashpy  # imported here, because it loads networkx, which takes half a second
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield [distribution(weights) for weights in nashpy.Game(row).linear_program()]
-    except (ValueError, TypeError):  # what comes of a program that scipy could not solve
+    except (ValueError, TypeError):  # scipy could not solve the program
         return
 
 
@@ -98,8 +99,9 @@ def _refined(row: np.ndarray) -> Iterator[list[np.ndarray]]:
     """Both strategies from one linear program, refined (Gleixner, Steffy and Wolter 2012,
     "Improving the accuracy of linear programming solvers with iterative refinement").
 
-    Policies that are almost alike leave differences below any tolerance of the solver. Each round
-    solves for a correction, with what is left of bounds and costs scaled up to order one.
+    If policies are nearly equal, their payoffs may differ by less than any tolerance of the solver.
+    So each round solves for a correction. The violations that remain, of bounds and costs, are
+    scaled up to order one for this.
     """
     num_rows, num_columns = row.shape
     cost = np.zeros(num_rows + 1 + num_columns)  # of (x, v, slack): maximise the value v
@@ -114,14 +116,14 @@ def _refined(row: np.ndarray) -> Iterator[list[np.ndarray]]:
     point, dual = np.zeros(len(cost)), np.zeros(len(target))
     primal_scale = dual_scale = 1.0
     for _ in range(_REFINEMENTS):
-        for presolve in (True, False):  # either may fail where the other does not
+        for presolve in (True, False):  # one may fail and the other succeed
             result = scipy.optimize.linprog(
                 dual_scale * (cost - matrix.T @ dual),
                 A_eq=matrix,
                 b_eq=primal_scale * (target - matrix @ point),
                 bounds=[
-                    (-primal_scale * entry if has else None, None)
-                    for entry, has in zip(point, bounded, strict=True)
+                    (-primal_scale * entry if is_bounded else None, None)
+                    for entry, is_bounded in zip(point, bounded, strict=True)
                 ],
                 method="highs-ds",
                 options={"presolve": presolve},
@@ -135,6 +137,6 @@ def _refined(row: np.ndarray) -> Iterator[list[np.ndarray]]:
         yield [distribution(point[:num_rows]), distribution(-dual[:-1])]
         violation = max(np.abs(target - matrix @ point).max(), -point[bounded].min())
         reduced = cost - matrix.T @ dual
-        wrong = max(-reduced[bounded].min(), abs(reduced[num_rows]))
+        dual_violation = max(-reduced[bounded].min(), abs(reduced[num_rows]))
         primal_scale = min(1 / max(violation, 1e-14), 1e4 * primal_scale)
-        dual_scale = min(1 / max(wrong, 1e-14), 1e4 * dual_scale)
+        dual_scale = min(1 / max(dual_violation, 1e-14), 1e4 * dual_scale)

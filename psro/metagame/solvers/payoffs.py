@@ -22,7 +22,7 @@ def checked(payoffs: np.ndarray, solver: str) -> np.ndarray:
         )
     if not payoffs.size or not np.isfinite(payoffs).all():
         raise MetaSolverError(
-            f"meta-solver {solver} needs payoffs that are finite, of one policy or more"
+            f"meta-solver {solver} needs finite payoffs of at least one policy per player"
         )
     return payoffs
 

@@ -24,15 +24,15 @@ def projected_replicator(
 
         x_p <- P(x_p + step * dx_p),  dx_p(k) = x_p(k) (u_p(k, x_-p) - u_p(x)),
 
-    where u_p is player p's payoff, and P is the projection to the distributions with no entry below
-    the least probability (the paper's gamma-exploratory simplex).
+    Here u_p is player p's payoff. P projects to the distributions with no entry below the least
+    probability (the paper's gamma-exploratory simplex).
 
     Args:
         payoffs: `[P, K_0, ..., K_{P-1}]`.
         gamma: exploration: no policy's probability is below gamma / (K_p + 1).
-        step: of time, in units in which a policy that earns the whole payoff span more than another
-            grows by a factor of e in relation to it.
-        iterations: steps.
+        step: time of one Euler step. In one unit of time, if a policy earns the whole payoff span
+            more than another, their ratio grows by a factor of e.
+        iterations: number of Euler steps.
 
     Raises:
         MetaSolverError: payoffs of a wrong shape.

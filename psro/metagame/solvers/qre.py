@@ -1,8 +1,8 @@
 """Logit quantal response equilibrium, traced from uniform play.
 
-McKelvey and Palfrey 1995, "Quantal Response Equilibria for Normal Form Games"; followed by its arc
-length, as Turocy 2005, "A Dynamic Homotopy Interpretation of the Logistic Quantal Response
-Equilibrium Correspondence".
+McKelvey and Palfrey 1995, "Quantal Response Equilibria for Normal Form Games". The branch is
+followed by its arc length, as in Turocy 2005, "A Dynamic Homotopy Interpretation of the Logistic
+Quantal Response Equilibrium Correspondence".
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ _MAX_STEPS = 2_000
 
 
 def qre(payoffs: np.ndarray, *, precision: Finite = PRECISION) -> list[np.ndarray]:
-    """The logit equilibrium at `precision` on the branch that starts at uniform play, `[K_p]` each.
+    """The logit equilibrium at `precision` on the branch that starts at uniform play, `[K_p]` per
+    player.
 
-    x_pk is in proportion to exp(precision * payoff of k against the others' x), with each player's
-    payoffs scaled to [0, 1].
+    x_pk is in proportion to exp(precision * u_pk). Here u_pk is the payoff of policy k against the
+    others' strategies, with each player's payoffs scaled to [0, 1].
 
     Args:
         payoffs: `[P, K_0, ..., K_{P-1}]`.
@@ -55,17 +56,17 @@ def qre(payoffs: np.ndarray, *, precision: Finite = PRECISION) -> list[np.ndarra
             continue
         if ahead[-1] >= precision:
             share = (precision - point[-1]) / (ahead[-1] - point[-1])
-            there = _corrected(
+            solution = _corrected(
                 payoffs, point + share * (ahead - point), np.eye(len(point))[-1], at=precision
             )
-            if there is not None:
-                return [softmax(logs) for logs in _split(there[:-1], sizes)]
+            if solution is not None:
+                return [softmax(logs) for logs in _split(solution[:-1], sizes)]
             step /= 2
             continue
         point, step = ahead, 1.5 * step
     raise MetaSolverError(
-        f"qre could not be followed beyond precision {point[-1]:.3g} in {_MAX_STEPS} steps; the "
-        f"aim is {precision:.3g}"
+        f"meta-solver qre reached precision {point[-1]:.3g} in {_MAX_STEPS} steps, and not "
+        f"{precision:.3g}"
     )
 
 
@@ -74,7 +75,8 @@ def _split(stacked: np.ndarray, sizes: tuple[int, ...]) -> list[np.ndarray]:
 
 
 def _equations(payoffs: np.ndarray, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Log-probabilities minus the logit response's, `[n]`, and derivatives `[n, n + 1]`."""
+    """Differences of the log-probabilities from the logit response's, `[n]`, and their derivatives
+    `[n, n + 1]`."""
     sizes, precision = payoffs.shape[1:], point[-1]
     strategies = [np.exp(logs) for logs in _split(point[:-1], sizes)]
     earned = pure_payoffs(payoffs, strategies)
@@ -113,8 +115,8 @@ def _tangent(payoffs: np.ndarray, point: np.ndarray, before: np.ndarray) -> np.n
 def _corrected(
     payoffs: np.ndarray, point: np.ndarray, normal: np.ndarray, at: float | None = None
 ) -> np.ndarray | None:
-    """The branch's point in the plane through `point` with this normal, by Newton's method. With
-    `at`, the branch's point where lambda has that value."""
+    """The branch's point in the plane through `point` with this normal, by Newton's method. If `at`
+    is given, it is the branch's point where lambda is `at`."""
     level = normal @ point if at is None else at
     for _ in range(10):
         values, derivatives = _equations(payoffs, point)
@@ -124,6 +126,6 @@ def _corrected(
         if np.abs(residual).max() <= RESIDUAL:
             return point
         point = point - np.linalg.solve(np.vstack([derivatives, normal]), residual)
-        if point[:-1].max() > 1:  # no probability is near e: the iteration has left
+        if point[:-1].max() > 1:  # a probability above e: the iteration diverges
             return None
     return None

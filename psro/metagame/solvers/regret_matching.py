@@ -15,8 +15,9 @@ from psro.metagame.solvers.uniform import uniform
 
 
 def regret_matching(payoffs: np.ndarray, *, iterations: Count = 3_000) -> list[np.ndarray]:
-    """Each player's average strategy `[K_p]` over all rounds, in which `x(k)` is in proportion to
-    `max(R(k), 0)`, then `R(k) <- R(k) + u(k) - u(x)`, where policy k would have earned u(k).
+    """Each player's average strategy `[K_p]` over all rounds. In each round, x(k) is in proportion
+    to `max(R(k), 0)`. Then `R(k) <- R(k) + u(k) - u(x)`, where u(k) is what policy k would have
+    earned.
 
     A player's average regret after T rounds is at most sqrt(K_p / T) of its payoff span. So in
     two-player zero-sum games the averages converge to an equilibrium. In other games only the joint

@@ -13,8 +13,8 @@ def bd_rd(
     context: Context, *, behavioural_weight: float = 1.0, response_weight: float = 1.0
 ) -> Term:
     """The weighted sum of `behavioural` and `response`, the paper's objective without the return:
-    `argmax_pi u(pi, sigma) + w_1 D_f(d || e) + w_2 min_beta |A' beta - a|^2`. Its weights are
-    open; neither term has a unit."""
+    `argmax_pi u(pi, sigma) + w_1 D_f(d || e) + w_2 min_beta |A' beta - a|^2`. The paper leaves the
+    weights open. Neither term has a unit."""
     parts = (
         (behavioural_weight, behavioural(context)),
         (response_weight, response(context)),

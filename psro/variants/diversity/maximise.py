@@ -46,8 +46,7 @@ def maximise(
     """
     if steps < 1 or starts < 1:
         raise DiversityError(
-            f"a term is linearised once or more, from one start or more, not {steps} times from "
-            f"{starts}"
+            f"steps and starts of maximise must be at least 1, not {steps} and {starts}"
         )
 
     def objective(plan: np.ndarray) -> tuple[float, np.ndarray]:
@@ -71,7 +70,7 @@ def _climb(
     best: tuple[float, np.ndarray],
 ) -> tuple[float, np.ndarray]:
     """Frank and Wolfe's steps from one plan. `best` is the largest objective of a linearisation's
-    best response so far, and that linearisation; what is returned is the same afterwards."""
+    best response so far, and that linearisation. The same pair is returned after the steps."""
     most, linearisation = best
     value, slope = objective(plan)
     for _ in range(steps):

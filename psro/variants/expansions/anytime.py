@@ -12,27 +12,29 @@ from psro.variants.expansions.base import Expanded, Situation, Steps, Train
 
 
 def anytime(now: Situation) -> Steps:
-    """Each player's mixture over its population moves by regret minimisation against the *other
-    player's* best response, which learns meanwhile: together they play the game in which the one is
-    restricted to its population and the other is not, `max over sigma_p in Delta(Pi_p) of min over
-    any pi_-p of u_p(sigma_p, pi_-p)`, for Pi_p the population and u_p the expected return. So the
-    average mixture approaches the least exploitable one: after T rounds against exact best
-    responses it is exploited by at most the average regret more, `O(sqrt(K / T))` for K policies
-    (`regret_minimisers`). The least exploitable one's exploitability cannot rise when a population
-    grows, as that of the meta-game's equilibrium can.
+    """Each player's mixture over its population moves by regret minimisation. It moves against the
+    *other player's* best response, which learns at the same time. Together they play the game in
+    which one player is restricted to its population and the other is not: `max over sigma_p in
+    Delta(Pi_p) of min over any pi_-p of u_p(sigma_p, pi_-p)`. Here Pi_p is the population and u_p
+    is the expected return. So the average mixture approaches the least exploitable one. After T
+    rounds against exact best responses, its exploitability is larger by at most the average regret,
+    `O(sqrt(K / T))` for K policies (`regret_minimisers`). When a population grows, the
+    exploitability of the least exploitable mixture cannot rise. That of the meta-game's equilibrium
+    can.
 
-    Training is cut into `rounds`; after each the mixtures move by one step, and best responses are
-    trained further. The average mixture is the meta-strategy: the policies that the iteration adds
-    have no weight in it. Best responses to the average itself would be worse to add: it leaves many
-    nearly equally good ones, of which the best may be in the population already.
+    Training is cut into `rounds`. After each round the mixtures move by one step, and best
+    responses are trained further. The average mixture is the meta-strategy. The policies that the
+    iteration adds have no weight in it. Best responses to the average itself would be worse
+    policies to add: many policies are nearly equally good against it, and the best of them may be
+    in the population already.
 
-    EPSRO solves the same game, which it calls unrestricted-restricted (URR). It adds that no payoff
-    table is needed, which here costs nothing; that best responses start from the ones before
-    (`init`); and its mixtures move by multiplicative weights (`hedge`).
+    EPSRO solves the same game, which it calls unrestricted-restricted (URR). It needs no payoff
+    table, but here the table costs nothing. Its best responses start from the previous ones
+    (`init`). Its mixtures move by multiplicative weights (`hedge`).
 
-    The papers leave open which minimiser, and how many of its steps there are to one of the best
-    response: here `rounds` of both, each mixture beginning anew from the even one, so that nothing
-    has to be remembered between iterations.
+    The papers do not fix the minimiser, nor how many of its steps go with one step of the best
+    response. Here there are `rounds` of both. Each mixture starts again from the uniform one in
+    every iteration, so no state is kept between iterations.
     """
     size, span = now.meta_game.size, now.meta_game.tree.span or 1.0
     states = [regret_minimisers.init(size) for _ in range(2)]

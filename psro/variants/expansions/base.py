@@ -84,7 +84,7 @@ class Expansion:
         function: from a situation to its steps. All steps that train must train the same number of
             policies in every iteration, so that they are compiled once.
         capacity: the largest number of policies of a player, from iterations and levels.
-        uses: the settings, of `levels` and `rounds`, that it reads.
+        uses: which of the settings `levels` and `rounds` it reads.
         num_players: the number of players that it needs; None for any number.
         zero_sum: whether it needs returns that add up to a constant.
         symmetric: whether it works if seats share one population.

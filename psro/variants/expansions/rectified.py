@@ -36,14 +36,14 @@ def rectified(now: Situation) -> Steps:
     ]
     requests = []
     for level in range(now.levels):
-        faced = []  # by each player: the other's rectified weights
+        faced = []  # for each player: the other's rectified weights
         for p in range(2):
             others = weights[1 - p]
             if level < len(supports[p]):
                 beaten = others * (scores[p][supports[p][level]] >= -margin)
                 others = beaten / beaten.sum() if beaten.sum() > SUPPORT else others
             faced.append(others)
-        # Player 0 is who faces player 1's weights, and the other way round.
+        # Player 1 faces player 0's weights, and player 0 faces player 1's.
         requests.append(
             Train(slot=size + level, against=MetaStrategy(marginals=(faced[1], faced[0])))
         )
