@@ -32,7 +32,8 @@ _REFINEMENTS = 10
 def nash(payoffs: np.ndarray) -> list[np.ndarray]:
     """An equilibrium of payoffs `[2, K_0, K_1]`: strategies x and y with `x A y = max_i (A y)_i`
     and `x B y = max_j (x B)_j`, for the players' payoffs A and B. If B = -A, x solves
-    `max_x min_j (x A)_j`. Regrets are at most `TOLERANCE`, or `FALLBACK_TOLERANCE` if no candidate is better.
+    `max_x min_j (x A)_j`. Regrets are at most `TOLERANCE`, or `FALLBACK_TOLERANCE` if no candidate
+    is better.
 
     Constant-sum games: the linear program's solver stops within its own tolerance (1e-7). If that
     is not enough, the indifference systems on its supports are solved. Then the program is refined.
