@@ -474,5 +474,5 @@ def test_no_steps_are_refused():
     context = context_of("kuhn_poker")
     term = TERMS["response"](context)
     for steps, starts in ((0, 1), (1, 0)):
-        with pytest.raises(DiversityError, match=f"not {steps} times from {starts}"):
+        with pytest.raises(DiversityError, match=f"not {steps} and {starts}"):
             maximise(context.player, context.row_gains[0], term, 1.0, steps, starts=starts)

@@ -48,8 +48,8 @@ class Context:
         num_sequences, num_policies = self.player.num_sequences, len(self.plans)
         if num_policies == 0 or len(self.row_gains) == 0:
             raise DiversityError(
-                f"diversity needs at least one policy and one profile of opponents, not "
-                f"{num_policies} and {len(self.row_gains)}"
+                f"diversity needs a population and opponents, not {num_policies} policies and "
+                f"{len(self.row_gains)} profiles of opponents"
             )
         for name, expected in (
             ("plans", (num_policies, num_sequences)),
