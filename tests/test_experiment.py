@@ -931,8 +931,8 @@ def test_recipes_run(name, tmp_path):
     "text, message",
     [
         ("iterations = ", "Invalid value"),
-        ("iteratons = 3", "iteratons is no setting; did you mean iterations"),
-        ("[ppo]\nclipping = 0.1", "ppo.clipping is no setting"),
+        ("iteratons = 3", "iteratons is not a setting; did you mean iterations"),
+        ("[ppo]\nclipping = 0.1", "ppo.clipping is not a setting"),
         ("ppo = 3", "ppo = 3 must be a table of settings"),
         ('cell = "lstn"', "did you mean lstm"),
         ("[ppo]\nepochs = 1.5", "ppo.epochs = 1.5 must be a whole number"),

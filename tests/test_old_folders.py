@@ -113,7 +113,7 @@ def test_payoffs_that_disagree_with_policies_are_told(tmp_path, capsys):
         path, tensors | {"payoffs": payoffs}, {k: info[k] for k in ("records", "policies")}
     )
     last = payoffs.shape[1] - 1
-    words = f"where policies {last}, 0 meet, player 1 earns"
+    words = f"if policies {last}, 0 meet, player 1 earns"
     for command in (["eval", str(copy)], ["eval", str(copy), str(OLD / "matrix_exact")]):
         cli.main(command)
         (note,) = capsys.readouterr().err.splitlines()

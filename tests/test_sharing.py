@@ -170,8 +170,8 @@ def test_a_game_that_is_not_inside_is_not_looked_for(tmp_path, exported, monkeyp
         assert "game.csv is missing" in refused(lambda file=file: psro.load(file))
     for name in ("efg_game(filename=mine.efg)", "start_at(game=nfg_game( filename = a.nfg))"):
         file = with_run(exported, tmp_path / "run.psro", game=name)
-        assert "names a file of its own" in refused(lambda file=file: psro.load(file))
-        assert "names a file of its own" in refused(lambda file=file: psro.resume(file))
+        assert "must not name files" in refused(lambda file=file: psro.load(file))
+        assert "must not name files" in refused(lambda file=file: psro.resume(file))
     assert sorted(each.name for each in tmp_path.iterdir()) == ["mine.csv", "run.psro"]
 
 
@@ -621,7 +621,7 @@ def test_pages_of_exported_runs(exported, trained, tmp_path):
     assert page.report([exported]) == ours.replace('· run"', '· run.psro"') != ours
     assert "run.psro" in page.report([exported, trained.folder])
     file = with_run(exported, tmp_path / "a.psro", game="efg_game(filename=mine.efg)")
-    assert "names a file of its own" in refused(lambda: page.report([file]))
+    assert "must not name files" in refused(lambda: page.report([file]))
     assert "psro report" in refused(lambda: watch.Watched(exported))
 
 

@@ -1,4 +1,4 @@
-"""Checks that the payoffs that a run recorded are those of its policies."""
+"""Checks that a run's recorded payoffs match its policies."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from psro.metagame.meta_game import MetaGame
 from psro.metagame.strategy import over_seats
 
 _MOST = 20_000_000
-"""Terminals that are gone through, times profiles of opponents: about a second. What would take
-more is computed for some policies only."""
+"""Most terminals times profiles of opponents that are computed; this takes about a second. If there
+are more, only some policies are checked."""
 _TOLERANCE = 1e-3
-"""Of payoffs, as a share of the game's largest return: what other machines and numbers of 16 bits
-round is less."""
+"""Largest difference of payoffs that is accepted, as a share of the game's largest return. Rounding
+on other machines, and in numbers of 16 bits, makes smaller differences."""
 
 
 def disagreement(meta_game: MetaGame, *, symmetric: bool) -> str | None:
@@ -37,7 +37,7 @@ def disagreement(meta_game: MetaGame, *, symmetric: bool) -> str | None:
     player, *profile = np.unravel_index(np.argmax(difference), difference.shape)
     policies = ", ".join(str(some[policy]) for policy in profile)
     return (
-        f"the recorded payoffs are not those of the policies: where policies {policies} meet, "
-        f"player {player} earns {computed[(player, *profile)]:.6g}, and recorded is "
+        f"the recorded payoffs do not match the policies: if policies {policies} meet, player "
+        f"{player} earns {computed[(player, *profile)]:.6g}, but the record says "
         f"{recorded.payoffs[(player, *profile)]:.6g}"
     )

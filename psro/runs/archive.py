@@ -31,11 +31,12 @@ MEMBERS = re.compile(
     re.ASCII,
 )
 MAX_MEMBERS = 60_000
-"""More need the archive's 64-bit form, which is not read; so do more bytes than `MAX_BYTES`."""
+"""More members need the archive's 64-bit form, which is not read."""
 MAX_BYTES = (1 << 32) - (1 << 24)
+"""More bytes need the 64-bit form as well."""
 
 _MOST = {".json": storage.MAX_HEADER, ".safetensors": MAX_BYTES}
-"""Bytes of a member, by its ending; of the others, a game or its metrics, as of a game's file."""
+"""Most bytes of a member, by its ending. A game or the metrics have the limit of a game's file."""
 
 _DATE = (1980, 1, 1, 0, 0, 0)  # the first that an archive can hold
 _END = struct.Struct("<4s4H2LH")  # the record at an archive's end, when no comment follows it
@@ -54,8 +55,8 @@ def pack(folder: Path, file: Path) -> None:
     """Writes a folder's files to `file`, which must not exist, in one step.
 
     Raises:
-        ExperimentError: they are more than an exported file holds.
-        OSError: the file cannot be written; FileExistsError where there is one.
+        ExperimentError: the files are too many or too large.
+        OSError: the file cannot be written; FileExistsError if it exists.
     """
     names = sorted(
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
@@ -64,8 +65,8 @@ def pack(folder: Path, file: Path) -> None:
     total = sum((folder / name).stat().st_size for name in names)
     if len(names) > MAX_MEMBERS or total > MAX_BYTES:
         raise ExperimentError(
-            f"the experiment has {len(names):,} files of {total:,} bytes; an exported one may have "
-            f"{MAX_MEMBERS:,} of {MAX_BYTES:,}"
+            f"the experiment has {len(names):,} files of {total:,} bytes; an exported file holds "
+            f"at most {MAX_MEMBERS:,} files of {MAX_BYTES:,} bytes"
         )
     with (
         disk.replacing(file, new=True) as written,

@@ -37,12 +37,12 @@ from psro.variants.diversity import TERMS
 from psro.variants.expansions import EXPANSIONS
 
 SAME = "same"
-"""The evaluation solver that measures what best responses train against."""
+"""The evaluation solver that measures the mixture that best responses train against."""
 DECIDED = ("evaluation_solver", "init", "tolerance")
-"""Settings whose default the game or other settings decide when a run begins (`with_defaults`); so
-is `meta_solver`, by the number of players alone."""
+"""The default of these settings depends on the game or on other settings (`with_defaults`). The
+default of `meta_solver` depends on the number of players alone."""
 _MOST_PROGRAMMED = 500_000
-"""Histories of a game up to which `least_exploitable` costs less than training does."""
+"""Up to this number of histories, `least_exploitable` costs less than training."""
 _MOST = {
     "iterations": 1_000_000,
     "levels": 1_000,
@@ -50,22 +50,21 @@ _MOST = {
     "hidden_size": 16_384,
     "max_histories": 1_000_000_000,
 }
-"""Settings beyond which a run is neither begun nor, where it is saved so, read: it is refused
-before anything of that size is made. Every other whole number may be at most 2**53, so that JSON
-keeps it."""
+"""Largest values of settings. A run with a larger value is refused, both new and saved, before
+anything of that size is made. Other whole numbers may be at most 2**53, so that JSON keeps them."""
 MAX_GAME = 10_000
-"""Characters of a game's name in a saved run; a Tiny Hanabi payoff table takes some hundreds."""
+"""Most characters of a game's name in a saved run. A Tiny Hanabi payoff table takes hundreds."""
 
 
 def _oracles(name: str) -> Collection[str]:
-    """The oracles that are known. `ORACLES` imports JAX, and a saved run that is only plotted needs
-    none; so it is asked only where the name is not one of the package's own."""
+    """The known oracles. `ORACLES` imports JAX, and plotting a saved run does not need JAX. So
+    `ORACLES` is read only if the name is not the package's own."""
     built_in = [*CONFIGS, *TABULAR]
     return built_in if name in built_in else oracles.ORACLES
 
 
 def _cells(name: str) -> Collection[str]:
-    """The cells that are known, as `_oracles` has it."""
+    """The known cells. As in `_oracles`, `CELLS` is read only if the name is not our own."""
     return networks.BUILT_IN if name in networks.BUILT_IN else networks.CELLS
 
 
@@ -80,7 +79,7 @@ def is_conditional(oracle: str) -> bool:
 
 
 def _is_built_in(oracle: str) -> bool:
-    """Whether an oracle is the package's own by this name, which others may take for theirs."""
+    """Whether the name is the package's own, and no other package can have replaced it yet."""
     known = sys.modules.get("psro.oracles.known")
     return known is None and oracle in (*CONFIGS, *TABULAR)
 
@@ -90,78 +89,83 @@ class RunConfig:
     """Everything that a run's result depends on."""
 
     game: str = "kuhn_poker"
-    """A game of OpenSpiel with its parameters, such as "leduc_poker(players=3)"; or a file:
-    Gambit's .efg and .nfg, or payoffs as .csv (zero-sum), .npy and .npz."""
+    """A game of OpenSpiel with its parameters, such as "leduc_poker(players=3)", or a file: .efg or
+    .nfg of Gambit, or payoffs as .csv (zero-sum), .npy or .npz."""
     iterations: int = 12
-    """Iterations of PSRO. Each adds one policy for each player to the untrained ones."""
+    """Iterations of PSRO. Each player starts with an untrained policy, and each iteration adds one
+    policy per player."""
     seed: int = 0
     """Seed of every random number."""
     oracle: str = "ppo"
-    """What trains best responses: ppo, a2c, reinforce, dqn, full_width, distill, conditional (one
-    network for all policies: NeuPL), or best_response (exact, as a table: double oracle)."""
+    """The method that trains best responses: ppo, a2c, reinforce, dqn, full_width, distill,
+    conditional (one network for all policies: NeuPL), or best_response (exact, as a table: double
+    oracle)."""
     cell: str = "lstm"
     """Memory cell of the policies: lstm or gru."""
     hidden_size: int = 32
-    """Units of the encoder, and of the cell."""
+    """Number of units in the encoder, and in the cell."""
     dtype: str = "float32"
-    """The numbers that networks compute with: float32, or bfloat16, which is faster on accelerators
-    only. Parameters and carries are always float32, and exact results float64."""
+    """The numbers that networks compute with: float32 or bfloat16. bfloat16 is faster only on
+    accelerators. Parameters and recurrent memory are always float32. Exact results are always
+    float64."""
     meta_solver: str | None = None
     """The mixture that opponents are drawn from: nash (two players), uniform, last, last_k,
     fictitious_play, regret_matching, hedge, replicator, projected_replicator,
     regularized_replicator, qre, alpha_rank, alpha_rank_single (two players, symmetric); a
     correlated equilibrium with the largest Gini impurity, welfare or entropy: mgcce, mwcce, mecce
     (coarse), mgce, mwce, mece; or least_exploitable (two players, zero-sum), the mixture that is
-    hardest to exploit. By default nash for two players, and mgcce for three or more. Settings stand
+    hardest to exploit. By default nash for two players, and mgcce for three or more. Write settings
     in brackets: "projected_replicator(gamma=0.05)"."""
     evaluation_solver: str | None = None
-    """The mixture that is measured and saved as the result: that of another meta-solver, or same.
-    By default least_exploitable for the meta-solver nash with the expansion best_response in a
-    two-player zero-sum game of at most 500,000 histories, and otherwise same."""
+    """The meta-solver of the mixture that is measured and saved as the result. same = the mixture
+    that opponents are drawn from. The default is least_exploitable if the meta-solver is nash, the
+    expansion is best_response, and the game is a two-player zero-sum game of at most 500,000
+    histories. Otherwise the default is same."""
     symmetric: bool = False
-    """All players share one population and one mixture of it, as if seats were drawn at random.
-    Each iteration then trains one best response, not one for each player. For games that are the
-    same for every player."""
+    """All players share one population and one mixture, as if seats were drawn at random. Each
+    iteration then trains one best response, not one for each player. For games that are the same
+    for every player."""
     observation: str | None = None
-    """What policies see: information_state or observation. By default information_state, where the
+    """What policies see: information_state or observation. By default information_state, if the
     game provides it."""
     max_histories: int = games.MAX_HISTORIES
     """Refuse to enumerate a game with more histories."""
     expansion: str = "best_response"
     """What an iteration adds to the populations: best_response (PSRO), rectified (PSRO_rN),
     pipeline (P2SRO), hierarchy (DCH), candidates (Global PSRO), anytime (APSRO), stochastic
-    (SP-PSRO), or extensive (XDO, and with networks NXDO)."""
+    (SP-PSRO), or extensive (XDO; with networks, NXDO)."""
     levels: int = 4
-    """How many best responses each player trains side by side with the expansions rectified (which
-    keeps one for each policy that has weight), pipeline, hierarchy and candidates."""
+    """Number of best responses that each player trains side by side, with the expansions rectified,
+    pipeline, hierarchy and candidates. rectified keeps one for each policy that has weight."""
     rounds: int = 10
-    """Into how many parts the expansions anytime and stochastic cut training. Opponents change
-    their mixture between them."""
+    """Number of parts that the expansions anytime and stochastic divide training into. Opponents
+    change their mixture after each part."""
     regret_minimiser: str = "regret_matching_plus"
-    """How opponents change their mixture between these parts: regret_matching_plus, or hedge
+    """How opponents change their mixture after each of these parts: regret_matching_plus, or hedge
     (multiplicative weights)."""
     restricted_solver: str = "auto"
     """How the expansion extensive (XDO) solves the restricted game: linear_program, cfr_plus, mmd
-    (magnetic mirror descent in self-play), or auto: linear_program, and cfr_plus where that would
-    be large."""
+    (magnetic mirror descent in self-play), or auto. auto uses linear_program, but cfr_plus if the
+    program would be large."""
     diversity: str | None = None
     """A reward for best responses that differ from their population: expected_cardinality
-    (DPP-PSRO), behavioural, response, both as bd_rd (BD&RD), or policy_hull (PSD-PSRO). For oracles
-    that see all info states. By default none."""
+    (DPP-PSRO), behavioural, response, bd_rd (behavioural and response: BD&RD), or policy_hull
+    (PSD-PSRO). For oracles that see all info states. By default no reward."""
     diversity_weight: float = 0.1
-    """The weight of this reward: a term of 1 is worth this share of the game's largest return."""
+    """The weight of the reward for diversity. A diversity of 1 is worth this share of the game's
+    largest return."""
     init: str | None = None
-    """What training starts from: scratch, previous (the last best response), fusion (the average of
-    the player's networks, weighted by its meta-strategy), or perturbed (nine tenths of that average
-    and one tenth of a fresh network). By default perturbed for the oracles ppo, a2c and reinforce,
-    and otherwise scratch."""
+    """The network that training starts from: scratch (a fresh network), previous (the last best
+    response), fusion (the average of the player's networks, weighted by its meta-strategy), or
+    perturbed (nine tenths of that average and one tenth of a fresh network). By default perturbed
+    for the oracles ppo, a2c and reinforce, and otherwise scratch."""
     tolerance: float | None = None
-    """The run has converged when its exploitability is at most this, in units of the game's payoff;
-    0 = never stop early. By default 1e-6; in a game whose payoffs span less than 1, a millionth of
-    that span."""
+    """The run has converged when its exploitability is at most this, in units of the game's payoff.
+    0 = never stop early. By default 1e-6. If the game's payoffs span less than 1, the default is a
+    millionth of that span."""
     patience: int = 5
-    """The run ends when no best response has beaten the meta-strategy by more than the tolerance in
-    so many iterations."""
+    """The run ends after this number of iterations in a row in which no best response beats the
+    meta-strategy by more than the tolerance."""
     ppo: PPOConfig = dataclasses.field(default_factory=PPOConfig)
     """Settings of the oracle ppo."""
     a2c: A2CConfig = dataclasses.field(default_factory=A2CConfig)
@@ -217,13 +221,13 @@ class RunConfig:
             raise SettingsError(f"seed = {self.seed} must be between 0 and 2**32 - 1")
         if self.init not in (None, "scratch") and is_tabular(self.oracle):
             raise SettingsError(
-                f"init {self.init} trains networks further; {self.oracle} trains none"
+                f"init {self.init} starts from trained networks, and {self.oracle} has no networks"
             )
 
     @property
     def evaluation(self) -> str | None:
-        """The meta-solver of what is measured, where it is another one's than is trained against;
-        of a run's own config, in which no default is open any more."""
+        """The meta-solver of the measured mixture. None if this is the mixture that best responses
+        train against. The config must have its defaults decided (`with_defaults`)."""
         return None if self.evaluation_solver in (None, SAME) else self.evaluation_solver
 
     @property
@@ -234,8 +238,8 @@ class RunConfig:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> RunConfig:
-        """From what `dataclasses.asdict` made, or some of it; raises PsroError where it
-        is not."""
+        """The config from all or some of the fields that `dataclasses.asdict` gives. Raises
+        PsroError if they are not valid."""
         _check_names(cls, fields)
         for owner in fields.keys() & CONFIGS.keys():
             if not isinstance(fields[owner], Mapping):
@@ -252,7 +256,7 @@ def _check_names(config: type, fields: Mapping[str, Any], prefix: str = "") -> N
         if name not in names:
             near = difflib.get_close_matches(name, names, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            raise SettingsError(f"{prefix}{name} is no setting{hint}")
+            raise SettingsError(f"{prefix}{name} is not a setting{hint}")
 
 
 def default_meta_solver(num_players: int) -> str:
@@ -261,12 +265,12 @@ def default_meta_solver(num_players: int) -> str:
 
 
 def with_defaults(config: RunConfig, tree: GameTree) -> RunConfig:
-    """With what is left open decided, by the game and the oracle, and by the
-    measurements of experiments/leaderboard/."""
+    """The config with every default decided, by the game and the oracle. The measurements of
+    experiments/leaderboard/ are the reason for these defaults."""
     meta_solver = config.meta_solver or default_meta_solver(tree.num_players)
     plain = meta_solver == "nash" and config.expansion == "best_response"
     two_player_zero_sum = tree.num_players == 2 and tree.is_constant_sum
-    most = min(_MOST_PROGRAMMED, config.max_histories)  # a matrix is laid out for the program
+    most = min(_MOST_PROGRAMMED, config.max_histories)  # the linear program needs a matrix
     programmed = plain and two_player_zero_sum and tree.num_histories <= most
     return dataclasses.replace(
         config,
@@ -289,14 +293,16 @@ def check_solvable(config: RunConfig, tree: GameTree) -> None:
         if solver.num_players not in (None, tree.num_players):
             raise SettingsError(
                 f"{option} {name} is for {solver.num_players} players and {config.game} is for "
-                f"{tree.num_players}; use --{option} mgcce, or another that is for any number"
+                f"{tree.num_players}; use --{option} mgcce, or another for any number of players"
             )
         if solver.symmetric and not config.symmetric:
             raise SettingsError(
                 f"{option} {name} is for games whose players share one population; add --symmetric"
             )
         if solver.zero_sum and not tree.is_constant_sum:
-            raise SettingsError(f"{option} {name} is for zero-sum games, and {config.game} is none")
+            raise SettingsError(
+                f"{option} {name} is for zero-sum games, and {config.game} is not zero-sum"
+            )
     expansion = EXPANSIONS[config.expansion]
     if expansion.num_players not in (None, tree.num_players):
         raise SettingsError(
@@ -305,33 +311,33 @@ def check_solvable(config: RunConfig, tree: GameTree) -> None:
         )
     if expansion.num_players and solver_of(config.meta_solver).joint:
         raise SettingsError(
-            f"expansion {config.expansion} is for players who draw independently, and those of "
-            f"meta-solver {config.meta_solver} do not"
+            f"expansion {config.expansion} needs players who draw their policies independently; "
+            f"with meta-solver {config.meta_solver} they draw together"
         )
     if expansion.zero_sum and not tree.is_constant_sum:
         raise SettingsError(
-            f"expansion {config.expansion} is for zero-sum games, and {config.game} is none"
+            f"expansion {config.expansion} is for zero-sum games, and {config.game} is not zero-sum"
         )
     if config.symmetric and not expansion.symmetric:
         raise SettingsError(
-            f"expansion {config.expansion} needs a population of each player's own; leave out "
+            f"expansion {config.expansion} needs a separate population for each player; leave out "
             "--symmetric"
         )
     if is_conditional(config.oracle) and config.expansion != "hierarchy":
         raise SettingsError(
-            f"oracle {config.oracle} trains all policies further in every iteration; add "
+            f"oracle {config.oracle} continues to train all policies in every iteration; add "
             "--expansion hierarchy"
         )
     tabulated = getattr(getattr(config, config.oracle, None), "tabulated", None)
     if config.diversity and tabulated is False:
         raise SettingsError(
-            f"diversity {config.diversity} rewards what is played at info states, which oracle "
-            f"{config.oracle} knows only with --{config.oracle}.tabulated"
+            f"diversity {config.diversity} rewards actions at info states; oracle {config.oracle} "
+            f"sees all info states only with --{config.oracle}.tabulated"
         )
     if tabulated and tree.num_players > 2 and solver_of(config.meta_solver).joint:
         raise SettingsError(
-            f"{config.oracle}.tabulated needs opponents that draw independently, and those of "
-            f"meta-solver {config.meta_solver} are correlated"
+            f"{config.oracle}.tabulated needs opponents who draw their policies independently; "
+            f"with meta-solver {config.meta_solver} they draw together"
         )
 
 
@@ -355,11 +361,11 @@ def check_shareable(config: RunConfig) -> None:
     would enumerate a larger game than `psro run` accepts by default."""
     if trial.NAMES_A_FILE.search(config.game):
         raise ExperimentError(
-            f"{config.game[:80]!r} names a file of its own, which an exported run cannot; name the "
-            "file itself, as in --game poker.efg, and the run keeps a copy"
+            f"{config.game[:80]!r} names a file, and an exported run must not name files; give the "
+            "file itself as the game, as in --game poker.efg, so that the run keeps a copy"
         )
     if config.max_histories > games.MAX_HISTORIES:
         raise ExperimentError(
-            f"max_histories = {config.max_histories:,} is more than an exported run may ask for, "
-            f"{games.MAX_HISTORIES:,}"
+            f"max_histories = {config.max_histories:,} must be at most {games.MAX_HISTORIES:,} in "
+            "an exported run"
         )

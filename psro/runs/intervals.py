@@ -1,4 +1,4 @@
-"""The interval that several seeds' mean lies in, for summaries and pictures."""
+"""The confidence interval of the mean over several seeds, for summaries and pictures."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 CONFIDENCE = 0.95
-"""Of the intervals in summaries and pictures."""
+"""The level of all intervals."""
 
 
 def half_interval(values: Sequence[float] | np.ndarray) -> float:
-    """Half the width of the mean's 95 % interval by Student's t, for normal values; NaN for one
-    value."""
-    import scipy.special  # a second of start-up that most commands do not need
+    """Half the width of the 95 % interval of the mean, by Student's t for normal values. NaN for
+    one value."""
+    import scipy.special  # here, not above: it takes a second, and most commands do not need it
 
     if len(values) < 2:
         return float("nan")

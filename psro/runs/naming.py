@@ -1,4 +1,4 @@
-"""What a run is called: its game, the variant whose settings it has, and which settings matter."""
+"""The name of a run: its game and its variant. Also, which settings a run uses."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _OF_NETWORKS = {"cell", "hidden_size", "dtype", "init"}
 _OF_A_VARIANT = (
     "meta_solver", "evaluation_solver", "expansion", "regret_minimiser", "diversity", "init",
 )  # fmt: skip
-"""What tells variants apart. Other settings that a variant has, such as its levels, may be changed
-without another name for it."""
+"""The settings that distinguish variants. A run may change a variant's other settings, such as its
+levels, and keeps the variant's name."""
 
 
 def in_use(config: RunConfig) -> dict[str, Any]:
-    """The settings that something reads in this run, by name; of the oracles its own, such as
-    `ppo.learning_rate`; nothing about networks where policies are tables."""
+    """The settings that this run uses, by name, such as `ppo.learning_rate`. Settings of other
+    oracles are left out, and so are settings of networks if policies are tables."""
     unused = set()
     if config.oracle in TABULAR:
         unused |= _OF_NETWORKS
@@ -43,7 +43,7 @@ def in_use(config: RunConfig) -> dict[str, Any]:
 
 
 def defaults() -> dict[str, Any]:
-    """Every setting's default, by name; None where the game or the oracle decides."""
+    """Every setting's default, by name; None if the game or the oracle decides."""
     return _flat(RunConfig())
 
 
@@ -56,7 +56,7 @@ def _flat(config: RunConfig) -> dict[str, Any]:
 
 
 def variant_of(config: RunConfig) -> str | None:
-    """The variant whose settings a run has; of several the one that has most settings."""
+    """The variant whose settings a run has. If several match, the one with the most settings."""
     used, by_default = in_use(config), defaults()
     own = config.meta_solver
     decided = {  # by the game and the oracle, if no setting does
@@ -76,5 +76,5 @@ def variant_of(config: RunConfig) -> str | None:
 
 
 def game_of(config: RunConfig) -> str:
-    """What a run's game is called: OpenSpiel's string, or the name of its file."""
+    """The name of a run's game: OpenSpiel's string, or the name of its file."""
     return Path(config.game).name if files.is_file(config.game) else config.game

@@ -1,4 +1,4 @@
-"""What a config makes of its game: the policies' network, what trains it, and the loop."""
+"""Builds a run from its config: the game, the policies' network, the oracle, and the loop."""
 
 from __future__ import annotations
 
@@ -39,37 +39,38 @@ if TYPE_CHECKING:
     from psro.training.record import Iteration
     from psro.training.trainer import Trainer
 
-# Oracles and what trains with them are imported when something is trained: they load Optax and
-# Flashbax, and a run that is only measured needs neither.
+# Oracles and trainers are imported only when something is trained. They load Optax and Flashbax,
+# and a run that is only measured needs neither.
 
 _PLANNED = 1024
-"""Policies a player that populations have room for from the start, at most; it doubles when they
-are full."""
+"""Most policies per player that a population has room for at the start. When it is full, the room
+doubles."""
 _FEW_PROFILES = 1 << 16
-"""Profiles of opponents, one for each combination of their policies, that take little room."""
+"""So many profiles of opponents take little room. A profile is one policy for each opponent."""
 _MOST_CONDITION = 1 << 20
-"""Numbers of a conditional network's condition, beyond which its first layer fills any memory."""
+"""Most numbers in a conditional network's condition. With more, its first layer would not fit in
+memory."""
 
 
 class Setup:
-    """Everything about a run but its seed, its folder and how far it is: runs that differ in those
-    alone share one, and with it all that is compiled.
+    """Everything about a run except its seed, its folder and its progress. Runs that differ only in
+    these share one `Setup`, and so they share all compiled code.
 
     Attributes:
-        config: with the defaults decided by the game.
+        config: the run's config, with every default decided.
         tree: the game.
-        policy: the `Policy` whose parameters the populations are.
-        tabulate: evaluates them.
+        policy: the network or table; populations hold its parameters.
+        tabulate: computes the plans of policies.
     """
 
     @own_settings()
     def __init__(self, config: RunConfig, game: str):
         """
         Args:
-            config: of the run.
-            game: what `games.load` loads.
+            config: the run's config.
+            game: the string that `games.load` loads.
         """
-        devices_of()  # or nothing can be computed, and a game need not be loaded
+        devices_of()  # fails if JAX finds no device: then the game is not loaded
         self.tree = games.load(
             game, observation=config.observation, max_histories=config.max_histories
         )
@@ -86,9 +87,9 @@ class Setup:
 
     @property
     def capacity(self) -> int:
-        """Room for all policies that a run of so many iterations comes to, or for `_PLANNED`; a
-        power of two, so that a few iterations more are no other shape. Short runs have the room of
-        one of default length, where that is small, so that they are compiled once."""
+        """Room for all policies of the run, but at most for `_PLANNED`. It is a power of two, so
+        that the shape stays the same with a few more iterations. A short run has the room of a run
+        of default length if that is small, so that both use the same compiled code."""
         config = self.config
 
         def room(iterations: int) -> int:
@@ -104,7 +105,7 @@ class Setup:
     @functools.cached_property
     @own_settings()
     def oracle(self) -> Oracle:
-        """What trains best responses."""
+        """The oracle, which trains best responses."""
         name = self.config.oracle
         settings = getattr(self.config, name, None)
         if settings and "rounds" in EXPANSIONS[self.config.expansion].uses:
@@ -113,7 +114,7 @@ class Setup:
 
     @functools.cached_property
     def method(self) -> Method:
-        """What the loop does in every iteration."""
+        """The steps of an iteration."""
         from psro.training.loop import Method
 
         config = self.config
@@ -132,7 +133,7 @@ class Setup:
     def loop(
         self, seed: int, iterations: int, last: Iteration | None
     ) -> Generator[Ask | Iteration, Results | None, None]:
-        """The loop of a run, from the iteration after `last` on."""
+        """The loop of a run, which begins with the iteration after `last`."""
         from psro.training.loop import psro
 
         return psro(
@@ -185,8 +186,8 @@ def _policy(config: RunConfig, tree: GameTree, capacity: int) -> Policy | TableP
         size = seats + capacity ** (seats - 1)
         if size > _MOST_CONDITION:
             raise SettingsError(
-                f"levels = {config.levels} in a game for {seats} make a condition of more than "
-                f"{_MOST_CONDITION:,} numbers"
+                f"levels = {config.levels} in a game for {seats} players would need a condition of "
+                f"more than {_MOST_CONDITION:,} numbers; choose fewer levels or iterations"
             )
         return ConditionalPolicy(condition_size=size, **settings)
     return Policy(**settings)
