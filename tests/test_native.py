@@ -16,6 +16,15 @@ from games.native import NATIVE, native_game
 from games.readers.openspiel import load_openspiel
 
 NAMES = {
+    "dark_hex": [
+        "dark_hex(num_rows=2,num_cols=4,gameversion=adh)",
+        "dark_hex(board_size=4,obstype=reveal-numturns)",
+    ],
+    "kuhn_poker": ["kuhn_poker", "kuhn_poker(players=3)"],
+    "leduc_poker": [
+        "leduc_poker(starting_player=1)",
+        "leduc_poker(players=3,action_mapping=True,suit_isomorphism=True)",
+    ],
     "phantom_ttt": [
         "phantom_ttt",
         "phantom_ttt(gameversion=abrupt,obstype=reveal-numturns)",
@@ -23,13 +32,32 @@ NAMES = {
 }
 """Of every native game, the parameters with which it is played."""
 MORE_NAMES = {
+    "dark_hex": [
+        "dark_hex",
+        "dark_hex(gameversion=adh,obstype=reveal-numturns)",
+        "dark_hex(board_size=4)",
+        "dark_hex(num_rows=5,num_cols=3)",
+    ],
+    "kuhn_poker": ["kuhn_poker(players=4)", "kuhn_poker(players=10)"],
+    "leduc_poker": [
+        "leduc_poker",
+        "leduc_poker(players=3)",
+        "leduc_poker(players=10,starting_player=4)",
+        "leduc_poker(action_mapping=True)",
+        "leduc_poker(suit_isomorphism=True)",
+    ],
     "phantom_ttt": [
         "phantom_ttt(obstype=reveal-numturns)",
         "phantom_ttt(gameversion=abrupt)",
     ],
 }
 """Parameters that only the slow tests try."""
+LARGE = ["dark_hex(num_rows=11,num_cols=12)"]
+"""Games of which OpenSpiel takes hours to write 10,000 histories' tensors."""
 REFUSED = {
+    "dark_hex": ["dark_hex(num_rows=1)", "dark_hex(gameversion=sudden)"],
+    "kuhn_poker": ["kuhn_poker(players=1)"],
+    "leduc_poker": ["leduc_poker(starting_player=2)"],
     "phantom_ttt": ["phantom_ttt(gameversion=sudden)"],
 }
 """Parameters for which a native game, or OpenSpiel, raises `GameError`."""
@@ -180,6 +208,12 @@ def test_every_native_game_is_tested():
 
 @pytest.mark.parametrize("name", [name for names in NAMES.values() for name in names])
 def test_plays_as_openspiel(name):
+    check(name, 40)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LARGE)
+def test_plays_as_openspiel_at_large(name):
     check(name, 40)
 
 

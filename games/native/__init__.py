@@ -11,6 +11,9 @@ from games.errors import GameError
 from games.game import Game
 
 NATIVE: dict[str, tuple[str, str]] = {
+    "dark_hex": ("games.native.dark_hex", "DarkHex"),
+    "kuhn_poker": ("games.native.kuhn_poker", "KuhnPoker"),
+    "leduc_poker": ("games.native.leduc_poker", "LeducPoker"),
     "phantom_ttt": ("games.native.phantom_ttt", "PhantomTicTacToe"),
 }
 """OpenSpiel's short name: the module and the class that play it.
