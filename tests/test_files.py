@@ -73,12 +73,12 @@ def test_numpy_files_hold_one_player_s_payoffs_or_everybody_s(tmp_path, kind):
 BAD_TEXTS = {
     "empty.csv": ("", "empty"),
     "blank.csv": ("\n \n", "empty"),
-    "binary.csv": (b"1,2\x00\xff\xfe\x01", "it is no text: byte 4 of it is 0"),
-    "binary.efg": (b"\x00\xff\xfe\x01", "it is no text: byte 1 of it is 0"),
-    "empty.npy": ("", "no array"),
-    "text.npy": ("1,2\n", "no array"),
-    "empty.npz": ("", "no archive"),
-    "text.npz": ("1,2\n", "no archive"),
+    "binary.csv": (b"1,2\x00\xff\xfe\x01", "it is not a text: its byte 4 is 0"),
+    "binary.efg": (b"\x00\xff\xfe\x01", "it is not a text: its byte 1 is 0"),
+    "empty.npy": ("", "not an array"),
+    "text.npy": ("1,2\n", "not an array"),
+    "empty.npz": ("", "not an archive"),
+    "text.npz": ("1,2\n", "not an archive"),
     "empty.nfg": ("", "NFG 1"),
     "efg.nfg": ('EFG 2 R "" { "a" "b" }', "NFG 1"),
     "short.nfg": ('NFG 1 R "" { "a" "b" } { 2 2 } 1 2 3', "3 payoffs, and there should be 8"),
@@ -98,7 +98,7 @@ BAD_TEXTS = {
     "one.efg": ('EFG 2 R "" { "a" }\nt "" 0', "1 player"),
     "more.efg": ('EFG 2 R "" { "a" "b" }\nt "" 0\nt "" 0', "line 3: a node after"),
     "node.efg": ('EFG 2 R "" { "a" "b" }\nq "" 0', "line 2: 'q'"),
-    "seat.efg": ('EFG 2 R "" { "a" "b" }\np "" 3 1 "" { "l" } 0\nt "" 0', "player 3 of 2"),
+    "seat.efg": ('EFG 2 R "" { "a" "b" }\np "" 3 1 "" { "l" } 0\nt "" 0', "player 3 of a game for 2"),
     "set.efg": ('EFG 2 R "" { "a" "b" }\np "" 1 1 0\nt "" 0', "has no actions"),
     "paid.efg": ('EFG 2 R "" { "a" "b" }\nt "" 1 "" { 1 }', "1 payoffs for 2"),
     "unpaid.efg": ('EFG 2 R "" { "a" "b" }\nt "" 1', "outcome 1 has no payoffs"),
@@ -434,7 +434,7 @@ def test_what_is_no_plain_file_is_not_read(tmp_path, ending, read):
 @pytest.mark.parametrize("ending", files.ENDINGS)
 @pytest.mark.parametrize("name", ["a\0b", "a\ud800b"])
 def test_what_no_file_can_be_called_is_refused(name, ending):
-    with pytest.raises(GameError, match="is no name of a file") as error:
+    with pytest.raises(GameError, match="cannot be the name of a file") as error:
         games.load(name + ending)
     assert str(error.value).isprintable()
 

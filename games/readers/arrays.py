@@ -15,14 +15,14 @@ from games.readers.labels import MAX_AXES, MAX_PAYOFFS, PayoffTable
 
 
 def read_npy(file: BinaryIO) -> PayoffTable:
-    """An array `[rows, columns]` of the row player's payoffs in a zero-sum game, or everybody's
-    `[P, A_0, ..., A_{P-1}]`.
+    """An array `[rows, columns]` of the row player's payoffs in a zero-sum game, or all players'
+    payoffs `[P, A_0, ..., A_{P-1}]`.
 
     Raises:
         GameError: it holds anything else, or more numbers than `MAX_PAYOFFS`.
     """
     array = _array(file, os.fstat(file.fileno()).st_size)
-    return PayoffTable(payoffs=array[None] if array.ndim == 2 else _everybody(array))
+    return PayoffTable(payoffs=array[None] if array.ndim == 2 else _all_players(array))
 
 
 def read_npz(file: BinaryIO) -> PayoffTable:
@@ -31,7 +31,7 @@ def read_npz(file: BinaryIO) -> PayoffTable:
     arrays = _members(file)
     if "payoffs" in arrays:
         whole = arrays["payoffs"]
-        return PayoffTable(payoffs=whole[None] if whole.ndim == 2 else _everybody(whole))
+        return PayoffTable(payoffs=whole[None] if whole.ndim == 2 else _all_players(whole))
     for key, array in arrays.items():
         if array.ndim != 2:
             raise GameError(f"{key} has shape {array.shape} and must be [rows, columns]")
@@ -51,7 +51,7 @@ def _members(file: BinaryIO) -> dict[str, np.ndarray]:
             keys = {key.removesuffix(".npy") for key in sizes}
             if keys not in ({"payoffs"}, {"row", "column"}, {"row"}):
                 raise GameError(
-                    "its arrays must be payoffs, or row and column, or row alone, and it has "
+                    "its arrays must be payoffs, or row and column, or row alone, but it has "
                     + (", ".join(repr(key[:40]) for key in sorted(keys)[:5]) or "none")
                 )
             arrays = {}
@@ -63,10 +63,10 @@ def _members(file: BinaryIO) -> dict[str, np.ndarray]:
         zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, KeyError, EOFError,
         RuntimeError,
     ) as error:  # fmt: skip
-        raise GameError(f"it is no archive of arrays ({_sentence(error)})") from None
+        raise GameError(f"it is not an archive of arrays ({_sentence(error)})") from None
 
 
-def _everybody(array: np.ndarray) -> np.ndarray:
+def _all_players(array: np.ndarray) -> np.ndarray:
     if array.ndim < 3 or array.shape[0] != array.ndim - 1:
         raise GameError(
             f"it has shape {array.shape}; payoffs are [rows, columns], or [P, A_0, ..., A_(P-1)] "
@@ -76,8 +76,8 @@ def _everybody(array: np.ndarray) -> np.ndarray:
 
 
 def _array(file: BinaryIO, size: int) -> np.ndarray:
-    """An array in NumPy's format, of a file of `size` bytes; the header is looked at before
-    anything of the size that it promises is set aside."""
+    """An array in NumPy's format, from a file of `size` bytes. The header is checked before memory
+    for the array is allocated."""
     header = np.lib.format
     try:
         version = header.read_magic(file)
@@ -85,10 +85,10 @@ def _array(file: BinaryIO, size: int) -> np.ndarray:
         shape, fortran, kind = read(file)
     except (OSError, zipfile.BadZipFile):
         raise
-    except Exception as error:  # of several kinds: NumPy parses the header as Python
-        raise GameError(f"it is no array ({_sentence(error)})") from None
+    except Exception as error:  # of any kind: NumPy parses the header as Python
+        raise GameError(f"it is not an array ({_sentence(error)})") from None
     if len(shape) > MAX_AXES or any(type(length) is not int or length < 0 for length in shape):
-        raise GameError(f"{str(shape)[:100]} is no shape")
+        raise GameError(f"{str(shape)[:100]} is not a shape of an array")
     if kind.kind not in "biuf":
         raise GameError(f"its entries are {kind}, not numbers")
     _check_size(shape)

@@ -1,5 +1,5 @@
-"""Makes a `GameTree` of what `games.readers.walk` met: info states by level, sequences and slots in
-their order."""
+"""Makes a `GameTree` from the histories that `games.readers.walk` has visited. Info states are
+sorted by level. Sequences and slots follow their order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from games.tree import GameTree, Source
 
 
 def assemble(rules: Rules, walked: Walked, source: Source) -> GameTree:
-    """The tree. What was walked is used up on the way, so that it is not in memory twice."""
+    """The tree of the visited histories. `walked` is emptied on the way, so that its data are not
+    in memory twice."""
     num_actions, max_length = rules.game.num_distinct_actions(), walked.max_length
     num_slots, num_players = walked.num_slots, len(walked.players)
     terminals, decisions = walked.terminal_records(), walked.decision_records()
@@ -29,7 +30,7 @@ def assemble(rules: Rules, walked: Walked, source: Source) -> GameTree:
         sequences[:, seat] = new_sequence[sequences[:, seat]]
         players.append(player)
     chance, returns = terminals["reach"].copy(), terminals["returns"].copy()
-    # Decisions and terminals, decisions first, are the outcomes of the slots they come from.
+    # Decisions, then terminals: each of them is an outcome of the slot that it comes from.
     slots = np.concatenate([decisions["slot"], terminals["slot"]])
     reach = np.concatenate([decisions["reach"], chance])
     del terminals, decisions
@@ -65,8 +66,8 @@ def assemble(rules: Rules, walked: Walked, source: Source) -> GameTree:
 def _player(
     rules: Rules, met: InfoStates, num_actions: int
 ) -> tuple[PlayerTree, np.ndarray, np.ndarray]:
-    """The `PlayerTree`, and the new number of each info state and of each sequence; the index of
-    those met is let go."""
+    """The `PlayerTree`, and the new number of each info state and of each sequence. The index of
+    `met` is emptied."""
     keys = list(met.index)
     met.index.clear()
     depth = np.asarray(met.depth)
@@ -100,9 +101,9 @@ def _player(
 
 
 def _sequences(met: InfoStates, order: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sequences in the order of the info states `[I]`, new to old: the first of each info state
-    `[I + 1]`, the actions of all but the empty one, `[S - 1]`, and the new number of each, `[S]`;
-    all int32."""
+    """Numbers the sequences in the new order of the info states; `order [I]` lists their old
+    numbers. Returns three int32 arrays: the first sequence of each info state `[I + 1]`, the action
+    of each sequence but the empty one `[S - 1]`, and the new number of each old sequence `[S]`."""
     sets = list(met.legal_sets.values())
     number_of = {id(actions): number for number, actions in enumerate(sets)}
     set_of = np.fromiter((number_of[id(legal)] for legal in met.legal), np.int32, len(order))[order]

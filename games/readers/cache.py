@@ -1,8 +1,8 @@
 """Compiled trees on disk, so that a large game is enumerated once.
 
-A file is one tree: a safetensors file whose metadata names what it holds and its SHA-256. It is
-written beside its place and renamed into it, so that a half-written one is never read; whatever is
-wrong with a file or a folder, the game is enumerated again and nobody is told.
+Each file is one tree, in the safetensors format. Its metadata describe the tree and give its
+SHA-256. It is written under a temporary name and then renamed, so a half-written file is never
+read. If anything is wrong with a file or a folder, the game is enumerated again, without a message.
 """
 
 from __future__ import annotations
@@ -27,23 +27,26 @@ from games.texts import Texts
 from games.tree import GameTree
 
 FOLDER_VARIABLE = "PSRO_TREE_CACHE"
-"""Environment variable that names the folder where none is given; unset or empty: no cache."""
+"""The environment variable that names the folder if the caller names none. Unset or empty means no
+cache."""
 
 LEAST_SECONDS = 0.5
-"""A game that is enumerated in less is not kept."""
+"""A game that is enumerated faster than this is not kept."""
 
 MOST_BYTES = 4 << 30
-"""Of all files in a folder; the least recently used ones go when there are more."""
+"""The most bytes of all files in a folder. If there are more, the least recently used files are
+deleted."""
 
 _MOST_HEADER = 100_000_000
-"""Bytes of a file's header; safetensors reads no more."""
+"""The most bytes of a file's header; safetensors reads no more."""
 _LEFT_OVER = 86_400.0
-"""Seconds after which a half-written file is one of a process that was killed."""
+"""A half-written file that is older than this many seconds was left by a process that was
+killed."""
 _NO_TREE = (
     OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, AssertionError,
     OverflowError, RecursionError, MemoryError, safetensors.SafetensorError,
 )  # fmt: skip
-"""What comes of reading a file that holds anything at all."""
+"""Exceptions from reading a file with arbitrary content."""
 _FORMAT_VERSION = 2
 _TEXTS = ("names", "keys")
 _PLAYER_ARRAYS = (
@@ -59,21 +62,22 @@ _PLAIN = (
 
 
 def folder(given: str | os.PathLike | None) -> Path | None:
-    """Where trees are kept: `given`, or what the environment says; None for nowhere."""
+    """The folder of trees: `given`, or else the one that the environment names. None means no
+    cache."""
     where = os.environ.get(FOLDER_VARIABLE) if given is None else os.fspath(given)
     return Path(where) if where else None
 
 
 def path(where: Path, key: Mapping[str, str]) -> Path:
-    """The file of what `key` describes: game string, OpenSpiel's version, observation."""
+    """The file for `key`: game string, OpenSpiel's version, observation."""
     return where / f"{_digest(json.dumps(_full(key), sort_keys=True))[:32]}.safetensors"
 
 
 def read(where: Path, key: Mapping[str, str]) -> GameTree | None:
-    """The tree, or None when it is not there, not whole, or no tree."""
+    """The tree, or None if the file is missing, damaged, or not a tree."""
     file = path(where, key)
     try:
-        status = file.lstat()  # a link, or a pipe that would be waited for, is none of ours
+        status = file.lstat()  # not a link, nor a pipe, which would block
         if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES + _MOST_HEADER:
             return None
         with safetensors.safe_open(file, framework="numpy") as opened:
@@ -84,14 +88,14 @@ def read(where: Path, key: Mapping[str, str]) -> GameTree | None:
         tree = _tree(about, arrays)
         if not _is_sound(tree):
             return None
-        os.utime(file)  # used just now
+        os.utime(file)  # records the use
         return tree
     except _NO_TREE:
         return None
 
 
 def write(where: Path, key: Mapping[str, str], tree: GameTree) -> None:
-    """Keeps the tree, if the disk will have it."""
+    """Writes the tree to the cache. Errors of the disk are ignored."""
     arrays, about = _arrays(tree), {name: getattr(tree, name) for name in _PLAIN}
     about["players"] = tree.num_players
     about["key"] = _full(key)
@@ -122,7 +126,7 @@ def _digest(text: str) -> str:
 
 
 def _checksum(about: Mapping, arrays: Mapping[str, np.ndarray]) -> str:
-    """Of everything but itself."""
+    """The SHA-256 of all arrays and of the metadata without the checksum."""
     described = {name: value for name, value in about.items() if name != "sha256"}
     digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
     for name in sorted(arrays):
@@ -153,7 +157,7 @@ def _arrays(tree: GameTree) -> dict[str, np.ndarray]:
         if tree.identity == "tensor":
             texts["keys"] = player.keys
         elif tree.identity == "history":
-            seen = [what for _, what in player.keys]  # the parent before it is known
+            seen = [what for _, what in player.keys]  # `parent` holds the first part of a key
             texts["keys"] = Texts.of(seen, type(seen[0]) if seen else str)
         for name, text in texts.items():
             arrays[f"{seat}/{name}/{text.kind.__name__}"] = text.content
@@ -189,8 +193,8 @@ def _tree(about: Mapping, arrays: Mapping[str, np.ndarray]) -> GameTree:
 
 
 def _is_sound(tree: GameTree) -> bool:
-    """Whether shapes fit together, indices stay within what they point into, and numbers are some
-    that a game can have."""
+    """Whether shapes fit together, indices stay within the arrays that they point into, and numbers
+    are possible in a game."""
     num_slots, seats = len(tree.first_outcome) - 1, tree.num_players
     nodes = tree.num_decisions + tree.num_terminals
     sizes = (tree.num_actions, tree.num_histories, tree.max_length)
@@ -232,7 +236,7 @@ def _within(index: np.ndarray, stop: int) -> bool:
 
 
 def _starts(start: np.ndarray, first: int, last: int) -> bool:
-    """Whether these are the starts of pieces that lie end to end."""
+    """Whether these are the starts of consecutive pieces, from `first` to `last`."""
     return (
         len(start) > 0
         and int(start[0]) == first

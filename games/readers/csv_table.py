@@ -1,8 +1,8 @@
 """A matrix of payoffs as text: `.csv` files as people, spreadsheets and pandas write them.
 
-A line is a row of the matrix. Between numbers stand commas, semicolons, tabs or spaces; beside the
-last three a number may have a decimal comma, and in quotes it always may. The first line and the
-first column may hold labels instead of numbers: what the players' actions are called.
+Each line is a row of the matrix. Commas, semicolons, tabs or spaces separate the numbers. A number
+may have a decimal comma if it is in quotes, or if commas do not separate. The first line and the
+first column may hold labels: the names of the players' actions.
 """
 
 from __future__ import annotations
@@ -71,11 +71,12 @@ class _Layout:
 
     Attributes:
         separator: what stands between two cells.
-        header: 1 where the first line holds labels, else 0.
-        index: 1 where the first column does, else 0.
-        corner: whether the corner between them is empty or left out, so that both are there.
-        labels: of the columns, where there is a header.
-        columns: numbers on a line.
+        header: 1 if the first line holds labels, else 0.
+        index: 1 if the first column holds labels, else 0.
+        corner: whether the cell where labels of rows and columns meet is empty or left out. Then
+            there are both.
+        labels: labels of the columns, if there is a header.
+        columns: the number of payoffs on a line.
     """
 
     separator: str
@@ -86,7 +87,7 @@ class _Layout:
     columns: int
 
     def row(self, line: str) -> tuple[str, str]:
-        """The label, "" for none, and the other cells with tabs between."""
+        """A line's label ("" for none), and its other cells with tabs between them."""
         if '"' in line or self.separator == _SPACES:
             cells = _split(line, self.separator)
             return "".join(cells[: self.index]), "\t".join(cells[self.index :])
@@ -97,7 +98,7 @@ class _Layout:
 
 
 def _layout(beginning: Sequence[tuple[int, str]]) -> _Layout:
-    """What the first line, and the second if there is one, look like."""
+    """The layout of a file, from its first line and the second if there is one."""
     if not beginning:
         raise GameError(f"it is empty; {_FORMAT}")
     separator = _separator([line for _, line in beginning])
@@ -121,7 +122,7 @@ def _layout(beginning: Sequence[tuple[int, str]]) -> _Layout:
 
 
 def _separator(lines: Sequence[str]) -> str:
-    """What stands between the cells of lines, the last of which ends in a number."""
+    """The separator of the cells. The last of the lines ends in a number."""
     for separator in ("\t", ";", ",", _SPACES):
         split = [_split(line, separator) for line in lines]
         numbers = split[-1][1:] if separator == _SPACES else split[-1][-1:]
@@ -139,9 +140,9 @@ def _lines(text: TextIO) -> Iterator[tuple[int, str]]:
 
 
 def _rows(text: TextIO, layout: _Layout, labels: list[str]) -> Iterator[str]:
-    """Rows of numbers with points and tabs, one more at most than may be read; their labels are
-    appended to `labels`. Raises `ValueError` where points and commas are both used, and for a label
-    without numbers."""
+    """Yields rows of numbers with decimal points and tabs, at most one row more than may be read.
+    Their labels are appended to `labels`. Raises `ValueError` if points and commas are both used,
+    or if a label has no numbers."""
     marks = set()
     most = MAX_PAYOFFS // layout.columns + 1
     for _, line in islice(_lines(text), layout.header, layout.header + most):
@@ -168,8 +169,8 @@ def _number(cell: str) -> float | None:
 
 
 def _is_label(cell: str) -> bool:
-    """Whether a cell can only be a label: it has letters, and is not such as Python takes for a
-    number (nan, or another script's digits)."""
+    """Whether a cell can only be a label: it has letters, and Python does not read it as a number
+    (such as nan, or digits of another script)."""
     try:
         float(cell)
     except ValueError:
@@ -178,8 +179,8 @@ def _is_label(cell: str) -> bool:
 
 
 def _are_labels(cells: Sequence[str], corner: bool) -> bool:
-    """Whether a line or a column can only be labels. Beside an empty corner it may also be a count
-    from 0 or 1, or anything that is no number."""
+    """Whether a line or a column can only be labels. If there is an empty corner, it may also count
+    from 0 or 1, or hold any texts that are not numbers."""
     if not corner:
         return all(map(_is_label, cells))
     if all(cell and _number(cell) is None for cell in cells):
@@ -188,7 +189,7 @@ def _are_labels(cells: Sequence[str], corner: bool) -> bool:
 
 
 def _mistake(text: TextIO, layout: _Layout) -> GameError:
-    """What is wrong with a file, by line and column."""
+    """The first mistake in a file, with its line and column."""
     width, first, mark = None, 0, ""
     for place, line in islice(_lines(text), layout.header, None):
         cells = _split(line, layout.separator)
@@ -209,7 +210,7 @@ def _mistake(text: TextIO, layout: _Layout) -> GameError:
             own = next((sign for sign in ".," if sign in cell), mark)
             if own != (mark or own):
                 return GameError(
-                    f"{at}: {cell[:QUOTED]!r} has a decimal {_MARKS[own]}, and a number before it "
+                    f"{at}: {cell[:QUOTED]!r} has a decimal {_MARKS[own]}, and an earlier number "
                     f"a decimal {_MARKS[mark]}"
                 )
             mark = own

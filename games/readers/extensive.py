@@ -1,8 +1,9 @@
-"""The tree of a `.efg` file, whatever its size and depth.
+"""The tree of a `.efg` file of any size and depth.
 
-OpenSpiel reads such a file recursively, which ends the process for one of some 10,000 moves, and
-lists every tensor entry of every history. So the tree is made of what `games.readers.gambit` reads.
-It is the one that OpenSpiel's game has, to the last number: runs of before know it.
+OpenSpiel reads such a file recursively, so a file with some 10,000 moves in a row ends the process.
+It also lists every tensor entry of every history. So the tree is built from what
+`games.readers.gambit` reads. It equals the tree of OpenSpiel's game in every number, because
+earlier runs depend on it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def extensive_tree(name: str, form: ExtensiveForm, source: Source, max_histories
     """The tree of a file's game, with the file's names.
 
     Raises:
-        GameError: it has imperfect recall or more histories, or nobody decides anything in it.
+        GameError: the game has imperfect recall, more than `max_histories` histories, or no
+            decision.
     """
     game = ExtensiveGame(form)
     rules = Rules(
@@ -55,7 +57,7 @@ def extensive_tree(name: str, form: ExtensiveForm, source: Source, max_histories
 
 
 class ExtensiveGame:
-    """What `walk` asks of a game, for a file's."""
+    """A file's game, with the methods of OpenSpiel's games that `walk` calls."""
 
     def __init__(self, form: ExtensiveForm):
         self.form, numbers = form, form.numbers()
@@ -65,15 +67,15 @@ class ExtensiveGame:
             for own, number in zip(form.sets, numbers, strict=True)
         ]
         own = [(s.player, number) for s, number in zip(form.sets, numbers, strict=True)]
-        # OpenSpiel's tensor: who asks, whose turn it is (or chance's), and which information set.
+        # OpenSpiel's tensor: the player who asks, the player to move, and the information set.
         self.marks = [(p, num_players + 1 + p, 2 * num_players + number) for p, number in own]
         self.num_marks = 2 * num_players + 1 + max((n for p, n in own if p >= 0), default=0)
         self.children = array("i")
         self.first = array("i")
-        """Of every node the place of its first child in `children`, or of a terminal that of its
-        payoffs."""
+        """For each node, the place of its first child in `children`. For a terminal, the place of
+        its payoffs."""
         self.depth = self._connect()
-        """The most moves, chance's included, on the way to a terminal."""
+        """The largest number of moves on the way to a terminal, chance's included."""
 
     def num_players(self) -> int:
         return len(self.form.players)
@@ -92,7 +94,7 @@ class ExtensiveGame:
             num_children += 0 if k < 0 else sizes[k]
             paid += len(form.players) if k < 0 else 0
         self.children.frombytes(bytes(4 * num_children))
-        depth, path = 0, []  # the next child's place and the last one's, of every node above
+        depth, path = 0, []  # of each node above: its next child's place, and its children's end
         for node, k in enumerate(form.node_set):
             while path and path[-1][0] == path[-1][1]:
                 path.pop()
@@ -135,7 +137,7 @@ class ExtensiveState:
         return self._game.keys[self._game.form.node_set[self._node]]
 
     def information_state_tensor(self, player: int) -> tuple[int, int, int]:
-        """Where OpenSpiel's tensor is 1, and not 0."""
+        """The places where OpenSpiel's tensor is 1; it is 0 elsewhere."""
         return self._game.marks[self._game.form.node_set[self._node]]
 
     def returns(self) -> array:

@@ -1,15 +1,15 @@
-"""Games in files: which names are files, and what may be opened and read as one.
+"""Games in files: which names mean files, and how a file is opened and read.
 
 | ending | holds |
 |---|---|
 | `.csv` | the row player's payoffs of a two-player zero-sum game, with or without labels |
-| `.npy` | the same as an array `[rows, columns]`, or everybody's, `[P, A_0, ..., A_{P-1}]` |
+| `.npy` | the same as an array `[rows, columns]`, or all players', `[P, A_0, ..., A_{P-1}]` |
 | `.npz` | `payoffs`, as in a `.npy`; or matrices `row` and `column`, one a player; or `row` alone |
 | `.nfg` | Gambit's strategic form |
 | `.efg` | Gambit's extensive form |
 
-A file may come from a stranger. Nothing in it is run, its size is looked at before it is read, and
-what is no plain file (a folder, a pipe, a device) is not read at all.
+A file may come from a stranger. Nothing in it is executed. Its size is checked before it is read.
+Only plain files are read: no folders, pipes or devices.
 """
 
 from __future__ import annotations
@@ -33,14 +33,16 @@ from games.readers.labels import PayoffTable
 ENDINGS = (".csv", ".npy", ".npz", ".nfg", ".efg")
 
 MAX_BYTES = 1_000_000_000
-"""Of a file: `labels.MAX_PAYOFFS` numbers of 16 bytes in an array, or of about as many characters
-in a text. Some larger files are full of holes, and would take minutes and all memory."""
+"""The most bytes of a file. It is enough for `labels.MAX_PAYOFFS` numbers, of 16 bytes each in an
+array, or of about as many characters in a text. Some larger files are sparse: they use little of
+the disk, but reading them would take minutes and all memory."""
 
-_MOST_HEADER = 1 << 20  # bytes of a Gambit file in which its players are looked for
+_MOST_HEADER = 1 << 20  # bytes of a Gambit file that are searched for its players
 
 
 def is_file(name: str) -> bool:
-    """Whether a game's name is that of a file, by its ending; OpenSpiel's names have none."""
+    """Whether a game's name means a file: it has one of `ENDINGS`. OpenSpiel's names have no
+    ending."""
     return Path(name).suffix.lower() in ENDINGS
 
 
@@ -50,8 +52,8 @@ def is_extensive(name: str) -> bool:
 
 
 def check_ending(name: str) -> None:
-    """Raises `GameError` for a name that can only be that of a file, and of a kind that is not
-    read: it exists, or it has a folder or an ending in it (OpenSpiel's names do not)."""
+    """Raises `GameError` for a name that can only mean a file, but not one that is read as a game:
+    the file exists, or the name has a folder or an ending, which OpenSpiel's names do not have."""
     if "(" in name or not (re.search(r"[/.\\]", name) or os.path.isfile(name)):
         return
     ending = Path(name).suffix
@@ -85,7 +87,7 @@ def read_efg(name: str) -> ExtensiveForm:
 
 
 def player_names(name: str) -> tuple[str, ...] | None:
-    """What a Gambit file calls the players, from its first line; None where it is another file, or
+    """The players' names in the first line of a Gambit file. None if it is another kind of file, or
     it cannot be read."""
     if Path(name).suffix.lower() not in (".efg", ".nfg"):
         return None
@@ -95,11 +97,11 @@ def player_names(name: str) -> tuple[str, ...] | None:
 
 
 def read_payoffs(name: str) -> PayoffTable:
-    """A game of payoffs, as `games.matrix.NormalForm` takes them.
+    """The payoffs of a file, as `games.matrix.NormalForm` takes them.
 
     Raises:
-        GameError: there is no such file, it is too large or no plain file, or it holds something
-            else; the sentence names it.
+        GameError: there is no such file, it is too large or not a plain file, or it holds something
+            else. The sentence names the file.
     """
     read = {
         ".csv": csv_table.read_csv,
@@ -113,10 +115,11 @@ def read_payoffs(name: str) -> PayoffTable:
 
 @contextlib.contextmanager
 def opened(name: str | os.PathLike) -> Iterator[BinaryIO]:
-    """A plain file of at most `MAX_BYTES`; what goes wrong with it names it, as a `GameError`."""
+    """Opens a plain file of at most `MAX_BYTES`. Every error becomes a `GameError` that names the
+    file."""
     shown = printable(os.fspath(name))
     if not _is_name(name):
-        raise GameError(f"'{shown}' is no name of a file")
+        raise GameError(f"'{shown}' cannot be the name of a file")
     try:
         # A pipe that nobody writes to would never open without this.
         with open(

@@ -1,9 +1,9 @@
 """Gambit's game files: extensive form (`.efg`) and strategic form (`.nfg`).
 
-The formats are Gambit's ("Game representation formats" in its documentation). OpenSpiel's readers
-know a part of them: no comment after the players, no payoffs at decisions, no outcome that was
-defined before, no action without a name, and of `.nfg` only bare lists of payoffs. Here all of it
-is read; an extensive game is then written down in the part that OpenSpiel reads.
+The formats are Gambit's ("Game representation formats" in its documentation). OpenSpiel reads only
+a part of them: no comment after the players, no payoffs at decisions, no outcome that was defined
+before, no action without a name, and of `.nfg` only bare lists of payoffs. This module reads all of
+it. It then writes an extensive game in the part that OpenSpiel reads.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from games.texts import Texts
 from games.tree import GameTree
 
 CHANCE = -1
-"""The player of an information set at which nobody decides."""
+"""The player of chance's information sets."""
 
 
 def read_player_names(text: str) -> tuple[str, ...]:
-    """What the beginning of an `.efg` or `.nfg` file calls the players. Raises as `read_efg`."""
+    """The players' names at the beginning of an `.efg` or `.nfg` file. Raises as `read_efg`."""
     tokens = Tokens(text)
     tokens.header("EFG 2" if tokens.at("EFG") else "NFG 1")
     return player_names(tokens.players())
 
 
 def read_nfg(text: str) -> PayoffTable:
-    """The payoffs of a `.nfg` file's text, and what it calls players and strategies.
+    """The payoffs in a `.nfg` file's text, with its names of players and strategies.
 
     Raises:
-        GameError: it is none; the sentence lacks the file's name.
+        GameError: it is not such a file. The sentence does not name the file.
     """
     tokens = Tokens(text)
     tokens.header("NFG 1")
@@ -63,7 +63,7 @@ def read_nfg(text: str) -> PayoffTable:
         flat = tokens.rest(math.prod(counts) * len(players), "payoffs", float)
     labels = [[""] * own if isinstance(own, int) else own for own in strategies]
     return PayoffTable(
-        # The first player's strategy runs fastest, and each profile has all players' payoffs.
+        # The first player's strategy changes first, and each profile lists all players' payoffs.
         payoffs=np.ascontiguousarray(flat.reshape(*counts[::-1], len(players)).T),
         player_names=player_names(players),
         action_names=tuple(map(action_names, labels)) if any(map(any, labels)) else None,
@@ -71,7 +71,7 @@ def read_nfg(text: str) -> PayoffTable:
 
 
 def _strategies(tokens: Tokens) -> list[list[str] | int]:
-    """Every player's labels, or only their number where the file gives no more."""
+    """Every player's labels, or only their number if the file gives no labels."""
     tokens.expect("{")
     strategies = []
     while not tokens.at("}"):
@@ -81,7 +81,8 @@ def _strategies(tokens: Tokens) -> list[list[str] | int]:
 
 
 def _outcomes(tokens: Tokens, num_players: int) -> np.ndarray:
-    """Payoffs of outcome 0, which is none, and of those that are listed, float64 `[N + 1, P]`."""
+    """Payoffs of all outcomes, float64 `[N + 1, P]`. Outcome 0 means none and pays 0; the others
+    are listed."""
     outcomes = [[0.0] * num_players]
     tokens.expect("{")
     while not tokens.at("}"):
@@ -94,15 +95,15 @@ def _outcomes(tokens: Tokens, num_players: int) -> np.ndarray:
 
 @dataclasses.dataclass(kw_only=True)
 class InformationSet:
-    """Nodes that the player to move cannot tell apart; or chance's.
+    """Nodes that the player to move cannot tell apart, or a set of chance's nodes.
 
     Attributes:
         player: counted from 0, or `CHANCE`.
-        number: in the file, one of the player's own.
-        label: in the file, "" for none.
+        number: its number in the file, among the player's own.
+        label: its label in the file, "" for none.
         actions: their labels in the file, in order.
         probabilities: of chance's actions; none for a player.
-        line: of the file, on which it is first met.
+        line: the line of the file on which it first occurs.
     """
 
     player: int
@@ -124,17 +125,17 @@ class InformationSet:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExtensiveForm:
-    """A game as a `.efg` file holds it.
+    """The game in a `.efg` file.
 
     N nodes depth first: a node, then all below its first action, then all below its second. T of
     them are terminals. P players.
 
     Attributes:
         players: their labels in the file.
-        sets: information sets, in the order in which they are first met.
-        node_set: of every node its place in `sets`; -1 for a terminal, int32 `[N]`.
-        payoffs: of every terminal what was paid on the way to it, its own payoffs included, player
-            by player, float64 `[T * P]`.
+        sets: information sets, in the order in which they first occur.
+        node_set: for each node, the place of its set in `sets`; -1 for a terminal, int32 `[N]`.
+        payoffs: for each terminal, all payoffs on the way to it and its own, added up, player by
+            player, float64 `[T * P]`.
     """
 
     players: list[str]
@@ -143,7 +144,7 @@ class ExtensiveForm:
     payoffs: array
 
     def numbers(self) -> list[int]:
-        """Of every information set its number among its player's own, counted from 1."""
+        """For each information set, its number among its player's own, counted from 1."""
         numbers = [0] * len(self.sets)
         for player in range(CHANCE, len(self.players)):
             own = sorted((s.number, k) for k, s in enumerate(self.sets) if s.player == player)
@@ -153,19 +154,19 @@ class ExtensiveForm:
 
 
 def read_efg(text: str) -> ExtensiveForm:
-    """The game of a `.efg` file's text; payoffs at decisions are added to the terminals below.
+    """The game of a `.efg` file's text. Payoffs at decisions are added to the terminals below them.
 
     Raises:
-        GameError: it is no such file; the sentence lacks the file's name.
+        GameError: it is not such a file. The sentence does not name the file.
     """
     return _EfgReader(text).read()
 
 
 @dataclasses.dataclass(kw_only=True)
 class _Open:
-    """A node some of whose children are still to come."""
+    """A node with children that are still to be read."""
 
-    paid: list[float]  # on the way to it, its own payoffs included
+    paid: list[float]  # on the way to it, including its own payoffs
     missing: int
 
 
@@ -212,15 +213,17 @@ class _EfgReader:
     def _information_set(self, kind: str) -> int:
         """The place of the set to which a decision or a chance node belongs.
 
-        Its label, actions and probabilities must be given at the set's first node, and be the same
-        wherever they are given again.
+        Its label, actions and probabilities must be given at the set's first node. They must be the
+        same if they are given again.
         """
         tokens, sets = self._tokens, self._form.sets
         player = CHANCE
         if kind == "p":
             player = tokens.whole() - 1
             if not 0 <= player < len(self._form.players):
-                raise tokens.error(f"player {player + 1} of {len(self._form.players)}")
+                raise tokens.error(
+                    f"player {player + 1} of a game for {len(self._form.players)} players"
+                )
         number = tokens.whole()
         label = tokens.string() if tokens.at('"') else ""
         place = self._sets.get((player, number))
@@ -238,7 +241,7 @@ class _EfgReader:
         return place
 
     def _actions(self, own: InformationSet) -> None:
-        """Reads a set's actions, with probabilities where they are chance's."""
+        """Reads a set's actions, with their probabilities if they are chance's."""
         tokens = self._tokens
         if tokens.at("{"):
             tokens.expect("{")
@@ -259,7 +262,7 @@ class _EfgReader:
             raise tokens.error(f"the probabilities of {own} sum to {total:.9g} and not to 1")
 
     def _check_same(self, before: InformationSet, given: InformationSet) -> None:
-        """Raises where a set is given again in another way; a label may be left out."""
+        """Raises `GameError` if a set is given again and differs. A label may be left out."""
         if before.label and given.label and before.label != given.label:
             raise self._tokens.error(
                 f"{before} (line {before.line}) has another label here, {given.label[:QUOTED]!r}"
@@ -270,7 +273,8 @@ class _EfgReader:
                 raise self._tokens.error(f"{before} had other {what} before, on line {before.line}")
 
     def _paid(self, above: list[float]) -> list[float]:
-        """Everybody's payoffs on the way to a node, with those of its outcome, which is read."""
+        """Reads a node's outcome. Returns all players' payoffs on the way to the node, including
+        this outcome's."""
         tokens, num_players = self._tokens, len(self._form.players)
         number = tokens.whole()
         label = tokens.string() if tokens.at('"') else ""
@@ -302,12 +306,12 @@ class _EfgReader:
 def openspiel_efg(form: ExtensiveForm) -> str:
     """The game in the part of the format that OpenSpiel reads.
 
-    Players' actions are called by their number, so that every info state's are the first few of one
-    list; chance's keep their names, information sets their labels and order, and are numbered
-    from 1.
+    Players' actions are named by their number, so that every info state's actions are the first few
+    of one list. Chance's actions keep their names. Information sets keep their labels and order,
+    and are numbered from 1.
     """
     numbers = form.numbers()
-    follows = [_openspiel_set(*item) for item in zip(form.sets, numbers, strict=True)]
+    set_lines = [_openspiel_set(*item) for item in zip(form.sets, numbers, strict=True)]
     players = " ".join(f'"{p + 1}"' for p in range(len(form.players)))
     lines = [f'EFG 2 R "" {{ {players} }}']
     payoffs = iter(form.payoffs)
@@ -316,7 +320,7 @@ def openspiel_efg(form: ExtensiveForm) -> str:
             paid = " ".join(repr(next(payoffs)) for _ in form.players)
             lines.append(f't "" {line} "" {{ {paid} }}')
         else:
-            lines.append(follows[k])
+            lines.append(set_lines[k])
     return "\n".join([*lines, ""])
 
 
@@ -331,13 +335,13 @@ def _openspiel_set(own: InformationSet, number: int) -> str:
 
 
 def openspiel_text(label: str) -> str:
-    """A label without what OpenSpiel's reader does not expect between quotes."""
+    """A label without the characters that OpenSpiel's reader does not expect between quotes."""
     return printable(label).replace("\\", "").replace('"', "'")
 
 
 def labelled(tree: GameTree, form: ExtensiveForm) -> GameTree:
-    """The tree of `form`, with the names that the file has for players, info states and actions; in
-    `tree` info states still have OpenSpiel's names."""
+    """The tree of `form`, with the file's names of players, info states and actions. In `tree`,
+    info states still have OpenSpiel's names."""
     players = []
     for seat, player in enumerate(tree.players):
         own = sorted((s for s in form.sets if s.player == seat), key=lambda s: s.number)

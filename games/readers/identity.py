@@ -1,4 +1,5 @@
-"""What tells a player's info states apart, and what it sees: questions to OpenSpiel's states."""
+"""How a player's info states are told apart, and what the player sees: questions to OpenSpiel's
+states."""
 
 from __future__ import annotations
 
@@ -14,11 +15,11 @@ Question = Callable[[Any], Any]
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """One way to tell info states apart. (Of plain names, so that it can be pickled.)
+    """One way to tell info states apart. (It holds only names, so it can be pickled.)
 
     Attributes:
-        name: `string`, `tensor` or `history`: as `GameTree.identity`.
-        method: the state's method that is asked, with the player.
+        name: `string`, `tensor` or `history`, as in `GameTree.identity`.
+        method: the method of a state that answers, given the player.
     """
 
     name: str
@@ -26,16 +27,17 @@ class Identity:
 
     @property
     def by_history(self) -> bool:
-        """Whether an info state is what is seen together with the sequence before it."""
+        """Whether an info state is identified by the observation together with the sequence before
+        it."""
         return self.name == "history"
 
     def question(self, player: int) -> Question:
-        """What is asked of a state at `player`'s decision; answers are hashable."""
+        """The question to a state at `player`'s decision. Answers are hashable."""
         ask = methodcaller(self.method, player)
         return ask if self.method.endswith("_string") else lambda state: _packed(ask(state))
 
     def key(self, state: Any, player: int, parent: int) -> Hashable:
-        """Of `player`'s info state, `parent` being the sequence before it."""
+        """The key of `player`'s info state; `parent` is the sequence before it."""
         seen = getattr(state, self.method)(player)
         if not self.method.endswith("_string"):
             seen = _packed(seen)
@@ -43,7 +45,7 @@ class Identity:
 
 
 def identities(game: Any) -> dict[str, Identity]:
-    """The ways that a pyspiel game offers, by name, best first."""
+    """The identities that a pyspiel game offers, by name, the best first."""
     kind, methods = game.get_type(), {}
     if kind.provides_information_state_string:
         methods["string"] = "information_state_string"

@@ -25,8 +25,8 @@ OBSERVATIONS = ("information_state", "observation")
 
 
 def load_openspiel(name: str) -> pyspiel.Game:
-    """OpenSpiel's game for its string, or for what a file holds; simultaneous moves become turns
-    that hide what was chosen.
+    """OpenSpiel's game for its string or for a file. Simultaneous moves become turns that hide what
+    was chosen.
 
     Raises `GameError` when OpenSpiel has no such game, refuses its parameters, or when it is not
     a finite game of several players in a form that can be enumerated.
@@ -43,8 +43,8 @@ def load(
 ) -> GameTree:
     """A game by its name: an OpenSpiel game string, or a file (`games.readers.files` tells which).
 
-    A file of payoffs becomes a `NormalForm`, whose terminals stay implicit, and which is therefore
-    not refused for its size here; everything else is enumerated, see `compile_tree`.
+    A file of payoffs becomes a `NormalForm`. Its terminals stay implicit, so it is not refused here
+    for its size. Every other game is enumerated (`compile_tree`).
 
     Args:
         name: `"leduc_poker(players=3)"`, `"poker.efg"`, `"matrix.csv"`.
@@ -83,18 +83,19 @@ def compile_tree(
 ) -> GameTree:
     """Enumerates an OpenSpiel game into a `GameTree`, or takes it from a cache on disk.
 
-    Info states are told apart by OpenSpiel's information state string; where that breaks perfect
-    recall, by its tensor; in a game that has neither, by the player's action-observation history.
-    (In one whose information states forget, a history would be another game than OpenSpiel's.)
+    Info states are told apart by OpenSpiel's information state string. If that breaks perfect
+    recall, the tensor is used. A game that has neither uses the player's action-observation
+    history. (If a game's information states forget something, histories would make it another game
+    than OpenSpiel's.)
 
     Args:
         name: an OpenSpiel game string, parameters included: `"leduc_poker(players=3)"`.
         observation: the policy's input, one of `OBSERVATIONS`; None takes the first provided.
         max_histories: refuse a game with more histories (chance nodes and terminals included).
-        cache: folder of compiled trees, made where there is none; `""` for no cache, None for what
-            the environment variable `PSRO_TREE_CACHE` names, if it does. What was written by
-            another version of OpenSpiel or is damaged is not used, what is read from a file or
-            made in Python outside OpenSpiel is not kept.
+        cache: folder of compiled trees; it is made if it does not exist. `""` means no cache. None
+            means the folder in the environment variable `PSRO_TREE_CACHE`, or no cache if that is
+            not set. A damaged tree, or one from another version of OpenSpiel, is not used. Games
+            that read files, and games written in Python outside OpenSpiel, are not cached.
 
     Raises:
         GameError: the game is unknown, too large, of imperfect recall, or provides no such tensor.
@@ -119,7 +120,7 @@ def compile_tree(
 
 
 def _stays_the_same(game: pyspiel.Game) -> bool:
-    """Whether its string and OpenSpiel's version say what game it is."""
+    """Whether the game's string and OpenSpiel's version determine the game."""
     made_here = type(game).__module__.split(".")[0] not in ("pyspiel", "open_spiel")
     texts = [value for value in game.get_parameters().values() if isinstance(value, str)]
     return not made_here and not any(text and os.path.exists(text) for text in texts)
@@ -171,7 +172,8 @@ def _rules(name: str, game: pyspiel.Game, observation: str, identity: Identity) 
 
 
 def tensor_name(name: str, game: pyspiel.Game, wanted: str | None) -> str:
-    """Which tensor is a policy's input: the one that is wanted, or the first that there is."""
+    """The tensor that is a policy's input: `wanted`, or by default the first that the game
+    provides."""
     kind = game.get_type()
     provided = [tensor for tensor in OBSERVATIONS if getattr(kind, f"provides_{tensor}_tensor")]
     if wanted is None:

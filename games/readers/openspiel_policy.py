@@ -1,4 +1,4 @@
-"""What a tree knows, in OpenSpiel's terms: its states, its policies, its names of actions."""
+"""A tree's states, policies and names of actions, in OpenSpiel's terms."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from games.tree import GameTree
 
 
 class InfoStateIndex:
-    """Where OpenSpiel's states are in a tree, for some of its players.
+    """Finds OpenSpiel's states in a tree, for some of its players.
 
-    A state is one of `tree.openspiel()`; or of the same game before its simultaneous moves became
-    turns, where everybody who moves at once is asked as if it were that player's turn.
+    States are those of `tree.openspiel()`, or of the same game before its simultaneous moves became
+    turns. At a simultaneous move, each player is asked as if it were its turn.
 
-    Raises `GameError` where OpenSpiel has no such game.
+    Raises `GameError` if OpenSpiel has no such game.
     """
 
     def __init__(self, tree: GameTree, players: Iterable[int]):
@@ -28,7 +28,7 @@ class InfoStateIndex:
         self._index = {p: {key: i for i, key in enumerate(tree.players[p].keys)} for p in players}
 
     def info_state(self, state: pyspiel.State, player: int) -> int:
-        """The number of `player`'s info state; raises `KeyError` where the tree has no such one."""
+        """The number of `player`'s info state. Raises `KeyError` if it is not in the tree."""
         if state.is_simultaneous_node():
             state = self._in_turn(state, player)
         # Only the `history` identity asks for the parent.
@@ -47,8 +47,8 @@ class InfoStateIndex:
         return last
 
     def _in_turn(self, state: pyspiel.State, player: int) -> pyspiel.State:
-        """`player`'s turn at a simultaneous move. What those before it choose is hidden from it, so
-        that any of their actions will do."""
+        """`player`'s turn at a simultaneous move. It does not see what earlier players choose, so
+        any of their actions will do."""
         turn = self.game.new_initial_state()
         for action in state.history():
             turn.apply_action(action)
@@ -62,7 +62,7 @@ class TreePolicy(policy.Policy):
 
     Args:
         tree: the game.
-        behaviours: action probabilities over sequences, `[S_p]`, of each player that it speaks for.
+        behaviours: action probabilities over sequences, `[S_p]`, of each player that it plays for.
     """
 
     def __init__(self, tree: GameTree, behaviours: Mapping[int, np.ndarray]):
@@ -79,11 +79,12 @@ class TreePolicy(policy.Policy):
     ) -> dict[int, float]:
         """Probability of each legal action at `state`, for `player_id` or the player to move.
 
-        Raises `KeyError` for a player it does not speak for, or a state that is not in the tree.
+        Raises `KeyError` for a player that it does not play for, or a state that is not in the
+        tree.
         """
         player = state.current_player() if player_id is None else player_id
         if player not in self._behaviours:
-            raise KeyError(f"this policy is of players {self.player_ids}, not of player {player}")
+            raise KeyError(f"this policy is for players {self.player_ids}, not for player {player}")
         own = self._tree.players[player]
         info_state = self._index.info_state(state, player)
         start, stop = own.first_sequence[info_state : info_state + 2]
@@ -91,9 +92,10 @@ class TreePolicy(policy.Policy):
 
 
 def action_names(tree: GameTree) -> list[list[str]]:
-    """What every action of every player is called, `[P][S_p]` ("" for the empty sequence): in the
-    game's file, where it has labels; else by OpenSpiel, in the first history seen in each info
-    state. Then all histories are walked, so it is for games that are small enough to read about."""
+    """The name of every action of every player, `[P][S_p]` ("" for the empty sequence). Names come
+    from the game's file if it has labels, otherwise from OpenSpiel, in the first history of each
+    info state. OpenSpiel's names need a walk through all histories, so this is for small games
+    only."""
     if all(player.action_names is not None for player in tree.players):
         return [list(player.action_names) for player in tree.players]
     names = [[""] * player.num_sequences for player in tree.players]

@@ -1,11 +1,12 @@
-"""How large a game is, from random probes of its tree, long before all of it has been seen.
+"""The size of a game, estimated from random probes of its tree before all of it has been visited.
 
-A probe goes down level by level and keeps, of all the nodes that it meets which look alike (the
-same player to move, as many actions, as many moves of chance before), one at random to stand for
-them: Chen 1992, "Heuristic sampling: a method for predicting the performance of tree searching
-programs". Its estimate of the number of histories has no bias. Its variance is small where nodes
-that look alike have subtrees of similar sizes. (One that follows a single path, Knuth 1975, sees a
-fifth to a half of Liar's Dice, nearly always.)
+A probe goes down the tree level by level. Nodes look alike if they have the same player to move,
+the same number of actions and the same number of chance moves before them. Of all nodes on a level
+that look alike, the probe keeps one at random, which stands for them: Chen 1992, "Heuristic
+sampling: a method for predicting the performance of tree searching programs". Its estimate of the
+number of histories has no bias. Its variance is small if nodes that look alike have subtrees of
+similar sizes. (A probe along a single path, Knuth 1975, nearly always sees only a fifth to a half
+of Liar's Dice.)
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
-_BETS = np.logspace(-4, -0.05, 12)  # shares of the wealth; the tail decides which one grows fastest
+_BETS = np.logspace(-4, -0.05, 12)  # shares of the wealth; the best one depends on the tail
 _CERTAIN = math.log(1e9)
-_FAR = 1e12  # times the limit: where a probe ends
+_FAR = 1e12  # a probe ends at this many times the limit
 
 
 class Probes:
-    """Of a pyspiel `game`, which fits if it has at most `limit` histories."""
+    """Probes of a pyspiel `game`. The game fits if it has at most `limit` histories."""
 
     def __init__(self, game: Any, limit: int):
         self._game, self._limit = game, limit
@@ -30,12 +31,13 @@ class Probes:
         self._log_wealth = np.zeros(len(_BETS))
         self._cut = False
         self.steps = 0
-        """Nodes that all probes together have made."""
+        """The number of nodes that all probes together have made."""
         self.estimates: list[float] = []
-        """Histories by each probe; one that is cut short counts what it has come to."""
+        """Each probe's number of histories. A probe that is cut short gives the number that it had
+        reached."""
 
     def probe(self) -> None:
-        """One more."""
+        """Makes one more probe."""
         root = self._game.new_initial_state()
         nodes, level = 1.0, {} if root.is_terminal() else {(0,): (1.0, root)}
         while level and nodes <= _FAR * self._limit:
@@ -57,30 +59,30 @@ class Probes:
         self.note(nodes)
 
     def note(self, estimate: float) -> None:
-        """What a probe came to."""
+        """Records the estimate of a probe."""
         self.estimates.append(estimate)
         self._log_wealth += np.log1p(_BETS * (estimate / self._limit - 1))
 
     @property
     def hopeless(self) -> bool:
-        """Whether the game has more histories than the limit; wrong with probability 1e-9 at most,
-        whatever the tail, and however often it is asked.
+        """Whether the game has more histories than the limit. The answer is wrong with probability
+        1e-9 at most, for every tail, and however often it is asked.
 
-        Somebody who bets, before each probe, a share of his wealth on its exceeding the limit, at
-        the fair odds of a mean that equals the limit, grows a thousand million times richer with
-        that probability if the mean is no larger (Ville 1939; Waudby-Smith and Ramdas 2024,
-        "Estimating means of bounded random variables by betting").
+        Suppose that before each probe a gambler bets a share of the wealth that the estimate
+        exceeds the limit. The odds are fair if the mean equals the limit. If the mean is no larger,
+        the wealth grows a thousand million times with at most that probability (Ville 1939;
+        Waudby-Smith and Ramdas 2024, "Estimating means of bounded random variables by betting").
         """
         return np.logaddexp.reduce(self._log_wealth) - math.log(len(_BETS)) > _CERTAIN
 
     @property
     def mean(self) -> float:
-        """The estimate of all probes together."""
+        """The mean estimate of all probes."""
         return math.fsum(self.estimates) / len(self.estimates)
 
     def sentence(self, seconds: float, num_bytes: float) -> str:
-        """The estimate with two standard errors, and what enumerating would take at so many seconds
-        and bytes a history."""
+        """The estimate with two standard errors, and the time and memory that enumerating would
+        take, from seconds and bytes per history."""
         error = 2 * float(np.std(self.estimates)) / math.sqrt(len(self.estimates))
         least = "more than " if self._cut else ""
         spread = "" if self._cut else f" ± {error / self.mean:.0%}"
@@ -92,7 +94,7 @@ class Probes:
 
 
 def _actions(state: Any) -> list[int]:
-    """What leads to a history of the tree: chance plays nothing of probability zero."""
+    """Actions that lead to a history of the tree. Chance's actions of probability zero do not."""
     if state.is_chance_node():
         return [action for action, share in state.chance_outcomes() if share > 0]
     return state.legal_actions()
@@ -114,13 +116,13 @@ def _duration(seconds: float) -> str:
     return f"{_short(seconds / 3600)} h"
 
 
-# The rest runs as a script (`games.readers.trial`), which coverage does not know as this module.
+# The rest runs as a script (`games.readers.trial`). Coverage does not see that it is this module.
 
 
 def _try_out() -> None:  # pragma: no cover: see above
-    """The process of `games.readers.trial`: loads the game that stdin names and plays as much of it
-    as is seen before an enumeration first probes, and a probe. Ends with 0 also where OpenSpiel
-    refuses to: that is said by who enumerates."""
+    """The process of `games.readers.trial`. It loads the game that stdin names. It plays as many
+    histories as an enumeration visits before its first probe, and then makes one probe. It also
+    exits with 0 if OpenSpiel refuses the game, because the enumeration reports that."""
     import resource
     import sys
 
@@ -137,14 +139,14 @@ def _try_out() -> None:  # pragma: no cover: see above
             game = pyspiel.convert_to_turn_based(game)
         _walk(game, 1_000)
         Probes(game, 1 << 24).probe()
-    except (MemoryError, TypeError):  # what pybind11 makes of having no memory for a list
+    except (MemoryError, TypeError):  # pybind11's error if there is no memory for a list
         raise SystemExit(1) from None
-    except Exception:  # of several kinds, by the game
+    except Exception:  # of several kinds, depending on the game
         raise SystemExit(0) from None
 
 
 def _walk(game: Any, num_histories: int) -> None:  # pragma: no cover: see above
-    """Random play, with all that is asked of a player's decision."""
+    """Plays at random, and asks at each player's decision everything that an enumeration asks."""
     kind, generator = game.get_type(), random.Random(0)
     state = game.new_initial_state()
     for _ in range(num_histories):

@@ -1,7 +1,7 @@
 """What a tree was loaded from, and OpenSpiel's game of it.
 
-A source holds the game itself: what was read from a file is not read again, whatever becomes of the
-file. Only a game that OpenSpiel knows by name is loaded by that name, when it is first needed.
+A source holds the game itself. A file is read only once, so later changes of the file do not
+matter. Only a game that OpenSpiel knows by name is loaded later, when it is first needed.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from games.readers.gambit import ExtensiveForm, openspiel_efg
 from games.tree import Source
 
 MAX_DEPTH = 500
-"""Moves that OpenSpiel's reader of `.efg` files, which is recursive, is trusted with. In 8 MiB of
-stack it ends the process at some 12,000; some threads have 512 KiB."""
+"""The most moves in a row that OpenSpiel's reader of `.efg` files may get. The reader is recursive.
+With a stack of 8 MiB it ends the process at some 12,000 moves, and some threads have 512 KiB."""
 
 
 def source_of(name: str) -> Source:
-    """Of a game's name: OpenSpiel's string or a file, which is read.
+    """The source for a game's name: OpenSpiel's string, or a file, which is read.
 
-    Raises `GameError` when there is no such file, or it is not what its ending says.
+    Raises `GameError` if there is no such file, or its content does not fit its ending.
     """
     if not files.is_file(name):
         return Named(name)
@@ -55,7 +55,7 @@ def normal_form(name: str, max_histories: int) -> NormalForm:
 
 
 class _Source:
-    """Loads OpenSpiel's game once. A pickle of it leaves that out, and loads it again."""
+    """Loads OpenSpiel's game once. A pickle leaves the game out; the copy loads it again."""
 
     def openspiel(self) -> pyspiel.Game:
         return self._game
@@ -87,8 +87,8 @@ class Extensive(_Source):
         depth = ExtensiveGame(self.form).depth
         if depth > MAX_DEPTH:
             raise GameError(
-                f"OpenSpiel, which plays the game, reads files of up to {MAX_DEPTH:,} moves one "
-                f"after another, and {self.name!r} has {depth:,}"
+                f"OpenSpiel plays this game, and reads files of at most {MAX_DEPTH:,} moves in a "
+                f"row; {self.name!r} has {depth:,}"
             )
         try:
             with silent_stderr():
@@ -118,9 +118,9 @@ def _by_string(name: str) -> pyspiel.Game:
     if "(" in name:
         trial.check(name)
     try:
-        with silent_stderr():  # OpenSpiel prints what it raises
+        with silent_stderr():  # OpenSpiel also prints its errors
             game = pyspiel.load_game(name)
-    except Exception as error:  # of several kinds, by the game
+    except Exception as error:  # of several kinds, depending on the game
         raise GameError(f"OpenSpiel cannot load {name!r}: {sentence(error)}") from None
     kind = game.get_type()
     if kind.dynamics == pyspiel.GameType.Dynamics.MEAN_FIELD:
@@ -142,7 +142,7 @@ def sentence(error: Exception) -> str:
 
 @contextlib.contextmanager
 def silent_stderr() -> Iterator[None]:
-    """Nothing that C++ prints is seen meanwhile."""
+    """Hides what C++ code prints to stderr."""
     sys.stderr.flush()
     saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

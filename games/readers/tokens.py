@@ -1,4 +1,4 @@
-"""The words of Gambit's files one after another, and what is a number in any file."""
+"""The tokens of Gambit's files, and how a number is read in any text file."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def number(text: str) -> float | None:
 
 
 def encoding(file: BinaryIO) -> str:
-    """How a text is written, by its first bytes; its first place is found again.
+    """The encoding of a text, from its first bytes. The file is at its start again afterwards.
 
     Raises:
-        GameError: it is no text.
+        GameError: it is not a text.
     """
     beginning = file.read(1 << 16)
     file.seek(0)
     if beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     if b"\0" in beginning:
-        raise GameError(f"it is no text: byte {beginning.index(0) + 1} of it is 0")
+        raise GameError(f"it is not a text: its byte {beginning.index(0) + 1} is 0")
     return "utf-8-sig"
 
 
@@ -54,7 +54,7 @@ def read_text(file: BinaryIO, most: int = -1) -> str:
 
 
 class Tokens:
-    """A file's tokens one after another; what is not as it should be raises `GameError`."""
+    """A file's tokens, one after another. Anything unexpected raises `GameError`."""
 
     def __init__(self, text: str):
         self._text = text
@@ -76,11 +76,11 @@ class Tokens:
         return self._line
 
     def error(self, sentence: str) -> GameError:
-        """What is wrong at the last token."""
+        """An error at the last token."""
         return GameError(f"line {self.line}: {sentence}")
 
     def at(self, beginning: str) -> bool:
-        """Whether the next token begins so."""
+        """Whether the next token begins with `beginning`."""
         return self._ahead is not None and self._ahead.group().startswith(beginning)
 
     def next(self) -> str:
@@ -95,7 +95,7 @@ class Tokens:
             raise self.error(f"{given[:QUOTED]!r} where {token!r} should be")
 
     def string(self) -> str:
-        """What stands between two quotes, on one line."""
+        """The text between two quotes, on one line."""
         given = self.next()
         if len(given) < 2 or given[0] != '"':
             raise self.error(f"{given[:QUOTED]!r} where a text in quotes should be")
@@ -127,7 +127,7 @@ class Tokens:
         return players
 
     def comment(self) -> None:
-        """Passes over a text in quotes, if there is one."""
+        """Skips a text in quotes, if there is one."""
         if self.at('"'):
             self.string()
 
@@ -145,7 +145,8 @@ class Tokens:
         return value
 
     def payoffs(self, count: int) -> list[float]:
-        """`1, 1/2 }`, what follows an opening brace: one for each of `count` players."""
+        """The numbers after an opening brace, such as `1, 1/2 }`: one for each of `count`
+        players."""
         payoffs = []
         while not self.at("}"):
             payoffs.append(self.number())
@@ -155,7 +156,7 @@ class Tokens:
         return payoffs
 
     def rest(self, count: int, what: str, kind: type[float] | type[int]) -> np.ndarray:
-        """All `count` numbers to the end, of one kind."""
+        """The `count` numbers up to the end of the file, all of one kind."""
         read = self.whole if kind is int else self.number
 
         def remaining() -> Iterator[float]:

@@ -1,6 +1,6 @@
-"""All histories of a game, one after another: what `games.readers.assemble` makes a tree of.
+"""Visits all histories of a game, depth first; `games.readers.assemble` makes a tree from them.
 
-A game here is OpenSpiel's, or anything with the methods of one that are called here.
+A game here is OpenSpiel's, or any object with the methods of it that are called here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from games.readers.identity import Identity
 from games.readers.probes import Probes
 
 TERMINAL, CHANCE = -4, -1
-"""Whose turn it is where nobody's is, as OpenSpiel has it."""
+"""OpenSpiel's codes of the player to move at nodes where no player moves."""
 
 _PROBE_AFTER = 1_000  # histories seen before the size of the rest is first estimated
 _PROBING = 0.03  # nodes made by probes per history seen: a few hundredths of the time,
@@ -48,8 +48,8 @@ class Rules:
         game: OpenSpiel's, or one with its methods.
         observation: the tensor that is a policy's input, one of `games.OBSERVATIONS`.
         observation_size: its entries.
-        identity: what tells info states apart.
-        named_by: the method whose answer names an info state; None where that is its key.
+        identity: how info states are told apart.
+        named_by: the method that names an info state; None if the key is the name.
     """
 
     name: str
@@ -79,7 +79,7 @@ class InfoStates:
         self._observations: list[np.ndarray] = []  # what `_observation` held before
 
     def add(self, key: Hashable, state: Any, legal: list[int], parent: int) -> int:
-        """The number of a new info state, which `state` is the first to be in."""
+        """Adds a new info state, of which `state` is the first history. Returns its number."""
         number = len(self.parent)
         self.index[key] = number
         if self._describe:
@@ -101,7 +101,7 @@ class InfoStates:
         return np.concatenate(self._observations)
 
     def clash(self, number: int, parent: int) -> ImperfectRecall:
-        """Of a history in info state `number` that is not like the first one there."""
+        """The error for a history in info state `number` that differs from the first one there."""
         name = self.names[number] if self.names else list(self.index)[number]
         if self.parent[number] != parent:
             return ImperfectRecall(name, "has more than one parent sequence")
