@@ -98,7 +98,7 @@ BAD_TEXTS = {
     "one.efg": ('EFG 2 R "" { "a" }\nt "" 0', "1 player"),
     "more.efg": ('EFG 2 R "" { "a" "b" }\nt "" 0\nt "" 0', "line 3: a node after"),
     "node.efg": ('EFG 2 R "" { "a" "b" }\nq "" 0', "line 2: 'q'"),
-    "seat.efg": ('EFG 2 R "" { "a" "b" }\np "" 3 1 "" { "l" } 0\nt "" 0', "player 3 of a game for 2"),
+    "seat.efg": ('EFG 2 R "" { "a" "b" }\np "" 3 1 "" { "l" } 0\nt "" 0', "player 3 of a game"),
     "set.efg": ('EFG 2 R "" { "a" "b" }\np "" 1 1 0\nt "" 0', "has no actions"),
     "paid.efg": ('EFG 2 R "" { "a" "b" }\nt "" 1 "" { 1 }', "1 payoffs for 2"),
     "unpaid.efg": ('EFG 2 R "" { "a" "b" }\nt "" 1', "outcome 1 has no payoffs"),
