@@ -247,10 +247,10 @@ def test_a_cut_off_array_is_refused(tmp_path):
     assert "cut off" in refusal(write(tmp_path / "a.npy", content[:-8]))
     np.savez(tmp_path / "a.npz", row=RPS)
     content = (tmp_path / "a.npz").read_bytes()
-    assert "no archive" in refusal(write(tmp_path / "a.npz", content[:-40]))
+    assert "not an archive" in refusal(write(tmp_path / "a.npz", content[:-40]))
     middle = content.index(RPS.tobytes()) + 20  # a flipped bit, which the archive's CRC tells
     spoilt = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
-    assert "no archive" in refusal(write(tmp_path / "a.npz", spoilt))
+    assert "not an archive" in refusal(write(tmp_path / "a.npz", spoilt))
 
 
 @pytest.mark.parametrize(
