@@ -663,7 +663,9 @@ def test_an_oracle_that_diverges(capsys, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     sentence = assert_refused(psro_main(capsys, "run", "--game", "matrix_rps", "--out", folder))
     assert "diverged in iteration 1" in sentence
-    assert f"{folder} keeps the 1 iterations before; a smaller learning rate may help" in sentence
+    assert (
+        f"{folder} keeps the 1 iterations before it; a smaller learning rate may help" in sentence
+    )
     assert len(psro.load(folder).records) == 1
     assert (folder / "exploitability.png").exists() is False
 

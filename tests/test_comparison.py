@@ -192,7 +192,10 @@ def test_eval_of_many(capsys, kuhn, tmp_path):
 def test_eval_of_many_says_who_drew_together(capsys, kuhn, tmp_path):
     joint = trained(tmp_path / "joint", meta_solver="mgcce", iterations=2).folder
     code, out, err = psro_main(capsys, "eval", kuhn[0], joint, "--cfr-iterations", "0")
-    assert (code, err) == (0, "") and f"note: {joint} draws its players' policies together" in out
+    assert (code, err) == (
+        0,
+        "",
+    ) and f"note: in {joint}, players draw their policies together" in out
 
 
 def test_eval_of_one_says_what_a_common_draw_is_worth(capsys, tmp_path):

@@ -95,9 +95,9 @@ def test_an_error_of_a_plug_in_keeps_its_traceback(tmp_path, monkeypatch, capsys
 
 @pytest.mark.parametrize("wrong", ["kuhn_poker", {"game": "kuhn_poker"}, 7])
 def test_what_is_no_config_is_told_in_a_sentence(tmp_path, wrong):
-    with pytest.raises(PsroError, match="is no RunConfig"):
+    with pytest.raises(PsroError, match="is not a RunConfig"):
         psro.run(wrong, tmp_path / "run")
-    with pytest.raises(PsroError, match="is no RunConfig|must be a PPOConfig"):
+    with pytest.raises(PsroError, match="is not a RunConfig|must be a PPOConfig"):
         psro.run(RunConfig(ppo=wrong), tmp_path / "run")
 
 

@@ -85,7 +85,7 @@ def test_a_logger_that_fails_stops_nothing(capsys, tmp_path, listeners, fails_at
     listeners[0].fails_at = fails_at
     run = ["run", *ARGUMENTS, "--iterations", 3, "--out", tmp_path / "run"]
     code, _, err = psro_main(capsys, *run, "--log", "first", "second")
-    assert (code, err) == (0, "psro: first is given up: OSError: the network is down\n")
+    assert (code, err) == (0, "psro: first is switched off: OSError: the network is down\n")
     assert listeners[1].heard == ["open", 0, 1, 2, 3, "close"]
     assert len(psro.load(tmp_path / "run").records) == 4
 
@@ -266,7 +266,8 @@ def test_every_seed_has_loggers_of_its_own(capsys, tmp_path, monkeypatch):
     code, _, err = psro_main(capsys, *go_on)
     assert code == 0 and heard == {seed: ["open", 0] for seed in range(2)}
     assert err == "".join(
-        f"psro: seed {seed}: each is given up: OSError: the network is down\n" for seed in range(2)
+        f"psro: seed {seed}: each is switched off: OSError: the network is down\n"
+        for seed in range(2)
     )
     for seed in range(2):
         assert len(psro.load(tmp_path / "run" / f"seed-{seed}").records) == 6

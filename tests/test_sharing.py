@@ -127,7 +127,7 @@ def test_a_file_is_unpacked_to_be_resumed(exported, tmp_path):
     beside = shutil.copy(exported, tmp_path / "beside.psro")
     assert experiment.reopen(beside).folder == tmp_path / "beside"
     assert "--out" in refused(lambda: experiment.reopen(beside))  # the folder is there already
-    assert "no exported file" in refused(lambda: experiment.reopen(longer.folder, out=tmp_path))
+    assert "not an exported file" in refused(lambda: experiment.reopen(longer.folder, out=tmp_path))
     refused(lambda: experiment.reopen(exported, iterations=1, out=tmp_path / "shorter"))
     assert not (tmp_path / "shorter").exists()
 

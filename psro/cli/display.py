@@ -101,7 +101,7 @@ def why(opened: Experiment) -> str:
     return {
         "converged": f"converged, {DISTANCES[opened.concept]} within the tolerance of "
         f"{config.tolerance:g}",
-        "no oracle improves": f"no oracle improves, by more than the tolerance of "
+        "no oracle improves": f"no oracle improves by more than the tolerance of "
         f"{config.tolerance:g} in {config.patience} iterations",
         "budget": f"budget, all {config.iterations} iterations are done",
     }[opened.ended]

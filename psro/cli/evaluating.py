@@ -127,7 +127,7 @@ def _compare(folders: Sequence[str], wanted: _Wanted) -> None:
         tree, cfr_iterations=wanted.cfr_iterations, programs=wanted.equilibrium
     )
     omitted += [
-        f"{folder} draws its players' policies together; here each draws by itself"
+        f"in {folder}, players draw their policies together; here each player draws independently"
         for folder, run in runs
         if run.joint is not None
     ]

@@ -21,14 +21,14 @@ def runs_in(folders: Sequence[str]) -> list[str]:
     return runs
 
 
-def one_run(folder: str, what: str) -> str:
-    """The folder of one run. Refuses a folder of several seeds, because `what` is for one run."""
+def one_run(folder: str, command: str) -> str:
+    """The folder of one run. Refuses a folder of several seeds, because `command` takes one run."""
     runs = runs_in([folder])
     if runs == [folder]:
         return folder
     raise UsageError(
-        f"{folder} holds runs of {len(runs)} seeds, and {what} one of them; name it, such as "
-        f"{runs[0]}"
+        f"{folder} holds runs of {len(runs)} seeds, but {command} takes only one run; name one of "
+        f"them, such as {runs[0]}"
     )
 
 

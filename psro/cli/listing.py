@@ -113,6 +113,6 @@ def list_variants() -> None:
     console = tables.console()
     console.print(table)
     settings = typed(PUBLISHED).replace("\n", " ")
-    console.print(f"Where a variant other than {DEFAULT} does not say otherwise: {settings}")
+    console.print(f"Variants other than {DEFAULT} have these settings by default: {settings}")
     console.print("Each setting can be set alone: psro run --variant apsro --rounds 20")
     say("next: psro run --variant NAME")

@@ -180,7 +180,7 @@ def _said_once(arguments: list[str], option: str) -> str | None:
             said.append(arguments[number + 1])
     if len(said) > 1:
         raise UsageError(
-            f"{option} is there {len(said)} times, with {' and '.join(said)}; name one"
+            f"{option} is given {len(said)} times, with {' and '.join(said)}; give it once"
         )
     return said[0] if said else None
 

@@ -209,5 +209,8 @@ def _about_jax(error: Exception) -> str | None:
         try:
             jax.devices()
         except Exception:  # of several kinds, by the platform
-            return f"JAX finds no device of JAX_PLATFORMS={platforms} here; leave it unset, or cpu"
+            return (
+                f"JAX finds no device for JAX_PLATFORMS={platforms} here; unset it, or set it to "
+                "cpu"
+            )
     return None

@@ -42,7 +42,7 @@ def train(opened: Experiment, log: Sequence[str] = ()) -> None:
         interrupted = error
     except TrainingDiverged as error:
         raise TrainingDiverged(
-            f"{error}; {opened.folder} keeps the {len(opened.records)} iterations before; "
+            f"{error}; {opened.folder} keeps the {len(opened.records)} iterations before it; "
             "a smaller learning rate may help"
         ) from None
     if opened.records:
@@ -135,7 +135,7 @@ def _refuse_failed(runs: seed_runs.Seeds) -> None:
         failed = runs.experiments[number]
         complain(
             f"seed {failed.config.seed}: {error}; {failed.folder} keeps the "
-            f"{len(failed.records)} iterations before, and would fail again from there"
+            f"{len(failed.records)} iterations before it; if resumed, it would fail again"
         )
     if runs.failed:
         raise SystemExit(2)

@@ -40,7 +40,7 @@ def plot(
         x: Horizontal axis: iterations, decisions or seconds.
         payoffs: Draw heat maps of the payoffs between the populations of one run instead.
     """
-    runs = [one_run(folder, "--payoffs draws") for folder in folders] if payoffs else None
+    runs = [one_run(folder, "--payoffs") for folder in folders] if payoffs else None
     runs = runs or runs_in(folders)
     if payoffs and len(runs) > 1:
         raise UsageError(f"--payoffs draws one folder, not {len(runs)}")
@@ -71,7 +71,7 @@ def export_run(folder: Folder, file: NewFile) -> None:
     """
     from psro.runs.export import export
 
-    _print_path(export(one_run(folder, "a file is of"), file))
+    _print_path(export(one_run(folder, "psro export"), file))
     hint(f"psro eval {shell([file])}, on any machine")
 
 
@@ -99,7 +99,7 @@ def watch_run(folder: Folder, port: Number = 0) -> None:
         folder: An experiment folder.
         port: Port of the page on 127.0.0.1. 0 = a free port.
     """
-    run = one_run(folder, "the page shows")
+    run = one_run(folder, "psro watch")
     from psro.views import watch
 
     watch.watch(run, port=port)

@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 
 COMMIT, METRICS = "payoffs.safetensors", "metrics.csv"
 _MOST_PAYOFF = MAX_RETURN * (1 + 1e-6)
-"""A rounded mean of returns may be above all of them."""
+"""Largest payoff. A mean of returns may be slightly above all of them, through rounding."""
 _MOST_NUMBER = MAX_RETURN * 1e4
-"""Of a record: a gap adds up the gains of all players."""
+"""Largest number in a record. A gap adds up the gains of all players."""
 _MOST_SECONDS = 1e12
 _MOST_COUNT = 1 << 53
 _MOST_PLAYERS = 100
 _PART = re.compile(r"[a-z_]{1,40}")
-"""What a record may call a part of an iteration that it times: a column of metrics.csv."""
+"""Names that a timed part of an iteration may have. The name becomes a column of metrics.csv."""
 _ROUNDING = 1e-6
-"""What weights may be below zero, and their sum beside one: what a linear program leaves."""
+"""Weights may be this far below zero, and their sum this far from one: linear programs round."""
 _EXACT = 1e-9
 """If the sum of weights differs from one by at most this, they are not changed, bit for bit."""
 
@@ -95,7 +95,7 @@ def _records(info: Mapping[str, Any], config: RunConfig) -> list[Record]:
         raise Damaged(f"{len(saved)} records for {len(digests)} policies")
     records = [_record(fields, number) for number, fields in enumerate(saved)]
     if not len({len(record.value) for record in records}) == 1:
-        raise Damaged("its records are of different numbers of players")
+        raise Damaged("its records have different numbers of players")
     sizes = [record.size for record in records]
     most = EXPANSIONS[config.expansion].capacity(len(records) - 1, config.levels)
     if sizes != sorted(sizes) or not 1 <= sizes[0] <= sizes[-1] <= most:
@@ -104,7 +104,7 @@ def _records(info: Mapping[str, Any], config: RunConfig) -> list[Record]:
 
 
 def _room(records: Sequence[Record]) -> int:
-    """Bytes of payoffs, and of two meta-strategies, of so many policies."""
+    """Bytes of the payoffs and two meta-strategies of the last record's number of policies."""
     num_players, size = len(records[0].value), records[-1].size
     return 8 * ((num_players + 2) * size**num_players + 2 * num_players * size)
 
@@ -157,7 +157,7 @@ def _is_sound(value: Any, kind: str, num_players: int) -> bool:
                 _PART.fullmatch(part) and _is_number(seconds) and 0 <= seconds <= _MOST_SECONDS
                 for part, seconds in value.items()
             )
-    raise AssertionError(f"nothing is known of records' fields of type {kind}")
+    raise AssertionError(f"no check for fields of type {kind} in records")
 
 
 def _is_count(value: Any) -> bool:

@@ -29,12 +29,12 @@ from typing import BinaryIO
 from psro.errors import PsroError
 
 LOCK = ".lock"
-"""An empty file that whoever trains holds with flock(2)."""
+"""An empty file. The process that trains holds it with flock(2)."""
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-"""What file systems without flock answer: there, nothing keeps two processes apart."""
+"""Errors of file systems without flock. There, nothing keeps two processes apart."""
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
-"""What renaming a folder onto a name that is there already answers."""
+"""Errors of renaming a folder to a name that exists already."""
 _TEMPORARY = re.compile(r"\.psro-[0-9a-f]{16}\.tmp")
 _BEGINNING = 60.0
 """Seconds that a process may take from making a temporary folder to holding it."""
@@ -71,12 +71,12 @@ class writing:
             ) from None
 
 
-# What a name stands for
+# Kinds of files
 
 
 def kind_of(path: str | os.PathLike) -> str | None:
-    """What stands at a path, if that is neither a plain file nor a folder: `a link`, `a pipe`,
-    `a socket` or `a device`."""
+    """`a link`, `a pipe`, `a socket` or `a device`; None if a path is a plain file or a folder, or
+    does not exist."""
     try:
         return _KINDS.get(stat.S_IFMT(os.lstat(path).st_mode))
     except FileNotFoundError:
@@ -84,14 +84,14 @@ def kind_of(path: str | os.PathLike) -> str | None:
 
 
 def open_plain(path: Path) -> BinaryIO:
-    """A plain file, open for reading. Nothing else is opened: a pipe would be waited for.
+    """A plain file, open for reading. Nothing else is opened: opening a pipe could wait for ever.
 
     Raises:
         OSError: there is no such file, or it is something else.
     """
     kind = "a folder" if path.is_dir() else kind_of(path)
     if kind is not None:
-        raise OSError(errno.EINVAL, f"it is {kind}, and no file")
+        raise OSError(errno.EINVAL, f"it is {kind}, not a file")
     return open(os.open(path, _FILE), "rb")
 
 
@@ -108,20 +108,20 @@ def write(path: Path, content: bytes | str, held: Held | None = None) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path, held: Held | None = None, *, new: bool = False) -> Iterator[BinaryIO]:
-    """A new file to be written, which takes the place of an old one in one step, once it is whole
-    and on disk; or not at all.
+    """Yields a new file to write. When it is complete and on disk, it replaces the old file in one
+    step. If the caller fails, the old file stays.
 
     Args:
-        path: the file's place.
-        held: a folder that the place is in. The file is written to that folder, whatever has its
-            name by now, and not at all if something else has.
-        new: there must be no file in that place.
+        path: the path of the file.
+        held: a folder that contains `path`. The file is written to this folder itself. If another
+            folder has its name by now, no file is replaced.
+        new: `path` must not exist.
 
     Raises:
-        ExperimentError: the folder that is `held` was moved.
-        FileExistsError: the file is to be `new` and there is one.
-        OSError: anything else; also where the place holds a folder, a pipe or a device, or within a
-            folder that is held a link.
+        ExperimentError: the `held` folder was moved.
+        FileExistsError: the file must be `new` and it exists.
+        OSError: any other error; also if `path` is a folder, a pipe or a device, or is a link in a
+            held folder.
     """
     with _parent(path, held) as folder:
         _check_place(path.name, folder, links=held is None)
@@ -152,8 +152,8 @@ def _parent(path: Path, held: Held | None) -> contextlib.AbstractContextManager[
 
 
 def _check_place(name: str, folder: int, *, links: bool) -> None:
-    """Raises OSError for what no file may take the place of: somebody would miss `/dev/null`.
-    `links` to files are replaced, as links, where somebody has typed their name."""
+    """Raises OSError if a path must not be replaced, such as `/dev/null`. With `links`, a link to a
+    file may be replaced: the user has typed its name. The link itself is replaced."""
     try:
         mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
         if stat.S_ISLNK(mode) and links:
@@ -171,7 +171,7 @@ def _publish(temporary: str, name: str, folder: int, *, new: bool) -> None:
         try:
             os.link(
                 temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False
-            )  # which takes nothing's place
+            )  # a link never replaces a file
         except FileExistsError:
             raise
         except OSError:  # a file system without hard links: the name is taken first
@@ -196,11 +196,11 @@ def sync(path: Path) -> None:
 
 @contextlib.contextmanager
 def making(folder: Path) -> Iterator[Path]:
-    """A new folder that is there all at once, or not at all: callers fill what is yielded, which
-    is renamed in the end. It is durable then, and so are parents that had to be made.
+    """Makes a new folder complete or not at all. The caller fills the folder that is yielded, and
+    it is then renamed to `folder`. The folder and new parents are then durable.
 
     Raises:
-        ExperimentError: it cannot be made; also when another process has made it meanwhile.
+        ExperimentError: it cannot be made, or another process has made it meanwhile.
     """
     with writing(folder):
         made = [parent for parent in folder.parents if not parent.exists()]
@@ -228,7 +228,7 @@ def making(folder: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _aside(folder: Path) -> Iterator[Path]:
-    """A new, empty folder beside another's place; it is removed if the caller fails."""
+    """A new, empty folder next to `folder`. It is removed if the caller fails."""
     with _opened(folder.parent, None, _FOLDER) as parent:
         _sweep(parent, age=_BEGINNING)
     aside = folder.with_name(_temporary_name())
@@ -247,9 +247,9 @@ class Held:
     """A folder that a process writes to for some time.
 
     Attributes:
-        path: its name, as it was given.
-        place: its name in full, without links.
-        descriptor: of the folder itself, whatever has its name by now.
+        path: its path, as it was given.
+        place: its full path, without links.
+        descriptor: the open folder itself, even if another folder has its name by now.
     """
 
     path: Path
@@ -257,21 +257,21 @@ class Held:
     descriptor: int
 
     def check(self) -> None:
-        """Raises ExperimentError where the name is no longer this folder's."""
+        """Raises ExperimentError if the path no longer leads to this folder."""
         try:
             same = os.path.samestat(os.stat(self.place), os.fstat(self.descriptor))
         except OSError:
             same = False
         if not same:
             raise ExperimentError(
-                f"{self.path} is no longer the folder that this run began in: that was moved, and "
-                "holds what was saved before"
+                f"{self.path} is no longer the folder that this run began in; the old folder was "
+                "moved, and it keeps everything that was saved"
             )
 
 
 @contextlib.contextmanager
 def hold(folder: Path) -> Iterator[Held]:
-    """A folder to be written to for some time; others may write to it as well."""
+    """Opens a folder for writing. Other processes may write to it as well."""
     with writing(folder):
         place = Path(os.path.realpath(folder))  # `resolve` raises where links lead in a circle
         descriptor = os.open(place, _FOLDER)

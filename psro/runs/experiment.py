@@ -1,5 +1,5 @@
-"""Runs: wiring, training, saving, resuming, loading. Settings are in `psro.runs.config`, what
-stands in a folder in `psro.runs.folder`."""
+"""Runs: wiring, training, saving, resuming, loading. Settings are in `psro.runs.config`; the
+contents of a folder are in `psro.runs.folder`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Experiment(DescribedRun):
     Attributes:
         folder: where it is saved.
         config: its `RunConfig`.
-        setup: what the config makes of its game.
+        setup: the game, the policies' network and the oracle of the config.
         tree: the game.
         policy_network: the `Policy` whose parameters the populations are.
         records: one `Record` per finished iteration.
@@ -54,9 +54,9 @@ class Experiment(DescribedRun):
     def __init__(self, folder: Path, config: RunConfig, setup: Setup | None = None):
         """
         Args:
-            folder: where it is, or will be.
-            config: of the run.
-            setup: of a run whose config differs in its seed only; it is shared.
+            folder: where the run is saved, or will be.
+            config: the run's config.
+            setup: the setup of a run that differs only in its seed; both runs share it.
         """
         self.folder = folder
         self.setup = setup or Setup(config, run_folder.source_of(folder, config))
@@ -100,7 +100,8 @@ class Experiment(DescribedRun):
 
     @property
     def measured_strategy(self) -> MetaStrategy:
-        """What policies are drawn from and what is measured: `meta_strategy` and `joint`."""
+        """The mixture that policies are drawn from and that is measured: `meta_strategy` and
+        `joint`."""
         return self._finished().evaluation
 
     @property
@@ -111,14 +112,14 @@ class Experiment(DescribedRun):
 
     @property
     def meta_strategy(self) -> list[np.ndarray]:
-        """Each player's distribution over its policies, float64 `[K_p]`: the evaluation solver's,
-        where there is one, and the marginals of `joint`, where that is correlated."""
+        """Each player's distribution over its policies, float64 `[K_p]`. An evaluation solver
+        decides it if there is one. If players draw together, it is a marginal of `joint`."""
         return list(self._finished().evaluation.marginals)
 
     @property
     def joint(self) -> np.ndarray | None:
-        """The distribution over profiles of policies, float64 `[K_0, ..., K_{P-1}]`, where the
-        meta-strategy is correlated; None where players draw independently."""
+        """The distribution over profiles of policies, float64 `[K_0, ..., K_{P-1}]`, if the
+        meta-strategy is correlated; None if players draw independently."""
         return self._finished().evaluation.joint
 
     @property
@@ -137,18 +138,18 @@ class Experiment(DescribedRun):
         return self.measure().exploitability
 
     def disagreement(self) -> str | None:
-        """A sentence, where the recorded payoffs are not those of the policies; see
-        `psro.runs.agreement`. None for a run without a finished iteration, too."""
+        """A sentence if the recorded payoffs do not match the policies (`psro.runs.agreement`).
+        None if they match, or if no iteration is finished."""
         if self._last is None:
             return None
         return disagreement(self._last.meta_game, symmetric=self.config.symmetric)
 
     def policy(self, player: int | None = None) -> TreePolicy:
-        """The mixture of one player (of all players by default) as an `open_spiel` policy, by its
-        own marginal where the meta-strategy is correlated.
+        """The mixture of one player (by default, of all players) as an `open_spiel` policy. If the
+        meta-strategy is correlated, each player's own marginal is used.
 
-        Its action probabilities are those of the mixed realization plan: each policy counts at an
-        info state by its weight and by how likely it goes there.
+        Action probabilities are those of the mixed realization plan: at an info state, a policy
+        counts by its weight times its probability of playing to that state.
         """
         players = range(self.tree.num_players) if player is None else [player]
         if not all(0 <= p < self.tree.num_players for p in players):
@@ -159,8 +160,8 @@ class Experiment(DescribedRun):
         )
 
     def bot(self, player: int, seed: int | np.random.SeedSequence) -> PopulationBot:
-        """One player's meta-strategy as an OpenSpiel bot, which draws one policy a game; by its own
-        marginal where the meta-strategy is correlated: nobody tells bots a common draw."""
+        """One player's meta-strategy as an OpenSpiel bot, which draws one policy per game. If the
+        meta-strategy is correlated, the bot uses its own marginal, as bots share no draw."""
         if not 0 <= player < self.tree.num_players:
             raise SettingsError(f"player {player} of a game for {self.tree.num_players}")
         return PopulationBot(
@@ -174,16 +175,16 @@ class Experiment(DescribedRun):
         )
 
     def train(self) -> Iterator[Record]:
-        """Trains until it has `ended`; each record is yielded once its iteration is on disk.
+        """Trains until the run has `ended`. Yields each record when its iteration is on disk.
 
         Raises:
-            ExperimentError: another process trains in the folder, or has since this one read it.
+            ExperimentError: another process trains in the folder, or has trained in it meanwhile.
         """
         yield from answered(self.training(), local(self.setup.oracle))
 
     def training(self) -> Generator[Ask | Record, Results | None, None]:
-        """As `train`, by whoever drives it: also yields its requests for best responses, whose
-        results are to be sent."""
+        """As `train`, but also yields requests for best responses. The caller sends back their
+        results."""
         if self.ended:
             return
         with self._locked() as held:
@@ -200,7 +201,7 @@ class Experiment(DescribedRun):
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[disk.Held]:
-        """The folder is held, and still what was read or written last."""
+        """Holds the folder. Raises ExperimentError if another process has changed it."""
         with disk.lock(self.folder) as held:
             if commits.committed_digests(self.folder) != self._digests:
                 raise ExperimentError(
@@ -214,7 +215,7 @@ class Experiment(DescribedRun):
         return self._last
 
     def _commit(self, iteration: Iteration, held: disk.Held) -> None:
-        """Puts an iteration on disk; see `psro.runs.folder` for the order."""
+        """Writes an iteration to disk; `psro.runs.folder` explains the order."""
         with disk.writing(self.folder):
             digest = policy_files.write_policies(held, iteration, self.setup.num_populations)
             records, digests = [*self.records, iteration.record], [*self._digests, digest]
@@ -274,15 +275,15 @@ class Experiment(DescribedRun):
 def create(
     config: RunConfig, out: str | os.PathLike | None = None, like: Experiment | None = None
 ) -> Experiment:
-    """A new experiment and its folder; nothing is left behind when the game cannot be loaded.
+    """A new experiment and its folder. If the game cannot be loaded, no folder is left behind.
 
     Args:
-        config: the run.
-        out: the folder, which must not exist; by default `experiments/<game>-<variant>-<time>`.
-        like: one of the same config but for its seed; they share their `setup`.
+        config: the run's settings.
+        out: the folder. It must not exist. By default `experiments/<game>-<variant>-<time>`.
+        like: an experiment that differs only in its seed; both share one `setup`.
     """
     if not isinstance(config, RunConfig):
-        raise SettingsError(f"{config!r} is no RunConfig, such as RunConfig(game='kuhn_poker')")
+        raise SettingsError(f"{config!r} is not a RunConfig, such as RunConfig(game='kuhn_poker')")
     folder = Path(out) if out is not None else run_folder.default_folder(config)
     with disk.writing(folder):
         taken = folder.exists() or folder.is_symlink()
@@ -293,7 +294,7 @@ def create(
     try:
         check_sizes(config)  # what is saved must be accepted when it is read
     except SettingsError as error:
-        raise ExperimentError(f"no run of {config.game[:80]!r}: {error}") from None
+        raise ExperimentError(f"cannot run {config.game[:80]!r}: {error}") from None
     experiment = Experiment(folder, config, like and like.setup)
     _ = experiment.setup.oracle  # which may refuse the game
     with disk.making(folder) as aside:
@@ -303,11 +304,11 @@ def create(
 
 def load(folder: str | os.PathLike) -> Experiment:
     """The experiment in a folder, or in a file that `psro export` wrote, as of its last finished
-    iteration. One from a file is for reading only.
+    iteration. An experiment from a file can only be read.
 
     Raises:
-        ExperimentError: it is no experiment, has no finished iteration, is damaged, or was written
-            by a newer version.
+        ExperimentError: it is not an experiment, has no finished iteration, is damaged, or was
+            written by a newer version.
     """
     experiment = _open(folder)
     experiment._finished()
@@ -320,8 +321,8 @@ def run(
     *,
     progress: bool = False,
 ) -> Experiment:
-    """Trains a new experiment to its end; with `progress` it prints a line an iteration on standard
-    error. See `create` for `out`."""
+    """Trains a new experiment to its end. With `progress`, prints one line per iteration on
+    standard error. See `create` for `out`."""
     experiment = create(config or RunConfig(), out)
     finished(experiment.train(), experiment.config, progress)
     return experiment
@@ -343,14 +344,14 @@ def resume(
 def reopen(
     folder: str | os.PathLike, iterations: int | None = None, out: str | os.PathLike | None = None
 ) -> Experiment:
-    """The experiment in a folder, to go on with; `iterations` replaces the number in its config.
+    """Opens an experiment to continue it. `iterations` replaces the number in its config.
 
-    Going on gives bit for bit what a run without a stop would have given. An exported file is
-    unpacked first, to a new folder `out`; by default beside it, with its name less the ending.
+    The result is bit for bit that of a run that never stopped. An exported file is first unpacked
+    to a new folder `out`. By default, it is next to the file and has its name without the ending.
     """
     exported = archive.is_file(folder)
     if out is not None and not exported:
-        raise ExperimentError(f"{folder} is no exported file: it goes on where it is")
+        raise ExperimentError(f"{folder} is not an exported file; leave out --out")
     if exported:
         folder = _unpack(Path(folder), out)
     try:
@@ -380,7 +381,7 @@ def _open_folder(folder: Path, *, foreign: bool = False) -> Experiment:
         experiment = Experiment(folder, config)
     except (PsroError, games.GameError) as error:
         sentence = storage.sentence(error)
-        raise ExperimentError(f"the run of {folder} cannot be loaded: {sentence}") from None
+        raise ExperimentError(f"the run in {folder} cannot be loaded: {sentence}") from None
     experiment._restore()
     return experiment
 

@@ -15,10 +15,11 @@ from psro.runs.storage import ExperimentError
 
 
 def export(folder: str | os.PathLike, file: str | os.PathLike) -> Path:
-    """Writes an experiment, as of its last finished iteration, to a new file, which `psro.load`
-    accepts like a folder; the same experiment gives the same bytes. It may be training meanwhile.
+    """Writes an experiment, as of its last finished iteration, to a new file. `psro.load` accepts
+    the file like a folder. The same experiment gives the same bytes. The run may still be training.
 
-    Of a game that came from a file the copy goes along, and of that file's path only the name.
+    If the game came from a file, the export contains the run's copy of it. Of the original path, it
+    contains only the file's name.
 
     Raises:
         ExperimentError: the folder cannot be loaded, or the file cannot be written.
@@ -50,7 +51,7 @@ def _taken(file: Path) -> ExperimentError:
 
 
 def _snapshot(source: Path, copy: Path, config: RunConfig) -> None:
-    """One iteration's files: the commit first, whose policies never change afterwards."""
+    """Copies the files of one commit. The commit is copied first; its policies never change."""
     policies.policy_file(copy, 0).parent.mkdir(parents=True)
     names = [run_folder.COMMIT]
     shutil.copyfile(source / names[0], copy / names[0])

@@ -1,21 +1,21 @@
-"""The folder of a run: what stands in it, and how that is written, read and checked.
+"""The folder of a run: its contents, and how they are written, read and checked.
 
 A folder holds
 
-    config.json               the `RunConfig`, the variant whose settings they are, the format
-                              version, the versions of the packages
+    config.json               the `RunConfig`, the variant's name, the format version, the versions
+                              of the packages
     policies/0000.safetensors the policies that iteration 0 made, and so on (`psro.runs.policies`)
     payoffs.safetensors       payoffs, meta-strategy and records: the commit
     metrics.csv               the records again, for people; written from the commit
     exploitability.png        the curve, written when a run ends
-    game.csv                  a copy of the game, where it came from a file, with that one's ending;
+    game.csv                  a copy of the game if it came from a file, with the file's ending;
                               its SHA-256 is in config.json
     .lock                     empty; held by the process that trains (`psro.runs.disk.lock`)
     tensorboard/, wandb/      what `--log` writes (`psro.runs.loggers`); nothing here reads them
 
-`payoffs.safetensors` is replaced in one rename after the iteration's policies are on disk, so the
-folder is always that of a finished iteration, whenever the process or the machine stops. A policy
-file that it does not name is left over from an iteration that was not finished, and is replaced.
+`payoffs.safetensors` is replaced in one rename after the iteration's policies are on disk. So the
+folder always holds a finished iteration, whenever the process or the machine stops. A policy file
+that it does not name is left from an unfinished iteration, and is replaced.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def default_folder(config: RunConfig) -> Path:
 
 
 def begin(folder: Path, config: RunConfig) -> None:
-    """What stands in a new run's folder, which is there and empty."""
+    """Writes the first files of a new run to its empty folder."""
     policies.make_folder(folder)
     disk.write(folder / disk.LOCK, "")
     if copy := game_file(folder, config):
@@ -92,31 +92,32 @@ def write_config(folder: Path, config: RunConfig, held: disk.Held | None = None)
 
 
 def check_members(folder: Path) -> None:
-    """Raises ExperimentError where one of the names of a run's files, or of the runs in a folder of
-    several, stands for a link, a pipe, a socket or a device: a link may lead to the files of
-    others, and whoever reads a pipe waits for ever."""
+    """Raises ExperimentError if a file of a run, or a run in a folder of several, is a link, a
+    pipe, a socket or a device. A link may lead to other people's files, and reading a pipe may wait
+    for ever."""
     for member in _members(folder):
         if kind := disk.kind_of(member):
             raise ExperimentError(f"{member} is {kind}: a run's own files and folders are plain")
 
 
 def _members(folder: Path) -> Iterator[Path]:
-    """Policies last: whoever has gone so far knows that their folder is none of somebody else's."""
+    """Policies come last: by then it is checked that their folder is not a link."""
     yield from (folder / name for name in _MEMBERS)
     yield from folder.glob("seed-*")
     yield from (folder / POLICIES).glob("*")
 
 
 def raise_version(folder: Path, config: RunConfig, held: disk.Held) -> None:
-    """Before a run goes on that an older version began: what is added has the present format, which
-    that version is to refuse."""
+    """Raises the format version of a run that an older version began, before the run continues. New
+    files have the present format, and the older version must refuse them."""
     if storage.read_json(folder / CONFIG)["format_version"] < FORMAT_VERSION:
         with disk.writing(folder):
             write_config(folder, config, held)
 
 
 def read_run(folder: Path, *, foreign: bool = False) -> RunConfig:
-    """The run of a folder, its copy of the game checked."""
+    """The config of the run in a folder. Its copy of the game is checked. `foreign` if the folder
+    was unpacked from an exported file."""
     path = folder / CONFIG
     try:
         if not folder.is_dir():
@@ -147,14 +148,14 @@ def read_run(folder: Path, *, foreign: bool = False) -> RunConfig:
 
 
 def game_file(folder: Path, config: RunConfig) -> Path | None:
-    """Where a folder keeps its copy of a game that came from a file."""
+    """The path of a folder's copy of the game; None if the game did not come from a file."""
     if not files.is_file(config.game):
         return None
     return folder / f"game{Path(config.game).suffix.lower()}"
 
 
 def source_of(folder: Path, config: RunConfig) -> str:
-    """What `games.load` loads a run's game from: the folder's copy, where it came from a file."""
+    """The string that `games.load` loads a run's game from: the folder's copy if there is one."""
     copy = game_file(folder, config)
     return str(copy) if copy and copy.exists() else config.game
 
@@ -171,18 +172,17 @@ def _check_game_file(folder: Path, config: RunConfig, digest: str | None) -> Non
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """What the files of a run say, read without loading its game or its networks.
+    """The contents of a run's files, read without loading its game or its networks.
 
     Attributes:
         folder: where it is saved.
         config: its `RunConfig`.
-        game: what `games.load` loads its game from: the folder's copy, where it came from a file.
-        records: one `Record` per finished iteration; none yet in a run that has just begun.
-        payoffs: of the K policies a player, float64 `[P, K, ..., K]`; None without records.
-        meta_strategies: after each iteration the measured meta-strategy's marginals, one `[K_p]` a
-            player; None for an iteration of a folder that an older version wrote, which kept the
-            last one only.
-        player_names: what the game's file calls the players; None where it names none.
+        game: the string that `games.load` loads its game from: the folder's copy if there is one.
+        records: one `Record` per finished iteration; empty in a run that has just begun.
+        payoffs: of K policies per player, float64 `[P, K, ..., K]`; None without records.
+        meta_strategies: for each iteration, the marginals of the measured meta-strategy, one
+            `[K_p]` per player. Older versions kept only the last one; there, earlier ones are None.
+        player_names: the players' names in the game's file; None if it names none.
     """
 
     folder: Path
@@ -199,20 +199,20 @@ class Snapshot:
         return ended(self.records, self.config)
 
     def player_name(self, seat: int, *, begins: bool = False) -> str:
-        """What a player is called where somebody reads, as `GameTree.player_name`."""
+        """A player's name for readers, as `GameTree.player_name`."""
         return player_name(self.player_names, seat, begins=begins)
 
 
 def snapshot(folder: str | os.PathLike, *, foreign: bool = False) -> Snapshot:
-    """The run in a folder as of its last finished iteration, also while another process goes on
-    with it; cheap, whatever its game.
+    """The run in a folder as of its last finished iteration. Another process may train it
+    meanwhile. This is cheap for every game.
 
     Args:
-        folder: of the run.
-        foreign: it was unpacked from an exported file.
+        folder: the run's folder.
+        foreign: the folder was unpacked from an exported file.
 
     Raises:
-        ExperimentError: it is no experiment, is damaged, or was written by a newer version.
+        ExperimentError: it is not an experiment, is damaged, or was written by a newer version.
     """
     folder = Path(folder)
     config = read_run(folder, foreign=foreign)
@@ -254,12 +254,13 @@ def plan(
     iterations: int | None,
     held: disk.Held,
 ) -> RunConfig:
-    """The config of a run that is to go on, to another number of iterations where one is named;
-    writes it, and what a stop left to be written. A run that has converged, or whose oracle has
-    stopped improving, stays as it is: more iterations would change nothing.
+    """The config with which a run continues, with a new number of iterations if one is given.
+    Writes the config if it changes, and metrics that are missing after a stop. A run that has
+    converged, or whose oracle no longer improves, keeps its config: more iterations would change
+    nothing.
 
     Raises:
-        ExperimentError: it has more iterations already.
+        ExperimentError: the run already has more iterations.
     """
     done = len(records) - 1
     if iterations is not None and iterations != config.iterations:
@@ -271,5 +272,5 @@ def plan(
             config = longer
             write_config(folder, config, held)
     if records and not commit.has_metrics(held, records):
-        commit.write_metrics(held, records)  # a stop after the commit leaves them behind
+        commit.write_metrics(held, records)  # the process stopped after the commit
     return config

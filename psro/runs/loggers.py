@@ -1,5 +1,6 @@
-"""Where else a run's records go while it trains: `--log tensorboard wandb`. (metrics.csv is always
-written.) A logger is a class here and a line in `LOGGERS`; its package is the extra of that name.
+"""Sends a run's records to loggers while it trains: `--log tensorboard wandb`. metrics.csv is
+always written. A logger is a class here and a line in `LOGGERS`. Its package is the extra of that
+name.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ from psro.training.record import Record
 
 
 class LoggerError(PsroError):
-    """A logger that does not exist, or whose package is not installed; one sentence says so."""
+    """A logger does not exist, or its package is not installed. One sentence says so."""
 
 
 class Logger(Protocol):
-    """What a run tells its records to."""
+    """Receives the records of a run."""
 
     def log(self, record: Record) -> None:
-        """One iteration, in order, from 0 on; those before a resumption are told again first."""
+        """Receives one iteration. Iterations come in order from 0, also when a run is resumed."""
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """Ends the log."""
 
 
 class TensorBoard:
@@ -40,7 +41,7 @@ class TensorBoard:
     def __init__(self, opened: Experiment):
         import tensorboardX
 
-        # What an earlier process told from iteration 0 on is told again, and counts no more.
+        # All records are written again from iteration 0, so those of an earlier process are purged.
         self._writer = tensorboardX.SummaryWriter(str(opened.folder / "tensorboard"), purge_step=0)
 
     def log(self, record: Record) -> None:
@@ -53,9 +54,10 @@ class TensorBoard:
 
 
 class WandB:
-    """A run of Weights & Biases in project `psro`, its files under `wandb/` in the run's folder.
-    Its environment variables apply (WANDB_MODE=offline, WANDB_PROJECT). Every process is a run
-    there, in a group by the folder's name; those of several seeds, in one by their folder's."""
+    """A run of Weights & Biases in project `psro`, with its files under `wandb/` in the run's
+    folder. Its environment variables apply (WANDB_MODE=offline, WANDB_PROJECT). Each process makes
+    a new run there. Runs are grouped by the folder's name; several seeds form one group, named
+    after their common folder."""
 
     package = "wandb"
 
@@ -85,8 +87,7 @@ LOGGERS = {"tensorboard": TensorBoard, "wandb": WandB}
 
 
 def scalars(record: Record) -> dict[str, float]:
-    """The numbers of a record, by the names of the columns of metrics.csv; what is None is not
-    there."""
+    """The numbers of a record, by the names of the columns of metrics.csv. None is left out."""
     (row,) = metrics_table([record]).to_dict("records")
     return {
         name: value
@@ -111,8 +112,8 @@ def check(names: Sequence[str]) -> None:
 def logging(
     names: Sequence[str], opened: Experiment, complain: Callable[[str], None]
 ) -> Iterator[Callable[[Record], None]]:
-    """What tells a record to all loggers. One that fails is left out from then on, which it
-    `complain`s about: the run, whose own files are written before, goes on."""
+    """A function that sends a record to all loggers. A logger that fails is no longer used, and
+    `complain` says so. The run continues, and its own files are written before."""
     loggers: dict[str, Logger] = {}
 
     def attempt(name: str, do: Callable[[], None]) -> None:
@@ -120,7 +121,7 @@ def logging(
             do()
         except Exception as error:  # of any kind: networks, disks, accounts
             loggers.pop(name, None)
-            complain(f"{name} is given up: {type(error).__name__}: {error}".splitlines()[0])
+            complain(f"{name} is switched off: {type(error).__name__}: {error}".splitlines()[0])
 
     def tell(record: Record) -> None:
         for name, logger in list(loggers.items()):
@@ -141,7 +142,8 @@ def logging(
 def logging_many(
     names: Sequence[str], runs: Seeds, complain: Callable[[str], None]
 ) -> Iterator[Callable[[], None]]:
-    """What tells each of several runs' new records to loggers of its own; see `logging`."""
+    """A function that sends the new records of several runs, each to its own loggers
+    (`logging`)."""
     with contextlib.ExitStack() as stack:
         told = [len(run.records) for run in runs.experiments]
         tells = [

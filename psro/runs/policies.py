@@ -1,9 +1,9 @@
 """The policies of an iteration, on disk.
 
-A file holds every player's N policies that an iteration made, leaves `[P, N, ...]`, or of all seats
-that share them `[1, N, ...]`; with their numbers in the populations, and the marginals of the
-meta-strategy that was measured after it. What all of them have in common, as the network of
-policies that are told apart by a condition, is there once, named `shared/...`, without these axes.
+A file holds the N policies per player that an iteration made, leaves `[P, N, ...]`, or
+`[1, N, ...]` if all seats share them. It also holds their numbers in the populations, and the
+marginals of the meta-strategy that was measured after the iteration. Parameters that all policies
+share, such as a conditional network, are saved once, named `shared/...`, without these axes.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ _SHARED = "shared/"
 _SHAREABLE = "network/"
 """The parameters that policies of a `ConditionalPolicy` share once they are trained."""
 _MOST_DOUBLINGS = 24
-"""Of a temperature; float32 holds logits that are this much larger or smaller as exactly."""
+"""Most doublings of a temperature. Float32 keeps such larger or smaller logits as exactly."""
 
 
 def make_folder(folder: Path) -> None:
-    """Where the policies of a run that begins will stand."""
+    """Makes the folder for the policies of a new run."""
     (folder / POLICIES).mkdir()
 
 
 def policy_file(folder: Path, number: int) -> Path:
-    """Where the policies of an iteration stand."""
+    """The path of an iteration's policies."""
     return folder / POLICIES / f"{number:04d}.safetensors"
 
 
 def write_policies(held: disk.Held, iteration: Iteration, num_populations: int) -> str:
-    """An iteration's policies, before the commit that names them by the digest that is returned."""
-    import jax  # here, not above: who reads what stands beside policies needs none
+    """Writes an iteration's policies, before its commit. Returns their digest for the commit."""
+    import jax  # here, not above: reading the rest of a run's folder needs no JAX
 
     with contextlib.suppress(FileExistsError):
         os.mkdir(POLICIES, dir_fd=held.descriptor)
@@ -67,7 +67,7 @@ def write_policies(held: disk.Held, iteration: Iteration, num_populations: int) 
 
 
 def _once(name: str, stack: np.ndarray) -> tuple[str, np.ndarray]:
-    """What all policies share, `[P, N, ...]`, without the axes of policies."""
+    """An array `[P, N, ...]`, without the first two axes if all policies share it."""
     first = stack[0, 0]
     if name.startswith(_SHAREABLE) and (stack == first).all():
         return _SHARED + name, first
@@ -81,26 +81,26 @@ def restore(
     config: RunConfig,
     expected: Params,
 ) -> tuple[dict[int, Params], dict[int, Params]]:
-    """All policies of a run by their numbers, leaves `[P, ...]`, as they are after its last
-    iteration, and those that the last iteration made.
+    """All policies of a run after its last iteration, by their numbers, leaves `[P, ...]`; and the
+    policies that the last iteration made.
 
     Args:
-        folder: of the run.
-        records: of its iterations.
-        digests: the checksums of its iterations' files, as the commit has them.
-        config: of the run.
+        folder: the run's folder.
+        records: the records of its iterations.
+        digests: the commit's checksums of the iterations' files.
+        config: the run's config.
         expected: shapes of the parameters of one policy of each population, leaves `[P, ...]`, or
-            `[1, ...]` where all seats share one.
+            `[1, ...]` if all seats share one population.
 
     Raises:
-        ExperimentError: a file is missing or damaged, is not the one of its digest, or holds other
+        ExperimentError: a file is missing or damaged, does not match its digest, or holds other
             networks than config.json describes.
     """
     import jax
 
     room = sum(4 * math.prod(leaf.shape) for leaf in jax.tree.leaves(expected))
     num_populations = jax.tree.leaves(expected)[0].shape[0]
-    seats = np.arange(len(records[0].value)) % num_populations  # whose each seat's is
+    seats = np.arange(len(records[0].value)) % num_populations  # the population of each seat
     policies: dict[int, Params] = {}
     for number, digest in enumerate(digests):
         path, size = policy_file(folder, number), records[number].size
@@ -121,8 +121,8 @@ def restore(
 def _read(
     path: Path, digest: str, number: int, config: RunConfig, *, size: int, room: int
 ) -> tuple[Params, list[int]]:
-    """Policies of iteration `number`, leaves `[P, N, ...]`, and their N numbers in the populations,
-    which are below `size`; `room` is the bytes that those of one number may have."""
+    """Policies of iteration `number`, leaves `[P, N, ...]`, and their N numbers in the populations.
+    The numbers must be below `size`. `room` is the most bytes for the policies of one number."""
     tensors, info = storage.read_tensors(path, lambda info: room * len(_slots(info, number, size)))
     check_named(path, info, digest)
     try:
@@ -139,8 +139,8 @@ def _read(
 
 
 def _slots(info: Mapping[str, Any], number: int, size: int) -> list[int]:
-    """The numbers of an iteration's policies; raises Damaged where they are none."""
-    slots = info.get("slots", [number])  # none stand there before format 3
+    """The numbers of an iteration's policies. Raises Damaged if they are not valid."""
+    slots = info.get("slots", [number])  # formats before 3 have no slots
     if not isinstance(slots, list) or not all(
         type(slot) is int and 0 <= slot < size for slot in slots
     ):
@@ -153,7 +153,7 @@ def _slots(info: Mapping[str, Any], number: int, size: int) -> list[int]:
 def _stacks(
     tensors: Mapping[str, np.ndarray], info: Mapping[str, Any], count: int
 ) -> dict[str, np.ndarray]:
-    """Parameters `[P, count, ...]` by their names; raises Damaged where they are none."""
+    """Parameters `[P, count, ...]` by their names. Raises Damaged if they are not valid."""
     own = {name: value for name, value in tensors.items() if not name.startswith(_SHARED)}
     if "slots" not in info:  # before format 3: one policy an iteration, and no axis for it
         own = {name: value[:, None] for name, value in own.items() if value.ndim}
@@ -170,7 +170,7 @@ def _stacks(
 
 
 def check_named(path: Path, info: Mapping[str, Any], digest: str) -> None:
-    """Raises ExperimentError where a file is not the one that a commit names."""
+    """Raises ExperimentError if a file is not the one that the commit names."""
     if info["sha256"] != digest:
         raise ExperimentError(f"{path} is damaged: it is not the file that the commit names")
 
@@ -183,11 +183,11 @@ def _for_all(name: str, value: np.ndarray, axes: tuple[int, int]) -> tuple[str, 
 
 
 def _with_temperature(params: Params, number: int, config: RunConfig) -> Params:
-    """Policies of a format before 4, whose policy heads were divided by the oracle's temperature,
-    with a temperature of their own: the power of two that is next to the oracle's, by which heads
-    are multiplied. So no rounding changes, and every action has the same probability as before.
-    The policies of iteration 0 are untrained, and tables have no temperature. Raises Damaged where
-    there is no policy head."""
+    """Gives policies of a format before 4 a temperature of their own. Their policy heads had been
+    divided by the oracle's temperature. The new temperature is the power of two nearest to the
+    oracle's, and the heads are multiplied by it. So no rounding changes, and every action keeps its
+    probability. Policies of iteration 0 are untrained, and tables have no temperature. Raises
+    Damaged if there is no policy head."""
     settings = getattr(config, config.oracle, None)
     if settings is None:
         return params

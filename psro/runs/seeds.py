@@ -1,8 +1,8 @@
-"""Runs that differ in nothing but their seed, trained side by side.
+"""Runs that differ only in their seed, trained side by side.
 
-They advance in lockstep: when all runs that are still going have asked for best responses, one call
-of their common oracle trains them all (`executors.local`). A run does not notice: its folder is
-that of a run alone, but for wall seconds, which are those of all runs together.
+They advance in lockstep: when all active runs have asked for best responses, one call of their
+common oracle trains them all (`executors.local`). Each run's folder is the same as if it had
+trained alone, except for its wall seconds, which are those of all runs together.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "summary.csv"
 MOST_SEEDS = 1_000
-"""Every one has a folder, and jobs in each call of the oracle."""
+"""Every seed needs a folder, and jobs in each call of the oracle."""
 
 
 class Seeds(Described):
@@ -45,9 +45,9 @@ class Seeds(Described):
     their `summary.csv`. `create_many` and `reopen_many` make one, `run_many` makes and trains one.
 
     Attributes:
-        folder: holds all.
-        experiments: one a seed.
-        failed: by the index of its experiment, why a run could not go on to its end.
+        folder: the folder of all runs.
+        experiments: one per seed.
+        failed: the errors of runs that could not finish, by the index of the experiment.
     """
 
     def __init__(self, folder: Path, experiments: list[Experiment]):
@@ -56,9 +56,8 @@ class Seeds(Described):
         self.failed: dict[int, TrainingDiverged | MetaSolverError] = {}
 
     def train(self) -> Iterator[int]:
-        """Trains until all runs have ended or failed; the number of an iteration is yielded once no
-        run has it before it any more, and all is on disk. A run that fails does not stop the
-        others."""
+        """Trains until all runs have ended or failed. Yields the number of an iteration when every
+        active run has finished it and all is on disk. A run that fails does not stop the others."""
         execute = local(self.experiments[0].setup.oracle, len(self.experiments))
         with contextlib.ExitStack() as stack:
             held = stack.enter_context(disk.hold(self.folder))
@@ -88,8 +87,8 @@ class Seeds(Described):
         training: Generator[Ask | Record, Results | None, None],
         answer: Results | None,
     ) -> Ask | None:
-        """What a run asks for next, having got `answer` (None to begin); None where it has ended or
-        failed."""
+        """Sends a run its `answer` (None to begin). Returns its next request; None if it has ended
+        or failed."""
         try:
             while not isinstance(said := training.send(answer), Ask):
                 answer = None
@@ -101,10 +100,9 @@ class Seeds(Described):
             return None
 
     def summary(self) -> pd.DataFrame:
-        """A row an iteration: how many `seeds` it is of, and of their `distance` and their
-        `exploitability` the mean and what is to be added and subtracted for its 95 % interval by
-        Student's t, NaN for one seed. Runs that have ended count on with what they came to; one
-        that failed, or was stopped, counts as far as it came."""
+        """One row per iteration: the number of `seeds`, and the mean and half the 95 % interval
+        (Student's t, NaN for one seed) of `distance` and of `exploitability`. A run that has ended
+        counts in later rows with its last record. A run that failed or was stopped does not."""
         import pandas as pd  # here, not above: it takes a third of a second
 
         rows = []
@@ -139,24 +137,24 @@ class Seeds(Described):
         return facts
 
     def write_summary(self, held: disk.Held | None = None) -> None:
-        """Writes `summary.csv`, with the iterations that are done; to the folder that is `held`."""
+        """Writes `summary.csv` with the finished iterations, to the `held` folder if given."""
         with disk.writing(self.folder):
             disk.write(self.folder / SUMMARY, self.summary().to_csv(index=False), held)
 
 
 def create_many(config: RunConfig, seeds: int, out: str | os.PathLike | None = None) -> Seeds:
-    """New experiments of `seeds` seeds from the config's on, and their folders.
+    """New experiments and their folders, one for each of `seeds` seeds. The first seed is the
+    config's.
 
     Args:
-        config: of all, but for the seed.
-        seeds: how many.
-        out: the folder of their folders, which must not exist; by default
+        config: the settings of all runs, except the seed.
+        seeds: the number of seeds.
+        out: the folder for their folders. It must not exist. By default it is
             `experiments/<game>-<variant>-<time>`.
 
     Raises:
         ExperimentError: the folder exists or cannot be made.
-        ValueError: the number of seeds is below 1 or above `MOST_SEEDS`, or one is too large to be
-            a seed.
+        ValueError: the number of seeds is below 1 or above `MOST_SEEDS`, or a seed is too large.
     """
     if not 1 <= seeds <= MOST_SEEDS:
         raise SettingsError(f"seeds = {seeds} must be between 1 and {MOST_SEEDS:,}")
@@ -179,16 +177,16 @@ def create_many(config: RunConfig, seeds: int, out: str | os.PathLike | None = N
 
 
 def reopen_many(folder: str | os.PathLike, iterations: int | None = None) -> Seeds:
-    """The experiments in a folder of `create_many`, to go on with wherever each of them stands; see
-    `experiment.reopen`.
+    """Opens the experiments in a folder of `create_many`, to continue each from where it stopped;
+    see `experiment.reopen`.
 
     Raises:
-        ExperimentError: one cannot be read, or differs from the others in more than its seed.
+        ExperimentError: one cannot be read, or they differ in more than their seed.
     """
     folder = Path(folder)
     experiments = [experiment.reopen(path, iterations) for path in seed_folders(folder)]
     for run in experiments:
-        config = experiments[0].config  # iterations may be added to those that have not converged
+        config = experiments[0].config  # a converged run keeps its number of iterations
         same = {"seed": config.seed, "iterations": config.iterations}
         if dataclasses.replace(run.config, **same) != config:
             raise ExperimentError(
@@ -205,8 +203,8 @@ def run_many(
     *,
     progress: bool = False,
 ) -> Seeds:
-    """Trains new experiments of `seeds` seeds to their ends, side by side. See `create_many`, and
-    `experiment.run` for `progress`; a run that could not go on is in `Seeds.failed`."""
+    """Trains new experiments of `seeds` seeds to their ends, side by side. `Seeds.failed` has the
+    runs that could not finish. See `create_many`, and `experiment.run` for `progress`."""
     made = create_many(config or RunConfig(), seeds, out)
     first = made.experiments[0]
     for number in made.train():

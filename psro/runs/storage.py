@@ -1,5 +1,5 @@
-"""What files of experiment folders hold: arrays and what is said about them, with a checksum of
-both, and JSON. How they get to disk is in `psro.runs.disk`."""
+"""The files of experiment folders: arrays with metadata and a checksum of both, and JSON.
+`psro.runs.disk` writes them to disk."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ bytes each; safetensors itself stops at 100 million."""
 MAX_BYTES = 4 << 30
 """Bytes of the arrays in one file: the payoffs between two populations of 16,384 policies."""
 MAX_SENTENCE = 300
-"""Characters that are quoted of what an error says: it may quote a whole file."""
+"""Most characters of an error's text that are quoted. An error may quote a whole file."""
 MAX_TENSORS = 10_000
 """Arrays in one safetensors file; a network has some twenty."""
 MAX_NAME = 200
-"""Characters of an array's name, which slashes make a path of nested dicts."""
+"""Most characters of an array's name. Slashes in it separate the keys of nested dicts."""
 _DTYPES = ("F64", "F32")
-"""Of all arrays that runs write; there are some that NumPy has not."""
+"""The types of all arrays that runs write. NumPy lacks some other types of safetensors."""
 
 
 class Damaged(Exception):
-    """What a file holds that no run writes; the rest of a sentence. Readers catch it, and no error
-    of ours, which is no damage."""
+    """A file holds something that no run writes. The text is the rest of a sentence. Readers catch
+    only this error, because an error in this program is not damage."""
 
 
 def flatten(params: Mapping[str, Any], prefix: str = "") -> dict[str, np.ndarray]:
@@ -59,7 +59,7 @@ def flatten(params: Mapping[str, Any], prefix: str = "") -> dict[str, np.ndarray
 
 
 def unflatten(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """The nested dict that `flatten` made flat; raises Damaged where it cannot be one."""
+    """The inverse of `flatten`. Raises Damaged if the names do not make a nested dict."""
     nested: dict[str, Any] = {}
     for name, value in flat.items():
         *above, last = name.split("/")
@@ -80,7 +80,8 @@ def write_tensors(
     info: dict[str, Any],
     held: disk.Held | None = None,
 ) -> str:
-    """Writes a safetensors file whose metadata hold `info` and a SHA-256 of all; returns that."""
+    """Writes a safetensors file with `info` and a SHA-256 of all in its metadata. Returns the
+    SHA-256."""
     tensors = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
     digest = _digest(tensors, info)
     # One key, because safetensors writes several in no particular order.
@@ -92,15 +93,15 @@ def write_tensors(
 def read_tensors(
     path: Path, most: Callable[[dict[str, Any]], int] = lambda info: MAX_BYTES
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Arrays and `info` of what `write_tensors` wrote.
+    """The arrays and `info` in a file of `write_tensors`.
 
     Args:
         path: the file.
-        most: bytes that the arrays may have, by what `info` says; it may raise Damaged. They are
-            not read if they have more.
+        most: computes from `info` the most bytes that the arrays may have. If they have more, they
+            are not read. It may raise Damaged.
 
     Raises:
-        ExperimentError: there is no such file, it is damaged, or larger than any run writes.
+        ExperimentError: there is no such file, or it is damaged, or larger than any run writes.
     """
     with _reading(path) as (file, names, info):
         size, room = path.stat().st_size, min(most(info), MAX_BYTES)
@@ -117,8 +118,8 @@ def read_tensors(
 
 
 def read_info(path: Path) -> dict[str, Any]:
-    """The `info` of what `write_tensors` wrote, from the file's head alone: the checksum, which is
-    part of it, is not compared. Raises as `read_tensors`."""
+    """The `info` in a file of `write_tensors`. Only the file's head is read, and the checksum is
+    not compared. Raises the errors of `read_tensors`."""
     with _reading(path) as (_, _, info):
         return info
 
@@ -149,7 +150,7 @@ def _reading(path: Path) -> Iterator[tuple[Any, list[str], dict[str, Any]]]:
 
 
 def _check_header(path: Path) -> None:
-    """Before anything is parsed; that shapes fit the file's size safetensors checks itself."""
+    """Checks the header's size before it is parsed. Safetensors itself checks that shapes fit."""
     with disk.open_plain(path) as file:
         header = int.from_bytes(file.read(8), "little")
         if not header <= min(MAX_HEADER, file.seek(0, os.SEEK_END) - 8):
@@ -157,28 +158,28 @@ def _check_header(path: Path) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file in a folder holds; raises Damaged where it is none, and OSError."""
+    """The contents of a JSON file in a folder. Raises Damaged if it is not JSON, and OSError."""
     return parse_json(read_bytes(path, MAX_JSON))
 
 
 def check_version(folder: Path, version: Any) -> None:
-    """Of what a folder's config.json says as its `format_version`.
+    """Checks the `format_version` of a folder's config.json.
 
     Raises:
-        ExperimentError: it is newer than this.
-        Damaged: it is no whole number.
+        ExperimentError: it is newer than `FORMAT_VERSION`.
+        Damaged: it is not a whole number.
     """
     if type(version) is not int:
         raise Damaged("format_version must be a whole number")
     if version > FORMAT_VERSION:
         raise ExperimentError(
-            f"{folder} was written in format {str(version)[:20]}, this psro reads up to "
-            f"{FORMAT_VERSION}; install a newer psro"
+            f"{folder} was written in format {str(version)[:20]}, and this psro reads only formats "
+            f"up to {FORMAT_VERSION}; install a newer psro"
         )
 
 
 def read_bytes(path: Path, most: int) -> bytes:
-    """The bytes of a plain file in a folder; raises Damaged where it has more, and OSError."""
+    """The bytes of a plain file. Raises Damaged if there are more than `most`, and OSError."""
     with disk.open_plain(path) as file:
         content = file.read(most + 1)
     if len(content) > most:
@@ -187,7 +188,7 @@ def read_bytes(path: Path, most: int) -> bytes:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """`json.loads`; raises Damaged where the text is no JSON. Python's reads NaN as well."""
+    """`json.loads`. Raises Damaged if the text is not JSON. Python also accepts NaN."""
     try:
         return json.loads(text)
     except RecursionError:
@@ -206,6 +207,6 @@ def _digest(tensors: Mapping[str, np.ndarray], info: Mapping[str, Any]) -> str:
 
 
 def sentence(error: Exception) -> str:
-    """The first line of what an error says, as it can be printed."""
+    """The first line of an error's text, made printable."""
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return printable(said.strip().split("\n")[0][:MAX_SENTENCE]) or type(error).__name__
