@@ -321,7 +321,7 @@ def test_eval_fits_a_terminal(seeds):
 def test_eval_of_many_policies_prints_those_of_most_weight(capsys, uninterrupted):
     folder, *_ = uninterrupted
     code, out, err = psro_main(capsys, "eval", folder)
-    assert (code, err) == (0, "") and "12 of most weight" in out
+    assert (code, err) == (0, "") and "12 with most weight" in out
     assert max(map(len, out.splitlines())) < 200
 
 

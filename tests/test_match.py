@@ -255,10 +255,10 @@ def test_a_hand_in_the_terminal(trained, monkeypatch):
     match = Match(trained("kuhn_poker"), 1, seed=2)
     shown = transcript(match, ["7", "stand", "", "BET", "x", "", "1", "", "q"], monkeypatch)
     assert len(match.history) == 2
-    bad = [line for line in shown.splitlines() if "is no move here" in line]
+    bad = [line for line in shown.splitlines() if "is not a move here" in line]
     assert len(bad) == 3 and all("type 1 to 2" in line for line in bad)
     assert "'stand'" in bad[1]
-    assert "only Enter or q" in shown
+    assert "press Enter or q" in shown
     assert "(check)" in shown or "(fold)" in shown
     first, second = (view.end for view in match.history)
     for view, end in zip(match.history, (first, second), strict=True):

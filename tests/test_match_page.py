@@ -163,10 +163,10 @@ def test_moves_are_checked(trained):
 @pytest.mark.parametrize(
     "body, words",
     [
-        ("{", "no JSON"),
-        (b"\xff\xfe", "no JSON"),
-        ("[" * 60_000, "no JSON"),
-        ("", "no JSON"),
+        ("{", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        ("[" * 60_000, "not JSON"),
+        ("", "not JSON"),
         ("[1]", "a JSON object"),
     ],
 )

@@ -236,7 +236,7 @@ def test_a_live_page_in_a_browser(tmp_path, browser):
         browser.execute_script("window.here = true")
         steps = fresh.train()
         next(steps), next(steps)
-        wait_for_script(browser, status, "iteration 1 is finished, of 4")
+        wait_for_script(browser, status, "iteration 1 of 4 is finished")
         assert browser.execute_script("return document.querySelector('#plot-gap').data[0].x") == [
             0,
             1,

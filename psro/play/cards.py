@@ -1,7 +1,7 @@
-"""What one seat sees of a card game, read from its own information state string.
+"""What one seat sees of a card game, from its own information state string.
 
-A reader is given nothing but that string, so that no picture can show what the seat does not know.
-For games without a reader OpenSpiel's own text is shown.
+A reader gets only that string, so a picture cannot show what the seat does not know. Games without
+a reader are shown by OpenSpiel's own text.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Card:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Move:
-    """What everybody has seen a player do, by the name of the action and what it means here."""
+    """A move that all players have seen: the action's name, and its meaning in this situation."""
 
     player: int
     round: int
@@ -36,12 +36,12 @@ class Picture:
     """The table from one seat.
 
     Attributes:
-        own: the seat's cards.
-        board: cards that everybody sees; None for one that is still face down.
-        pot: chips, None where it has been paid out.
-        moves: so far, in order.
-        meanings: what the actions that can be played now mean, by name; only where that is not
-            what they are called.
+        own: the seat's own cards.
+        board: cards that all players see; None for a card that is still face down.
+        pot: chips; None if the pot has been paid out.
+        moves: all moves so far, in order.
+        meanings: the meaning of each legal action, by its name; only where it differs from the
+            name.
     """
 
     own: tuple[Card, ...]
@@ -56,7 +56,8 @@ Reader = Callable[[str, int, Mapping[str, Any]], Picture]
 
 
 def _kuhn(seen: str, num_players: int, parameters: Mapping[str, Any]) -> Picture:
-    """`1pb`: card 1; a pass, then a bet. There is a card more than players, and one bet."""
+    """`1pb` means card 1, then a pass, then a bet. The deck has one card more than there are
+    players. Only one size of bet is possible."""
     number, played = re.fullmatch(r"(\d+)([pb]*)", seen).groups()
     moves, bets = [], 0
     for turn, letter in enumerate(played):
@@ -77,12 +78,12 @@ _KUHN_MEANINGS = {
     False: {"Pass": "check", "Bet": ""},
     True: {"Pass": "fold", "Bet": "call"},
 }
-"""By whether somebody has bet."""
+"""By whether a player has bet."""
 
 
 def _leduc(seen: str, num_players: int, parameters: Mapping[str, Any]) -> Picture:
-    """`[Private: 1]...[Pot: 2]...[Public: 3][Round1: 1 2][Round2: ]`, with the numbers of actions:
-    fold, call, raise."""
+    """`[Private: 1]...[Pot: 2]...[Public: 3][Round1: 1 2][Round2: ]`. Rounds list actions by
+    number: 0 is fold, 1 is call, 2 is raise."""
     fields = dict(re.findall(r"\[(\w+): ([^\]]*)\]", seen))
     num_ranks, suits = num_players + 1, 1 if parameters.get("suit_isomorphism") else 2
 
@@ -112,7 +113,7 @@ def _leduc(seen: str, num_players: int, parameters: Mapping[str, Any]) -> Pictur
 
 
 def _in_turn(first: int, num_players: int, folded: set[int]) -> Iterator[int]:
-    """Players in turn, for ever, less those who have folded by then."""
+    """Yields players in turn without end, except those who have folded by then."""
     turn = first
     while True:
         if turn % num_players not in folded:
@@ -121,8 +122,8 @@ def _in_turn(first: int, num_players: int, folded: set[int]) -> Iterator[int]:
 
 
 def _card(rank: int, num_ranks: int, suit: int) -> Card:
-    """From the jack up where that is enough, as in the papers; else so that the highest is an
-    ace."""
+    """The lowest rank is the jack if there are few ranks, as in the papers. Otherwise the highest
+    rank is the ace."""
     lowest = min(_RANKS.index("J"), len(_RANKS) - num_ranks)
     return Card(rank=_RANKS[lowest + rank], suit=_SUITS[suit])
 
@@ -132,11 +133,11 @@ READERS: dict[str, Reader] = {"kuhn_poker": _kuhn, "leduc_poker": _leduc}
 
 
 WIDTH, HEIGHT = 7, 5
-"""Of a card as text."""
+"""The size of a card as text, in characters."""
 
 
 def box(card: Card | None) -> list[str]:
-    """A card as lines of text; None face down."""
+    """A card as lines of text. None is a card face down."""
     if card is None:
         return ["╭─────╮", *["│░░░░░│"] * 3, "╰─────╯"]
     return [

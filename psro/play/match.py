@@ -1,7 +1,7 @@
-"""A person against a population, hand by hand: what happens, without how it is shown.
+"""A match of a person against a population, hand by hand, without how it is shown.
 
-Whatever a `View` holds before a hand's end comes from the person's own observation, information
-state and legal actions; what the others hold and which policies they are is told when it is over.
+Before a hand ends, a `View` holds only the person's own observation, information state and legal
+actions. The other players' cards and policies are in it when the hand is over.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from psro.runs.experiment import Experiment
 
 
 class MatchError(PsroError):
-    """What cannot be played; one sentence says why."""
+    """Something that cannot be played; one sentence says why."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Action:
-    """A legal action: OpenSpiel's number and name, or that of the game's file, and what it means
-    here where that is more."""
+    """A legal action: OpenSpiel's number; its name, from OpenSpiel or from the game's file; and its
+    meaning here, if that says more than the name."""
 
     number: int
     name: str
@@ -33,7 +33,7 @@ class Action:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Met:
-    """The policy that a player was: its number in the population, and its weight there."""
+    """The policy that a player used: its number in the population, and its weight there."""
 
     player: int
     policy: int
@@ -45,10 +45,10 @@ class End:
     """A finished hand.
 
     Attributes:
-        returns: everybody's, in units of the game's payoff.
-        met: the others' policies.
-        state: the whole state, as OpenSpiel prints it; or everybody's moves in the words of the
-            game's file.
+        returns: all players', in units of the game's payoff.
+        met: the other players' policies.
+        state: the whole state, as OpenSpiel prints it; or all moves, in the words of the game's
+            file.
         pictures: the table as each seat saw it, by seat; empty for games that cannot be drawn.
     """
 
@@ -63,14 +63,15 @@ class View:
     """What the person may know.
 
     Attributes:
-        hand: counts from 1.
-        turn: counts the person's decisions and hands, so that a move can say what it answers.
-        seat: the person's.
-        text: OpenSpiel's observation string for the seat, or else its information state string; or
-            what the game's file calls its info state.
+        hand: the hand's number, from 1.
+        turn: counts the person's decisions and the ends of hands. A move names the turn that it is
+            for.
+        seat: the person's seat.
+        text: OpenSpiel's observation string for the seat, or its information state string if there
+            is no other; or the info state's name in the game's file.
         picture: the same as a picture, for games that can be drawn.
-        actions: the legal ones; none when the hand is over.
-        end: how it ended, or None.
+        actions: the legal actions; none when the hand is over.
+        end: how the hand ended; None before that.
     """
 
     hand: int
@@ -84,30 +85,31 @@ class View:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Par:
-    """Expected returns in a seat against the population's meta-strategy, exact: of that seat's own
-    part in it, and of a best response, which nobody beats in the long run."""
+    """Exact expected returns in a seat, against the population's meta-strategy. `value` is the
+    return of that seat's own part of the meta-strategy. `best_response` is the return of a best
+    response; no play earns more in the long run."""
 
     value: float
     best_response: float
 
 
 class Match:
-    """Hands against the others, each of whom plays one policy, drawn from the meta-strategy for the
-    hand: from its own, or all together from the joint where that is correlated.
+    """Hands against the other players. In each hand, each of them plays one policy, drawn from the
+    meta-strategy. If the meta-strategy is correlated, their policies are drawn together.
 
     Attributes:
-        experiment: whose populations.
-        num_players: seats.
-        view: the hand as it stands.
-        history: finished hands, the last one last.
-        par: by seat.
+        experiment: the run whose populations play.
+        num_players: the number of seats.
+        view: the current hand.
+        history: finished hands, in order.
+        par: what to expect in each seat.
     """
 
     def __init__(self, experiment: Experiment, seat: int = 0, seed: int | None = None):
-        """Deals the first hand. `seed` repeats deals, draws and the others' actions; None for
-        others each time.
+        """Deals the first hand. With the same `seed`, deals, draws of policies and the others'
+        actions are the same. With None they differ each time.
 
-        Raises `MatchError` for a seat that the game has not, a seed below 0, or a game whose
+        Raises `MatchError` for a seat that the game does not have, a seed below 0, or a game whose
         states OpenSpiel cannot print.
         """
         if seed is not None and seed < 0:
@@ -141,23 +143,23 @@ class Match:
         return self.experiment.config.game
 
     def player_name(self, seat: int, *, begins: bool = False) -> str:
-        """What a player is called, as `GameTree.player_name`."""
+        """A player's name, as in `GameTree.player_name`."""
         return self.experiment.tree.player_name(seat, begins=begins)
 
     @property
     def seat_name(self) -> str:
-        """Who the person is: `player 0 of 2`, or `Alice (player 0 of 2)`."""
+        """The person's seat in words: `player 0 of 2`, or `Alice (player 0 of 2)`."""
         seat = f"player {self.view.seat} of {self.num_players}"
         named = self.experiment.tree.player_names is not None
         return f"{self.player_name(self.view.seat)} ({seat})" if named else seat
 
     @property
     def score(self) -> float:
-        """The person's returns of all finished hands, added up."""
+        """The sum of the person's returns in all finished hands."""
         return sum(view.end.returns[view.seat] for view in self.history)
 
     def deal(self, seat: int | None = None) -> View:
-        """The next hand, in another seat if one is given."""
+        """Deals the next hand, in another seat if one is given."""
         if self.view.end is None:
             raise MatchError("this hand is not over yet")
         seat = self.view.seat if seat is None else seat
@@ -165,8 +167,8 @@ class Match:
         return self._deal(seat)
 
     def play(self, number: int) -> View:
-        """Plays the action of that number for the person, then everybody until it is asked again
-        or the hand is over."""
+        """Plays action `number` for the person. Then the others play until it is the person's turn
+        again or the hand is over."""
         if self.view.end is not None:
             raise MatchError("this hand is over")
         if number not in [action.number for action in self.view.actions]:
@@ -187,7 +189,7 @@ class Match:
         if joint is None:
             for bot in self._bots:
                 bot.restart()
-        else:  # the person is nobody of the profile, and does not hear of it
+        else:  # the person does not play, or learn, its seat's policy in the profile
             drawn = self._rng.choice(joint.size, p=joint.ravel())
             for bot, policy in zip(self._bots, np.unravel_index(drawn, joint.shape), strict=True):
                 bot.restart_as(int(policy))
@@ -232,7 +234,7 @@ class Match:
         )
 
     def _names(self, state: Any) -> list[tuple[int, str]]:
-        """The legal actions with their names."""
+        """The legal actions, by number and name."""
         if self._index is None or state.is_chance_node():
             mover = state.current_player()
             return [(a, state.action_to_string(mover, a)) for a in state.legal_actions()]
@@ -241,12 +243,13 @@ class Match:
         return [(int(own.action[s]), own.action_names[s]) for s in range(first, last)]
 
     def _info_state(self, state: Any) -> tuple[PlayerTree, int]:
-        """Whose decision it is, and at which of its info states."""
+        """The tree of the player to move, and the number of its info state."""
         mover = state.current_player()
         return self.experiment.tree.players[mover], self._index.info_state(state, mover)
 
     def _text(self, state: Any) -> str:
-        """What the person knows, in words; only what everybody may know when the hand is over."""
+        """What the person knows, in words. When the hand is over, it is OpenSpiel's string for the
+        seat."""
         if self._index is not None and not state.is_terminal():
             own, number = self._info_state(state)
             return own.names[number]
@@ -254,7 +257,7 @@ class Match:
         return seen(self._seat)
 
     def _moves(self) -> str:
-        """The hand, a line for each move, in the words of the game's file."""
+        """The moves of the hand, one on each line, in the words of the game's file."""
         state, lines = self._game.new_initial_state(), []
         for action in self._state.history():
             mover = state.current_player()

@@ -13,7 +13,7 @@ from psro.play.match import Action, Match
 
 
 def in_terminal(match: Match, out: rich.console.Console) -> None:
-    """Hand after hand until `q` or the end of input."""
+    """Plays hand after hand until `q` or the end of input."""
     _say(out, f"{match.name}: you are {match.seat_name}.")
     par = match.par[match.view.seat]
     _say(
@@ -26,7 +26,7 @@ def in_terminal(match: Match, out: rich.console.Console) -> None:
         while True:
             _one_hand(match, out)
             while _ask(out, "Enter for the next hand, q to quit: "):
-                _say(out, "This hand is over: only Enter or q.")
+                _say(out, "This hand is over: press Enter or q.")
             match.deal()
     except (EOFError, _Quit):
         hands = len(match.history)
@@ -38,7 +38,7 @@ def in_terminal(match: Match, out: rich.console.Console) -> None:
 
 
 class _Quit(Exception):
-    """The person has had enough."""
+    """The person wants to stop."""
 
 
 def _one_hand(match: Match, out: rich.console.Console) -> None:
@@ -50,7 +50,7 @@ def _one_hand(match: Match, out: rich.console.Console) -> None:
 
 
 def _choose(actions: Sequence[Action], out: rich.console.Console) -> int:
-    """The number of the action that the person names. A number is always one of the list."""
+    """The number of the action that the person chooses. A typed number is a place in the list."""
     names = [action.name.lower() for action in actions]
     meanings = [action.meaning for action in actions]
     for place, action in enumerate(actions, 1):
@@ -63,11 +63,11 @@ def _choose(actions: Sequence[Action], out: rich.console.Console) -> int:
         for known in (names, meanings):
             if typed and typed in known:
                 return actions[known.index(typed)].number
-        _say(out, f"{typed!r} is no move here: type 1 to {len(actions)}, or a name of these.")
+        _say(out, f"{typed!r} is not a move here: type 1 to {len(actions)}, or an action's name.")
 
 
 def _ask(out: rich.console.Console, prompt: str) -> str:
-    """A line of input without spaces around it, in small letters."""
+    """A line of input without spaces around it, in lower case."""
     typed = out.input(rich.text.Text(prompt)).strip().lower()
     if typed in ("q", "quit"):
         raise _Quit
@@ -120,7 +120,7 @@ def _show_moves(match: Match, moves: Sequence[Move], out: rich.console.Console) 
 def _show_cards(
     groups: Sequence[tuple[str, Sequence[Card | None]]], out: rich.console.Console
 ) -> None:
-    """Groups of cards side by side, each under its name; those without cards are left out."""
+    """Groups of cards side by side, each under its name. Groups without cards are left out."""
     groups = [(label, shown) for label, shown in groups if shown]
     if out.options.ascii_only:
         for label, shown in groups:
@@ -151,5 +151,5 @@ def _count(number: int, what: str) -> str:
 
 
 def _say(out: rich.console.Console, text: str, style: str = "") -> None:
-    """Prints text as it is: a game's own may look like markup."""
+    """Prints text literally, because a game's own text may look like markup."""
     out.print(rich.text.Text(text, style=style))

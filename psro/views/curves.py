@@ -1,9 +1,9 @@
-"""Curves of the gap to an equilibrium: what plots and pages draw, each in its own way.
+"""Curves of the gap to an equilibrium, for plots and for pages.
 
-Runs that differ in their seed only are one curve: their mean, and its 95 % interval. The mean is
-that of `summary.csv`; its interval is computed for the mean's logarithm, because the axis is
+Runs that differ only in their seed form one curve: their mean, with its 95 % interval. The mean is
+that of `summary.csv`. The interval is computed for the mean's logarithm, because the axis is
 logarithmic: `mean * exp(±h / mean)`, where `mean ± h` is Student's interval (`half_interval`; the
-delta method). So it never goes down to zero: of n seeds `h / mean` is at most the t quantile.
+delta method). So it never reaches zero: for n seeds, `h / mean` is at most the t quantile.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ AXES = {
     "decisions": "own decisions of all learners",
     "seconds": "wall seconds",
 }
-"""What a curve is drawn against, and how the axis is called."""
+"""The horizontal axes, and their labels."""
 FLOOR = 1e-9
-"""A gap below this is drawn here: a logarithmic axis has no zero."""
+"""A smaller gap is drawn at this height, because a logarithmic axis has no zero."""
 GAPS = {
     "exploitability": "exploitability  (NashConv / players)",
     "cce_gap": "CCE gap",
     "ce_gap": "CE gap",
 }
-"""Gaps of a record, and how they are called on an axis."""
+"""The gaps of a record, and their labels on an axis."""
 SHOWN = {"nash": ["exploitability"], "cce": ["cce_gap"], "ce": ["cce_gap", "ce_gap"]}
 """The gaps that are drawn, by a run's equilibrium concept."""
 
 
 class Run(Protocol):
-    """What a curve needs to know of a run; `psro.runs.folder.Snapshot` is one."""
+    """The part of a run that a curve needs; `psro.runs.folder.Snapshot` has it."""
 
     config: RunConfig
     records: Sequence[Record]
@@ -69,12 +69,12 @@ class Curve:
 
     Attributes:
         label: for the legend.
-        gap: which, one of `GAPS`.
+        gap: one of `GAPS`.
         configuration: counts configurations from 0; the curves of one share a colour.
-        seeds: how many runs it is the mean of.
+        seeds: the number of runs in the mean.
         x: places on the horizontal axis, float64 `[N]`.
         mean: over the seeds, at least `FLOOR`, `[N]`.
-        lower: end of the mean's 95 % interval, `[N]`; the mean for a single seed.
+        lower: lower end of the mean's 95 % interval, `[N]`; the mean itself for a single seed.
         upper: the other end, `[N]`.
         least: the smallest value of any seed, at least `FLOOR`.
         greatest: the largest.
@@ -97,12 +97,12 @@ class Chart:
     """The curves of one picture and its axes; the vertical one is logarithmic.
 
     Attributes:
-        title: the game, where it is one.
+        title: the game, or a general title for several games.
         curves: in the order of the runs.
         x_label: of the horizontal axis.
         y_label: of the vertical axis.
-        whole: whether the horizontal axis counts, so that ticks belong at whole numbers.
-        limits: ends of the vertical axis: room for every seed. An interval may go beyond.
+        whole: whether the horizontal axis counts; then its ticks are whole numbers.
+        limits: ends of the vertical axis. All seeds fit between them; an interval may not.
         ticks: where the vertical axis has ticks, and their texts.
     """
 
@@ -128,7 +128,7 @@ def read(folder: str | os.PathLike) -> Saved:
 
 
 def along(records: Sequence[Record], x: str) -> np.ndarray:
-    """Where each record stands on an axis, one of `AXES`, float64 `[N]`."""
+    """The place of each record on an axis, one of `AXES`, float64 `[N]`."""
     if x == "iterations":
         return np.array([record.iteration for record in records], float)
     amounts = [
@@ -138,12 +138,14 @@ def along(records: Sequence[Record], x: str) -> np.ndarray:
 
 
 def axes_of(runs: Sequence[Run]) -> list[str]:
-    """What these runs can be drawn against: not decisions, where an oracle plays no episodes."""
+    """The axes on which these runs can be drawn. Decisions are left out if an oracle plays no
+    episodes."""
     return [x for x in AXES if x == "iterations" or all(along(r.records, x)[-1] for r in runs)]
 
 
 def by_configuration(runs: Sequence[R]) -> list[tuple[str, list[R]]]:
-    """Runs that repeat each other with other seeds, after what sets them apart from the rest."""
+    """Groups of runs that differ only in their seed, each with the label that tells it apart from
+    the rest."""
     groups: dict[str, list[R]] = {}
     for run in runs:
         key = json.dumps(settings.repeated(run.config), sort_keys=True)
@@ -183,8 +185,8 @@ def _curve(runs: Sequence[Run], gap: str, x: str, label: str, configuration: int
     heights = [
         np.array([max(getattr(record, gap), FLOOR) for record in run.records]) for run in runs
     ]
-    going_on = [has_settled(run) for run in runs]
-    grid, values = on_one_grid(places, heights, going_on)
+    settled = [has_settled(run) for run in runs]
+    grid, values = on_one_grid(places, heights, settled)
     mean, lower, upper = interval(values)
     if len(runs) > 1:
         label += f" ({len(runs)} seeds: mean, 95 % interval)"
@@ -203,19 +205,19 @@ def _curve(runs: Sequence[Run], gap: str, x: str, label: str, configuration: int
 
 
 def has_settled(run: Run) -> bool:
-    """Whether further iterations would leave a run as it is: it counts on with what it came to, as
-    in `summary.csv`."""
+    """Whether further iterations would not change a run. Its last value then counts for later
+    iterations, as in `summary.csv`."""
     return run_folder.ended(run.records, run.config) in ("converged", "no oracle improves")
 
 
 def on_one_grid(
-    places: Sequence[np.ndarray], heights: Sequence[np.ndarray], going_on: Sequence[bool]
+    places: Sequence[np.ndarray], heights: Sequence[np.ndarray], settled: Sequence[bool]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Curves at the same places: `[N]`, and their heights `[seeds, N]`, interpolated on the
-    logarithmic axis. Before a curve begins it stands at its first height. Those that are `going_on`
-    stay at their last height; all end with the shortest of the others."""
+    """Curves at the same places `[N]`, and their heights `[seeds, N]`, interpolated on the
+    logarithmic axis. Before its first place, a curve has its first height. Curves that are
+    `settled` keep their last height. All curves end with the shortest of the others."""
     grid = np.unique(np.concatenate(places))
-    ends = [own[-1] for own, goes_on in zip(places, going_on, strict=True) if not goes_on]
+    ends = [own[-1] for own, is_settled in zip(places, settled, strict=True) if not is_settled]
     grid = grid[grid <= min(ends, default=np.inf)]
     values = [
         height if np.array_equal(place, grid) else np.exp(np.interp(grid, place, np.log(height)))
@@ -235,7 +237,8 @@ def interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _limits(curves: Sequence[Curve]) -> tuple[float, float]:
-    """Of the axis: all seeds, with a margin of 5 %, over a factor of two at least."""
+    """The ends of the axis. They hold all seeds with a margin of 5 %, and span at least a factor of
+    two."""
     least = math.log(min(curve.least for curve in curves))
     greatest = math.log(max(curve.greatest for curve in curves))
     missing = max(0.0, math.log(2) - (greatest - least))
@@ -244,8 +247,8 @@ def _limits(curves: Sequence[Curve]) -> tuple[float, float]:
 
 
 def _ticks(lowest: float, highest: float) -> dict[float, str]:
-    """Ticks of a logarithmic axis: powers of ten over four of them or more, else 1, 2 and 5 as
-    well, or every digit over less than one."""
+    """Ticks of a logarithmic axis. If it spans four powers of ten or more, they are powers of ten.
+    If it spans at least one, they are 1, 2 and 5. Otherwise they are all digits."""
     ratio = highest / lowest
     digits = (1,) if ratio >= 1e4 else (1, 2, 5) if ratio >= 10 else tuple(range(1, 10))
     powers = range(math.floor(math.log10(lowest)), math.ceil(math.log10(highest)) + 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _ROUNDING = 1e-12
-"""A number below this share of the payoffs' unit is what rounding leaves of zero."""
+"""A number below this share of the payoffs' unit is a rounding error of zero."""
 
 
 def three_digits(value: float, *, unit: float = 1.0, sign: bool = False) -> str:
@@ -11,7 +11,7 @@ def three_digits(value: float, *, unit: float = 1.0, sign: bool = False) -> str:
 
     Args:
         value: the number.
-        unit: the largest payoff, to tell a small number from what rounding leaves of zero.
+        unit: the largest payoff. It tells small numbers from rounding errors of zero.
         sign: whether a plus sign stands before positive numbers.
     """
     if abs(value) <= _ROUNDING * unit:
@@ -26,8 +26,8 @@ def three_digits(value: float, *, unit: float = 1.0, sign: bool = False) -> str:
 
 
 def decimals(value: float, places: int = 6, *, unit: float) -> str:
-    """`0.033308`: with so many decimals, if the payoffs' unit is near enough to 1 for that; else,
-    and where all decimals of a number that is not zero would be zeros, `three_digits`."""
+    """`0.033308`: a number with this many decimals. If the payoffs' unit is too far from 1, or if a
+    number that is not zero would show only zeros, it is written by `three_digits`."""
     text = f"{value:z.{places}f}"
     is_zero = abs(value) <= _ROUNDING * unit
     if 1e-3 <= unit < 1e9 and (is_zero or float(text) != 0):
@@ -44,7 +44,7 @@ def short(count: int) -> str:
 
 
 def percent(share: float) -> str:
-    """`33.3 %`, with a space that does not break."""
+    """`33.3 %`, with a no-break space."""
     return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
 
 

@@ -1,4 +1,4 @@
-"""Payoff tables between populations, as two-dimensional ones that can be drawn."""
+"""Payoffs between populations, as two-dimensional tables that can be drawn."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def is_constant_sum(payoffs: np.ndarray) -> bool:
 def payoff_tables(
     payoffs: np.ndarray, strategies: Sequence[np.ndarray]
 ) -> dict[tuple[int, int], np.ndarray]:
-    """What each player's policies (rows) earn against another's (columns), by (player, other).
+    """The payoffs of each player's policies (rows) against another's (columns), by (player, other).
 
-    The rest of the players draw from their `strategies`, `[K_p]` each; `payoffs` are
-    `[P, K_0, ..., K_{P-1}]`. Where two players' payoffs add up to a constant, only the first of the
-    two tables is there: it holds the other.
+    The remaining players draw from their `strategies`, `[K_p]` each. `payoffs` are `[P, K_0, ...,
+    K_{P-1}]`. If two players' payoffs add up to a constant, only the first of the two tables is
+    returned; the second follows from it.
     """
     num_players = len(payoffs)
     pairs = [(p, q) for p in range(num_players) for q in range(num_players) if p != q]
@@ -38,5 +38,5 @@ def payoff_tables(
 
 
 def largest_payoff(tables: dict[tuple[int, int], np.ndarray]) -> float:
-    """The end of a scale with zero in its middle that has room for all tables."""
+    """The end of a scale that has zero in its middle and room for all tables."""
     return max(1e-300, *(float(np.abs(table).max()) for table in tables.values()))

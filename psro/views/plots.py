@@ -22,7 +22,7 @@ FORMATS = ("png", "svg")
 _DASHES = {"exploitability": "-", "cce_gap": "--", "ce_gap": ":"}
 _COLOURS = ("#0b6e99", "#d9730d", "#2e8b57", "#ad1a72", "#6940a5", "#8a6d3b", "#4b5563", "#c0392b")
 _MARKED = 40
-"""Points of a curve up to which each is marked."""
+"""A curve with at most this many points has a mark at each."""
 
 
 class PlotError(PsroError):
@@ -32,11 +32,10 @@ class PlotError(PsroError):
 def exploitability_figure(
     folders: Sequence[str | os.PathLike], *, x: str = "iterations"
 ) -> matplotlib.figure.Figure:
-    """The gap to an equilibrium against iterations, decisions or seconds, on a logarithmic axis:
-    exploitability, and where meta-strategies are correlated one curve for each gap of theirs.
+    """The gap to an equilibrium against iterations, decisions or seconds, on a logarithmic axis.
+    The gap is exploitability. Correlated meta-strategies have a curve for each of their gaps.
 
-    Folders that differ only in their seed are drawn as one curve, with a band: see
-    `psro.views.curves`.
+    Folders that differ only in their seed are drawn as one curve with a band (`psro.views.curves`).
 
     Raises:
         ExperimentError: a folder is no experiment, or is damaged.
@@ -93,7 +92,7 @@ def _draw_axes(axes: matplotlib.axes.Axes, chart: Chart) -> None:
 
 
 def _count(axes: matplotlib.axes.Axes, chart: Chart) -> None:
-    """Ticks at whole numbers, also where all that there is stands at one place."""
+    """Puts ticks at whole numbers, also if all points are at one place."""
     if not chart.whole:
         return
     first, last = (end(curve.x[k] for curve in chart.curves) for end, k in ((min, 0), (max, -1)))
@@ -103,9 +102,9 @@ def _count(axes: matplotlib.axes.Axes, chart: Chart) -> None:
 
 
 def payoffs_figure(run: Snapshot) -> matplotlib.figure.Figure:
-    """The payoff table between the populations, as small multiples: what each player's policies
-    (rows) earn against each other player's (columns), the rest drawn from the meta-strategy. In a
-    two-player zero-sum game one of the two says it all.
+    """The payoffs between the populations, as small tables: each player's policies (rows) against
+    each other player's (columns). The remaining players draw from the meta-strategy. A two-player
+    zero-sum game needs only one table.
 
     Raises:
         PlotError: the run has no payoffs yet.

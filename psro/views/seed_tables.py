@@ -14,7 +14,7 @@ from psro.views.tables import player_columns, table, write_columns
 
 
 def print_table(measured: AcrossSeeds, out: rich.console.Console) -> None:
-    """A row a run, then the means with their 95 % intervals."""
+    """Prints a row for each run, then the means with their 95 % intervals."""
     out.print(f"{measured.game}  {len(measured.seeds)} seeds", highlight=False, markup=False)
     columns = measured.columns()
     unit = max(float(np.abs(values).max()) for values in columns.values()) or 1.0
@@ -51,7 +51,7 @@ def print_json(measured: AcrossSeeds) -> None:
 
 
 def write_csv(measured: AcrossSeeds, path: str | os.PathLike) -> None:
-    """A line a run."""
+    """Writes a line for each run."""
     columns = {"seed": measured.seeds, "iteration": measured.iterations}
     for name, values in measured.columns().items():
         columns[name.lower().replace("nashconv", "nash_conv").replace(" ", "_")] = values

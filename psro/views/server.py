@@ -1,8 +1,9 @@
-"""A web server for this machine only: pages of a command, shown in its user's own browser.
+"""A web server for this machine only. It shows a command's pages in the user's own browser.
 
-It listens on 127.0.0.1. Any page on the web may make a browser send requests there, so it also
-refuses whatever was not meant for it: a foreign `Host` (a name that was rebound to 127.0.0.1), a
-foreign `Origin`, bodies that are too long, and all that is no route. It serves no files.
+It listens on 127.0.0.1. Any page on the web may make a browser send requests there. So the server
+refuses requests that were not meant for it: a foreign `Host` (a name that was rebound to
+127.0.0.1), a foreign `Origin`, a body that is too long, or a path that is not a route. It serves no
+files.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ CONTENT_SECURITY_POLICY = (
 """Everything comes from this server. Styles are set inline by plotting libraries; scripts never."""
 
 MAX_BODY = 1 << 16
-"""Bytes of a request's body; a longer one is refused unread."""
+"""The most bytes of a request's body. A longer one is refused before it is read."""
 
 TIMEOUT = 30.0
 """Seconds that a connection may be silent."""
 
 _LINGER = 1.0
-"""Seconds that the rest of a refused request is waited for."""
+"""Seconds that the server waits for the rest of a refused request."""
 
 
 class LoopbackError(PsroError):
@@ -46,7 +47,7 @@ class LoopbackError(PsroError):
 
 
 class Refused(Exception):
-    """A request that is answered with a status of an error and a sentence."""
+    """A request that is refused, with an HTTP status and a sentence."""
 
     def __init__(self, status: int, sentence: str):
         super().__init__(sentence)
@@ -63,12 +64,12 @@ class LoopbackServer(http.server.ThreadingHTTPServer):
     from another thread, stops it.
 
     Args:
-        routes: what answers, such as `{("GET", "/"): page}`. A path is compared as it is; one with
-            a query is another one.
-        port: 0 takes a free one.
+        routes: such as `{("GET", "/"): page}`. Paths are compared as they are; a path with a query
+            is a different one.
+        port: 0 takes a free port.
 
     Raises:
-        LoopbackError: the port is taken, or is none.
+        LoopbackError: the port is taken or not valid.
     """
 
     daemon_threads = True  # a browser's open connection does not keep the command alive
@@ -87,7 +88,7 @@ class LoopbackServer(http.server.ThreadingHTTPServer):
 
     @property
     def hosts(self) -> set[str]:
-        """What a browser that was meant to come here calls it."""
+        """The names by which a browser may call this server."""
         return {f"{name}:{self.server_port}" for name in ("127.0.0.1", "localhost")}
 
     def server_bind(self) -> None:
@@ -96,15 +97,15 @@ class LoopbackServer(http.server.ThreadingHTTPServer):
         self.server_name, self.server_port = self.server_address[:2]
 
     def handle_error(self, request, client_address) -> None:
-        """Shows an error on the terminal; a browser that goes away, in whatever words of the
-        operating system, is none. (What a route raises is shown where it is called.)"""
+        """Shows an error on the terminal. An `OSError` is not shown: it comes from a browser that
+        goes away. (`_answer` shows what a route raises.)"""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
 
 class _Request(http.server.BaseHTTPRequestHandler):
-    """One request a connection, by HTTP/1.0: of several, threads would go on answering the later
-    ones when the server is closed."""
+    """One request for each connection (HTTP/1.0). With several, threads would still answer the
+    later ones after the server is closed."""
 
     server: LoopbackServer
     timeout = TIMEOUT
@@ -114,7 +115,7 @@ class _Request(http.server.BaseHTTPRequestHandler):
         """Every method comes to `_answer`."""
         self.close_connection = True
         self.raw_requestline = self.rfile.readline(65537)
-        if self.server.fileno() == -1:  # closed, since a browser connected ahead of its request
+        if self.server.fileno() == -1:  # closed after the browser had connected
             return
         if len(self.raw_requestline) > 65536:
             self.requestline, self.request_version, self.command = "", "", ""
@@ -129,7 +130,7 @@ class _Request(http.server.BaseHTTPRequestHandler):
             self.send_error(error.status, str(error))
             return
         body = self.rfile.read(length)
-        if len(body) < length:  # it went away
+        if len(body) < length:  # the browser went away
             return
         try:
             response = route(body)
@@ -137,7 +138,7 @@ class _Request(http.server.BaseHTTPRequestHandler):
             response = text(f"{error}\n", status=error.status)
         except Exception:
             traceback.print_exc()
-            response = text("This failed; the terminal says more.\n", status=500)
+            response = text("This failed; the terminal shows the error.\n", status=500)
         self._respond(*response)
 
     def _checked(self) -> tuple[Route, int]:
@@ -152,17 +153,18 @@ class _Request(http.server.BaseHTTPRequestHandler):
         if self.path not in {path for _, path in routes}:
             raise Refused(404, "There is nothing here.")
         if (self.command, self.path) not in routes:
-            raise Refused(405, "This is not done here.")
+            raise Refused(405, "This method is not allowed here.")
         if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdecimal()):
-            raise Refused(411, "A body must say how long it is.")
+            raise Refused(411, "A body needs its Content-Length.")
         if len(length) > 9 or int(length) > MAX_BODY:
-            raise Refused(413, f"A body may have {MAX_BODY:,} bytes.")
+            raise Refused(413, f"A body may have at most {MAX_BODY:,} bytes.")
         return routes[self.command, self.path], int(length)
 
     def send_error(self, code, message=None, explain=None) -> None:
-        """Answers a request that may still be arriving; also the base class's refusals."""
+        """Refuses a request, the rest of which may still be arriving. The base class calls this
+        too."""
         self._respond(*text(f"{message}\n", status=code))
-        # To close while it arrives would be a reset, which takes the answer away again.
+        # Closing now would reset the connection, and the browser would lose the answer.
         self.connection.shutdown(socket.SHUT_WR)
         self.connection.settimeout(_LINGER)
         ends = time.monotonic() + _LINGER
@@ -190,4 +192,4 @@ class _Request(http.server.BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def log_message(self, format, *arguments) -> None:
-        """Nothing: the terminal is the command's."""
+        """Logs nothing: the terminal belongs to the command."""

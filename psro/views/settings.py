@@ -1,4 +1,4 @@
-"""A run's settings for people: what sets runs apart."""
+"""A run's settings in words, and the settings that tell runs apart."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from psro.runs.naming import game_of, in_use, variant_of
 
 
 def repeated(config: RunConfig) -> dict[str, Any]:
-    """What runs share that repeat each other: the settings that the result depends on, but for the
+    """The settings that repetitions of a run share: all that the result depends on, except the
     seed."""
     return {n: v for n, v in in_use(config).items() if n not in ("seed", "max_histories")}
 
 
 def trained(config: RunConfig) -> str:
-    """What trains a run and what mixes its policies: `psro: lstm of 32, oracle ppo, meta-solver
+    """The oracle and the meta-solver of a run, in words: `psro: lstm of 32, oracle ppo, meta-solver
     nash`."""
     variant = variant_of(config)
     network = f"{config.cell} of {config.hidden_size}, " if config.oracle not in TABULAR else ""
@@ -27,8 +27,8 @@ def trained(config: RunConfig) -> str:
 
 
 def labels(configs: Sequence[RunConfig]) -> list[str]:
-    """What sets each run apart from the others: its game, its variant, and the settings in which it
-    differs from runs of the same variant. The seed is left out."""
+    """A label that tells each run apart from the others: its game, its variant, and the settings in
+    which it differs from runs of the same variant. The seed is left out."""
     used = [repeated(config) for config in configs]
     variants = [variant_of(config) or config.solvers for config in configs]
     differing = [
@@ -39,25 +39,29 @@ def labels(configs: Sequence[RunConfig]) -> list[str]:
     games = _names_of_games(configs)
     result = []
     for config, own, variant in zip(configs, used, variants, strict=True):
-        alike = [other for other, name in zip(used, variants, strict=True) if name == variant]
+        same_variant = [
+            other for other, name in zip(used, variants, strict=True) if name == variant
+        ]
         parts = [games[config.game]] if "game" in differing else []
         parts += [variant] if len(set(variants)) > 1 else []
         parts += [
             f"{name.replace('_', '-')} {own[name]}"
             for name in differing
-            if name != "game" and name in own and len({str(other.get(name)) for other in alike}) > 1
+            if name != "game"
+            and name in own
+            and len({str(other.get(name)) for other in same_variant}) > 1
         ]
         result.append(", ".join(parts) or variant)
     return result
 
 
 def _names_of_games(configs: Sequence[RunConfig]) -> dict[str, str]:
-    """Short names, where they tell the games apart."""
+    """The short names of the games if they are all different, otherwise the full names."""
     names = {config.game: game_of(config) for config in configs}
     return names if len(set(names.values())) == len(names) else {game: game for game in names}
 
 
 def without_mathematics(text: str) -> str:
-    """A text of a picture without what matplotlib would take for mathematics, and without
+    """A text for a picture, without what matplotlib would read as mathematics, and without
     characters that no picture can show."""
     return printable(text).replace("$", r"\$")

@@ -26,7 +26,7 @@ from psro.runs.experiment import Experiment
 from psro.views.numbers import listed, three_digits
 
 _FORMULA = tuple("=+-@＝＋－＠")
-"""What a formula begins with in a spreadsheet, also in wide letters."""
+"""The first characters of a formula in a spreadsheet, also in wide letters."""
 _SHOWN = 12  # policies a player in tables that compare them
 
 
@@ -81,7 +81,7 @@ def write_csv(opened: Experiment, measured: Evaluation, path: str | os.PathLike)
 
 
 def print_comparison(compared: Comparison, out: rich.console.Console, game: str) -> None:
-    """Who gets what from whom, on average over the seats."""
+    """The returns of each contender against each other one, on average over the seats."""
     out.print(_title(game))
     unit = max(1e-300, np.abs(compared.returns).max())
     numbers = range(1, len(compared.names) + 1)
@@ -92,8 +92,8 @@ def print_comparison(compared: Comparison, out: rich.console.Console, game: str)
         rows.add_row(f"{number + 1} {rich.markup.escape(printable(name))}", own, *cells)
     out.print(rows)
     out.print(
-        "What each gets, its seats averaged, when the other has all other seats; the seats one by "
-        "one with --json and --csv",
+        "Mean returns over the seats, if the opponent has all other seats; --json and --csv show "
+        "each seat",
         highlight=False,
     )
     for sentence in compared.omitted:
@@ -133,7 +133,7 @@ def write_comparison_csv(compared: Comparison, path: str | os.PathLike) -> None:
 
 
 def write_columns(columns: Mapping[str, Any], path: str | os.PathLike) -> None:
-    """Columns of equal length as a CSV file. Texts are texts also for a spreadsheet."""
+    """Columns of equal length as a CSV file. A spreadsheet does not compute any text in it."""
     import pandas as pd  # here, not above: it takes a third of a second
 
     cells = {
@@ -145,14 +145,14 @@ def write_columns(columns: Mapping[str, Any], path: str | os.PathLike) -> None:
 
 
 def _inert(text: str) -> str:
-    """A text that a spreadsheet takes for a text: one that begins like a formula, which it would
-    compute, gets an apostrophe before it."""
+    """A text that a spreadsheet does not compute: if it begins like a formula, it gets an
+    apostrophe in front."""
     text = printable(text)
     return f"'{text}" if text.lstrip(" '")[:1] in _FORMULA else text
 
 
 def print_tables(opened: Experiment, measured: Evaluation, out: rich.console.Console) -> None:
-    """What fits a terminal."""
+    """Prints the results as tables for a terminal."""
     last = opened.records[-1]
     out.print(_title(opened.config.game).append(f"  iteration {last.iteration}", "not bold"))
     shown = range(len(measured.policies))
@@ -160,7 +160,7 @@ def print_tables(opened: Experiment, measured: Evaluation, out: rich.console.Con
     if len(shown) > _SHOWN:
         weight = sum(opened.meta_strategy)
         shown = sorted(np.argsort(-weight, kind="stable")[:_SHOWN].tolist())
-        which = f" (the {_SHOWN} of most weight)"
+        which = f" (the {_SHOWN} with most weight)"
     _print_mixtures(out, opened, measured)
     _print_policies(out, opened, measured)
     _print_ratings(out, opened, measured, shown, which)
@@ -184,13 +184,13 @@ def _print_mixtures(out: rich.console.Console, opened: Experiment, measured: Eva
         out.print(
             f"Policies are drawn together: CCE gap {three_digits(measured.cce_gap, unit=unit)}, "
             f"CE gap {three_digits(measured.ce_gap, unit=unit)} "
-            "(0: nobody gains by refusing, or by leaving, what it is told)",
+            "(0: no player gains by ignoring its recommendations before or after it sees them)",
             highlight=False,
         )
     if equilibrium:
         distance = mixture.value[0] - equilibrium.value[0]
         out.print(
-            "The mixture's value is the game's"
+            "The mixture's value equals the game's"
             if abs(distance) < 1e-6 * unit
             else f"The mixture's value is {three_digits(abs(distance))} "
             f"{'above' if distance > 0 else 'below'} the game's for {opened.tree.player_name(0)}",
@@ -232,8 +232,8 @@ def _print_policies(out: rich.console.Console, opened: Experiment, measured: Eva
         weights = (_weight(strategy[k]) for strategy in opened.meta_strategy)
         cells = [] if worst_case is None else _signed(worst_case[:, k], unit)
         rows.add_row(str(k), three_digits(own.exploitability, unit=unit), *weights, *cells)
-    worst = ", and what each gets at worst by it" if worst_case is not None else ""
-    out.print(f"\nPolicies: the exploitability of all players' using number k{worst}")
+    worst = ", and each player's worst case with it" if worst_case is not None else ""
+    out.print(f"\nPolicies: the exploitability if all players use number k{worst}")
     out.print(rows)
 
 
@@ -253,14 +253,14 @@ def _print_ratings(
     for k in shown:
         rows.add_row(str(k), *(cells[k] for cells in columns.values()))
     averaged = (
-        "; Nash average: payoff against the meta-game's Nash of maximum entropy" if nash else ""
+        "; Nash average: payoff against the meta-game's Nash with most entropy" if nash else ""
     )
-    out.print(f"\nRatings: mean payoff, less the mean of all{which}{averaged}")
+    out.print(f"\nRatings: mean payoff minus the mean of all{which}{averaged}")
     out.print(rows)
     explained = listed(f"{share:.0%}" for share in elo_like.explained)
     cardinality = listed(map(three_digits, measured.diversity))
     out.print(
-        f"Ratings explain {explained} of the payoffs' variance; what they leave is cyclic\n"
+        f"Ratings explain {explained} of the payoffs' variance; the rest is cyclic\n"
         f"Effective diversity: {cardinality} of {len(measured.policies)} policies (expected "
         "cardinality)",
         highlight=False,
@@ -285,7 +285,7 @@ def _weight(weight: float) -> str:
 
 
 def _title(game: str) -> rich.text.Text:
-    """A game's name comes from a stranger: it is no markup."""
+    """A game's name as plain text, because it may come from a stranger."""
     return rich.text.Text(printable(game), style="bold", end="\n")
 
 
@@ -307,7 +307,7 @@ class _Console(rich.console.Console):
 
 
 def console() -> rich.console.Console:
-    """As wide as it needs to be when piped: a table cut at 80 columns is of no use in a file. Names
-    such as `:bomb:.csv` do not become pictures."""
+    """A console for tables. Into a pipe or a file, it is as wide as the tables need. Names such as
+    `:bomb:.csv` do not become pictures."""
     piped = not sys.stdout.isatty()
     return _Console(width=200 if piped else None, soft_wrap=piped, emoji=False)

@@ -1,7 +1,7 @@
-"""`psro watch`: the page of a run that goes on, kept up to date, for a browser on this machine.
+"""`psro watch`: a live page of a run, for a browser on this machine.
 
-The run knows nothing of it: the folder is read and never written. Its commit is replaced in one
-rename, so what is read is always one finished iteration.
+The run does not notice it: the folder is only read. The run replaces its commit in one rename, so
+the page always shows a finished iteration.
 """
 
 from __future__ import annotations
@@ -23,22 +23,25 @@ from psro.views.page import document
 from psro.views.server import LoopbackServer, Refused, Response, text
 
 NICENESS = 19
-"""How far the watcher stands behind a run that wants the same core: as far as there is."""
+"""The lowest priority, so that a run on the same core comes first."""
 
 
 class Watched:
-    """A folder and its page's document, made anew when the folder has changed and somebody asks."""
+    """A folder and its page's document. A request makes the document anew if the folder has
+    changed."""
 
     def __init__(self, folder: str | os.PathLike):
         self.folder = Path(folder)
         if archive.is_file(folder):
-            raise ExperimentError(f"{folder} is an exported run, which ends there; use psro report")
+            raise ExperimentError(
+                f"{folder} is an exported run, which does not change; use psro report"
+            )
         self._lock = threading.Lock()
         self._made: tuple[str, str] | None = None
         self.title = run_folder.snapshot(self.folder).config.game
 
     def version(self) -> str:
-        """Changes when the folder does."""
+        """A text that changes when the folder does."""
         parts = []
         for name in (run_folder.CONFIG, run_folder.COMMIT):
             try:
@@ -49,7 +52,8 @@ class Watched:
         return " ".join(parts)
 
     def document(self) -> str:
-        """As JSON, with what is going on in words: `status`, and `ended`, whether nothing is.
+        """The document as JSON, with two more entries: `status`, a sentence for people, and
+        `ended`, whether the run has ended.
 
         Raises:
             ExperimentError: the folder is gone or damaged.
@@ -68,7 +72,7 @@ class Watched:
 def _going_on(run: run_folder.Snapshot) -> str:
     if not run.records:
         return "waiting for the first iteration"
-    return f"iteration {run.records[-1].iteration} is finished, of {run.config.iterations}"
+    return f"iteration {run.records[-1].iteration} of {run.config.iterations} is finished"
 
 
 def server(folder: str | os.PathLike, *, port: int = 0) -> LoopbackServer:
@@ -101,7 +105,7 @@ def server(folder: str | os.PathLike, *, port: int = 0) -> LoopbackServer:
 
 def watch(folder: str | os.PathLike, *, port: int = 0) -> None:
     """Serves a run's live page until it is interrupted."""
-    # A run that goes on needs the accelerator's memory, and the cores, more than its watcher does.
+    # The run needs the accelerator's memory and the cores more than its watcher does.
     jax.config.update("jax_platforms", "cpu")
     os.nice(NICENESS)
     with server(folder, port=port) as serving:

@@ -1,6 +1,6 @@
 """A match as a page: JSON from a `Match`, and the files that show it.
 
-The page gets a match's `View` and nothing else, so that it cannot know more than the person.
+The page gets only the match's `View`, so it cannot know more than the person.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from psro.views.server import Refused, Response, Route, text
 
 
 def routes(match: Match) -> dict[tuple[str, str], Route]:
-    """By method and path, for a `LoopbackServer`. One match: two tabs share it."""
+    """Routes by method and path, for a `LoopbackServer`. There is one match; two tabs share it."""
     lock = threading.Lock()  # one request changes the match at a time
 
     def now() -> Response:
@@ -76,7 +76,7 @@ def _view(match: Match) -> dict[str, Any]:
 
 
 def _past(view: View) -> dict[str, Any]:
-    """What is worth a line of a finished hand."""
+    """A summary of a finished hand, for one line of the page."""
     return {
         "hand": view.hand,
         "seat": view.seat,
@@ -90,7 +90,7 @@ def _sent(body: bytes) -> Mapping[str, Any]:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
-        raise Refused(400, "The body is no JSON.") from None
+        raise Refused(400, "The body is not JSON.") from None
     if not isinstance(value, dict):
         raise Refused(400, "The body must be a JSON object.")
     return value
@@ -104,7 +104,7 @@ def _whole(sent: Mapping[str, Any], name: str) -> int:
 
 
 def _check_turn(match: Match, sent: Mapping[str, Any]) -> None:
-    """A click on what has passed, twice or in another tab, must not count as one on what is."""
+    """Refuses a click on an earlier turn, such as a double click or one in another tab."""
     if _whole(sent, "turn") != match.view.turn:
         raise Refused(409, "The match has gone on since.")
 

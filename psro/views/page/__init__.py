@@ -1,7 +1,8 @@
-"""Runs as a web page: in one file that needs nothing else, or live (`psro.views.watch`).
+"""Runs as a web page: as one file that needs nothing else, or live (`psro.views.watch`).
 
-Plotly draws, its JavaScript put into the page (4.8 MB); page.js and page.css are ours. A page's
-content security policy lets it load nothing whatever, so that it works, and is the same, offline.
+Plotly draws the figures, and its JavaScript is part of the page (4.8 MB). page.js and page.css are
+our own. A page's content security policy does not let it load anything, so it works offline and
+looks the same there.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ class PageError(PsroError):
 
 
 def report(folders: Sequence[str | os.PathLike]) -> str:
-    """The page of a run, or of several beside each other, as HTML that needs no other file; of
-    folders, or of files that `psro export` wrote.
+    """The page of a run, or of several side by side, as HTML that needs no other file. `folders`
+    are folders of runs, or files that `psro export` wrote.
 
     Raises:
         ExperimentError: a folder is no experiment, or is damaged.
-        PageError: one of several has no finished iteration, or there is none.
+        PageError: no folder is given, or a run has no finished iteration.
     """
     if not folders:
         raise PageError("name at least one experiment folder")
@@ -52,7 +53,7 @@ def report(folders: Sequence[str | os.PathLike]) -> str:
         content = document.of_run(runs[0]) if len(runs) == 1 else document.of_runs(runs)
     scripts = [get_plotlyjs(), asset("page.js")]
     hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
-    data = as_json(content).replace("<", "\\u003c")  # no </script> ends it early
+    data = as_json(content).replace("<", "\\u003c")  # so that no </script> ends it early
     return _page(
         content["title"],
         f'<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; script-src '
@@ -64,7 +65,7 @@ def report(folders: Sequence[str | os.PathLike]) -> str:
 
 
 def live(title: str) -> str:
-    """The page that fetches its document, and its scripts, from the server that it came from."""
+    """The live page. It gets its document and its scripts from its own server."""
     return _page(
         title,
         '<link rel="stylesheet" href="/page.css">',
@@ -92,7 +93,7 @@ def asset(name: str) -> str:
 
 
 def as_json(content: dict[str, Any]) -> str:
-    """On one line; raises ValueError for a number that JSON has not."""
+    """JSON on one line. Raises `ValueError` for a number that JSON does not have."""
     return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 

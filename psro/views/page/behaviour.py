@@ -1,4 +1,4 @@
-"""What the mixture of a small game's run does at each info state, as tables of words."""
+"""The play of a small game's mixture at each info state, as tables of words."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ from psro.views.page.known import EQUILIBRIA, Family
 MAX_HISTORIES = 5_000
 """A game with more is not loaded for a page (Kuhn poker has 55)."""
 MAX_INFO_STATES = 400
-"""More would make a table that nobody reads (Kuhn poker has 12, for three players 48)."""
+"""A table of more is too long to read (Kuhn poker has 12, for three players 48)."""
 MAX_ACTIONS = 40
 """More actions of one info state do not fit into a sentence."""
 
 NEVER = 1e-9
-"""An info state to which a player's own moves lead more rarely is never reached: what its policy
-does there means nothing. Info states that only opponents avoid count: opponents may change."""
+"""An info state that a player's own moves reach with a lower probability counts as never reached:
+its policy there has no meaning. Info states that only opponents avoid do count, because opponents
+may change."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InfoState:
-    """What a mixture does at one.
+    """The play of a mixture at one info state.
 
     Attributes:
-        name: OpenSpiel's string, or what the game's file calls it.
-        reached: probability that an episode comes here when everybody follows the mixture.
-        allowed: probability that the player itself plays its part of the way here.
+        name: OpenSpiel's string, or the name in the game's file.
+        reached: probability that an episode comes here if all players follow the mixture.
+        allowed: probability that the player's own moves lead here.
         actions: names of the legal actions, see `games.action_names`.
-        probabilities: how often the mixture plays each, float64 `[len(actions)]`.
+        probabilities: probability of each action in the mixture, float64 `[len(actions)]`.
     """
 
     name: str
@@ -45,9 +46,9 @@ class InfoState:
 
 
 def behaviour(run: Snapshot) -> list[list[InfoState]] | None:
-    """What each player's mixture does at each of its info states, from the first decision on; by
-    its own marginal, where policies are drawn together. None where the game is too large for a
-    table, or nothing is trained.
+    """The play of each player's mixture at each of its info states, from the first decision on. If
+    policies are drawn together, it is the play of the player's marginal. None if the game is too
+    large for a table, or no iteration is finished.
 
     Raises:
         ExperimentError: the folder is damaged.
@@ -93,7 +94,8 @@ def behaviour(run: Snapshot) -> list[list[InfoState]] | None:
 
 
 def in_words(info_state: InfoState) -> str:
-    """`Pass 79 %, Bet 21 %`, the likeliest first; nothing where the mixture itself never comes."""
+    """`Pass 79 %, Bet 21 %`, the likeliest action first; `never comes here` if the mixture's own
+    moves never lead here."""
     if info_state.allowed <= NEVER:
         return "never comes here"
     order = np.argsort(-info_state.probabilities, kind="stable")
@@ -106,8 +108,8 @@ def in_words(info_state: InfoState) -> str:
 
 
 def tables(run: Snapshot, players: list[list[InfoState]]) -> list[dict]:
-    """One table a player, for a page: title, columns, rows, note. A cell is a text or a bar,
-    `{"share", "range"}`, whose `range` of two shares is marked, where there is one."""
+    """One table for each player: title, columns, rows, note. A cell is a text or a bar, `{"share",
+    "range"}`. If there is a `range` of two shares, the page marks it."""
     family = EQUILIBRIA.get(run.config.game)
     if family:
         return [_beside(family, p, own) for p, own in enumerate(players)]
@@ -125,7 +127,7 @@ def tables(run: Snapshot, players: list[list[InfoState]]) -> list[dict]:
 
 
 def _beside(family: Family, player: int, own: list[InfoState]) -> dict:
-    """What a player does beside the equilibria of its game."""
+    """A player's play beside the equilibria of the game."""
     frequencies = {
         state.name: float(state.probabilities[1]) for state in own if state.allowed > NEVER
     }
@@ -149,11 +151,11 @@ def _beside(family: Family, player: int, own: list[InfoState]) -> dict:
     note = f"Equilibria: {family.source}. "
     if depends:
         note += (
-            f"They are one for each α from 0 to {family.most:.4g}, a shaded range here; the "
-            f"nearest to this mixture has α = {alpha:.4f}."
+            f"There is one for each α from 0 to {family.most:.4g}; the shaded range shows them. "
+            f"The nearest to this mixture has α = {alpha:.4f}."
         )
     else:
-        note += f"Player {player} plays the same in all of them, a mark here."
+        note += f"Player {player} plays the same in all of them; a mark shows it."
     return {
         "id": f"behaviour-{player}",
         "title": f"Player {player}",

@@ -1,4 +1,4 @@
-"""What a page says of settings: first those that are not the default, the others folded."""
+"""The settings on a page: first those that differ from the default, then the others, folded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from psro.runs.folder import Snapshot
 from psro.views.payoffs import is_constant_sum
 
 _TOLERANCE = 1e-6
-"""The default of games whose payoffs span 1 or more; of others it is less."""
+"""The default tolerance in games whose payoffs span 1 or more. In other games it is smaller."""
 
 
 def of_run(run: Snapshot) -> dict[str, Any]:
@@ -35,8 +35,8 @@ def of_run(run: Snapshot) -> dict[str, Any]:
 
 
 def of_runs(runs: Sequence[Snapshot], labels: Sequence[str]) -> dict[str, Any]:
-    """The section of several runs: the settings in which they differ, a column for each run; an
-    oracle's are compared among its own runs."""
+    """The section of several runs: the settings in which they differ, with a column for each run.
+    An oracle's settings are compared only among its own runs."""
     used = [naming.in_use(run.config) for run in runs]
     names = list(dict.fromkeys(name for own in used for name in own))
     differing, shared = [], []
@@ -55,8 +55,9 @@ def of_runs(runs: Sequence[Snapshot], labels: Sequence[str]) -> dict[str, Any]:
 
 
 def _defaults(run: Snapshot) -> dict[str, Any]:
-    """What each setting would be by default. Where the game decides (`runs.config.with_defaults`),
-    the payoffs stand for it; without any, what it has decided."""
+    """The default of each setting. Some defaults depend on the game (`runs.config.with_defaults`).
+    They are found from the payoffs here. A run without payoffs keeps the values that were decided
+    for it."""
     config, default = run.config, naming.defaults()
     if run.payoffs is None:
         return default | {name: getattr(config, name) for name in DECIDED}

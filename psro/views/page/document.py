@@ -1,9 +1,10 @@
-"""What a page says, as plain data: page.js draws it, once from a file or again and again live.
+"""The content of a page, as plain data. page.js draws it: once from a file, or repeatedly on a live
+page.
 
-A document is `{"title", "subtitle", "facts": [{"label", "value", "note"}], "sections": [...]}`, a
-section `{"id", "title", "text", "figures": [...], "tables": [...]}`, a figure `{"id", "title",
-"views": {name: plotly figure}}`, a table `{"id", "title", "columns", "rows", "note"}`; one with
-`"folded"`, a line of text, shows that alone until somebody opens it.
+A document is `{"title", "subtitle", "facts": [{"label", "value", "note"}], "sections": [...]}`. A
+section is `{"id", "title", "text", "figures": [...], "tables": [...]}`. A figure is `{"id",
+"title", "views": {name: plotly figure}}`. A table is `{"id", "title", "columns", "rows", "note"}`.
+A table with `"folded"`, a line of text, shows only that line until the reader opens it.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ from psro.views.page import behaviour, configuration, figures
 
 _EQUILIBRIA = {"nash": "Nash equilibrium", "cce": "CCE", "ce": "CE"}
 _MEASURES = {"nash": "NashConv", "cce": "The CCE gap", "ce": "The CE gap"}
-"""What a record's `meaning` explains."""
+"""The measure that a record's `meaning` explains."""
 
 Document = dict[str, Any]
 
 
 def of_run(run: Snapshot) -> Document:
-    """One run; without a finished iteration, its configuration.
+    """The document of one run. Before its first iteration is finished, it is the configuration
+    only.
 
     Raises:
         ExperimentError: the folder is damaged.
@@ -57,7 +59,7 @@ def of_run(run: Snapshot) -> Document:
 
 
 def of_runs(runs: Sequence[Snapshot]) -> Document:
-    """Several runs beside each other; each has finished an iteration."""
+    """The document of several runs side by side. Each must have finished an iteration."""
     labels = _labels(runs)
     names = {naming.game_of(run.config) for run in runs}
     return {
@@ -76,8 +78,8 @@ def of_runs(runs: Sequence[Snapshot]) -> Document:
             _section(
                 "best-responses",
                 "Best responses",
-                "What the exact best response would have earned more than the trained one, of the "
-                "player for whom that is most.",
+                "How much more an exact best response would have earned than the trained one, for "
+                "the player with the largest difference.",
                 figures.response_gaps(runs, labels),
             ),
             _section("time", "Time", "Wall seconds, by part.", figures.times(runs, labels)),
@@ -87,7 +89,7 @@ def of_runs(runs: Sequence[Snapshot]) -> Document:
 
 
 def _means(runs: Sequence[Snapshot]) -> list[dict[str, str]]:
-    """What the seeds of each configuration came to, where there are several of one."""
+    """The mean over seeds, for each configuration that has several."""
     facts = []
     for label, repetitions in curves.by_configuration(runs):
         distances = [run.records[-1].distance for run in repetitions]
@@ -191,17 +193,17 @@ def _gap_section(runs: Sequence[Snapshot]) -> dict[str, Any]:
 
 def _weights_section(run: Snapshot) -> dict[str, Any]:
     missing = sum(strategy is None for strategy in run.meta_strategies)
-    text = "The share that each policy (rows, in the order of training) has of the mixture after "
+    text = "The weight of each policy (rows, in the order of training) in the mixture after "
     text += "each iteration (columns)."
     if run.records[-1].concept != "nash":
         text += " Policies are drawn together; these are each player's marginals."
     if run.config.evaluation:
         text += (
-            f" It is the mixture that is measured, by {run.config.evaluation}; best responses "
-            f"train against that of {run.config.meta_solver}."
+            f" This mixture, by {run.config.evaluation}, is the one that is measured; best "
+            f"responses train against the mixture by {run.config.meta_solver}."
         )
     if missing:
-        text += f" The folder does not tell it for {missing} iterations: an older version wrote it."
+        text += f" The folder lacks it for {missing} iterations: an older version wrote them."
     learners = range(1 if run.config.symmetric else len(run.payoffs))
     return {
         "id": "meta-strategy",
@@ -236,7 +238,7 @@ def _behaviour_section(run: Snapshot) -> list[dict[str, Any]]:
 
 
 def _payoffs_section(run: Snapshot) -> dict[str, Any]:
-    text = "What policies earn against each other, exactly, in the order of training."
+    text = "The exact payoffs of policies against each other, in the order of training."
     if len(run.payoffs) > 2:
         text += " The other players draw theirs from the meta-strategy."
     return {
@@ -259,15 +261,15 @@ def _best_response_section(run: Snapshot) -> dict[str, Any]:
     return _section(
         "best-responses",
         "Best responses",
-        "What each iteration's best responses gain over the meta-strategy that they were trained "
-        "against, and what exact ones would have gained. Between the two lies the gap that "
+        "The gain of each iteration's best responses over the meta-strategy that they were "
+        "trained against, and the gain of exact best responses. The difference is the gap that "
         "training left.",
         figures.best_responses(run),
     )
 
 
 def _labels(runs: Sequence[Snapshot]) -> list[str]:
-    """What sets each run apart: its settings, its seed, or else its folder."""
+    """A label that tells each run apart: its settings, or its seed, or else its folder."""
     labels = settings.labels([run.config for run in runs])
     if len(set(labels)) < len(labels):
         own = zip(labels, runs, strict=True)

@@ -1,8 +1,8 @@
-"""Figures of a page: plain dicts as plotly takes them, `{"data": [...], "layout": {...}}`.
+"""Figures of a page: plain dicts in plotly's form, `{"data": [...], "layout": {...}}`.
 
-Numbers go in as they are. Colours of the ground, of text and of heat maps are the page's (page.js),
-which knows whether the reader likes it dark: a layout's `coloraxis` names only what kind of scale
-it wants, `weights` (from nothing up) or `signed` (zero in the middle).
+Numbers are not rounded. page.js sets the colours of the background, of text and of heat maps,
+because it knows whether the reader prefers a dark page. A layout's `coloraxis` names only the kind
+of scale: `weights` (from zero up) or `signed` (zero in the middle).
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 COLOURS = (
     "#2f7fc1", "#e0812c", "#3a9d6a", "#c2417f", "#8562c9", "#a98338", "#6b7a90", "#d0453e",
 )  # fmt: skip
-"""Of curves; each can be read on white and on black."""
+"""Colours of curves. Each can be seen on white and on black."""
 _DASHES = {"exploitability": "solid", "cce_gap": "dash", "ce_gap": "dot"}
 _MARKED = 60
-"""Points of a curve up to which each is marked."""
+"""A curve with at most this many points has a mark at each."""
 
 PARTS = {
     "oracle": "best responses",
@@ -51,7 +51,7 @@ def _counting(title: str, last: float, **more: Any) -> dict[str, Any]:
 
 
 def gaps(runs: Sequence[Snapshot]) -> dict[str, Figure]:
-    """The curves of `psro.views.curves`, by what they are drawn against."""
+    """The curves of `psro.views.curves`, by the name of the horizontal axis."""
     return {x: _curves(curves.chart(runs, x)) for x in curves.axes_of(runs)}
 
 
@@ -112,12 +112,12 @@ def _mode(points: Sequence[float]) -> str:
 
 
 def _plain(text: str) -> str:
-    """A text without what plotly would take for markup or a template."""
+    """A text without what plotly would read as markup or as a template."""
     return text.replace("<", "‹").replace(">", "›").replace("%{", "% {")
 
 
 def weights(run: Snapshot, player: int) -> Figure:
-    """How much weight each of a player's policies (rows) has after each iteration (columns)."""
+    """The weight of each of a player's policies (rows) after each iteration (columns)."""
     rows, columns = run.records[-1].size, len(run.records)
     table: list[list[float | None]] = [[None] * columns for _ in range(rows)]
     for iteration, strategies in enumerate(run.meta_strategies):
@@ -144,8 +144,8 @@ def weights(run: Snapshot, player: int) -> Figure:
 
 
 def payoffs(run: Snapshot) -> dict[tuple[int, int], Figure]:
-    """What each player's policies (rows, in the order in which they were trained) earn against
-    another one's (columns), by (player, other): see `payoff_tables`."""
+    """The payoffs of each player's policies (rows, in the order of training) against another
+    player's (columns), by (player, other): see `payoff_tables`."""
     tables = payoff_tables(run.payoffs, run.meta_strategies[-1])
     names = [_plain(run.player_name(p)) for p in range(len(run.payoffs))]
     limit = largest_payoff(tables)
@@ -174,8 +174,8 @@ def _payoffs(table: np.ndarray, player: str, other: str, limit: float) -> Figure
 
 
 def best_responses(run: Snapshot) -> Figure:
-    """What the best responses trained in each iteration gain over the meta-strategy before, and
-    what exact ones would have gained: between the two is the gap."""
+    """The gain of each iteration's best responses over the meta-strategy before, and the gain of
+    exact ones. The gap is the difference."""
     records = [record for record in run.records if record.gap is not None]
     learners = 1 if run.config.symmetric else len(run.payoffs)
     traces = []
@@ -211,7 +211,8 @@ def best_responses(run: Snapshot) -> Figure:
 
 
 def response_gaps(runs: Sequence[Snapshot], labels: Sequence[str]) -> Figure:
-    """The largest gap of an iteration's best responses, by run; zero where it is rounding."""
+    """The largest gap of each iteration's best responses, for each run. A gap within rounding is
+    zero."""
     traces = []
     for number, (run, label) in enumerate(zip(runs, labels, strict=True)):
         records = [record for record in run.records if record.gap is not None]
@@ -242,13 +243,13 @@ def response_gaps(runs: Sequence[Snapshot], labels: Sequence[str]) -> Figure:
 
 
 def _parts(records: Iterable[Record]) -> list[str]:
-    """The parts of their time, in one order for all pages."""
+    """The parts of the records' time, in the same order on all pages."""
     names = {part for record in records for part in record.seconds}
     return [part for part in PARTS if part in names] + sorted(names - set(PARTS))
 
 
 def time(run: Snapshot) -> Figure:
-    """Wall seconds so far, by part, piled up."""
+    """Wall seconds so far, by part, stacked."""
     parts = _parts(run.records)
     traces = []
     for number, part in enumerate(parts):

@@ -14,9 +14,9 @@ class Choice:
 
     Attributes:
         situation: what the player knows, in words.
-        does: what the second of the actions is, in words.
+        does: the second action, in words.
         constant: how often an equilibrium plays it is `constant + slope * alpha`.
-        slope: see there.
+        slope: see `constant`.
     """
 
     situation: str
@@ -29,7 +29,7 @@ class Choice:
 
     @property
     def formula(self) -> str:
-        """`frequency` for people: "1/3 + α"."""
+        """`frequency` as a formula: "1/3 + α"."""
         thirds = {0.0: "0", 1 / 3: "1/3", 1.0: "1"}
         terms = [thirds[self.constant]] if self.constant or not self.slope else []
         if self.slope:
@@ -43,7 +43,8 @@ class Family:
 
     Attributes:
         most: the largest alpha.
-        choices: by player, what it does at each info state, by OpenSpiel's name of that.
+        choices: for each player, its choice at each info state, by OpenSpiel's name of the info
+            state.
         source: where it was published.
     """
 
@@ -52,8 +53,8 @@ class Family:
     source: str
 
     def nearest(self, frequencies: Mapping[str, float], player: int) -> float:
-        """The alpha whose equilibrium is, by least squares, the nearest to what the player does:
-        `frequencies` of the second action at info states of its (those that it reaches)."""
+        """The alpha of the equilibrium nearest to the player's play, by least squares.
+        `frequencies` are those of the second action, at the info states that the player reaches."""
         choices = self.choices[player]
         slope = np.array([choices[name].slope for name in frequencies])
         rest = np.array([often - choices[name].constant for name, often in frequencies.items()])
