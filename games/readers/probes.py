@@ -121,14 +121,14 @@ def _duration(seconds: float) -> str:
 
 def _try_out() -> None:  # pragma: no cover: see above
     """The process of `games.readers.trial`. It loads the game that stdin names. It plays as many
-    histories as an enumeration visits before its first probe, and then makes one probe. It also
-    exits with 0 if OpenSpiel refuses the game, because the enumeration reports that."""
+    histories as an enumeration visits before its first probe, and then makes one probe if it is
+    told to. It also exits with 0 if OpenSpiel refuses the game, because its caller reports that."""
     import resource
     import sys
 
     import pyspiel
 
-    seconds, num_bytes = map(int, sys.argv[1:])
+    seconds, num_bytes = map(int, sys.argv[1:3])
     name = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
@@ -138,7 +138,8 @@ def _try_out() -> None:  # pragma: no cover: see above
         if game.get_type().dynamics == pyspiel.GameType.Dynamics.SIMULTANEOUS:
             game = pyspiel.convert_to_turn_based(game)
         _walk(game, 1_000)
-        Probes(game, 1 << 24).probe()
+        if sys.argv[3:] == ["probe"]:
+            Probes(game, 1 << 24).probe()
     except (MemoryError, TypeError):  # pybind11's error if there is no memory for a list
         raise SystemExit(1) from None
     except Exception:  # of several kinds, depending on the game

@@ -105,6 +105,24 @@ def tensor_game(game: NormalForm) -> pyspiel.Game:
 
 
 def _by_string(name: str) -> pyspiel.Game:
+    """The game for a tree."""
+    game = _loaded(name, enumerated=True)
+    if game.get_type().chance_mode == pyspiel.GameType.ChanceMode.SAMPLED_STOCHASTIC:
+        raise GameError(f"{name!r} hides its chance probabilities, so it cannot be enumerated")
+    return _by_turns(name, game)
+
+
+def playable(name: str) -> pyspiel.Game:
+    """OpenSpiel's game for its string, however large, to be stepped; simultaneous moves become
+    turns.
+
+    Raises `GameError` when OpenSpiel has no such game, refuses its parameters or fails to play it,
+    or when it is not for several players.
+    """
+    return _by_turns(name, _loaded(name, enumerated=False))
+
+
+def _loaded(name: str, *, enumerated: bool) -> pyspiel.Game:
     short_name = re.split(r"[(\s]", name, maxsplit=1)[0]
     known = pyspiel.registered_names()
     if short_name not in known:
@@ -116,17 +134,18 @@ def _by_string(name: str) -> pyspiel.Game:
         hint = f"did you mean {' or '.join(near[:3])}?" if near else "`psro games` lists some"
         raise GameError(f"no game is called {short_name!r}; {hint}")
     if "(" in name:
-        trial.check(name)
+        trial.check(name, enumerated=enumerated)
     try:
         with silent_stderr():  # OpenSpiel also prints its errors
-            game = pyspiel.load_game(name)
+            return pyspiel.load_game(name)
     except Exception as error:  # of several kinds, depending on the game
         raise GameError(f"OpenSpiel cannot load {name!r}: {sentence(error)}") from None
+
+
+def _by_turns(name: str, game: pyspiel.Game) -> pyspiel.Game:
     kind = game.get_type()
     if kind.dynamics == pyspiel.GameType.Dynamics.MEAN_FIELD:
-        raise GameError(f"{name!r} is a mean-field game; only games with a finite tree can be used")
-    if kind.chance_mode == pyspiel.GameType.ChanceMode.SAMPLED_STOCHASTIC:
-        raise GameError(f"{name!r} hides its chance probabilities, so it cannot be enumerated")
+        raise GameError(f"{name!r} is a mean-field game; it has no players that move one by one")
     if game.num_players() < 2:
         raise GameError(f"{name!r} has {game.num_players()} player; a population needs opponents")
     if kind.dynamics == pyspiel.GameType.Dynamics.SIMULTANEOUS:

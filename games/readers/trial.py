@@ -6,8 +6,8 @@ builds tables for minutes. Go fish with no players and most parameters of Univer
 segmentation fault. A file that a parameter names may never end.
 
 So a string with parameters is first loaded and probed (`games.readers.probes`) by a process with
-little time and memory. A game that is too much for one probe is too large to enumerate. The test
-takes a fraction of a second, once for each string.
+little time and memory. A game that is too much for one probe is too large to enumerate. A game
+that is only played is not probed. The test takes a fraction of a second, once for each string.
 """
 
 from __future__ import annotations
@@ -32,11 +32,13 @@ _SLOWDOWN = 12  # wall time may be this many times as long, if the machine is bu
 
 
 @functools.lru_cache
-def check(name: str) -> None:
-    """Raises `GameError` if loading and probing the game takes more than `SECONDS` or `GIBIBYTES`,
-    or crashes OpenSpiel. A game that OpenSpiel itself refuses passes."""
+def check(name: str, *, enumerated: bool = True) -> None:
+    """Raises `GameError` if loading and playing the game, and probing it if it is to be
+    `enumerated`, takes more than `SECONDS` or `GIBIBYTES`, or crashes OpenSpiel. A game that
+    OpenSpiel itself refuses passes."""
+    limits = [str(SECONDS), str(GIBIBYTES << 30)]
     process = subprocess.Popen(
-        [sys.executable, "-P", probes.__file__, str(SECONDS), str(GIBIBYTES << 30)],
+        [sys.executable, "-P", probes.__file__, *limits, *(["probe"] if enumerated else [])],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -48,7 +50,8 @@ def check(name: str) -> None:
         process.kill()
         process.wait()
     if process.returncode:
+        use = "enumerated" if enumerated else "played"
         raise GameError(
-            f"{name!r} cannot be enumerated: OpenSpiel cannot load it and play through it "
-            f"once within {SECONDS} s and {GIBIBYTES} GiB"
+            f"{name!r} cannot be {use}: OpenSpiel cannot load it and play through it once "
+            f"within {SECONDS} s and {GIBIBYTES} GiB"
         )
