@@ -8,7 +8,7 @@ import games
 from psro import exact
 from psro.exact import sequence_form
 from psro.metagame import joint_gaps
-from psro.metagame.meta_game import MetaGame
+from psro.metagame.exact_meta_game import ExactMetaGame
 from psro.metagame.strategy import MetaStrategy
 
 PASS, BET = 0, 1  # with a bet on the table: fold and call
@@ -32,7 +32,7 @@ def numbers() -> dict[str, float]:
     # Two policies a player, in this order: always pass, always bet.
     behaviours = [np.stack([always(each, PASS), always(each, BET)]) for each in tree.players]
     plans = [exact.realization_plan(*each) for each in zip(tree.players, behaviours, strict=True)]
-    meta_game = MetaGame.of(tree, plans)
+    meta_game = ExactMetaGame.of(tree, plans)
     payoffs = meta_game.payoffs
     half = np.array([0.5, 0.5])
 

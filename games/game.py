@@ -60,10 +60,23 @@ class Game(Protocol[S]):
     """The most decisions, of all players together, in one episode."""
     max_return: float
     """The largest absolute return of any player. Learners divide returns by it."""
+    utility_sum: float | None = None
+    """The sum of all players' returns, where it is the same for every episode; otherwise None."""
+    num_histories: int | None = None
+    """The number of nodes of its tree; None if it is not enumerated."""
     tree: GameTree | None = None
     """The whole game as a tree; None if it is not enumerated."""
     constants: Any = ()
     """A PyTree of the large arrays that the methods read; empty if there are none."""
+
+    @property
+    def is_constant_sum(self) -> bool:
+        return self.utility_sum is not None
+
+    @property
+    def span(self) -> float:
+        """The difference between two returns of a player is at most this."""
+        return 2 * self.max_return
 
     def with_constants(self, constants: Any) -> Self:
         """The same game, whose methods read `constants` (as `self.constants`, traced or not)."""

@@ -109,6 +109,12 @@ class NormalForm(GameTree):
             return True
         return units.is_constant_sum(self.table)
 
+    @property
+    def utility_sum(self) -> float | None:
+        if not self.is_constant_sum:
+            return None
+        return float(sum(self.payoffs_of(p).flat[0] for p in range(self.num_players)))
+
     @functools.cached_property
     def span(self) -> float:
         # As in `max_return`.

@@ -129,6 +129,11 @@ class GameTree:
         return units.is_constant_sum(self.terminal_returns.T)
 
     @property
+    def utility_sum(self) -> float | None:
+        """The sum of all players' returns, where it is the same at every terminal; else None."""
+        return float(self.terminal_returns[0].sum()) if self.is_constant_sum else None
+
+    @property
     def rounding(self) -> float:
         """The largest difference that rounding can make between two equal expected returns."""
         return (4 + math.sqrt(self.num_terminals)) * np.finfo(np.float64).eps * self.max_return

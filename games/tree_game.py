@@ -80,19 +80,38 @@ class TreeGame(Game[TreeState]):
     few look-ups, for any number of outcomes. The tables are made when they are first needed, so
     that loading a tree does not cost their memory.
 
-    `constants` are the tables. For a large tree they take hundreds of megabytes."""
+    `constants` are the tables. For a large tree they take hundreds of megabytes.
 
-    def __init__(self, tree: GameTree):
-        self.tree = tree
+    Args:
+        tree: the game.
+        known: whether whoever plays may look into the tree, by the attribute `tree`.
+    """
+
+    def __init__(self, tree: GameTree, *, known: bool = True):
+        self._tree = tree
+        self.tree = tree if known else None
+        self.name = tree.name
         self.num_players = tree.num_players
         self.num_actions = tree.num_actions
         self.observation_size = tree.observation_size
         self.max_length = tree.max_length
         self.max_return = tree.max_return
 
+    @property
+    def num_histories(self) -> int | None:
+        return None if self.tree is None else self.tree.num_histories
+
+    @property
+    def utility_sum(self) -> float | None:
+        return self._tree.utility_sum
+
+    @property
+    def span(self) -> float:
+        return self._tree.span
+
     @functools.cached_property
     def constants(self) -> Tables:
-        return Tables.of(self.tree)
+        return Tables.of(self._tree)
 
     def with_constants(self, constants: Tables) -> Self:
         game = copy.copy(self)

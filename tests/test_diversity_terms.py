@@ -14,7 +14,7 @@ from probes import random_populations
 import games
 from psro import exact
 from psro.metagame.effective_diversity import cardinality_of as cardinality
-from psro.metagame.meta_game import MetaGame
+from psro.metagame.exact_meta_game import ExactMetaGame
 from psro.variants.diversity import TERMS, Context, DiversityError, maximise
 from psro.variants.diversity.nearest import nearest
 from psro.variants.diversity.policy_hull import GAP, likeliest, policy_hull
@@ -40,7 +40,7 @@ def context_of(name: str, player: int = 0, *, counts=None, seed: int = 0, pure=F
     weights = [generator.dirichlet(np.ones(len(each))) for each in plans]
     mixed = [exact.mix(*each) for each in zip(plans, weights, strict=True)]
     reach = exact.gains_and_reach(tree, player, mixed)[1]
-    return Context.of(MetaGame.of(tree, plans), player, weights=weights[player], reach=reach)
+    return Context.of(ExactMetaGame.of(tree, plans), player, weights=weights[player], reach=reach)
 
 
 def pure_plan(player, generator) -> np.ndarray:
@@ -176,7 +176,7 @@ def test_a_matrix_without_terminals_gives_what_its_tree_gives(term):
     weights = context.weights
     plans = random_populations(tree, (3, 3), seed=0)
     matrix = games.NormalForm(payoffs)
-    same = Context.of(MetaGame.of(matrix, plans), 0, weights=weights, reach=np.ones(1))
+    same = Context.of(ExactMetaGame.of(matrix, plans), 0, weights=weights, reach=np.ones(1))
     for plan in new_plans(context, 3):
         one, other = (TERMS[term](each)(plan) for each in (context, same))
         assert one[0] == pytest.approx(other[0], abs=1e-12)

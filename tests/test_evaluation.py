@@ -14,7 +14,7 @@ from psro.exact.sequence_form import SequenceFormError
 from psro.measure import evaluation
 from psro.measure.evaluation import Evaluation, evaluate
 from psro.metagame import joint_gaps, ratings
-from psro.metagame.meta_game import MetaGame
+from psro.metagame.exact_meta_game import ExactMetaGame
 from psro.metagame.strategy import MetaStrategy
 
 load = cache(games.load)
@@ -25,7 +25,7 @@ def evaluated(name: str, counts, **options) -> Evaluation:
     tree, generator = load(name), np.random.default_rng(0)
     plans = random_populations(tree, counts, seed=0)
     strategy = MetaStrategy.of([generator.dirichlet(np.ones(count)) for count in counts])
-    return evaluate(MetaGame.of(tree, plans), strategy, **options)
+    return evaluate(ExactMetaGame.of(tree, plans), strategy, **options)
 
 
 @pytest.mark.parametrize("name", ["kuhn_poker", "leduc_poker"])
@@ -65,7 +65,7 @@ def test_other_games_have_the_other_measures(name, counts):
 def test_a_joint_meta_strategy_has_gaps_of_its_own():
     tree = load("kuhn_poker")
     plans = random_populations(tree, (3, 3), seed=0)
-    meta_game, strategy = MetaGame.of(tree, plans), MetaStrategy.of(np.eye(3) / 3)
+    meta_game, strategy = ExactMetaGame.of(tree, plans), MetaStrategy.of(np.eye(3) / 3)
     found = evaluate(meta_game, strategy)
     assert found.cce_gap == joint_gaps.coarse_correlated_gap(meta_game, strategy).gap
     assert found.ce_gap == joint_gaps.correlated_gap(meta_game, strategy).gap

@@ -12,7 +12,7 @@ import pytest
 import psro
 from psro import exact
 from psro.exact import sequence_form
-from psro.metagame.meta_game import MetaGame
+from psro.metagame.exact_meta_game import ExactMetaGame
 from psro.metagame.solvers import META_SOLVERS
 from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
 from psro.metagame.strategy import MetaStrategy
@@ -33,7 +33,7 @@ def trained(folder, **settings):
     return experiment
 
 
-def situation(meta_game: MetaGame, **changes) -> Situation:
+def situation(meta_game: ExactMetaGame, **changes) -> Situation:
     nash = META_SOLVERS["nash"].function
     return Situation(
         **{
@@ -50,12 +50,12 @@ def situation(meta_game: MetaGame, **changes) -> Situation:
     )
 
 
-def grown(game: str, iterations: int) -> MetaGame:
+def grown(game: str, iterations: int) -> ExactMetaGame:
     """By exact best responses to the meta-game's Nash equilibrium."""
     import games
 
     tree = games.load(game)
-    meta_game = MetaGame.empty(tree).add([exact.uniform_behaviour(p) for p in tree.players])
+    meta_game = ExactMetaGame.empty(tree).add([exact.uniform_behaviour(p) for p in tree.players])
     for _ in range(iterations):
         mixture = meta_game.mixture(META_SOLVERS["nash"].function(meta_game.payoffs))
         best = [exact.best_response(tree, p, mixture).plan for p in range(tree.num_players)]
@@ -124,7 +124,7 @@ def test_a_hierarchy_becomes_the_population_of_psro(tmp_path):
     assert hierarchy.records[-1].size == 5
     values = []
     for level in range(1, 5):
-        below = MetaGame.empty(hierarchy.tree).put(
+        below = ExactMetaGame.empty(hierarchy.tree).put(
             range(level),
             [
                 [
@@ -234,7 +234,7 @@ def test_the_least_exploitable_mixtures_exploitability_does_not_rise(tmp_path):
     assert (np.diff([record.exploitability for record in plain.records]) > 0.1).any()
 
 
-def answered(meta_game: MetaGame, request):
+def answered(meta_game: ExactMetaGame, request):
     """The meta-game with exact best responses in it, or with what is placed."""
     tree, slots, behaviours = meta_game.tree, [], []
     for each in request:
@@ -250,7 +250,7 @@ def answered(meta_game: MetaGame, request):
     return meta_game.put(slots, behaviours)
 
 
-def carried_out(steps, meta_game: MetaGame):
+def carried_out(steps, meta_game: ExactMetaGame):
     """What exact best responses make of an expansion: the meta-game after each request, and its
     end."""
     request, seen = next(steps), []
@@ -407,7 +407,7 @@ def test_a_diversity_term_is_what_best_responses_maximise(tmp_path, diversity):
     tree, first = plain.tree, [plans[:1] for plans in plain.plans]
     reach = exact.gains_and_reach(tree, 0, [each[0] for each in first])[1]
     term = TERMS[diversity](
-        Context.of(MetaGame.of(tree, first), 0, weights=np.ones(1), reach=reach)
+        Context.of(ExactMetaGame.of(tree, first), 0, weights=np.ones(1), reach=reach)
     )
     assert term(diverse.plans[0][1])[0] > term(plain.plans[0][1])[0] + 1e-6
     assert max(diverse.records[1].gap) > 1e-3 > max(plain.records[1].gap)

@@ -816,7 +816,7 @@ def test_folders_of_format_1_are_read(trained, copy):
     assert again.exploitability() == trained.exploitability()
 
 
-@pytest.mark.parametrize("version", [5, 99, "1", None, 1.5, [1]])
+@pytest.mark.parametrize("version", [6, 99, "1", None, 1.6, [1]])
 def test_a_format_of_another_version(copy, version):
     path = copy / "config.json"
     fields = json.loads(path.read_text())

@@ -13,8 +13,8 @@ import games
 from games.tree import GameTree
 from psro import exact
 from psro.metagame import joint_gaps
+from psro.metagame.exact_meta_game import ExactMetaGame
 from psro.metagame.joint_gaps import JointError
-from psro.metagame.meta_game import MetaGame
 from psro.metagame.solvers import joint_of
 from psro.metagame.strategy import MetaStrategy
 
@@ -50,9 +50,9 @@ def pure_plans(tree: GameTree, player: int) -> np.ndarray:
     return np.array(plans)
 
 
-def pure_populations(tree: GameTree) -> MetaGame:
+def pure_populations(tree: GameTree) -> ExactMetaGame:
     """Every player's pure strategies, and their payoffs."""
-    return MetaGame.of(tree, [pure_plans(tree, p) for p in range(tree.num_players)])
+    return ExactMetaGame.of(tree, [pure_plans(tree, p) for p in range(tree.num_players)])
 
 
 @pytest.mark.parametrize(("name", "counts"), POPULATIONS)
@@ -67,7 +67,7 @@ def test_the_others_reach_is_a_sum_over_their_profiles(name, counts):
             for q, k in zip(others, profile, strict=True):
                 share = share * plans[q][k][tree.sequence[:, q]]
             expected += share
-        meta_game = MetaGame.of(tree, plans)
+        meta_game = ExactMetaGame.of(tree, plans)
         reach = joint_gaps.joint_opponent_reach(meta_game, p, weights)
         np.testing.assert_allclose(reach, expected, atol=1e-14)
 
@@ -76,7 +76,7 @@ def test_the_others_reach_is_a_sum_over_their_profiles(name, counts):
 def test_gaps_of_a_product_are_the_nash_conv(name, counts):
     """Who draws alone tells the others nothing by it."""
     tree, plans = load(name), random_populations(load(name), counts, seed=2)
-    meta_game, generator = MetaGame.of(tree, plans), np.random.default_rng(0)
+    meta_game, generator = ExactMetaGame.of(tree, plans), np.random.default_rng(0)
     strategies = [generator.dirichlet(np.ones(count)) for count in counts]
     strategy = MetaStrategy.of(joint_of(strategies))
     expected = exact.exploitability(
@@ -100,7 +100,7 @@ def test_gaps_are_those_of_the_normal_form(name, seed):
     tree = load(name)
     pure = [pure_plans(tree, p) for p in range(tree.num_players)]
     plans = random_populations(tree, (3,) * tree.num_players, seed)
-    joint, meta_game = random_joint((3,) * tree.num_players, seed), MetaGame.of(tree, plans)
+    joint, meta_game = random_joint((3,) * tree.num_players, seed), ExactMetaGame.of(tree, plans)
     payoffs, strategy = meta_game.payoffs, MetaStrategy.of(joint)
     coarse = joint_gaps.coarse_correlated_gap(meta_game, strategy)
     fine = joint_gaps.correlated_gap(meta_game, strategy)
@@ -147,7 +147,7 @@ def test_policies_never_recommended_have_no_gain():
     plans = random_populations(tree, (3, 3), seed=0)
     joint = np.zeros((3, 3))
     joint[1, 2] = 1
-    fine = joint_gaps.correlated_gap(MetaGame.of(tree, plans), MetaStrategy.of(joint))
+    fine = joint_gaps.correlated_gap(ExactMetaGame.of(tree, plans), MetaStrategy.of(joint))
     assert fine.recommendation == [1, 2]
     assert fine.recommendation_gains[0][[0, 2]].tolist() == [0, 0]
 
@@ -162,4 +162,4 @@ def test_no_distribution_is_refused(gap, joint):
     tree = load("kuhn_poker")
     plans = random_populations(tree, (3, 3), seed=0)
     with pytest.raises(JointError):
-        gap(MetaGame.of(tree, plans), MetaStrategy.of(joint))
+        gap(ExactMetaGame.of(tree, plans), MetaStrategy.of(joint))

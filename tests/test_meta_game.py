@@ -11,15 +11,15 @@ from probes import random_behaviours
 import games
 from games.tree import GameTree
 from psro import exact
-from psro.metagame.meta_game import MetaGame
+from psro.metagame.exact_meta_game import ExactMetaGame
 
 NAMES = ["kuhn_poker", "kuhn_poker(players=3)"]
 
 load = cache(games.load)
 
 
-def grown(tree: GameTree, count: int) -> MetaGame:
-    meta_game = MetaGame.empty(tree)
+def grown(tree: GameTree, count: int) -> ExactMetaGame:
+    meta_game = ExactMetaGame.empty(tree)
     for k in range(count):
         meta_game = meta_game.add(random_behaviours(tree, k))
     return meta_game
@@ -42,7 +42,7 @@ def computed(monkeypatch) -> list[int]:
 @pytest.mark.parametrize("name", NAMES)
 def test_an_empty_meta_game_has_no_profile(name):
     tree = load(name)
-    meta_game = MetaGame.empty(tree)
+    meta_game = ExactMetaGame.empty(tree)
     assert meta_game.payoffs.shape == (tree.num_players, *(0,) * tree.num_players)
     assert [plans.shape for plans in meta_game.plans] == [
         (0, player.num_sequences) for player in tree.players
@@ -74,7 +74,7 @@ def test_one_at_a_time_is_all_at_once(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_only_missing_cells_are_computed(name, computed):
     tree = load(name)
-    meta_game = MetaGame.empty(tree)
+    meta_game = ExactMetaGame.empty(tree)
     for k in range(4):
         before = meta_game.payoffs[0].size
         computed.clear()
@@ -133,4 +133,4 @@ def test_a_number_may_not_be_left_out():
     tree = games.load("kuhn_poker")
     behaviours = [random_behaviours(tree, k) for k in range(2)]
     with pytest.raises(IndexError, match=r"slots \[1, 2\] leave a gap after 0 policies"):
-        MetaGame.empty(tree).put([1, 2], behaviours)
+        ExactMetaGame.empty(tree).put([1, 2], behaviours)

@@ -14,27 +14,27 @@ import games
 import psro
 from psro import exact
 from psro.metagame import joint_gaps
+from psro.metagame.exact_meta_game import ExactMetaGame
 from psro.metagame.gaps import gaps_of
-from psro.metagame.meta_game import MetaGame
 from psro.metagame.solvers import joint_of, regrets
 from psro.metagame.strategy import MetaStrategy
 from psro.metagame.target import target_of
-from psro.runs.config import with_defaults
 from psro.runs.experiment import create
+from psro.runs.fitting import with_defaults
 
 GAMES = ["kuhn_poker", "tiny_hanabi", "kuhn_poker(players=3)"]
 SIZE, CAPACITY = 3, 4
 CASES = Path(__file__).parent / "cases"
 
 
-def meta_game_of(name: str) -> MetaGame:
-    meta_game = MetaGame.empty(games.load(name))
+def meta_game_of(name: str) -> ExactMetaGame:
+    meta_game = ExactMetaGame.empty(games.load(name))
     for seed in range(SIZE):
         meta_game = meta_game.add(random_behaviours(meta_game.tree, seed))
     return meta_game
 
 
-def random_joint(meta_game: MetaGame, seed: int) -> np.ndarray:
+def random_joint(meta_game: ExactMetaGame, seed: int) -> np.ndarray:
     """With some profiles that have no weight."""
     rng = np.random.default_rng(seed)
     shape = meta_game.payoffs.shape[1:]
@@ -42,7 +42,7 @@ def random_joint(meta_game: MetaGame, seed: int) -> np.ndarray:
     return joint / joint.sum()
 
 
-def product(meta_game: MetaGame, seed: int) -> list[np.ndarray]:
+def product(meta_game: ExactMetaGame, seed: int) -> list[np.ndarray]:
     rng = np.random.default_rng(seed)
     return [rng.dirichlet(np.ones(SIZE)) for _ in meta_game.tree.players]
 
@@ -67,10 +67,10 @@ def test_a_target_is_what_its_opponents_add_up_to(name, concept):
             gain, reached = exact.gains_and_reach(tree, p, plans)
             gains = gains + against.opponents[(p, *profile)] * gain
             reach = reach + against.opponents[(p, *profile)] * reached
-        np.testing.assert_allclose(against.gains[p], gains, atol=1e-12)
-        np.testing.assert_allclose(against.reach[p], reach, atol=1e-12)
+        np.testing.assert_allclose(against.exact.gains[p], gains, atol=1e-12)
+        np.testing.assert_allclose(against.exact.reach[p], reach, atol=1e-12)
         best = exact.best_response_to(tree.players[p], gains).value
-        assert against.best_response_value[p] == pytest.approx(best, abs=1e-12)
+        assert against.exact.best_response_value[p] == pytest.approx(best, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", GAMES)
@@ -89,19 +89,19 @@ def test_what_a_best_response_has_to_beat(name):
     found = joint_gaps.correlated_gap(meta_game, MetaStrategy.of(joint))
     for p, k in enumerate(found.recommendation):
         probability = np.take(joint, k, axis=p).sum()
-        gain = (told.best_response_value[p] - told.value[p]) * probability
+        gain = (told.exact.best_response_value[p] - told.value[p]) * probability
         assert gain == pytest.approx(found.recommendation_gains[p].max(), abs=1e-12)
 
 
 def test_a_correlated_equilibrium_leaves_nothing_to_beat():
     """Battle of the sexes by a coin, in which policy 0 is never told."""
-    meta_game = MetaGame.empty(games.load("matrix_bos"))
+    meta_game = ExactMetaGame.empty(games.load("matrix_bos"))
     for action in (0, 0, 1):
         pure = np.array([1.0, 1 - action, action])
         meta_game = meta_game.add([pure, pure])
     joint = np.diag([0.0, 0.5, 0.5])
     against = target_of(meta_game, MetaStrategy.of(joint), "ce", CAPACITY)
-    np.testing.assert_allclose(against.best_response_value, against.value, atol=1e-12)
+    np.testing.assert_allclose(against.exact.best_response_value, against.value, atol=1e-12)
     assert np.isfinite(against.opponents).all()
 
 
@@ -114,7 +114,7 @@ def test_gains_that_were_measured_need_not_be_computed_again(name):
     alone = target_of(meta_game, strategy, "ce", CAPACITY)
     np.testing.assert_array_equal(shared.value, alone.value)
     np.testing.assert_array_equal(shared.opponents, alone.opponents)
-    for mine, theirs in zip(shared.gains, alone.gains, strict=True):
+    for mine, theirs in zip(shared.exact.gains, alone.exact.gains, strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
 
@@ -251,7 +251,7 @@ def test_a_folder_from_before_there_was_a_default_measures_what_it_measured(tmp_
     fields = json.loads(path.read_text())
     fields["run"]["evaluation_solver"] = None
     path.write_text(json.dumps(fields))
-    assert psro.load(run.folder).config.evaluation is None
+    assert psro.load(run.folder).config.measuring_solver is None
     resumed = psro.resume(run.folder, iterations=4)
     straight = psro.run(
         psro.RunConfig(oracle="best_response", evaluation_solver="same", iterations=4),

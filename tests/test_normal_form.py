@@ -15,7 +15,7 @@ import games
 from games import GameError, GameTree, NormalForm
 from games.tree_game import TreeGame
 from psro import exact
-from psro.metagame.meta_game import MetaGame
+from psro.metagame.exact_meta_game import ExactMetaGame
 
 SHAPES = [(2, 3, 4), (1, 3, 4), (3, 2, 3, 4), (2, 2, 3, 2), (2, 1, 5), (4, 2, 1, 3, 2)]
 
@@ -88,7 +88,7 @@ def test_the_last_player_of_a_zero_sum_game_gets_what_the_others_lose():
 
 def test_a_meta_game_of_pure_strategies_is_the_game():
     game = random_game((2, 3, 3))
-    meta_game = MetaGame.empty(game)
+    meta_game = ExactMetaGame.empty(game)
     for action in range(3):
         pure = np.append(1.0, np.eye(3)[action])
         meta_game = meta_game.add([pure, pure])

@@ -21,8 +21,8 @@ from psro.exact.mmd import magnetic_mirror_descent
 from psro.measure.evaluation import evaluate
 from psro.metagame import ratings
 from psro.metagame.effective_diversity import effective_diversity
+from psro.metagame.exact_meta_game import ExactMetaGame
 from psro.metagame.gaps import gaps_of
-from psro.metagame.meta_game import MetaGame
 from psro.metagame.solvers import META_SOLVERS, regrets
 from psro.metagame.solving import solver_of
 from psro.metagame.strategy import MetaStrategy
@@ -77,8 +77,8 @@ def test_mirror_descent_knows_no_units(factor, shift):
 def test_meta_solvers_of_a_meta_game_know_no_units(name, factor, shift):
     plain, solve = load("kuhn_poker"), solver_of(name)
     plans = random_populations(plain, (4, 4), seed=1)
-    there = solve(MetaGame.of(moved(plain, factor, shift), plans))
-    here = MetaGame.of(plain, plans)
+    there = solve(ExactMetaGame.of(moved(plain, factor, shift), plans))
+    here = ExactMetaGame.of(plain, plans)
     expected, found = (gaps_of(here, each, "nash") for each in (solve(here), there))
     assert found.exploitability == pytest.approx(expected.exploitability, abs=1e-6)
     assert there.regret(here.payoffs, solve.concept) <= (
@@ -160,8 +160,10 @@ def test_a_general_sum_game_far_from_zero(factor, tmp_path):
 
 def test_every_meta_solver_is_called_the_same_way():
     """On a meta-game, whatever it looks at; and an unknown name is answered with all names."""
-    meta_game = MetaGame.of(load("kuhn_poker"), random_populations(load("kuhn_poker"), (3, 3), 0))
-    symmetric = MetaGame.of(games.load("matrix_rps"), [np.eye(4)[1:] + np.eye(4)[0]] * 2)
+    meta_game = ExactMetaGame.of(
+        load("kuhn_poker"), random_populations(load("kuhn_poker"), (3, 3), 0)
+    )
+    symmetric = ExactMetaGame.of(games.load("matrix_rps"), [np.eye(4)[1:] + np.eye(4)[0]] * 2)
     for name in [*META_SOLVERS, "least_exploitable"]:
         solve = solver_of(name)
         strategy = solve(symmetric if solve.symmetric else meta_game)
@@ -197,7 +199,7 @@ def test_what_is_rounding_is_zero(name):
         measured = exact.exploitability(tree, plans)
         assert measured.best_response_value[1] == measured.value[1]
         assert (measured.best_response_value >= measured.value).all()
-        meta_game = MetaGame.of(tree, [plan[None] for plan in plans])
+        meta_game = ExactMetaGame.of(tree, [plan[None] for plan in plans])
         strategy = MetaStrategy.of(np.ones((1, 1)))
         gaps = gaps_of(meta_game, strategy, "ce")
         for figure in (gaps.nash_conv, gaps.cce_gap, gaps.ce_gap):
@@ -224,7 +226,7 @@ def test_a_player_without_decisions(tmp_path):
     for method in ("linear_program", "cfr_plus", "mmd"):
         masks = [restricted_game.allowed(*pair) for pair in zip(tree.players, both, strict=True)]
         assert restricted_game.solve(tree, masks, method=method).measured.nash_conv <= 1e-3
-    meta_game = MetaGame.of(tree, both)
+    meta_game = ExactMetaGame.of(tree, both)
     for term in TERMS.values():
         context = Context.of(meta_game, 1, weights=np.ones(1), reach=np.zeros(0))
         value, slope = term(context)(np.ones(1))

@@ -20,7 +20,7 @@ from psro import exact
 from psro.exact import sequence_form
 from psro.exact.cfr import cfr_plus
 from psro.metagame import joint_gaps
-from psro.metagame.meta_game import MetaGame
+from psro.metagame.exact_meta_game import ExactMetaGame
 from psro.metagame.strategy import MetaStrategy
 
 GAMES = ("kuhn_poker", "leduc_poker", "liars_dice(numdice=1)")
@@ -82,7 +82,7 @@ def main() -> None:
         timed(f"{arguments.cfr} iterations of CFR+", cfr)
         for kind, make in {"best responses": fictitious_play, "random": random_policies}.items():
             plans = make(tree, arguments.policies)
-            meta_game = MetaGame.of(tree, plans)
+            meta_game = ExactMetaGame.of(tree, plans)
             joint = np.random.default_rng(0).dirichlet(np.ones(meta_game.payoffs[0].size))
             strategy = MetaStrategy.of(joint.reshape(meta_game.payoffs[0].shape))
 

@@ -24,17 +24,16 @@ _NO_GAP = 5e-6
 def display(opened: Experiment) -> Iterator[Any]:
     """A live table with a progress bar on a terminal; otherwise plain lines."""
     console = tables.console()
-    config, folder, distance = opened.config, opened.folder, DISTANCES[opened.concept]
-    unit = opened.tree.span
+    config, folder = opened.config, opened.folder
+    unit, columns = opened.rules.span, _columns(opened)
     say(f"{title(opened)}, seed {config.seed}")
     say(f"{folder}")
     if not console.is_terminal:
-        wide = 5 * opened.tree.num_players - 1  # of the supports: up to two digits each
-        say(f"{'iteration':>9} {distance:>14} {'gap':>10} {'support':>{wide}} {'seconds':>8}")
+        say(" ".join(f"{name:>{width}}" for name, width in columns.items()))
 
         def line(record: Record) -> None:
-            number, value, gap, support, seconds = _cells(record, unit)
-            say(f"{number:>9} {value:>14} {gap:>10} {support:>{wide}} {seconds:>8}")
+            cells = zip(_cells(record, unit), columns.values(), strict=True)
+            say(" ".join(f"{cell:>{width}}" for cell, width in cells))
 
         for record in opened.records:
             line(record)
@@ -51,7 +50,7 @@ def display(opened: Experiment) -> Iterator[Any]:
     records = list(opened.records)
 
     def view() -> rich.console.Group:
-        table = tables.table("iteration", distance, "gap", "support", "seconds")
+        table = tables.table(*columns)
         for record in records[-max(4, console.height - 10) :]:
             table.add_row(*_cells(record, unit))
         return rich.console.Group(table, progress)
@@ -72,27 +71,64 @@ def display(opened: Experiment) -> Iterator[Any]:
         yield update
 
 
+def _columns(opened: Experiment) -> dict[str, int]:
+    """The columns of the table, and their widths as plain text."""
+    players = opened.rules.num_players
+    support = {"support": 5 * players - 1}  # up to two digits each
+    if opened.tree is None:
+        value = {"value": 20 * min(players, 3)}
+        return {"iteration": 9, "improvement": 20, **value, **support, "seconds": 8}
+    return {"iteration": 9, DISTANCES[opened.concept]: 14, "gap": 10, **support, "seconds": 8}
+
+
 def title(opened: Experiment) -> str:
     """The game, and the method that trains for it."""
-    config = opened.config
-    return (
-        f"{config.game}: {opened.tree.num_histories:,} histories, "
-        f"{opened.tree.num_info_states:,} info states\n"
-        f"{settings.trained(config)}"
-    )
+    config, rules = opened.config, opened.rules
+    if opened.tree is None:
+        size = f"{rules.num_players} players, {rules.num_actions} actions, measured by episodes"
+    else:
+        size = (
+            f"{opened.tree.num_histories:,} histories, {opened.tree.num_info_states:,} info states"
+        )
+    return f"{config.game}: {size}\n{settings.trained(config)}"
 
 
 def _cells(record: Record, unit: float) -> tuple[str, str, str, str, str]:
-    """Iteration, distance, largest gap of a best response, supports, seconds; `unit` is the span of
-    the game's payoffs."""
+    """Iteration, distance, largest gap of a best response, supports, seconds; where games are
+    sampled, the sum of improvements and the values in place of distance and gap. `unit` is the span
+    of the game's payoffs."""
+    support = " / ".join(map(str, record.support_size))
+    seconds = f"{sum(record.seconds.values()):.2f}"
+    if record.distance is None:
+        improvement = ""
+        if record.nash_conv_bound is not None:
+            improvement = _with_error(record.nash_conv_bound, record.nash_conv_bound_error, unit)
+        return str(record.iteration), improvement, values(record, unit), support, seconds
     gap = None if record.gap is None else max(record.gap)
     return (
         str(record.iteration),
         decimals(record.distance, unit=unit),
         "" if gap is None else decimals(gap if gap > _NO_GAP * unit else 0.0, 5, unit=unit),
-        " / ".join(map(str, record.support_size)),
-        f"{sum(record.seconds.values()):.2f}",
+        support,
+        seconds,
     )
+
+
+def values(record: Record, unit: float) -> str:
+    """The players' values with their standard errors; only the first where all add up to zero."""
+    pairs = list(zip(record.value, record.value_error, strict=True))
+    if abs(sum(record.value)) < 1e-9 * unit and len(pairs) == 2:
+        pairs = pairs[:1]
+    return ", ".join(_with_error(value, error, unit) for value, error in pairs)
+
+
+def bound(record: Record, unit: float) -> str:
+    """A lower bound of exploitability, with its standard error."""
+    return _with_error(*record.bound, unit)
+
+
+def _with_error(value: float, error: float, unit: float) -> str:
+    return f"{decimals(value, 4, unit=unit)} ± {decimals(error, 4, unit=unit)}"
 
 
 def why(opened: Experiment) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from psro.cli.display import display, mean, title, why
+from psro.cli.display import bound, display, mean, title, values, why
 from psro.cli.folders import shell
 from psro.cli.process import complain, exit_code, note, noting_interrupts, say
 from psro.metagame.solving import solver_of
@@ -24,8 +24,7 @@ _REGRET = 1e-5
 
 def train(opened: Experiment, log: Sequence[str] = ()) -> None:
     """Trains to the end, shows every record, then draws the curve."""
-    for sentence in opened.tree.notes():
-        note(f"note: {sentence}")
+    _say_notes(opened)
     interrupted = None
     try:
         with (
@@ -53,6 +52,16 @@ def train(opened: Experiment, log: Sequence[str] = ()) -> None:
     _say_result(opened)
 
 
+def _say_notes(opened: Experiment) -> None:
+    """What a user should know about the game and how it is measured."""
+    setup = opened.setup
+    notes = setup.tree.notes() if setup.tree is not None else []
+    if setup.why_sampled:
+        notes.append(f"{setup.why_sampled}: policies are measured by episodes")
+    for sentence in notes:
+        note(f"note: {sentence}")
+
+
 def _saved(opened: Experiment) -> str:
     """Up to which iteration a stopped run is saved."""
     return f"saved up to iteration {len(opened.records) - 1}" if opened.records else "stopped"
@@ -61,15 +70,21 @@ def _saved(opened: Experiment) -> str:
 def _say_result(opened: Experiment) -> None:
     last = opened.records[-1]
     iterations = f"{last.iteration} iteration{'s' * (last.iteration != 1)}"
-    distance = decimals(last.distance, unit=opened.tree.span)
-    say(f"\n{DISTANCES[opened.concept]} {distance} after {iterations}")
-    if last.concept != "nash":
+    unit = opened.rules.span
+    if last.distance is None:
+        say(f"\nvalue {values(last, unit)} after {iterations}, measured by episodes")
+        if last.bound is not None:
+            say(f"exploitability of iteration {last.iteration - 1} ≥ {bound(last, unit)}")
+    else:
+        distance = decimals(last.distance, unit=unit)
+        say(f"\n{DISTANCES[opened.concept]} {distance} after {iterations}")
+    if last.distance is not None and last.concept != "nash":
         say(f"  ({last.meaning})")
     say(f"ended: {why(opened)}")
     worst = max(record.meta_regret for record in opened.records)
     aims = solver_of(opened.config.meta_solver).aim
     solved = aims and not EXPANSIONS[opened.config.expansion].meta_strategy
-    if solved and worst > _REGRET * opened.tree.max_return:
+    if solved and worst > _REGRET * opened.rules.max_return:
         say(f"note: the meta-solver missed its equilibrium by up to {worst:.3g} (meta_regret)")
     say(f"saved in {opened.folder}; look at it with")
     say(f"  psro eval {shell([opened.folder])}")
@@ -79,9 +94,8 @@ def _say_result(opened: Experiment) -> None:
 def train_many(runs: seed_runs.Seeds, log: Sequence[str] = ()) -> None:
     """Trains all runs to their ends, shows the mean of every iteration, then draws the curves."""
     first, last = runs.experiments[0], runs.experiments[-1]
-    distance, unit = DISTANCES[first.concept], first.tree.span
-    for sentence in first.tree.notes():
-        note(f"note: {sentence}")
+    distance, unit = DISTANCES[first.concept], first.rules.span
+    _say_notes(first)
     say(f"{title(first)}, seeds {first.config.seed} to {last.config.seed}")
     say(f"{runs.folder}")
     say(f"{'iteration':>9} {distance + ', 95 %':>23} {'seeds':>5} {'seconds':>8}")
@@ -149,7 +163,9 @@ def draw_missing(opened: Experiment) -> None:
 
 
 def draw(opened: Experiment) -> None:
-    """Draws the run's curve in its folder."""
+    """Draws the run's curve in its folder, if it has an exact one."""
+    if opened.tree is None:
+        return
     from psro.views import plots  # here, not above: it loads Matplotlib
 
     plots.save_figure(

@@ -14,8 +14,8 @@ from psro import exact
 from psro.exact import sequence_form
 from psro.metagame import effective_diversity as diversity
 from psro.metagame import ratings
+from psro.metagame.exact_meta_game import ExactMetaGame
 from psro.metagame.gaps import gaps_of
-from psro.metagame.meta_game import MetaGame
 from psro.metagame.solvers import MetaSolverError
 from psro.metagame.strategy import MetaStrategy
 
@@ -60,7 +60,7 @@ class Evaluation:
 
 
 def evaluate(
-    meta_game: MetaGame,
+    meta_game: ExactMetaGame,
     strategy: MetaStrategy,
     *,
     programs: bool = False,

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from psro import exact
+from psro.metagame.exact_meta_game import ExactMetaGame
 from psro.metagame.joint_gaps import CorrelatedGap, coarse_correlated_gap, correlated_gap
-from psro.metagame.meta_game import MetaGame
 from psro.metagame.strategy import MetaStrategy
 
 MEANINGS = {
@@ -31,27 +31,30 @@ class Gaps:
     Attributes:
         value: every player's expected return, `[P]`.
         best_response_value: the largest expected return of each player while the others follow the
-            meta-strategy, `[P]`.
-        independent: exploitability of the marginals, played independently.
+            meta-strategy, `[P]`; None where it is not known, because games are sampled.
+        independent: exploitability of the marginals, played independently; None where it is not
+            known.
+        value_error: standard error of `value`, `[P]`; None where it is exact.
         cce_gap: CCE gap of the joint (`joint_gaps.CoarseCorrelatedGap`); None if players draw
             independently, because it is then `nash_conv`.
         correlated: CE gap of the joint, if it was computed.
     """
 
     value: np.ndarray
-    best_response_value: np.ndarray
-    independent: exact.Exploitability
+    best_response_value: np.ndarray | None
+    independent: exact.Exploitability | None
+    value_error: np.ndarray | None = None
     cce_gap: float | None = None
     correlated: CorrelatedGap | None = None
 
     @property
-    def nash_conv(self) -> float:
-        return self.independent.nash_conv
+    def nash_conv(self) -> float | None:
+        return self.independent and self.independent.nash_conv
 
     @property
-    def exploitability(self) -> float:
+    def exploitability(self) -> float | None:
         """NashConv / P (OpenSpiel's)."""
-        return self.independent.exploitability
+        return self.independent and self.independent.exploitability
 
     @property
     def ce_gap(self) -> float | None:
@@ -59,7 +62,7 @@ class Gaps:
 
 
 def gaps_of(
-    meta_game: MetaGame,
+    meta_game: ExactMetaGame,
     strategy: MetaStrategy,
     concept: str,
     exploitability: Callable[[Sequence[np.ndarray]], exact.Exploitability] | None = None,

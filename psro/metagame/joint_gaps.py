@@ -19,7 +19,7 @@ import numpy as np
 from games.units import without_rounding
 from psro import exact
 from psro.errors import PsroError
-from psro.metagame.meta_game import MetaGame
+from psro.metagame.exact_meta_game import ExactMetaGame
 from psro.metagame.strategy import MetaStrategy
 
 
@@ -27,7 +27,7 @@ class JointError(PsroError):
     """A joint meta-strategy that does not fit its populations; one sentence says why."""
 
 
-def joint_opponent_reach(meta_game: MetaGame, player: int, weights: np.ndarray) -> np.ndarray:
+def joint_opponent_reach(meta_game: ExactMetaGame, player: int, weights: np.ndarray) -> np.ndarray:
     """The part of chance and the others in the probability of reaching each terminal, `[T]`, if the
     others' policies are drawn together.
 
@@ -108,7 +108,7 @@ class CorrelatedGap:
         return [int(np.argmax(gains)) for gains in self.recommendation_gains]
 
 
-def coarse_correlated_gap(meta_game: MetaGame, strategy: MetaStrategy) -> CoarseCorrelatedGap:
+def coarse_correlated_gap(meta_game: ExactMetaGame, strategy: MetaStrategy) -> CoarseCorrelatedGap:
     """The CCE gap of a meta-strategy, by one best response for each player. If players draw
     independently, it is the NashConv.
 
@@ -125,7 +125,7 @@ def coarse_correlated_gap(meta_game: MetaGame, strategy: MetaStrategy) -> Coarse
     )
 
 
-def correlated_gap(meta_game: MetaGame, strategy: MetaStrategy) -> CorrelatedGap:
+def correlated_gap(meta_game: ExactMetaGame, strategy: MetaStrategy) -> CorrelatedGap:
     """The CE gap of a meta-strategy, by one best response for each recommendation with weight.
 
     Raises:
@@ -145,7 +145,7 @@ def correlated_gap(meta_game: MetaGame, strategy: MetaStrategy) -> CorrelatedGap
     )
 
 
-def _gains(meta_game: MetaGame, player: int, weights: np.ndarray) -> np.ndarray:
+def _gains(meta_game: ExactMetaGame, player: int, weights: np.ndarray) -> np.ndarray:
     """The gains of the player's sequences, `[S]`, against the others' profiles, drawn by
     `weights`."""
     tree = meta_game.tree
@@ -154,13 +154,13 @@ def _gains(meta_game: MetaGame, player: int, weights: np.ndarray) -> np.ndarray:
     return exact.sequence_returns(tree, player, joint_opponent_reach(meta_game, player, weights))
 
 
-def _value(meta_game: MetaGame, joint: np.ndarray) -> np.ndarray:
+def _value(meta_game: ExactMetaGame, joint: np.ndarray) -> np.ndarray:
     """Every player's expected return under the joint, `[P]`."""
     value = meta_game.payoffs.reshape(len(meta_game.payoffs), -1) @ joint.ravel()
     return without_rounding(value, meta_game.tree.rounding)
 
 
-def _joint(meta_game: MetaGame, strategy: MetaStrategy) -> np.ndarray:
+def _joint(meta_game: ExactMetaGame, strategy: MetaStrategy) -> np.ndarray:
     """The strategy's probabilities of profiles, `[K_0, ..., K_{P-1}]`, after checks."""
     joint, counts = strategy.profiles, meta_game.payoffs.shape[1:]
     if joint.shape != counts:

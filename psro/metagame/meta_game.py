@@ -1,4 +1,4 @@
-"""The payoff table between the populations, exact on a tree. Only missing cells are computed."""
+"""The payoff table between the populations, and how well it is known."""
 
 from __future__ import annotations
 
@@ -7,100 +7,47 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from games.tree import GameTree
-from psro import exact
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MetaGame:
     """The game in which each of P players chooses one of its policies.
 
     Attributes:
-        tree: the game that the policies play.
-        plans: each player's realization plans, float64 `[K_p, S_p]`.
-        payoffs: expected returns of every profile, float64 `[P, K_0, ..., K_{P-1}]`.
+        payoffs: expected returns of every profile, float64 `[P, K_0, ..., K_{P-1}]`; means over
+            episodes where they are sampled.
+        standard_error: of the payoffs, of the same shape; None where they are exact.
+        episodes: how many episodes each profile's payoffs are the mean of, int64
+            `[K_0, ..., K_{P-1}]`; None where they are exact.
     """
 
-    tree: GameTree
-    plans: tuple[np.ndarray, ...]
     payoffs: np.ndarray
+    standard_error: np.ndarray | None = None
+    episodes: np.ndarray | None = None
 
-    @classmethod
-    def empty(cls, tree: GameTree) -> MetaGame:
-        return cls(
-            tree=tree,
-            plans=tuple(np.zeros((0, player.num_sequences)) for player in tree.players),
-            payoffs=np.zeros((tree.num_players, *(0,) * tree.num_players)),
-        )
-
-    @classmethod
-    def of(cls, tree: GameTree, plans: Sequence[np.ndarray]) -> MetaGame:
-        """The meta-game of populations of plans `[K_p, S_p]`; all payoffs are computed."""
-        return cls(tree=tree, plans=tuple(plans), payoffs=exact.payoffs(tree, plans))
+    @property
+    def num_players(self) -> int:
+        return len(self.payoffs)
 
     @property
     def size(self) -> int:
         """The number of policies of each player, if all players have the same number."""
-        return len(self.plans[0])
+        return self.payoffs.shape[1]
 
-    def put(
-        self,
-        slots: Sequence[int],
-        behaviours: Sequence[Sequence[np.ndarray]],
-        payoffs: np.ndarray | None = None,
-    ) -> MetaGame:
-        """The meta-game with new policies at the numbers `slots`: they replace the policies of
-        these numbers, or follow the last one. `behaviours` has, for each slot, one `[S_p]` for each
-        player. `payoffs`, for example from a file, is the whole table of the result; by default it
-        is computed."""
-        size = max(self.size, *(slot + 1 for slot in slots))
-        if not set(range(self.size, size)) <= set(slots):
-            raise IndexError(f"slots {list(slots)} leave a gap after {self.size} policies")
-        plans = []
-        for p, (old, player) in enumerate(zip(self.plans, self.tree.players, strict=True)):
-            stack = np.concatenate([old, np.empty((size - self.size, old.shape[1]))])
-            for slot, behaviour in zip(slots, behaviours, strict=True):
-                stack[slot] = exact.realization_plan(player, behaviour[p])
-            plans.append(stack)
-        if payoffs is None:
-            payoffs = self._completed(plans, np.unique(slots))
-        return MetaGame(tree=self.tree, plans=tuple(plans), payoffs=payoffs)
-
-    def add(self, behaviours: Sequence[np.ndarray], payoffs: np.ndarray | None = None) -> MetaGame:
-        """The meta-game with one more policy for each player, by its behaviour `[S_p]`; `payoffs`
-        as in `put`."""
-        return self.put([self.size], [behaviours], payoffs)
+    @property
+    def total_episodes(self) -> int:
+        """Episodes behind all payoffs together; 0 where they are exact."""
+        return 0 if self.episodes is None else int(self.episodes.sum())
 
     def take(self, members: Sequence[int]) -> MetaGame:
         """The meta-game with only the policies `members` of every player, in this order."""
-        members = np.asarray(members)
-        return MetaGame(
-            tree=self.tree,
-            plans=tuple(plans[members] for plans in self.plans),
-            payoffs=self.payoffs[(slice(None), *np.ix_(*[members] * self.tree.num_players))],
+        chosen = np.ix_(*[np.asarray(members)] * self.num_players)
+
+        def of_profiles(table: np.ndarray | None) -> np.ndarray | None:
+            return table if table is None else table[(..., *chosen)]
+
+        return dataclasses.replace(
+            self,
+            payoffs=of_profiles(self.payoffs),
+            standard_error=of_profiles(self.standard_error),
+            episodes=of_profiles(self.episodes),
         )
-
-    def _completed(self, plans: Sequence[np.ndarray], new: np.ndarray) -> np.ndarray:
-        """The table with all new cells computed, in one block per player: the cells in which this
-        player is the first whose policy is new."""
-        num_players, size = self.tree.num_players, len(plans[0])
-        everybody = np.arange(size)
-        known = np.setdiff1d(everybody, new)
-        payoffs = np.empty((num_players, *(size,) * num_players))
-        kept = np.ix_(*[known] * num_players)
-        payoffs[(slice(None), *kept)] = self.payoffs[(slice(None), *kept)]
-        for first in range(num_players):
-            block = [
-                known if q < first else new if q == first else everybody for q in range(num_players)
-            ]
-            payoffs[(slice(None), *np.ix_(*block))] = exact.payoffs(
-                self.tree, [plan[rows] for plan, rows in zip(plans, block, strict=True)]
-            )
-        return payoffs
-
-    def mixture(self, meta_strategies: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Each player's plan `[S_p]` if it draws a policy for each episode from its strategy."""
-        return [
-            exact.mix(plan, weights)
-            for plan, weights in zip(self.plans, meta_strategies, strict=True)
-        ]

@@ -10,12 +10,13 @@ import dataclasses
 from collections.abc import Callable
 
 from psro.exact import sequence_form
+from psro.metagame.exact_meta_game import ExactMetaGame
 from psro.metagame.meta_game import MetaGame
 from psro.metagame.solvers import META_SOLVERS, Solver, meta_solver
 from psro.metagame.strategy import MetaStrategy
 
 
-def least_exploitable(meta_game: MetaGame) -> MetaStrategy:
+def least_exploitable(meta_game: ExactMetaGame) -> MetaStrategy:
     """The mixtures of the populations that are hardest to exploit by opponents who may play any
     strategy of the game (McAleer et al. 2022, arXiv:2201.07700, section 3: anytime double oracle):
 
@@ -32,7 +33,7 @@ GAME_SOLVERS: dict[str, Solver] = {
         function=least_exploitable, concept="nash", num_players=2, zero_sum=True
     ),
 }
-"""Solvers whose functions map a `MetaGame` to a `MetaStrategy`."""
+"""Solvers whose functions map an `ExactMetaGame` to a `MetaStrategy`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,7 @@ class MetaGameSolver:
         num_players: the number of players that it needs; None for any number.
         symmetric: whether it needs a symmetric game with one population.
         zero_sum: whether it needs payoffs that add up to a constant.
+        exact: whether it needs the policies' plans in an enumerated game.
     """
 
     solve: Callable[[MetaGame], MetaStrategy]
@@ -55,6 +57,7 @@ class MetaGameSolver:
     num_players: int | None
     symmetric: bool
     zero_sum: bool
+    exact: bool
 
     @property
     def concept(self) -> str:
@@ -85,4 +88,5 @@ def solver_of(text: str) -> MetaGameSolver:
         num_players=solver.num_players,
         symmetric=solver.symmetric,
         zero_sum=solver.zero_sum,
+        exact=looks_at_the_game,
     )

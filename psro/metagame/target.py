@@ -8,9 +8,28 @@ from collections.abc import Sequence
 import numpy as np
 
 from psro import exact
+from psro.metagame.exact_meta_game import ExactMetaGame
 from psro.metagame.joint_gaps import CorrelatedGap, correlated_gap, joint_opponent_reach
 from psro.metagame.meta_game import MetaGame
 from psro.metagame.strategy import MetaStrategy
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExactTarget:
+    """What an enumerated game tells about a target.
+
+    Attributes:
+        gains: gains of each player's sequences against the opponents, `[S_p]` (`exact.gains`).
+        reach: the opponents' part of reaching each player's info states, `[I_p]`.
+        mixture: one realization plan `[S_q]` of every player that stands for it as an opponent;
+            None if no single plan can.
+        best_response_value: each player's expected return by an exact best response, `[P]`.
+    """
+
+    gains: tuple[np.ndarray, ...]
+    reach: tuple[np.ndarray, ...]
+    mixture: list[np.ndarray] | None
+    best_response_value: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,24 +39,17 @@ class Target:
     Attributes:
         opponents: probability of every opponent profile, `[P, K, ..., K]` for a capacity of K. Axis
             q is the player at seat (player + 1 + q) mod P.
-        gains: gains of each player's sequences against the opponents, `[S_p]` (`exact.gains`).
-        reach: the opponents' part of reaching each player's info states, `[I_p]`.
-        mixture: one realization plan `[S_q]` of every player that stands for it as an opponent;
-            None if no single plan can.
         value: each player's current expected return, `[P]`.
-        best_response_value: each player's expected return by an exact best response, `[P]`.
+        exact: the same target in an enumerated game; None where games are sampled.
     """
 
     opponents: np.ndarray
-    gains: tuple[np.ndarray, ...]
-    reach: tuple[np.ndarray, ...]
-    mixture: list[np.ndarray] | None
     value: np.ndarray
-    best_response_value: np.ndarray
+    exact: ExactTarget | None = None
 
 
 def target_of(
-    meta_game: MetaGame,
+    meta_game: ExactMetaGame,
     strategy: MetaStrategy,
     concept: str,
     capacity: int,
@@ -70,13 +82,25 @@ def target_of(
         value = [gains[p] @ mixture[p] for p in players]
     return Target(
         opponents=np.stack([_by_seat(p, others[p], capacity) for p in players]),
-        gains=gains,
-        reach=reach,
-        mixture=mixture,
         value=np.array(value),
-        best_response_value=np.array(
-            [exact.best_response_value(tree.players[p], gains[p]) for p in players]
+        exact=ExactTarget(
+            gains=gains,
+            reach=reach,
+            mixture=mixture,
+            best_response_value=np.array(
+                [exact.best_response_value(tree.players[p], gains[p]) for p in players]
+            ),
         ),
+    )
+
+
+def sampled_target(meta_game: MetaGame, strategy: MetaStrategy, capacity: int) -> Target:
+    """The target of a meta-strategy where the policies' plans are not known. The opponents of a
+    correlated one are drawn from what a player knows before it is told anything (`cce`)."""
+    players = range(meta_game.num_players)
+    return Target(
+        opponents=np.stack([_by_seat(p, strategy.others(p), capacity) for p in players]),
+        value=np.array([(payoffs * strategy.profiles).sum() for payoffs in meta_game.payoffs]),
     )
 
 
@@ -95,7 +119,7 @@ def _told(correlated: CorrelatedGap, strategy: MetaStrategy) -> list[int]:
 
 
 def _gains_and_reach(
-    meta_game: MetaGame,
+    meta_game: ExactMetaGame,
     player: int,
     weights: np.ndarray,
     mixture: Sequence[np.ndarray] | None,

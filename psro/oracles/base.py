@@ -134,6 +134,9 @@ class Oracle(Protocol):
     """All policies are one network. An extra input says which policy to play
     (`ConditionalPolicy`)."""
 
+    enumerated: ClassVar[bool] = False
+    """It needs a game that is enumerated, and `Jobs.exact`."""
+
     def __call__(self, jobs: Jobs) -> Results:
         """Trains all jobs. The result of a job does not depend on the other jobs; on a CPU it is
         the same bit for bit. Exception: in a conditional oracle, jobs of a group share a

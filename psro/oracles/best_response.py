@@ -27,6 +27,7 @@ class BestResponse:
 
     tabular = True
     conditional = False
+    enumerated = True
 
     def __init__(self, game: Game, policy: TablePolicy, config: None = None):
         if game.tree is None:

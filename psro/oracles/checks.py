@@ -39,6 +39,7 @@ def check_types(config: object, prefix: str = "") -> None:
         kinds, what = {
             "int": (int, "a whole number"),
             "float": ((int, float), "a number"),
+            "int | None": ((int, type(None)), "a whole number"),
             "float | None": ((int, float, type(None)), "a number"),
             "bool": (bool, "true or false"),
             "str": (str, "a string"),

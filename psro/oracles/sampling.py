@@ -123,6 +123,7 @@ class Sampled(abc.ABC):
 
     tabular = False
     conditional = False
+    enumerated = False
 
     def __init__(
         self,

@@ -23,9 +23,15 @@ class SampledConfig:
     name: ClassVar[str]
     """The oracle's, in error messages."""
 
-    decisions: int = 16_384
+    usual_decisions: ClassVar[int] = 16_384
+    """The default of `decisions` in a game that is enumerated."""
+    usual_sampled_decisions: ClassVar[int] = 524_288
+    """The default of `decisions` in a game that is measured by episodes."""
+
+    decisions: int | None = None
     """Most own decisions of the learner for one best response, rounded up to a multiple of
-    evaluations * num_envs * rollout_length."""
+    evaluations * num_envs * rollout_length. By default 524,288 in a game that is measured by
+    episodes; otherwise 16,384 for ppo, and 131,072 for the other oracles."""
     evaluations: int = 8
     """How often the policy is evaluated during training. The best policy seen is the best
     response."""
@@ -57,8 +63,10 @@ class SampledConfig:
 
     def __post_init__(self):
         check_types(self, f"{self.name}.")
+        if self.decisions is not None:
+            check_positive(self.name, self, "decisions")
         check_positive(
-            self.name, self, "decisions", "evaluations", "patience", "num_envs", "num_strata",
+            self.name, self, "evaluations", "patience", "num_envs", "num_strata",
             "rollout_length", "learning_rate", "max_gradient_norm", "temperature",
         )  # fmt: skip
         check_not_negative(self.name, self, "env_devices")
@@ -69,9 +77,14 @@ class SampledConfig:
         """The settings of one of several rounds. The rounds share decisions and evaluations."""
         return dataclasses.replace(
             self,
-            decisions=-(-self.decisions // rounds),
+            decisions=-(-self.most_decisions // rounds),
             evaluations=max(1, self.evaluations // rounds),
         )
+
+    @property
+    def most_decisions(self) -> int:
+        """`decisions`, or their default in an enumerated game."""
+        return self.usual_decisions if self.decisions is None else self.decisions
 
     @property
     def batch_size(self) -> int:
@@ -80,7 +93,7 @@ class SampledConfig:
 
     @property
     def updates_per_evaluation(self) -> int:
-        return -(-self.decisions // (self.batch_size * self.evaluations))
+        return -(-self.most_decisions // (self.batch_size * self.evaluations))
 
     @property
     def num_updates(self) -> int:
@@ -144,7 +157,7 @@ class A2CConfig(OnPolicyConfig):
 
     name: ClassVar[str] = "a2c"
 
-    decisions: int = 131_072
+    usual_decisions: ClassVar[int] = 131_072
     num_envs: int = 64
     gae_lambda: float = 0.95
     """Decay of generalised advantage estimation."""
@@ -160,7 +173,7 @@ class ReinforceConfig(OnPolicyConfig):
     name: ClassVar[str] = "reinforce"
     gae_lambda: ClassVar[float] = 1.0
 
-    decisions: int = 131_072
+    usual_decisions: ClassVar[int] = 131_072
     num_envs: int = 64
 
 
@@ -170,7 +183,7 @@ class DQNConfig(SampledConfig):
 
     name: ClassVar[str] = "dqn"
 
-    decisions: int = 131_072
+    usual_decisions: ClassVar[int] = 131_072
     num_envs: int = 128
     learning_rate: float = 1e-2
     max_gradient_norm: float = 10.0
@@ -316,6 +329,9 @@ CONFIGS: dict[str, type[Any]] = {
 
 TABULAR = ("best_response",)
 """Oracles whose policies are tables; they have no settings."""
+
+ENUMERATED = ("full_width", "distill", "conditional", "best_response")
+"""Oracles that need a game that is enumerated."""
 
 STARTS = {"ppo": "perturbed", "a2c": "perturbed", "reinforce": "perturbed"}
 """What best responses start from by default, one of `psro.policies.initial.INITS`. Other oracles

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from psro.metagame.meta_game import MetaGame
+from psro.metagame.exact_meta_game import ExactMetaGame
 from psro.metagame.strategy import over_seats
 
 _MOST = 20_000_000
@@ -15,7 +15,7 @@ _TOLERANCE = 1e-3
 on other machines, and in numbers of 16 bits, makes smaller differences."""
 
 
-def disagreement(meta_game: MetaGame, *, symmetric: bool) -> str | None:
+def disagreement(meta_game: ExactMetaGame, *, symmetric: bool) -> str | None:
     """Computes a meta-game's payoffs again from its plans. Returns a sentence with the largest
     difference from the recorded payoffs, or None if they agree.
 

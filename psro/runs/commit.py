@@ -17,6 +17,7 @@ import numpy as np
 
 from games.tree import MAX_RETURN
 from psro.metagame.gaps import MEANINGS
+from psro.metagame.meta_game import MetaGame
 from psro.metagame.strategy import MetaStrategy
 from psro.runs import disk, storage
 from psro.runs.config import RunConfig
@@ -49,9 +50,13 @@ class Commit:
 
     records: list[Record]
     digests: list[str]
-    payoffs: np.ndarray
+    table: MetaGame
     meta_strategy: MetaStrategy
     evaluation: MetaStrategy
+
+    @property
+    def payoffs(self) -> np.ndarray:
+        return self.table.payoffs
 
 
 def read_commit(folder: Path, config: RunConfig) -> Commit | None:
@@ -67,23 +72,43 @@ def read_commit(folder: Path, config: RunConfig) -> Commit | None:
     try:
         records = _records(info, config)
         num_players, size = len(records[0].value), records[-1].size
-        payoffs = tensors.get("payoffs")
-        if payoffs is None or payoffs.shape != (num_players, *(size,) * num_players):
-            raise Damaged(f"it has no payoffs of {size} policies for each of {num_players} players")
-        if payoffs.dtype != np.float64 or not (np.abs(payoffs) <= _MOST_PAYOFF).all():
-            raise Damaged("payoffs are missing or wrong")
+        table = _read_table(tensors, records[-1].kind, num_players, size)
         meta_strategy = evaluation = _read_strategy(tensors, "meta_strategy", num_players, size)
-        if config.evaluation:
+        if config.measuring_solver:
             evaluation = _read_strategy(tensors, "evaluation", num_players, size)
     except Damaged as error:
         raise ExperimentError(f"{path} is damaged: {error}") from None
     return Commit(
         records=records,
         digests=info["policies"],
-        payoffs=payoffs,
+        table=table,
         meta_strategy=meta_strategy,
         evaluation=evaluation,
     )
+
+
+def _read_table(
+    tensors: Mapping[str, np.ndarray], kind: str, num_players: int, size: int
+) -> MetaGame:
+    """The payoffs and, where they are sampled, how well they are known. Raises Damaged."""
+    profiles = (size,) * num_players
+    payoffs = tensors.get("payoffs")
+    if payoffs is None or payoffs.shape != (num_players, *profiles):
+        raise Damaged(f"it has no payoffs of {size} policies for each of {num_players} players")
+    if payoffs.dtype != np.float64 or not (np.abs(payoffs) <= _MOST_PAYOFF).all():
+        raise Damaged("payoffs are missing or wrong")
+    if kind == "exact":
+        return MetaGame(payoffs=payoffs)
+    error, episodes = tensors.get("payoff_error"), tensors.get("payoff_episodes")
+    if error is None or error.shape != payoffs.shape or error.dtype != np.float64:
+        raise Damaged("payoff_error is missing or wrong")
+    if episodes is None or episodes.shape != profiles or (episodes != np.rint(episodes)).any():
+        raise Damaged("payoff_episodes is missing or wrong")
+    if not ((error >= 0) & (error <= 2 * _MOST_PAYOFF)).all():
+        raise Damaged("payoff_error is missing or wrong")
+    if not ((episodes >= 1) & (episodes <= _MOST_COUNT)).all():
+        raise Damaged("payoff_episodes is missing or wrong")
+    return MetaGame(payoffs=payoffs, standard_error=error, episodes=episodes.astype(np.int64))
 
 
 def _records(info: Mapping[str, Any], config: RunConfig) -> list[Record]:
@@ -94,8 +119,8 @@ def _records(info: Mapping[str, Any], config: RunConfig) -> list[Record]:
     if len(saved) != len(digests) or not all(isinstance(digest, str) for digest in digests):
         raise Damaged(f"{len(saved)} records for {len(digests)} policies")
     records = [_record(fields, number) for number, fields in enumerate(saved)]
-    if not len({len(record.value) for record in records}) == 1:
-        raise Damaged("its records have different numbers of players")
+    if not len({(len(record.value), record.kind) for record in records}) == 1:
+        raise Damaged("its records have different numbers of players or kinds")
     sizes = [record.size for record in records]
     most = EXPANSIONS[config.expansion].capacity(len(records) - 1, config.levels)
     if sizes != sorted(sizes) or not 1 <= sizes[0] <= sizes[-1] <= most:
@@ -104,9 +129,10 @@ def _records(info: Mapping[str, Any], config: RunConfig) -> list[Record]:
 
 
 def _room(records: Sequence[Record]) -> int:
-    """Bytes of the payoffs and two meta-strategies of the last record's number of policies."""
+    """Bytes of payoffs with errors and episodes, and of two meta-strategies, of the last record's
+    number of policies."""
     num_players, size = len(records[0].value), records[-1].size
-    return 8 * ((num_players + 2) * size**num_players + 2 * num_players * size)
+    return 8 * ((2 * num_players + 3) * size**num_players + 2 * num_players * size)
 
 
 def _record(fields: Any, number: int) -> Record:
@@ -118,6 +144,12 @@ def _record(fields: Any, number: int) -> Record:
         fields = {**nash, **fields}
     fields = {"size": number + 1, **fields}  # before format 3
     kinds = {field.name: field.type for field in dataclasses.fields(Record)}
+    added = {
+        field.name: field.default
+        for field in dataclasses.fields(Record)
+        if field.default is not dataclasses.MISSING
+    }
+    fields = {**added, **fields}  # before format 5
     if fields.keys() != kinds.keys():
         wrong = sorted(fields.keys() ^ kinds.keys())[0]
         raise Damaged(f"{wrong[:80]!r} of record {number} is missing or wrong")
@@ -131,9 +163,12 @@ def _record(fields: Any, number: int) -> Record:
         record.iteration != number
         or not 1 <= num_players <= _MOST_PLAYERS
         or record.concept not in MEANINGS
-        or record.distance is None
+        or record.kind not in ("exact", "sampled")
+        or (record.distance is None) != (record.kind == "sampled")
     ):
-        raise Damaged(f"iteration, players or concept of record {number} are missing or wrong")
+        raise Damaged(
+            f"iteration, players, kind or concept of record {number} are missing or wrong"
+        )
     return record
 
 
@@ -259,9 +294,15 @@ def write_commit(
         records: the records of all iterations.
         digests: the digests of all iterations' policy files, which are already on disk.
     """
-    tensors = {"payoffs": iteration.meta_game.payoffs}
+    table = iteration.meta_game
+    tensors = {"payoffs": table.payoffs}
+    if table.episodes is not None:
+        tensors |= {
+            "payoff_error": table.standard_error,
+            "payoff_episodes": table.episodes.astype(np.float64),  # files hold no whole numbers
+        }
     tensors |= _strategy_tensors("meta_strategy", iteration.meta_strategy)
-    if config.evaluation:
+    if config.measuring_solver:
         tensors |= _strategy_tensors("evaluation", iteration.evaluation)
     info = {
         "records": [dataclasses.asdict(record) for record in records],

@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import games
-from games import GameTree
 from games.readers import trial
 from games.tree import MAX_RETURN
+from games.ways import BACKENDS, EVALUATIONS
 from psro import oracles
 from psro.errors import SettingsError
 from psro.exact.restricted_game import METHODS
@@ -20,7 +20,7 @@ from psro.metagame.solving import solver_of
 from psro.oracles.checks import check_types
 from psro.oracles.settings import (
     CONFIGS,
-    STARTS,
+    ENUMERATED,
     TABULAR,
     A2CConfig,
     ConditionalConfig,
@@ -38,11 +38,9 @@ from psro.variants.expansions import EXPANSIONS
 
 SAME = "same"
 """The evaluation solver that measures the mixture that best responses train against."""
-DECIDED = ("evaluation_solver", "init", "tolerance")
-"""The default of these settings depends on the game or on other settings (`with_defaults`). The
-default of `meta_solver` depends on the number of players alone."""
-_MOST_PROGRAMMED = 500_000
-"""Up to this number of histories, `least_exploitable` costs less than training."""
+DECIDED = ("evaluation", "evaluation_solver", "init", "payoff_error", "tolerance")
+"""The default of these settings depends on the game or on other settings (`with_defaults` in
+`fitting`). The default of `meta_solver` depends on the number of players alone."""
 _MOST = {
     "iterations": 1_000_000,
     "levels": 1_000,
@@ -76,6 +74,11 @@ def is_tabular(oracle: str) -> bool:
 def is_conditional(oracle: str) -> bool:
     """Whether an oracle's policies are one network with an input that says which one to play."""
     return oracle == "conditional" if _is_built_in(oracle) else oracles.ORACLES[oracle].conditional
+
+
+def is_enumerated(oracle: str) -> bool:
+    """Whether an oracle needs a game that is enumerated."""
+    return oracle in ENUMERATED if _is_built_in(oracle) else oracles.ORACLES[oracle].enumerated
 
 
 def _is_built_in(oracle: str) -> bool:
@@ -125,6 +128,17 @@ class RunConfig:
     """All players share one population and one mixture, as if seats were drawn at random. Each
     iteration then trains one best response, not one for each player. For games that are the same
     for every player."""
+    evaluation: str = "auto"
+    """How policies are measured: exact (in a game that is enumerated), sampled (by episodes, with
+    standard errors), or auto: exact where the game fits, and otherwise sampled."""
+    backend: str = "auto"
+    """What plays the game: tree (look-ups in the enumerated game), native (rules in JAX), openspiel
+    (OpenSpiel's states, on the host), or auto: the first of these that the game has."""
+    payoff_episodes: int = 512
+    """Sampled payoffs: episodes for each profile of policies to begin with, in steps of 128."""
+    payoff_error: float | None = None
+    """Sampled payoffs: more episodes are played until the standard error of the meta-strategy's
+    value is at most this. By default one hundredth of the game's largest return."""
     observation: str | None = None
     """What policies see: information_state or observation. By default information_state, if the
     game provides it."""
@@ -194,6 +208,8 @@ class RunConfig:
             ("regret minimiser", self.regret_minimiser, REGRET_MINIMISERS),
             ("restricted solver", self.restricted_solver, METHODS),
             ("diversity", next(iter(TERMS)) if self.diversity is None else self.diversity, TERMS),
+            ("evaluation", self.evaluation, EVALUATIONS),
+            ("backend", self.backend, BACKENDS),
             ("init", next(iter(INITS)) if self.init is None else self.init, INITS),
         ):
             if name not in known:
@@ -202,8 +218,8 @@ class RunConfig:
                 raise SettingsError(f"unknown {what} {name!r}; {hint}known: {', '.join(known)}")
         if self.meta_solver is not None:
             solver_of(self.meta_solver)
-        if self.evaluation is not None:
-            solver_of(self.evaluation)
+        if self.measuring_solver is not None:
+            solver_of(self.measuring_solver)
         for name, least in (
             ("iterations", 1),
             ("levels", 1),
@@ -212,6 +228,8 @@ class RunConfig:
             ("max_histories", 1),
             ("patience", 1),
             ("tolerance", 0),
+            ("payoff_episodes", 1),
+            ("payoff_error", 0),
             ("diversity_weight", 0),
         ):
             value = getattr(self, name)
@@ -225,15 +243,15 @@ class RunConfig:
             )
 
     @property
-    def evaluation(self) -> str | None:
+    def measuring_solver(self) -> str | None:
         """The meta-solver of the measured mixture. None if this is the mixture that best responses
-        train against. The config must have its defaults decided (`with_defaults`)."""
+        train against. The config must have its defaults decided (`fitting.with_defaults`)."""
         return None if self.evaluation_solver in (None, SAME) else self.evaluation_solver
 
     @property
     def solvers(self) -> str:
         """Both meta-solvers in words."""
-        measured = f", measured by {self.evaluation}" if self.evaluation else ""
+        measured = f", measured by {self.measuring_solver}" if self.measuring_solver else ""
         return f"meta-solver {self.meta_solver}{measured}"
 
     @classmethod
@@ -262,83 +280,6 @@ def _check_names(config: type, fields: Mapping[str, Any], prefix: str = "") -> N
 def default_meta_solver(num_players: int) -> str:
     """`nash` for two players. For more players, a meta-solver for any number of players."""
     return "nash" if num_players == 2 else "mgcce"
-
-
-def with_defaults(config: RunConfig, tree: GameTree) -> RunConfig:
-    """The config with every default decided, by the game and the oracle. The measurements of
-    experiments/leaderboard/ are the reason for these defaults."""
-    meta_solver = config.meta_solver or default_meta_solver(tree.num_players)
-    plain = meta_solver == "nash" and config.expansion == "best_response"
-    two_player_zero_sum = tree.num_players == 2 and tree.is_constant_sum
-    most = min(_MOST_PROGRAMMED, config.max_histories)  # the linear program needs a matrix
-    programmed = plain and two_player_zero_sum and tree.num_histories <= most
-    return dataclasses.replace(
-        config,
-        meta_solver=meta_solver,
-        evaluation_solver=config.evaluation_solver or ("least_exploitable" if programmed else SAME),
-        init=config.init or STARTS.get(config.oracle, "scratch"),
-        tolerance=1e-6 * min(tree.span or 1.0, 1.0)
-        if config.tolerance is None
-        else config.tolerance,
-    )
-
-
-def check_solvable(config: RunConfig, tree: GameTree) -> None:
-    """Raises SettingsError if a setting is not for this game."""
-    for option, name in (
-        ("meta-solver", config.meta_solver),
-        ("evaluation-solver", config.evaluation or config.meta_solver),
-    ):
-        solver = solver_of(name)
-        if solver.num_players not in (None, tree.num_players):
-            raise SettingsError(
-                f"{option} {name} is for {solver.num_players} players and {config.game} is for "
-                f"{tree.num_players}; use --{option} mgcce, or another for any number of players"
-            )
-        if solver.symmetric and not config.symmetric:
-            raise SettingsError(
-                f"{option} {name} is for games whose players share one population; add --symmetric"
-            )
-        if solver.zero_sum and not tree.is_constant_sum:
-            raise SettingsError(
-                f"{option} {name} is for zero-sum games, and {config.game} is not zero-sum"
-            )
-    expansion = EXPANSIONS[config.expansion]
-    if expansion.num_players not in (None, tree.num_players):
-        raise SettingsError(
-            f"expansion {config.expansion} is for {expansion.num_players} players and "
-            f"{config.game} is for {tree.num_players}"
-        )
-    if expansion.num_players and solver_of(config.meta_solver).joint:
-        raise SettingsError(
-            f"expansion {config.expansion} needs players who draw their policies independently; "
-            f"with meta-solver {config.meta_solver} they draw together"
-        )
-    if expansion.zero_sum and not tree.is_constant_sum:
-        raise SettingsError(
-            f"expansion {config.expansion} is for zero-sum games, and {config.game} is not zero-sum"
-        )
-    if config.symmetric and not expansion.symmetric:
-        raise SettingsError(
-            f"expansion {config.expansion} needs a separate population for each player; leave out "
-            "--symmetric"
-        )
-    if is_conditional(config.oracle) and config.expansion != "hierarchy":
-        raise SettingsError(
-            f"oracle {config.oracle} continues to train all policies in every iteration; add "
-            "--expansion hierarchy"
-        )
-    tabulated = getattr(getattr(config, config.oracle, None), "tabulated", None)
-    if config.diversity and tabulated is False:
-        raise SettingsError(
-            f"diversity {config.diversity} rewards actions at info states; oracle {config.oracle} "
-            f"sees all info states only with --{config.oracle}.tabulated"
-        )
-    if tabulated and tree.num_players > 2 and solver_of(config.meta_solver).joint:
-        raise SettingsError(
-            f"{config.oracle}.tabulated needs opponents who draw their policies independently; "
-            f"with meta-solver {config.meta_solver} they draw together"
-        )
 
 
 def check_sizes(config: RunConfig) -> None:

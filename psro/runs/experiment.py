@@ -17,7 +17,7 @@ import games
 from games import GameTree, TreePolicy
 from psro import exact
 from psro.errors import PsroError, SettingsError
-from psro.metagame.gaps import Gaps, gaps_of
+from psro.metagame.gaps import Gaps
 from psro.metagame.meta_game import MetaGame
 from psro.metagame.solving import solver_of
 from psro.metagame.strategy import MetaStrategy
@@ -25,7 +25,6 @@ from psro.oracles import Results
 from psro.policies.bot import PopulationBot
 from psro.policies.jax_settings import own_settings
 from psro.policies.policy import Params, Policy, TablePolicy
-from psro.policies.population import Population
 from psro.runs import archive, disk, storage
 from psro.runs import commit as commits
 from psro.runs import folder as run_folder
@@ -33,6 +32,8 @@ from psro.runs import policies as policy_files
 from psro.runs.agreement import disagreement
 from psro.runs.config import RunConfig, check_sizes
 from psro.runs.description import DescribedRun, finished
+from psro.runs.fitting import Rules
+from psro.runs.restoring import restore
 from psro.runs.setup import Setup
 from psro.runs.storage import ExperimentError
 from psro.training.executors import Ask, answered, local
@@ -46,7 +47,7 @@ class Experiment(DescribedRun):
         folder: where it is saved.
         config: its `RunConfig`.
         setup: the game, the policies' network and the oracle of the config.
-        tree: the game.
+        tree: all of the game; None where it is measured by episodes.
         policy_network: the `Policy` whose parameters the populations are.
         records: one `Record` per finished iteration.
     """
@@ -66,8 +67,13 @@ class Experiment(DescribedRun):
         self._digests: list[str] = []
 
     @property
-    def tree(self) -> GameTree:
+    def tree(self) -> GameTree | None:
         return self.setup.tree
+
+    @property
+    def rules(self) -> Rules:
+        """The game's players, returns and sizes, enumerated or not."""
+        return self.setup.rules
 
     @property
     def policy_network(self) -> Policy | TablePolicy:
@@ -82,7 +88,7 @@ class Experiment(DescribedRun):
     @property
     def concept(self) -> str:
         """The equilibrium that the meta-strategy is measured as: nash, cce or ce."""
-        return solver_of(self.config.evaluation or self.config.meta_solver).concept
+        return solver_of(self.config.measuring_solver or self.config.meta_solver).concept
 
     @property
     def populations(self) -> list[Params]:
@@ -90,7 +96,7 @@ class Experiment(DescribedRun):
         population = self._finished().population
         return [
             jax.tree.map(lambda leaf, p=p: leaf[p, : population.size], population.params)
-            for p in range(self.tree.num_players)
+            for p in range(self.rules.num_players)
         ]
 
     @property
@@ -125,22 +131,33 @@ class Experiment(DescribedRun):
     @property
     def plans(self) -> tuple[np.ndarray, ...]:
         """Each player's realization plans, float64 `[K_p, S_p]`."""
+        self.needs_tree("a realization plan")
         return self._finished().meta_game.plans
 
     def measure(self) -> Gaps:
         """Value, best-response values, NashConv and other gaps of the meta-strategy, computed
-        now."""
+        now; only the value, with its standard error, where games are sampled."""
         last = self._finished()
-        return gaps_of(last.meta_game, last.evaluation, last.record.concept)
+        return self.setup.evaluator.gaps(last.meta_game, last.evaluation, last.record.concept)
 
     def exploitability(self) -> float:
         """Exact NashConv / P of the meta-strategy, computed now."""
+        self.needs_tree("exact exploitability")
         return self.measure().exploitability
+
+    def needs_tree(self, what: str) -> GameTree:
+        """The run's tree; raises SettingsError with `what` where it has none."""
+        if self.tree is None:
+            raise SettingsError(
+                f"{what} needs a game that is enumerated, and {self.config.game} is measured by "
+                "episodes"
+            )
+        return self.tree
 
     def disagreement(self) -> str | None:
         """A sentence if the recorded payoffs do not match the policies (`psro.runs.agreement`).
-        None if they match, or if no iteration is finished."""
-        if self._last is None:
+        None if they match, if no iteration is finished, or if games are sampled."""
+        if self._last is None or self.tree is None:
             return None
         return disagreement(self._last.meta_game, symmetric=self.config.symmetric)
 
@@ -151,6 +168,7 @@ class Experiment(DescribedRun):
         Action probabilities are those of the mixed realization plan: at an info state, a policy
         counts by its weight times its probability of playing to that state.
         """
+        self.needs_tree("an exact policy")
         players = range(self.tree.num_players) if player is None else [player]
         if not all(0 <= p < self.tree.num_players for p in players):
             raise SettingsError(f"player {player} of a game for {self.tree.num_players}")
@@ -228,48 +246,11 @@ class Experiment(DescribedRun):
             self.records, self._last, self._digests = records, iteration, digests
             commits.write_metrics(held, records)
 
-    @own_settings()
     def _restore(self) -> None:
         """Reads the folder's commit and the policies that it names."""
-        commit = commits.read_commit(self.folder, self.config)
-        if commit is None:
-            return
-        path, num_players = self.folder / commits.COMMIT, self.tree.num_players
-        self.records, self._digests = commit.records, commit.digests
-        if len(commit.payoffs) != num_players:
-            raise ExperimentError(
-                f"{path} is damaged: payoffs for {len(commit.payoffs)} players, not {num_players}"
-            )
-        most = self.tree.max_return * (1 + 1e-6) + np.finfo(float).tiny  # by rounding
-        if np.abs(commit.payoffs).max() > most:
-            raise ExperimentError(f"{path} is damaged: payoffs beyond the game's largest return")
-        expected = jax.eval_shape(
-            lambda: self.policy_network.init_many(
-                jax.random.split(jax.random.key(0), self.setup.num_populations)
-            )
-        )
-        policies, latest = policy_files.restore(
-            self.folder, self.records, self._digests, self.config, expected
-        )
-        # The same calls as in training, so that every rounding is the same.
-        population = Population.empty(self.setup.capacity)
-        for slot in range(len(policies)):
-            population = population.put(slot, policies[slot])
-        meta_game = MetaGame.empty(self.tree).put(
-            range(len(policies)),
-            [self.setup.tabulate(policies[slot]) for slot in range(len(policies))],
-            commit.payoffs,
-        )
-        if not all(np.isfinite(plans).all() for plans in meta_game.plans):
-            raise ExperimentError(f"{path} is damaged: its policies give no probabilities")
-        self._last = Iteration(
-            record=self.records[-1],
-            policies=latest,
-            population=population,
-            meta_game=meta_game,
-            meta_strategy=commit.meta_strategy,
-            evaluation=commit.evaluation,
-        )
+        restored = restore(self.folder, self.config, self.setup)
+        if restored is not None:
+            self.records, self._digests, self._last = restored
 
 
 def create(

@@ -33,6 +33,8 @@ def in_use(config: RunConfig) -> dict[str, Any]:
         unused |= {"rounds", "regret_minimiser"}
     if config.expansion != "extensive":
         unused.add("restricted_solver")
+    if config.evaluation != "sampled":
+        unused |= {"payoff_episodes", "payoff_error"}
     if config.diversity is None:
         unused.add("diversity_weight")
     return {
@@ -62,7 +64,9 @@ def variant_of(config: RunConfig) -> str | None:
     decided = {  # by the game and the oracle, if no setting does
         "meta_solver": own if own in map(default_meta_solver, (2, 3)) else "nash",
         "evaluation_solver": "least_exploitable"
-        if own in (None, "nash") and config.expansion == "best_response"
+        if own in (None, "nash")
+        and config.expansion == "best_response"
+        and config.evaluation != "sampled"
         else SAME,
         "init": STARTS.get(config.oracle, "scratch"),
     }

@@ -11,29 +11,26 @@ import numpy as np
 
 import games
 from games import GameTree
+from games.game import Game
+from games.readers.opening import open_game
 from games.tree_game import TreeGame
 from psro import oracles
 from psro.errors import SettingsError
 from psro.exact.on_devices import devices_of
-from psro.metagame.meta_game import MetaGame
 from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
 from psro.metagame.solving import solver_of
 from psro.policies.initial import INITS
 from psro.policies.jax_settings import own_settings
 from psro.policies.policy import ConditionalPolicy, Params, Policy, TablePolicy, Tabulator
-from psro.runs.config import (
-    RunConfig,
-    check_solvable,
-    is_conditional,
-    is_tabular,
-    with_defaults,
-)
+from psro.runs.config import RunConfig, is_conditional, is_tabular
+from psro.runs.fitting import Rules, check_solvable, with_defaults
 from psro.variants.diversity import TERMS
 from psro.variants.expansions import EXPANSIONS
 from psro.variants.objective import diverse
 
 if TYPE_CHECKING:
     from psro.oracles import Oracle, Results
+    from psro.training.evaluators import Evaluator
     from psro.training.executors import Ask
     from psro.training.loop import Method
     from psro.training.record import Iteration
@@ -58,9 +55,10 @@ class Setup:
 
     Attributes:
         config: the run's config, with every default decided.
-        tree: the game.
+        game: the game, as it is played.
+        tree: the whole game; None if policies are measured by episodes.
+        why_sampled: one sentence, if the game was to be enumerated and is not; otherwise None.
         policy: the network or table; populations hold its parameters.
-        tabulate: computes the plans of policies.
     """
 
     @own_settings()
@@ -71,19 +69,56 @@ class Setup:
             game: the string that `games.load` loads.
         """
         devices_of()  # fails if JAX finds no device: then the game is not loaded
-        self.tree = games.load(
-            game, observation=config.observation, max_histories=config.max_histories
+        opened = open_game(
+            game,
+            evaluation=config.evaluation,
+            backend=config.backend,
+            observation=config.observation,
+            max_histories=config.max_histories,
         )
-        if config.symmetric:
+        self.game, self.tree, self.why_sampled = opened.game, opened.tree, opened.why_sampled
+        if config.symmetric and self.tree is not None:
             self.tree = games.symmetric_view(self.tree)
-        self.config = with_defaults(config, self.tree)
-        check_solvable(self.config, self.tree)
-        self.policy = _policy(self.config, self.tree, self.capacity)
-        self.tabulate = Tabulator(self.policy, self.tree)
+            self.game = TreeGame(self.tree)
+        self.config = with_defaults(config, self.rules)
+        check_solvable(self.config, self.rules)
+        self.policy = _policy(self.config, self.game, self.tree, self.capacity)
+
+    @property
+    def rules(self) -> Rules:
+        """What is known of the game in either case: its players, returns and sizes."""
+        return self.game if self.tree is None else self.tree
+
+    @functools.cached_property
+    def tabulate(self) -> Tabulator:
+        """Evaluates policies at all info states of the tree."""
+        return Tabulator(self.policy, self.tree)
+
+    @functools.cached_property
+    @own_settings()
+    def evaluator(self) -> Evaluator:
+        """What measures policies."""
+        from psro.training.evaluators import ExactEvaluator
+
+        config = self.config
+        if self.tree is not None:
+            return ExactEvaluator(
+                tree=self.tree, tabulate=self.tabulate, symmetric=config.symmetric
+            )
+        from psro.training.matches import Matches
+        from psro.training.sampled import SampledEvaluator
+
+        matches = Matches(self.game, self.policy)
+        return SampledEvaluator(
+            matches=matches,
+            first_matches=max(1, round(config.payoff_episodes / matches.episodes)),
+            error=config.payoff_error,
+            total=self.game.utility_sum,
+        )
 
     @property
     def num_populations(self) -> int:
-        return 1 if self.config.symmetric else self.tree.num_players
+        return 1 if self.config.symmetric else self.rules.num_players
 
     @property
     def capacity(self) -> int:
@@ -98,7 +133,7 @@ class Setup:
 
         usual = room(max(config.iterations, RunConfig.iterations))
         compiled = not is_tabular(config.oracle) and not is_conditional(config.oracle)
-        if compiled and usual ** (self.tree.num_players - 1) <= _FEW_PROFILES:
+        if compiled and usual ** (self.rules.num_players - 1) <= _FEW_PROFILES:
             return usual
         return room(config.iterations)
 
@@ -110,7 +145,7 @@ class Setup:
         settings = getattr(self.config, name, None)
         if settings and "rounds" in EXPANSIONS[self.config.expansion].uses:
             settings = settings.shared_by(self.config.rounds)
-        return oracles.ORACLES[name](TreeGame(self.tree), self.policy, settings)
+        return oracles.ORACLES[name](self.game, self.policy, settings)
 
     @functools.cached_property
     def method(self) -> Method:
@@ -121,7 +156,7 @@ class Setup:
         return Method(
             trainer=self._trainer(),
             training=solver_of(config.meta_solver),
-            evaluation=solver_of(config.evaluation) if config.evaluation else None,
+            evaluation=solver_of(config.measuring_solver) if config.measuring_solver else None,
             expansion=EXPANSIONS[config.expansion],
             levels=config.levels,
             rounds=config.rounds,
@@ -140,7 +175,6 @@ class Setup:
             self.method,
             key=jax.random.key(seed),
             iterations=iterations,
-            meta_game=MetaGame.empty(self.tree),
             capacity=self.capacity,
             last=last,
         )
@@ -150,7 +184,7 @@ class Setup:
         from psro.training.trainer import Trainer
 
         config, tree, policy = self.config, self.tree, self.policy
-        seats, tabular = np.arange(tree.num_players), is_tabular(config.oracle)
+        seats, tabular = np.arange(self.rules.num_players), is_tabular(config.oracle)
 
         @jax.jit
         def fresh(key: jax.Array) -> Params:
@@ -159,30 +193,34 @@ class Setup:
         return Trainer(
             fresh=fresh,
             initial=INITS[config.init],
-            imitate=(imitate_by_table if tabular else imitate_by_network)(policy, tree),
-            tabulate=self.tabulate,
+            imitate=None
+            if tree is None
+            else (imitate_by_table if tabular else imitate_by_network)(policy, tree),
+            evaluator=self.evaluator,
             concept=solver_of(config.meta_solver).concept,
             objective=None
             if config.diversity is None
             else functools.partial(
-                diverse, TERMS[config.diversity], config.diversity_weight * tree.max_return
+                diverse, TERMS[config.diversity], config.diversity_weight * self.rules.max_return
             ),
             symmetric=config.symmetric,
         )
 
 
-def _policy(config: RunConfig, tree: GameTree, capacity: int) -> Policy | TablePolicy:
+def _policy(
+    config: RunConfig, game: Game, tree: GameTree | None, capacity: int
+) -> Policy | TablePolicy:
     if is_tabular(config.oracle):
         return TablePolicy(tree)
     settings = {
-        "observation_size": tree.observation_size,
-        "num_actions": tree.num_actions,
+        "observation_size": game.observation_size,
+        "num_actions": game.num_actions,
         "hidden_size": config.hidden_size,
         "cell": config.cell,
         "dtype": config.dtype,
     }
     if is_conditional(config.oracle):
-        seats = tree.num_players
+        seats = game.num_players
         size = seats + capacity ** (seats - 1)
         if size > _MOST_CONDITION:
             raise SettingsError(

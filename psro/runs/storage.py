@@ -19,10 +19,11 @@ from games.printing import printable
 from psro.runs import disk
 from psro.runs.disk import ExperimentError
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 """2: correlated meta-strategies, gaps by concept. 3: several policies an iteration, and policies
 that are trained further. 4: a policy's temperature is a number of its own, and a network that
-policies share is there once. Versions 1 to 3 are read as well."""
+policies share is there once. 5: payoffs that are sampled, with their errors. Versions 1 to 4 are
+read as well."""
 # A folder or an exported file may come from a stranger: nothing above these sizes is read.
 MAX_JSON = 1 << 20
 """Bytes of a config.json; what runs write takes three thousand."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Generator
 
 import jax
 import numpy as np
 
-from psro.metagame.gaps import MEANINGS, Gaps, gaps_of
+from psro.metagame.gaps import MEANINGS, Gaps
 from psro.metagame.meta_game import MetaGame
 from psro.metagame.solving import MetaGameSolver
 from psro.metagame.strategy import MetaStrategy
@@ -67,7 +68,6 @@ def psro(
     *,
     key: jax.Array,
     iterations: int,
-    meta_game: MetaGame,
     capacity: int,
     last: Iteration | None = None,
 ) -> Generator[Ask | Iteration, Results | None, None]:
@@ -81,7 +81,6 @@ def psro(
         method: the run's method.
         key: the run's key.
         iterations: number of the last iteration.
-        meta_game: an empty meta-game of the game.
         capacity: the populations' first capacity.
         last: the iteration to continue from.
 
@@ -91,23 +90,28 @@ def psro(
     """
     trainer = method.trainer
     for number in range(0 if last is None else last.record.iteration + 1, iterations + 1):
-        timer, keys = Timer(), Keys.of(jax.random.fold_in(key, number))
+        timer, keys = Timer(), Keys.of(key, number)
         if last is None:
-            growth = trainer.begin(keys.fresh, meta_game, capacity, timer)
+            growth = trainer.begin(keys, capacity, timer)
         else:
             steps = method.expansion.function(method.situation(last, number, keys.oracle))
             growth = yield from trainer.expand(steps, last, number=number, keys=keys, timer=timer)
+        if growth.end.meta_strategy is None:
+            solve = functools.partial(method.solve, method.training)
+            growth = trainer.refined(growth, solve, keys, timer)
         meta_strategy = growth.end.meta_strategy or method.solve(method.training, growth.meta_game)
         evaluation = meta_strategy
         if method.evaluation:
             evaluation = method.solve(method.evaluation, growth.meta_game)
         timer.lap("meta_solver")
         concept = (method.evaluation or method.training).concept
-        measured = gaps_of(growth.meta_game, evaluation, concept)
-        timer.lap("exact")
+        measured = trainer.evaluator.gaps(growth.meta_game, evaluation, concept)
+        timer.lap(trainer.evaluator.kind)
         regret = meta_strategy.regret(growth.meta_game.payoffs, method.training.concept)
         last = Iteration(
-            record=_record(number, growth, evaluation, measured, concept, regret, timer),
+            record=_record(
+                number, growth, evaluation, measured, concept, regret, trainer.evaluator.kind, timer
+            ),
             policies=growth.policies,
             population=growth.population,
             meta_game=growth.meta_game,
@@ -125,11 +129,13 @@ def _record(
     measured: Gaps,
     concept: str,
     regret: float,
+    kind: str,
     timer: Timer,
 ) -> Record:
     outcome = vars(growth.outcome) if growth.outcome else {}
     return Record(
         iteration=number,
+        kind=kind,
         exploitability=measured.exploitability,
         nash_conv=measured.nash_conv,
         cce_gap=measured.cce_gap,
@@ -137,15 +143,23 @@ def _record(
         concept=concept,
         meaning=MEANINGS[concept],
         value=tuple(measured.value.tolist()),
-        best_response_value=tuple(measured.best_response_value.tolist()),
+        value_error=_numbers(measured.value_error),
+        best_response_value=_numbers(measured.best_response_value),
         **{
-            name: tuple(outcome[name].tolist()) if outcome else None
-            for name in ("achieved_value", "improvement", "gap")
+            name: _numbers(outcome.get(name))
+            for name in ("achieved_value", "improvement", "improvement_error", "gap")
         },
+        nash_conv_bound=outcome.get("nash_conv_bound"),
+        nash_conv_bound_error=outcome.get("nash_conv_bound_error"),
         meta_regret=regret,
         size=growth.meta_game.size,
         support_size=evaluation.support_size,
         decisions=tuple(growth.decisions.tolist()),
         episodes=tuple(growth.episodes.tolist()),
+        payoff_episodes=growth.meta_game.total_episodes,
         seconds=timer.seconds,
     )
+
+
+def _numbers(array: np.ndarray | None) -> tuple[float, ...] | None:
+    return None if array is None else tuple(array.tolist())

@@ -18,16 +18,27 @@ DISTANCES = {"nash": "exploitability", "cce": "CCE gap", "ce": "CE gap"}
 """The name of a record's distance, by its equilibrium concept."""
 
 
+_CONFIDENCE = 1.96
+"""Standard errors on either side of a 95 % interval."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Record:
     """One iteration in numbers: payoffs in units of the game, tuples with one entry per player.
 
-    The record measures this iteration's meta-strategy exactly (the evaluation solver's, if there is
-    one). `value` and `best_response_value` are its values. `nash_conv` and `exploitability` assume
-    that players draw independently from its marginals. A correlated meta-strategy also has
-    `cce_gap` and, for the concept `ce`, `ce_gap`. `concept` is the equilibrium that it is measured
-    as (nash, cce or ce). `distance` is the gap of that concept (exploitability for nash).
-    `meaning` says what a distance of zero means.
+    The record measures this iteration's meta-strategy (the evaluation solver's, if there is one).
+    `kind` says how: `exact` in an enumerated game, or `sampled` by episodes. `value` and
+    `best_response_value` are its values. `nash_conv` and `exploitability` assume that players draw
+    independently from its marginals. A correlated meta-strategy also has `cce_gap` and, for the
+    concept `ce`, `ce_gap`. `concept` is the equilibrium that it is measured as (nash, cce or ce).
+    `distance` is the gap of that concept (exploitability for nash). `meaning` says what a distance
+    of zero means.
+
+    Sampled records know no best-response value, no gap and no distance; these are None. Their
+    values have standard errors, `value_error` and `improvement_error`. `nash_conv_bound`, with its
+    standard error, is the sum of the players' improvements: a lower bound of the NashConv of the
+    meta-strategy that this iteration's best responses trained against, which is the previous
+    iteration's. `payoff_episodes` counts the episodes behind all payoffs of the meta-game.
 
     `achieved_value` is the value of this iteration's best response against its target. If there
     are several best responses, it is the first one in its last training. The target of a plain
@@ -43,14 +54,14 @@ class Record:
     """
 
     iteration: int
-    exploitability: float
-    nash_conv: float
+    exploitability: float | None
+    nash_conv: float | None
     cce_gap: float | None
     ce_gap: float | None
     concept: str
     meaning: str
     value: tuple[float, ...]
-    best_response_value: tuple[float, ...]
+    best_response_value: tuple[float, ...] | None
     achieved_value: tuple[float, ...] | None
     improvement: tuple[float, ...] | None
     gap: tuple[float, ...] | None
@@ -60,10 +71,39 @@ class Record:
     decisions: tuple[int, ...]
     episodes: tuple[int, ...]
     seconds: dict[str, float]
+    # The defaults are those of exact records, which older folders hold.
+    kind: str = "exact"
+    value_error: tuple[float, ...] | None = None
+    improvement_error: tuple[float, ...] | None = None
+    nash_conv_bound: float | None = None
+    nash_conv_bound_error: float | None = None
+    payoff_episodes: int = 0
 
     @property
-    def distance(self) -> float:
+    def distance(self) -> float | None:
+        """The exact gap of the concept; None in a sampled record."""
         return {"nash": self.exploitability, "cce": self.cce_gap, "ce": self.ce_gap}[self.concept]
+
+    @property
+    def bound(self) -> tuple[float, float] | None:
+        """A sampled lower bound, with its standard error, of the exploitability of the previous
+        iteration's meta-strategy: its NashConv's, divided by the number of players."""
+        if self.nash_conv_bound is None:
+            return None
+        players = len(self.value)
+        return self.nash_conv_bound / players, self.nash_conv_bound_error / players
+
+    @property
+    def most_improvement(self) -> float | None:
+        """The largest improvement of a player that is not ruled out: an upper confidence bound at
+        95 % where it is sampled; None where nothing was trained."""
+        if self.improvement is None:
+            return None
+        errors = self.improvement_error or (0.0,) * len(self.improvement)
+        return max(
+            improvement + _CONFIDENCE * error
+            for improvement, error in zip(self.improvement, errors, strict=True)
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -97,13 +137,10 @@ def why_ended(
     """
     if not records:
         return None
-    if records[-1].distance <= tolerance > 0:
+    distance = records[-1].distance
+    if distance is not None and distance <= tolerance > 0:
         return "converged"
-    latest = [record.improvement for record in records[1:]][-patience:]
-    if (
-        len(latest) == patience
-        and all(max(improvement) <= tolerance for improvement in latest)
-        and tolerance
-    ):
+    latest = [record.most_improvement for record in records[1:]][-patience:]
+    if len(latest) == patience and max(latest) <= tolerance > 0:
         return "no oracle improves"
     return "budget" if records[-1].iteration >= iterations else None

@@ -1,5 +1,5 @@
-"""Carries out the steps of an expansion: initial parameters, requests for best responses,
-tabulation, payoffs."""
+"""Carries out the steps of an expansion: initial parameters, requests for best responses, and
+their measurement by an evaluator."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from collections.abc import Callable, Generator, Sequence
 import jax
 import numpy as np
 
-from games.units import without_rounding
-from psro import exact
 from psro.errors import PsroError
 from psro.metagame.meta_game import MetaGame
-from psro.metagame.strategy import MetaStrategy, over_seats
-from psro.metagame.target import Target, target_of
+from psro.metagame.strategy import MetaStrategy
+from psro.metagame.target import Target
 from psro.oracles import ExactView, Jobs, Results
 from psro.policies.policy import Params
 from psro.policies.population import Population
+from psro.training.evaluators import Evaluator, Outcome, Solve
 from psro.training.executors import Ask
 from psro.training.record import Iteration
 from psro.variants.expansions import Expanded, Place, Steps, Train
@@ -32,6 +31,10 @@ Objective = Callable[[MetaGame, MetaStrategy, Target], Sequence[np.ndarray]]
 """Returns what best responses maximise in addition to their returns: a reward for each sequence,
 `[S_p]` of every player. It takes the meta-game, the meta-strategy that they train against, and the
 target."""
+
+
+_MEASURE = 0xFFFFFFFF
+"""No iteration has this number."""
 
 
 class Timer:
@@ -49,23 +52,21 @@ class Timer:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Keys:
-    """The random keys of an iteration, `[]` each: for fresh parameters and for best responses."""
+    """The random keys of an iteration, `[]` each: for fresh parameters, for best responses, and for
+    episodes that measure. The last one is the same in all iterations of a run."""
 
     fresh: jax.Array
     oracle: jax.Array
+    measure: jax.Array
 
     @classmethod
-    def of(cls, key: jax.Array) -> Keys:
-        return cls(fresh=jax.random.fold_in(key, 0), oracle=jax.random.fold_in(key, 1))
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """The result of training, `[P]` each; see `Record`."""
-
-    achieved_value: np.ndarray
-    improvement: np.ndarray
-    gap: np.ndarray
+    def of(cls, run_key: jax.Array, iteration: int) -> Keys:
+        key = jax.random.fold_in(run_key, iteration)
+        return cls(
+            fresh=jax.random.fold_in(key, 0),
+            oracle=jax.random.fold_in(key, 1),
+            measure=jax.random.fold_in(run_key, _MEASURE),
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ class Growth:
 
     Attributes:
         population: every player's policies.
-        meta_game: the same policies as plans, and their payoffs.
+        meta_game: their payoffs.
         policies: policies that were added or trained further, leaves `[P, ...]`, by their number.
         decisions: the learners' own decisions, `[P]`.
         episodes: the learners' finished episodes, `[P]`.
@@ -99,8 +100,9 @@ class Trainer:
         fresh: untrained parameters for every player, leaves `[P, ...]`, from a key.
         initial: returns the first parameters of new best responses, leaves `[P, ...]`. It takes
             fresh parameters, the populations and the meta-strategies.
-        imitate: returns parameters of policies that follow given plans `[S_p]`, from fresh ones.
-        tabulate: returns behaviours `[S_p]` of one policy per player, leaves `[P, ...]`.
+        imitate: returns parameters of policies that follow given plans `[S_p]`, from fresh ones;
+            None where games are sampled.
+        evaluator: measures policies.
         concept: the equilibrium that meta-strategies approximate, one of `MEANINGS`.
         objective: what best responses maximise in addition to their returns; None for nothing.
         symmetric: all seats share one population, and player 0 alone trains. The meta-game is that
@@ -110,24 +112,22 @@ class Trainer:
 
     fresh: Callable[[jax.Array], Params]
     initial: Callable[[Params, Population, Sequence[np.ndarray]], Params]
-    imitate: Callable[[Params, Sequence[np.ndarray]], Params]
-    tabulate: Callable[[Params], Sequence[np.ndarray]]
+    imitate: Callable[[Params, Sequence[np.ndarray]], Params] | None
+    evaluator: Evaluator
     concept: str
     objective: Objective | None = None
     symmetric: bool = False
 
-    def begin(self, key: jax.Array, meta_game: MetaGame, capacity: int, timer: Timer) -> Growth:
-        """Adds untrained policies to an empty meta-game and to empty populations."""
-        policies = self._for_all_seats(self._fresh(key, 0), meta_game.tree.num_players)
+    def begin(self, keys: Keys, capacity: int, timer: Timer) -> Growth:
+        """Begins populations with untrained policies."""
+        empty = self.evaluator.empty()
+        policies = self._for_all_seats(self._fresh(keys.fresh, 0), empty.num_players)
+        population = Population.empty(capacity).add(policies)
         timer.lap("oracle")
-        behaviours = self.tabulate(policies)
-        timer.lap("tabulate")
-        meta_game = self._over_seats(meta_game.add(behaviours))
-        timer.lap("payoffs")
-        nothing = np.zeros(meta_game.tree.num_players, int)
+        nothing = np.zeros(empty.num_players, int)
         return Growth(
-            population=Population.empty(capacity).add(policies),
-            meta_game=meta_game,
+            population=population,
+            meta_game=self.evaluator.put(empty, population, [0], keys.measure, timer.lap),
             policies={0: policies},
             decisions=nothing,
             episodes=nothing,
@@ -148,7 +148,7 @@ class Trainer:
         Raises:
             TrainingDiverged: a best response met a number that is not finite.
         """
-        nothing = np.zeros(last.meta_game.tree.num_players, int)
+        nothing = np.zeros(last.meta_game.num_players, int)
         growth = Growth(
             population=last.population,
             meta_game=last.meta_game,
@@ -168,7 +168,7 @@ class Trainer:
                 growth, trained = self._trained(growth, trains, results)
                 new, part = new | trained, part + 1
             timer.lap("oracle")
-            growth = self._added(growth, new, trains, targets, timer)
+            growth = self._added(growth, new, trains, targets, keys, timer)
             try:
                 request = steps.send(growth.meta_game)
             except StopIteration as stop:
@@ -187,7 +187,7 @@ class Trainer:
         }
 
     def _target(self, last: Iteration, growth: Growth, train: Train) -> Target:
-        return target_of(
+        return self.evaluator.target(
             growth.meta_game,
             train.against.padded(growth.meta_game.size),
             self.concept,
@@ -225,7 +225,10 @@ class Trainer:
         trains: Sequence[Train],
         targets: Sequence[Target],
         learners: int,
-    ) -> ExactView:
+    ) -> ExactView | None:
+        exact = [goal.exact for goal in targets if goal.exact is not None]
+        if not exact:
+            return None
         bonuses = None
         if self.objective is not None:
             bonuses = [
@@ -235,14 +238,14 @@ class Trainer:
                     :learners
                 ]
             ]
-        gains = [gain for goal in targets for gain in goal.gains[:learners]]
+        gains = [gain for goal in exact for gain in goal.gains[:learners]]
         if bonuses is not None:
             gains = [gain + bonus for gain, bonus in zip(gains, bonuses, strict=True)]
-        independent = targets[0].mixture is not None
+        independent = exact[0].mixture is not None
         return ExactView(
             gains=gains,
-            reach=[reach for goal in targets for reach in goal.reach[:learners]],
-            mixture=[goal.mixture for goal in targets for _ in range(learners)]
+            reach=[reach for goal in exact for reach in goal.reach[:learners]],
+            mixture=[goal.mixture for goal in exact for _ in range(learners)]
             if independent
             else None,
             bonus=bonuses,
@@ -291,28 +294,32 @@ class Trainer:
         new: dict[int, Params],
         trains: Sequence[Train],
         targets: Sequence[Target],
+        keys: Keys,
         timer: Timer,
     ) -> Growth:
         """Adds these policies by number. `targets` are the targets that `trains` trained
         against."""
-        behaviours = {slot: self.tabulate(policies) for slot, policies in sorted(new.items())}
-        timer.lap("tabulate")
-        outcome, population = growth.outcome, growth.population
-        if trains:
-            outcome = _outcome(growth.meta_game, targets[0], behaviours[trains[0].slot])
-            timer.lap("exact")
-        meta_game = growth.meta_game.put(list(behaviours), list(behaviours.values()))
-        for slot in behaviours:
+        outcome, population, slots = growth.outcome, growth.population, sorted(new)
+        for slot in slots:
             population = population.put(slot, new[slot])
-        growth = dataclasses.replace(
+        meta_game = self.evaluator.put(growth.meta_game, population, slots, keys.measure, timer.lap)
+        if trains:
+            against = trains[0].against.padded(growth.meta_game.size)
+            outcome = self.evaluator.outcome(meta_game, against, targets[0], trains[0].slot)
+            timer.lap(self.evaluator.kind)
+        return dataclasses.replace(
             growth,
             population=population,
-            meta_game=self._over_seats(meta_game),
+            meta_game=meta_game,
             policies=growth.policies | new,
             outcome=outcome,
         )
+
+    def refined(self, growth: Growth, solve: Solve, keys: Keys, timer: Timer) -> Growth:
+        """With the meta-game known well enough for the meta-strategy."""
+        meta_game = self.evaluator.refine(growth.meta_game, growth.population, solve, keys.measure)
         timer.lap("payoffs")
-        return growth
+        return dataclasses.replace(growth, meta_game=meta_game)
 
     def _new(self, keys: Keys, slot: int, size: int) -> Params:
         """Untrained parameters for a new policy of populations of this size."""
@@ -325,11 +332,6 @@ class Trainer:
         if not self.symmetric:
             return params
         return jax.tree.map(lambda leaf: np.broadcast_to(leaf[0], (seats, *leaf.shape[1:])), params)
-
-    def _over_seats(self, meta_game: MetaGame) -> MetaGame:
-        if not self.symmetric:
-            return meta_game
-        return dataclasses.replace(meta_game, payoffs=over_seats(meta_game.payoffs))
 
 
 def _check_finite(results: Results, number: int, trains: int) -> None:
@@ -356,21 +358,4 @@ def _kept(last: Iteration, growth: Growth, end: Expanded) -> Growth:
         meta_game=meta_game,
         policies=dict(sorted(policies.items())),
         end=end,
-    )
-
-
-def _outcome(meta_game: MetaGame, against: Target, behaviours: Sequence[np.ndarray]) -> Outcome:
-    achieved = np.array(
-        [
-            gain @ exact.realization_plan(player, behaviour)
-            for gain, player, behaviour in zip(
-                against.gains, meta_game.tree.players, behaviours, strict=True
-            )
-        ]
-    )
-    rounding = meta_game.tree.rounding
-    return Outcome(
-        achieved_value=achieved,
-        improvement=without_rounding(achieved - against.value, rounding),
-        gap=without_rounding(against.best_response_value - achieved, rounding),
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from psro.metagame.meta_game import MetaGame
+from psro.metagame.exact_meta_game import ExactMetaGame
 from psro.metagame.strategy import MetaStrategy
 from psro.metagame.target import Target
 from psro.variants.diversity import Context, Term, maximise
@@ -19,13 +19,13 @@ _STARTS = 4
 def diverse(
     term: Callable[[Context], Term],
     weight: float,
-    meta_game: MetaGame,
+    meta_game: ExactMetaGame,
     against: MetaStrategy,
     target: Target,
 ) -> Sequence[np.ndarray]:
     """A `trainer.Objective` for a given term and its weight, in units of payoff."""
     tree, bonuses = meta_game.tree, []
-    for p, (gains, reach) in enumerate(zip(target.gains, target.reach, strict=True)):
+    for p, (gains, reach) in enumerate(zip(target.exact.gains, target.exact.reach, strict=True)):
         context = Context.of(meta_game, p, weights=against.marginals[p], reach=reach)
         wanted = maximise(
             tree.players[p], gains, term(context), weight, steps=_STEPS, starts=_STARTS

@@ -11,7 +11,7 @@ import numpy as np
 from games.tree import PlayerTree
 from psro import exact
 from psro.errors import PsroError
-from psro.metagame.meta_game import MetaGame
+from psro.metagame.exact_meta_game import ExactMetaGame
 
 Term = Callable[[np.ndarray], tuple[float, np.ndarray]]
 """A realization plan `[S]` to a value and its gradient `[S]`."""
@@ -65,7 +65,7 @@ class Context:
 
     @classmethod
     def of(
-        cls, meta_game: MetaGame, player: int, *, weights: np.ndarray, reach: np.ndarray
+        cls, meta_game: ExactMetaGame, player: int, *, weights: np.ndarray, reach: np.ndarray
     ) -> Context:
         """From a meta-game, with the player's own `weights [K_p]`. The N profiles are all profiles
         of the opponents; the last opponent's policy changes first."""

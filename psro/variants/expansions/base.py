@@ -87,6 +87,7 @@ class Expansion:
         uses: which of the settings `levels` and `rounds` it reads.
         num_players: the number of players that it needs; None for any number.
         zero_sum: whether it needs returns that add up to a constant.
+        exact: whether it needs the policies' plans in an enumerated game.
         symmetric: whether it works if seats share one population.
         meta_strategy: whether it finds the meta-strategy itself, instead of the training solver.
             The result may not be an equilibrium of the meta-game.
@@ -97,5 +98,6 @@ class Expansion:
     uses: frozenset[str] = frozenset()
     num_players: int | None = None
     zero_sum: bool = False
+    exact: bool = False
     symmetric: bool = True
     meta_strategy: bool = False

@@ -65,6 +65,8 @@ def _defaults(run: Snapshot) -> dict[str, Any]:
     programmed = plain and is_constant_sum(run.payoffs)
     small = np.ptp(run.payoffs) < 1 and 0 < config.tolerance < _TOLERANCE
     return default | {
+        "evaluation": config.evaluation,
+        "payoff_error": config.payoff_error,
         "meta_solver": default_meta_solver(len(run.payoffs)),
         "evaluation_solver": "least_exploitable" if programmed else SAME,
         "init": STARTS.get(config.oracle, "scratch"),

@@ -197,9 +197,9 @@ def _weights_section(run: Snapshot) -> dict[str, Any]:
     text += "each iteration (columns)."
     if run.records[-1].concept != "nash":
         text += " Policies are drawn together; these are each player's marginals."
-    if run.config.evaluation:
+    if run.config.measuring_solver:
         text += (
-            f" This mixture, by {run.config.evaluation}, is the one that is measured; best "
+            f" This mixture, by {run.config.measuring_solver}, is the one that is measured; best "
             f"responses train against the mixture by {run.config.meta_solver}."
         )
     if missing:

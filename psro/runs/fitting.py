@@ -1,0 +1,155 @@
+"""Settings that depend on the game: their defaults, and whether they are for this game."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Protocol
+
+from psro.errors import SettingsError
+from psro.metagame.solving import solver_of
+from psro.oracles.settings import STARTS
+from psro.runs.config import (
+    SAME,
+    RunConfig,
+    default_meta_solver,
+    is_conditional,
+    is_enumerated,
+)
+from psro.variants.expansions import EXPANSIONS
+
+_MOST_PROGRAMMED = 500_000
+"""Up to this number of histories, `least_exploitable` costs less than training."""
+_ERROR = 0.01
+"""Of sampled figures, as a share of the game's largest return: what payoffs are measured to, and
+the improvement below which a run may end."""
+
+
+class Rules(Protocol):
+    """What settings depend on: a `GameTree`, or a `games.Game` that is only played."""
+
+    num_players: int
+    is_constant_sum: bool
+    span: float
+    max_return: float
+    num_histories: int | None
+
+
+def with_defaults(config: RunConfig, game: Rules) -> RunConfig:
+    """The config with every default decided, by the game and the oracle. The measurements of
+    experiments/leaderboard/ are the reason for these defaults."""
+    meta_solver = config.meta_solver or default_meta_solver(game.num_players)
+    plain = meta_solver == "nash" and config.expansion == "best_response"
+    two_player_zero_sum = game.num_players == 2 and game.is_constant_sum
+    most = min(_MOST_PROGRAMMED, config.max_histories)  # the linear program needs a matrix
+    sampled = game.num_histories is None
+    programmed = plain and two_player_zero_sum and not sampled and game.num_histories <= most
+    smallest = 1e-6 * min(game.span or 1.0, 1.0)
+    settings = getattr(config, config.oracle, None)
+    if sampled and getattr(settings, "decisions", 0) is None:
+        settings = dataclasses.replace(settings, decisions=settings.usual_sampled_decisions)
+        config = dataclasses.replace(config, **{config.oracle: settings})
+    return dataclasses.replace(
+        config,
+        evaluation="sampled" if sampled else "exact",
+        payoff_error=_ERROR * (game.max_return or 1.0)
+        if config.payoff_error is None and sampled
+        else config.payoff_error,
+        meta_solver=meta_solver,
+        evaluation_solver=config.evaluation_solver or ("least_exploitable" if programmed else SAME),
+        init=config.init or STARTS.get(config.oracle, "scratch"),
+        tolerance=(smallest if not sampled else _ERROR * (game.max_return or 1.0))
+        if config.tolerance is None
+        else config.tolerance,
+    )
+
+
+def check_solvable(config: RunConfig, game: Rules) -> None:
+    """Raises SettingsError if a setting is not for this game."""
+    if config.evaluation == "sampled":
+        _check_sampled(config)
+    for option, name in (
+        ("meta-solver", config.meta_solver),
+        ("evaluation-solver", config.measuring_solver or config.meta_solver),
+    ):
+        solver = solver_of(name)
+        if solver.num_players not in (None, game.num_players):
+            raise SettingsError(
+                f"{option} {name} is for {solver.num_players} players and {config.game} is for "
+                f"{game.num_players}; use --{option} mgcce, or another for any number of players"
+            )
+        if solver.symmetric and not config.symmetric:
+            raise SettingsError(
+                f"{option} {name} is for games whose players share one population; add --symmetric"
+            )
+        if solver.zero_sum and not game.is_constant_sum:
+            raise SettingsError(
+                f"{option} {name} is for zero-sum games, and {config.game} is not zero-sum"
+            )
+    expansion = EXPANSIONS[config.expansion]
+    if expansion.num_players not in (None, game.num_players):
+        raise SettingsError(
+            f"expansion {config.expansion} is for {expansion.num_players} players and "
+            f"{config.game} is for {game.num_players}"
+        )
+    if expansion.num_players and solver_of(config.meta_solver).joint:
+        raise SettingsError(
+            f"expansion {config.expansion} needs players who draw their policies independently; "
+            f"with meta-solver {config.meta_solver} they draw together"
+        )
+    if expansion.zero_sum and not game.is_constant_sum:
+        raise SettingsError(
+            f"expansion {config.expansion} is for zero-sum games, and {config.game} is not zero-sum"
+        )
+    if config.symmetric and not expansion.symmetric:
+        raise SettingsError(
+            f"expansion {config.expansion} needs a separate population for each player; leave out "
+            "--symmetric"
+        )
+    if is_conditional(config.oracle) and config.expansion != "hierarchy":
+        raise SettingsError(
+            f"oracle {config.oracle} continues to train all policies in every iteration; add "
+            "--expansion hierarchy"
+        )
+    tabulated = getattr(getattr(config, config.oracle, None), "tabulated", None)
+    if config.diversity and tabulated is False:
+        raise SettingsError(
+            f"diversity {config.diversity} rewards actions at info states; oracle {config.oracle} "
+            f"sees all info states only with --{config.oracle}.tabulated"
+        )
+    if tabulated and game.num_players > 2 and solver_of(config.meta_solver).joint:
+        raise SettingsError(
+            f"{config.oracle}.tabulated needs opponents who draw their policies independently; "
+            f"with meta-solver {config.meta_solver} they draw together"
+        )
+
+
+def _check_sampled(config: RunConfig) -> None:
+    """Raises SettingsError if a setting needs an enumerated game."""
+    oracle = getattr(config, config.oracle, None)
+    for name, needs_tree, instead in (
+        (f"oracle {config.oracle}", is_enumerated(config.oracle), "ppo"),
+        (
+            f"{config.oracle}.tabulated",
+            getattr(oracle, "tabulated", None) is True,
+            f"--no-{config.oracle}.tabulated",
+        ),
+        (f"expansion {config.expansion}", EXPANSIONS[config.expansion].exact, "best_response"),
+        (f"diversity {config.diversity}", config.diversity is not None, "none"),
+        ("symmetric", config.symmetric, "a population of each player's own"),
+        *(
+            (f"solver {name}", solver_of(name).exact, "nash")
+            for name in (config.meta_solver, config.measuring_solver)
+            if name
+        ),
+        *(
+            (f"solver {name}, whose best responses answer recommendations",
+             solver_of(name).concept == "ce", "mgcce")
+            for name in (config.meta_solver, config.measuring_solver)
+            if name
+        ),
+    ):  # fmt: skip
+        if needs_tree:
+            raise SettingsError(
+                f"{name} needs a game that is enumerated, and {config.game} is measured by "
+                f"episodes; use {instead}"
+            )

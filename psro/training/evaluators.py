@@ -1,0 +1,160 @@
+"""Evaluators: all that the loop asks about policies.
+
+`ExactEvaluator` answers from an enumerated game, `psro.training.sampled.SampledEvaluator` from
+episodes. The loop, its records and its expansions are the same for both.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Protocol
+
+import jax
+import numpy as np
+
+from games.tree import GameTree
+from games.units import without_rounding
+from psro.metagame.exact_meta_game import ExactMetaGame
+from psro.metagame.gaps import Gaps, gaps_of
+from psro.metagame.joint_gaps import CorrelatedGap
+from psro.metagame.meta_game import MetaGame
+from psro.metagame.strategy import MetaStrategy, over_seats
+from psro.metagame.target import Target, target_of
+from psro.policies.policy import Params
+from psro.policies.population import Population
+
+Solve = Callable[[Any], MetaStrategy]
+Lap = Callable[[str], None]
+"""Notes that a part of an iteration has ended; see `Timer.lap`."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The result of training, `[P]` each; see `Record`. None stands for what is not known."""
+
+    achieved_value: np.ndarray
+    improvement: np.ndarray
+    gap: np.ndarray | None = None
+    improvement_error: np.ndarray | None = None
+    nash_conv_bound: float | None = None
+    nash_conv_bound_error: float | None = None
+
+
+class Evaluator(Protocol):
+    """Measures policies, their meta-game and its meta-strategies.
+
+    Attributes:
+        kind: of its figures, `exact` or `sampled`.
+    """
+
+    kind: ClassVar[str]
+
+    def empty(self) -> MetaGame:
+        """The meta-game without policies."""
+        ...
+
+    def put(
+        self,
+        meta_game: MetaGame,
+        population: Population,
+        slots: Sequence[int],
+        key: jax.Array,
+        lap: Lap,
+    ) -> MetaGame:
+        """The meta-game with the population's policies at the numbers `slots`, which are new to it
+        or have changed."""
+        ...
+
+    def refine(
+        self, meta_game: MetaGame, population: Population, solve: Solve, key: jax.Array
+    ) -> MetaGame:
+        """The same meta-game, known well enough for its meta-strategy."""
+        ...
+
+    def target(
+        self, meta_game: MetaGame, strategy: MetaStrategy, concept: str, capacity: int,
+        correlated: CorrelatedGap | None,
+    ) -> Target:  # fmt: skip
+        """The opponents of the next best responses; see `target_of`."""
+        ...
+
+    def outcome(
+        self, meta_game: MetaGame, strategy: MetaStrategy, target: Target, slot: int
+    ) -> Outcome:
+        """What best responses achieved, which are policy number `slot` of the meta-game, against
+        the target of a meta-strategy."""
+        ...
+
+    def gaps(self, meta_game: MetaGame, strategy: MetaStrategy, concept: str) -> Gaps:
+        """The distance of a meta-strategy from an equilibrium, as far as it is known."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExactEvaluator:
+    """Answers exactly, from the plans of the policies in an enumerated game.
+
+    Attributes:
+        tree: the game.
+        tabulate: returns behaviours `[S_p]` of one policy for each player, leaves `[P, ...]`.
+        symmetric: payoffs are averaged over seatings.
+    """
+
+    kind: ClassVar[str] = "exact"
+    tree: GameTree
+    tabulate: Callable[[Params], Sequence[np.ndarray]]
+    symmetric: bool = False
+
+    def empty(self) -> ExactMetaGame:
+        return ExactMetaGame.empty(self.tree)
+
+    def put(
+        self,
+        meta_game: ExactMetaGame,
+        population: Population,
+        slots: Sequence[int],
+        key: jax.Array,
+        lap: Lap,
+    ) -> ExactMetaGame:
+        behaviours = [self.tabulate(population.policies(slot)) for slot in slots]
+        lap("tabulate")
+        meta_game = meta_game.put(slots, behaviours)
+        if self.symmetric:
+            meta_game = dataclasses.replace(meta_game, payoffs=over_seats(meta_game.payoffs))
+        lap("payoffs")
+        return meta_game
+
+    def refine(
+        self, meta_game: ExactMetaGame, population: Population, solve: Solve, key: jax.Array
+    ) -> ExactMetaGame:
+        return meta_game
+
+    def target(
+        self,
+        meta_game: ExactMetaGame,
+        strategy: MetaStrategy,
+        concept: str,
+        capacity: int,
+        correlated: CorrelatedGap | None,
+    ) -> Target:
+        return target_of(meta_game, strategy, concept, capacity, correlated)
+
+    def outcome(
+        self, meta_game: ExactMetaGame, strategy: MetaStrategy, target: Target, slot: int
+    ) -> Outcome:
+        achieved = np.array(
+            [
+                gain @ plans[slot]
+                for gain, plans in zip(target.exact.gains, meta_game.plans, strict=True)
+            ]
+        )
+        rounding, best = self.tree.rounding, target.exact.best_response_value
+        return Outcome(
+            achieved_value=achieved,
+            improvement=without_rounding(achieved - target.value, rounding),
+            gap=without_rounding(best - achieved, rounding),
+        )
+
+    def gaps(self, meta_game: ExactMetaGame, strategy: MetaStrategy, concept: str) -> Gaps:
+        return gaps_of(meta_game, strategy, concept)

@@ -1,0 +1,175 @@
+"""Episodes between given policies: the raw material of every sampled figure.
+
+A *match* is a batch of episodes of one profile, one policy for each player. All matches of a call
+are played side by side, from the start of an episode to its end. What a match gives depends on its
+own key and policies alone, not on the matches beside it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from games.game import Game, State
+from psro.policies.jax_settings import own_settings
+from psro.policies.policy import Params, Policy, log_probabilities
+
+EPISODES = 128
+"""Episodes of a match. The parameters of its policies are gathered once for all of them."""
+MATCHES = 32
+"""Matches that are played side by side. Fewer are padded, so that nothing is compiled again."""
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Table:
+    """C matches of B episodes, in the middle of a step.
+
+    Attributes:
+        state: the games, `[C, B]`.
+        carries: the carry of every player, a list of leaves `[C, B, ...]`.
+        last_actions: every player's own last action, int32 `[P, C, B]`; -1 for none.
+        returns: the sums of rewards, `[C, B, P]`.
+        decisions: own decisions of every player, int32 `[C, B, P]`.
+        time: steps so far.
+    """
+
+    state: State
+    carries: list[Any]
+    last_actions: jax.Array
+    returns: jax.Array
+    decisions: jax.Array
+    time: jax.Array
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Played:
+    """The results of C matches of B episodes each.
+
+    Attributes:
+        returns: every player's return, float64 `[C, B, P]`.
+        decisions: every player's own decisions, int `[C, B, P]`.
+    """
+
+    returns: np.ndarray
+    decisions: np.ndarray
+
+
+class Matches:
+    """Plays matches in one game, with policies of one network.
+
+    Args:
+        game: the game.
+        policy: the network of all policies.
+        episodes: episodes of a match.
+        at_once: matches that are played side by side.
+    """
+
+    def __init__(
+        self, game: Game, policy: Policy, *, episodes: int = EPISODES, at_once: int = MATCHES
+    ):
+        self.game, self.episodes, self.at_once = game, episodes, at_once
+        self._policy = policy
+        self._play = jax.jit(self._play_all)
+
+    @own_settings()
+    def __call__(self, params: Params, profiles: np.ndarray, keys: jax.Array) -> Played:
+        """Plays one match of each profile.
+
+        Args:
+            params: every player's policies, leaves `[P, K, ...]`.
+            profiles: each match's policy of every player, int `[C, P]`.
+            keys: each match's random key, `[C]`.
+        """
+        # Moved once: every further call of this iteration finds them on the device.
+        params, constants = jax.device_put((params, self.game.constants))
+        data, results = jax.device_get(jax.random.key_data(keys)), []
+        for first in range(0, len(profiles), self.at_once):
+            chosen = np.arange(first, first + self.at_once)
+            chosen[chosen >= len(profiles)] = first  # padding: any match, dropped below
+            results.append(
+                jax.device_get(
+                    self._play(params, constants, profiles[chosen].astype(np.int32), data[chosen])
+                )
+            )
+        returns, decisions = map(np.concatenate, zip(*results, strict=True))
+        return Played(
+            returns=returns[: len(profiles)].astype(np.float64),
+            decisions=decisions[: len(profiles)],
+        )
+
+    def _play_all(
+        self, params: Params, constants: Any, profiles: jax.Array, data: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        game, seats = self.game.with_constants(constants), range(self.game.num_players)
+        keys = jax.random.wrap_key_data(data)
+        shape = (self.at_once, self.episodes)
+        policies = [jax.tree.map(lambda leaf, p=p: leaf[p, profiles[:, p]], params) for p in seats]
+        first = jax.vmap(lambda key: jax.random.split(jax.random.fold_in(key, 0), self.episodes))
+        start = _Table(
+            state=jax.vmap(jax.vmap(game.init))(first(keys)),
+            carries=[self._policy.initial_carry(shape) for _ in seats],
+            last_actions=jnp.full((len(seats), *shape), -1, jnp.int32),
+            returns=jnp.zeros((*shape, len(seats))),
+            decisions=jnp.zeros((*shape, len(seats)), jnp.int32),
+            time=jnp.int32(0),
+        )
+        end = jax.lax.while_loop(
+            lambda table: ~table.state.ended.all() & (table.time < game.max_length),
+            lambda table: self._move(game, policies, keys, table),
+            start,
+        )
+        return end.returns, end.decisions
+
+    def _move(self, game: Game, policies: list[Params], keys: jax.Array, table: _Table) -> _Table:
+        """One decision in every episode that goes on."""
+        state, carries = table.state, list(table.carries)
+        act_keys, step_keys = jax.vmap(
+            lambda key: tuple(jax.random.split(jax.random.fold_in(key, table.time + 1)))
+        )(keys)
+        observation = jax.vmap(jax.vmap(game.observe))(state)
+        mover = jnp.where(state.ended, -1, state.player)
+        logits = jnp.zeros(state.legal.shape)
+        for p, params in enumerate(policies):
+            # In most games all episodes are at the same seat: the other networks do not run.
+            logits, carries[p] = jax.lax.cond(
+                (mover == p).any(),
+                self._think,
+                lambda _, __, ___, ____, logits, carry: (logits, carry),
+                params, observation, table.last_actions[p], mover == p, logits, carries[p],
+            )  # fmt: skip
+        log_pi = log_probabilities(logits, state.legal | state.ended[..., None])
+        action = jax.vmap(jax.random.categorical)(act_keys, log_pi).astype(jnp.int32)
+        after = jax.vmap(jax.vmap(game.step))(
+            state, action, jax.vmap(lambda key: jax.random.split(key, self.episodes))(step_keys)
+        )
+        moved = mover[None] == jnp.arange(len(policies))[:, None, None]  # [P, C, B]
+        return _Table(
+            state=after,
+            carries=carries,
+            last_actions=jnp.where(moved, action, table.last_actions),
+            returns=table.returns + after.rewards,
+            decisions=table.decisions + jnp.moveaxis(moved, 0, -1),
+            time=table.time + 1,
+        )
+
+    def _think(
+        self,
+        params: Params,
+        observation: jax.Array,
+        last_action: jax.Array,
+        where: jax.Array,
+        logits: jax.Array,
+        carry: Any,
+    ) -> tuple[jax.Array, Any]:
+        """One player's logits and next carries where it is its turn, `[C, B]`."""
+        own, _, after = jax.vmap(self._policy)(params, observation, last_action, carry)
+
+        def chosen(new: jax.Array, old: jax.Array) -> jax.Array:
+            return jnp.where(where.reshape(*where.shape, *(1,) * (new.ndim - 2)), new, old)
+
+        return chosen(own, logits), jax.tree.map(chosen, after, carry)

@@ -1,0 +1,238 @@
+"""The evaluator of games that are not enumerated: everything is measured by episodes.
+
+Every payoff is a mean with a standard error. A payoff's episodes are keyed by the run, the profile
+and the number of the match. So they do not depend on the order in which payoffs are measured, and a
+run that resumes measures the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import ClassVar
+
+import jax
+import numpy as np
+
+from psro.metagame.gaps import Gaps
+from psro.metagame.joint_gaps import CorrelatedGap
+from psro.metagame.meta_game import MetaGame
+from psro.metagame.strategy import MetaStrategy
+from psro.metagame.target import Target, sampled_target
+from psro.policies.jax_settings import own_settings
+from psro.policies.population import Population
+from psro.training.evaluators import Lap, Outcome, Solve
+from psro.training.matches import Matches
+
+_MOST_ROUNDS = 32
+"""Calls of `Matches` by which an iteration's payoffs are refined, at most."""
+_CONFIDENCE = 1.96
+"""Standard errors of the bound by which a deviation may still pay."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SampledEvaluator:
+    """Answers from episodes.
+
+    Attributes:
+        matches: plays them.
+        first_matches: matches of every new profile.
+        error: the standard error to which the meta-strategy's value is measured, in units of the
+            game's payoff.
+        total: the sum of all players' returns, where it is the same for every episode; else None.
+    """
+
+    kind: ClassVar[str] = "sampled"
+    matches: Matches
+    first_matches: int
+    error: float
+    total: float | None
+
+    def empty(self) -> MetaGame:
+        players = self.matches.game.num_players
+        return MetaGame(
+            payoffs=np.zeros((players, *(0,) * players)),
+            standard_error=np.zeros((players, *(0,) * players)),
+            episodes=np.zeros((0,) * players, np.int64),
+        )
+
+    def put(
+        self,
+        meta_game: MetaGame,
+        population: Population,
+        slots: Sequence[int],
+        key: jax.Array,
+        lap: Lap,
+    ) -> MetaGame:
+        players, size = meta_game.num_players, population.size
+        room = [(0, size - meta_game.size)] * players
+        grown = MetaGame(
+            payoffs=np.pad(meta_game.payoffs, [(0, 0), *room]),
+            standard_error=np.pad(meta_game.standard_error, [(0, 0), *room]),
+            episodes=np.pad(meta_game.episodes, room),
+        )
+        new = np.zeros((size,) * players, bool)
+        for p in range(players):
+            np.moveaxis(new, p, 0)[list(slots)] = True
+        grown.episodes[new] = 0  # those of a policy that has changed count no more
+        profiles = np.repeat(np.argwhere(new), self.first_matches, axis=0)
+        measured = self._measured(grown, population, profiles, key)
+        lap("payoffs")
+        return measured
+
+    def refine(
+        self, meta_game: MetaGame, population: Population, solve: Solve, key: jax.Array
+    ) -> MetaGame:
+        """Adds matches until the meta-strategy's value is known to `error`. Each goes to the
+        profile whose uncertainty counts most: by its probability, and by that of the opponents in
+        it where a deviation to it may still pay (as in ResponseGraphUCB: Rowland et al. 2019,
+        arXiv:1909.09849)."""
+        for _ in range(_MOST_ROUNDS):
+            strategy = solve(meta_game)
+            if value_error(meta_game, strategy).max() <= self.error:
+                break
+            weight = _influence(meta_game, strategy)
+            worth = weight * meta_game.standard_error.max(axis=0)
+            chosen = np.argsort(-worth, axis=None, kind="stable")[: self.matches.at_once]
+            chosen = chosen[worth.ravel()[chosen] > 0]
+            profiles = np.stack(np.unravel_index(chosen, worth.shape), axis=-1)
+            if not len(profiles):
+                break
+            # All places of a call are used: the best profiles get several matches.
+            profiles = np.resize(profiles, (self.matches.at_once, profiles.shape[1]))
+            meta_game = self._measured(meta_game, population, profiles, key)
+        return meta_game
+
+    def target(
+        self,
+        meta_game: MetaGame,
+        strategy: MetaStrategy,
+        concept: str,
+        capacity: int,
+        correlated: CorrelatedGap | None,
+    ) -> Target:
+        return sampled_target(meta_game, strategy, capacity)
+
+    def outcome(
+        self, meta_game: MetaGame, strategy: MetaStrategy, target: Target, slot: int
+    ) -> Outcome:
+        """From the new policies' own payoffs. Their episodes were played after training and after
+        the meta-strategy was chosen, so nothing was selected by them. The sum of the improvements
+        is then a lower bound of the meta-strategy's NashConv, up to its standard error: exactly
+        that where returns add up to a constant; elsewhere the meta-strategy's own value is the
+        table's, on which it was chosen."""
+        players = range(meta_game.num_players)
+        achieved, variance = np.zeros(len(players)), np.zeros(len(players))
+        for p in players:
+            others = np.zeros(meta_game.payoffs.shape[1:])
+            np.moveaxis(others, p, 0)[slot] = _grown(strategy.others(p), meta_game.size)
+            achieved[p] = (others * meta_game.payoffs[p]).sum()
+            variance[p] = np.square(others * meta_game.standard_error[p]).sum()
+        value_variance = np.square(value_error(meta_game, strategy))
+        if self.total is None:
+            bound = float((achieved - target.value).sum())
+            bound_variance = variance.sum() + value_variance.sum()
+        else:
+            bound, bound_variance = float(achieved.sum() - self.total), variance.sum()
+        return Outcome(
+            achieved_value=achieved,
+            improvement=achieved - target.value,
+            improvement_error=np.sqrt(variance + value_variance),
+            nash_conv_bound=bound,
+            nash_conv_bound_error=float(np.sqrt(bound_variance)),
+        )
+
+    def gaps(self, meta_game: MetaGame, strategy: MetaStrategy, concept: str) -> Gaps:
+        weights = strategy.profiles
+        return Gaps(
+            value=np.array([(weights * payoffs).sum() for payoffs in meta_game.payoffs]),
+            value_error=value_error(meta_game, strategy),
+            best_response_value=None,
+            independent=None,
+        )
+
+    @own_settings()
+    def _measured(
+        self, meta_game: MetaGame, population: Population, profiles: np.ndarray, key: jax.Array
+    ) -> MetaGame:
+        """With one more match of each of the profiles `[N, P]`; one may be there several times."""
+        number = meta_game.episodes[tuple(profiles.T)] // self.matches.episodes
+        for profile in {tuple(profile) for profile in profiles}:
+            same = (profiles == profile).all(axis=1)
+            number[same] += np.arange(same.sum())
+        keys = _fold(key, np.concatenate([profiles, number[:, None]], axis=1))
+        played = self.matches(population.params, profiles, keys)
+        payoffs, error = meta_game.payoffs.copy(), meta_game.standard_error.copy()
+        episodes = meta_game.episodes.copy()
+        for profile in dict.fromkeys(map(tuple, profiles)):
+            same = (profiles == profile).all(axis=1)
+            at = (slice(None), *profile)
+            payoffs[at], error[at], episodes[profile] = _pooled(
+                payoffs[at], error[at], episodes[profile], np.concatenate(played.returns[same])
+            )
+        return MetaGame(payoffs=payoffs, standard_error=error, episodes=episodes)
+
+
+def value_error(meta_game: MetaGame, strategy: MetaStrategy) -> np.ndarray:
+    """Standard error of the players' values under a meta-strategy, `[P]`, by the payoffs' own. Only
+    its policies count; the meta-game may have more."""
+    weights = _grown(strategy.profiles, meta_game.size)
+    return np.sqrt(
+        np.square(weights * meta_game.standard_error)
+        .reshape(len(meta_game.payoffs), -1)
+        .sum(axis=1)
+    )
+
+
+def _grown(weights: np.ndarray, size: int) -> np.ndarray:
+    return np.pad(weights, [(0, size - length) for length in weights.shape])
+
+
+def _influence(meta_game: MetaGame, strategy: MetaStrategy) -> np.ndarray:
+    """How much each profile's payoffs count for what is known of a meta-strategy, `[K, ..., K]`."""
+    influence = strategy.profiles.copy()
+    for p in range(meta_game.num_players):
+        others = np.moveaxis(np.broadcast_to(strategy.others(p), influence.shape), 0, p)
+        axes = tuple(q for q in range(meta_game.num_players) if q != p)
+        value = (others * meta_game.payoffs[p]).sum(axis=axes)  # of each own policy, [K]
+        error = np.sqrt(np.square(others * meta_game.standard_error[p]).sum(axis=axes))
+        own = strategy.marginals[p] @ value
+        may_pay = value + _CONFIDENCE * error > own
+        shape = [-1 if q == p else 1 for q in range(meta_game.num_players)]
+        influence = np.maximum(influence, others * may_pay.reshape(shape))
+    return influence
+
+
+def _pooled(
+    mean: np.ndarray, error: np.ndarray, count: int, returns: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Mean, standard error `[P]` and number of episodes, of `count` episodes and those of
+    `returns [N, P]` together (Chan et al. 1979)."""
+    more = len(returns)
+    total = count + more
+    difference = returns.mean(axis=0) - mean
+    squares = np.square(error) * count * max(count - 1, 0)
+    squares = squares + np.square(returns - returns.mean(axis=0)).sum(axis=0)
+    squares = squares + np.square(difference) * count * more / total
+    return (
+        mean + difference * more / total,
+        np.sqrt(squares / (total * max(total - 1, 1))),
+        total,
+    )
+
+
+@jax.jit
+def _fold_one(key: jax.Array, numbers: jax.Array) -> jax.Array:
+    def fold(row: jax.Array) -> jax.Array:
+        return jax.random.key_data(
+            jax.lax.fori_loop(0, row.shape[0], lambda n, k: jax.random.fold_in(k, row[n]), key)
+        )
+
+    return jax.vmap(fold)(numbers)
+
+
+def _fold(key: jax.Array, numbers: np.ndarray) -> jax.Array:
+    """`key` with the numbers `[N, M]` of each row folded in, `[N]`."""
+    padded = np.zeros((1 << max(len(numbers) - 1, 0).bit_length(), numbers.shape[1]), np.uint32)
+    padded[: len(numbers)] = numbers  # a power of two: few shapes are compiled
+    return jax.random.wrap_key_data(_fold_one(key, padded)[: len(numbers)])
