@@ -72,6 +72,13 @@ def open_game(
 
 
 def _played(name: str, backend: str, observation: str | None) -> Game:
+    from games.hosted.openspiel import hosted_game
     from games.native import native_game
 
-    return native_game(name, observation)
+    if backend != "openspiel":
+        try:
+            return native_game(name, observation)
+        except GameError:
+            if backend == "native":
+                raise
+    return hosted_game(name, observation=observation)
