@@ -15,6 +15,7 @@ from games import GameError
 from games.hosted.callback import raised_on_the_host
 from games.hosted.chance import all_mixed, mixed
 from games.hosted.openspiel import hosted_game
+from games.hosted.random_play import largest_return
 
 GAMES = [
     "phantom_ttt",
@@ -240,6 +241,11 @@ def test_deals_are_as_likely_as_the_rules_say():
     counts = np.unique(cards, axis=0, return_counts=True)[1]
     assert len(counts) == 6
     assert (abs(counts - 200) < 4 * np.sqrt(1_200 * (1 / 6) * (5 / 6))).all()
+
+
+def test_random_play_shows_the_largest_return():
+    assert largest_return(hosted("kuhn_poker")) == 2
+    assert largest_return(hosted_game("phantom_ttt", horizon=1)) == 1  # nothing is paid
 
 
 def test_the_observation_is_chosen():

@@ -116,7 +116,7 @@ class HostedGame(Game[HostedState]):
         )
         count = state.count + follows
         place = jnp.where(follows, state.count, self.max_length)  # nowhere
-        cut = follows & ~terminal & (count == self.max_length)
+        cut = follows & ~terminal & ~legal.any()  # at the horizon, or by the simulator
         return HostedState(
             player=jnp.where(follows, player, state.player),
             legal=jnp.where(follows, legal, state.legal),

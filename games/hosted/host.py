@@ -12,15 +12,17 @@ import numpy as np
 from games.errors import GameError
 from games.hosted.chance import all_mixed, mixed
 
-ENDED = -1
-"""The player to move when nobody is."""
+ENDED, CUT = -1, -2
+"""The player to move when nobody is: the rules or a limit of length have ended the episode."""
+HORIZON = 1_000
+"""Decisions of all players together after which an episode is cut off, by default."""
 
 
 class Episode(Protocol):
     """One episode of a simulator, which changes with every move."""
 
     player: int
-    """The seat to move, after chance; or `ENDED`."""
+    """The seat to move, after chance; or `ENDED` or `CUT`."""
 
     def play(self, action: int, digest: int) -> None:
         """The player's move, then chance. All that is random is a function of the digest (see
@@ -131,7 +133,7 @@ class Host:
                     episode = self._replay(int(seeds[row]), histories[row, : numbers[row]])
                 earlier = np.array(episode.returns()) if pays else 0.0
                 episode.play(chosen[row], next_known[row])
-                if pays or episode.player == ENDED:
+                if pays or episode.player < 0:
                     rewards[row] = np.array(episode.returns()) - earlier
                 self._note(table, row, next_known[row], episode, ends=numbers[row] == last)
         digests = after.view(np.uint32).reshape(*shape, 2)
@@ -174,7 +176,7 @@ class Host:
     def _note(self, table: _Table, row: int, digest: int, episode: Episode, ends: bool) -> None:
         """Where the episode is, for the program; and for the next step, if there can be one."""
         table.note(row, episode, ends)
-        if not ends and episode.player != ENDED:
+        if not ends and episode.player >= 0:
             self._episodes.setdefault(digest, []).append(episode)
 
     def _table(self, num_rows: int) -> _Table:
@@ -206,7 +208,7 @@ class _Table:
     def note(self, row: int, episode: Episode, is_cut: bool) -> None:
         """`is_cut`: the episode ends here, whatever the rules."""
         player = episode.player
-        if player == ENDED or is_cut:
+        if player < 0 or is_cut:
             self._terminal[row] = player == ENDED
             self._observation[row] = 0
             return

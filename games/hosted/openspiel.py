@@ -26,12 +26,10 @@ import pyspiel
 from games.errors import MAX_RETURN, GameError
 from games.hosted.chance import Chance
 from games.hosted.game import HostedGame
-from games.hosted.host import ENDED
+from games.hosted.host import ENDED, HORIZON
 from games.readers.openspiel import tensor_name
 from games.readers.sources import playable
 
-HORIZON = 1_000
-"""Decisions of all players together after which an episode is cut off, by default."""
 _PROBED_DECISIONS = 50
 Writer = Callable[[pyspiel.State, int, np.ndarray], None]
 _CHANCE = int(pyspiel.PlayerId.CHANCE)

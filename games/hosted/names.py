@@ -1,0 +1,65 @@
+"""Names of other libraries' environments: `pgx::go_9x9`, `jaxmarl::coin_game(cnn=False)`."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import difflib
+import importlib
+import io
+import re
+import warnings
+from collections.abc import Iterable
+from types import ModuleType
+from typing import Any, NoReturn
+
+from games.errors import GameError
+
+_NAME = re.compile(r"(?P<library>\w+)::(?P<environment>[^()]+)(\((?P<parameters>.*)\))?")
+OBSERVATION = "observation"
+"""The only tensor that these environments have."""
+
+
+def parsed(name: str) -> tuple[str, str, dict[str, Any]]:
+    """Library, environment and parameters, whose values are Python's literals or else texts."""
+    match = _NAME.fullmatch(name.strip())
+    if not match:
+        raise GameError(f"{name!r} is no name like LIBRARY::NAME or LIBRARY::NAME(key=value,...)")
+    parameters = {}
+    for pair in filter(str.strip, (match["parameters"] or "").split(",")):
+        key, equals, value = (part.strip() for part in pair.partition("="))
+        if not (equals and key.isidentifier()):
+            raise GameError(f"{pair.strip()!r} in {name!r} is no parameter like key=value")
+        try:
+            parameters[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            parameters[key] = value
+    return match["library"], match["environment"].strip(), parameters
+
+
+def imported(name: str, module: str) -> ModuleType:
+    """The module that plays the environment `name`; its library is named by its first part."""
+    library = module.partition(".")[0]
+    try:
+        with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
+            return importlib.import_module(module)  # JaxMARL prints then
+    except ImportError as error:
+        missing = (error.name or "").partition(".")[0]
+        what = f"the package {missing}" if missing else f"what {library} asks for"
+        raise GameError(
+            f"{name!r} needs {what}, which is not installed; pip install 'psro[{library}]'"
+        ) from None
+
+
+def unknown(name: str, environment: str, known: Iterable[str]) -> NoReturn:
+    """Raises the error of an environment that its library does not have."""
+    known = sorted(known)
+    near = difflib.get_close_matches(environment, known, n=3, cutoff=0.5)
+    near += [other for other in known if environment in other and other not in near]
+    hint = f"did you mean {' or '.join(near[:3])}?" if near else f"known: {', '.join(known)}"
+    raise GameError(f"no environment is called {name!r}; {hint}")
+
+
+def check_observation(name: str, observation: str | None) -> None:
+    if observation not in (None, OBSERVATION):
+        raise GameError(f"{name!r} provides no {observation} tensor; it provides {OBSERVATION}")

@@ -1,0 +1,98 @@
+"""Pgx's games, which are written in JAX (Koyamada et al. 2023, arXiv:2303.17503).
+
+Pgx draws which of its players begins. Here, in a game for two, seat 0 begins, as in OpenSpiel.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from games.errors import GameError
+from games.game import Game, State
+from games.hosted.names import imported, unknown
+
+_RETURNS = {"backgammon": 3.0, "kuhn_poker": 2.0, "leduc_holdem": 13.0, "sparrow_mahjong": 2.0}
+"""The largest returns that are not 1."""
+
+
+def pgx_game(name: str, environment: str, parameters: dict[str, Any], horizon: int) -> PgxGame:
+    """See `games.hosted.environment`."""
+    pgx = imported(name, "pgx")
+    if environment not in pgx.available_envs():
+        unknown(name, environment, pgx.available_envs())
+    if parameters:
+        raise GameError(f"Pgx's games have no parameters, and {name!r} has {list(parameters)[0]!r}")
+    env = pgx.make(environment)
+    if env.num_players < 2:
+        raise GameError(f"{name!r} has {env.num_players} player; a population needs opponents")
+    return PgxGame(name, env, _RETURNS.get(environment, 1.0), horizon)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PgxState(State):
+    """Pgx's own state; which of its players is seat 0, and decisions so far, int32 `[]`."""
+
+    inner: Any
+    first: jax.Array
+    count: jax.Array
+
+
+class PgxGame(Game[PgxState]):
+    """Plays a `pgx.Env` for at most `horizon` decisions."""
+
+    def __init__(self, name: str, env: Any, max_return: float, horizon: int):
+        self.name = name
+        self.num_players = env.num_players
+        state = jax.eval_shape(lambda: env.init(jax.random.key_data(jax.random.key(0))))
+        self.num_actions = state.legal_action_mask.size
+        self.observation_size = math.prod(state.observation.shape)
+        self.max_length = horizon
+        self.max_return = max_return
+        self._env = env
+
+    def init(self, key: jax.Array) -> PgxState:
+        inner = self._env.init(_raw(key))
+        first = (
+            inner.current_player if self.num_players == 2 else jnp.zeros_like(inner.current_player)
+        )
+        return self._state(inner, first, jnp.int32(0), jnp.zeros(self.num_players))
+
+    def step(self, state: PgxState, action: jax.Array, key: jax.Array) -> PgxState:
+        follows = (state.legal & (jnp.arange(self.num_actions) == action)).any()
+        played = self._env.step(state.inner, jnp.where(follows, action, 0), _raw(key))
+        inner = jax.tree.map(lambda new, old: jnp.where(follows, new, old), played, state.inner)
+        rewards = jnp.where(follows, jnp.roll(played.rewards, -state.first), 0.0)
+        return self._state(inner, state.first, state.count + follows, rewards)
+
+    def observe(self, state: PgxState) -> jax.Array:
+        observation = state.inner.observation.reshape(-1).astype(jnp.float32)
+        return jnp.where(state.ended, 0.0, observation)
+
+    def _state(
+        self, inner: Any, first: jax.Array, count: jax.Array, rewards: jax.Array
+    ) -> PgxState:
+        terminal = inner.terminated
+        truncated = ~terminal & (inner.truncated | (count >= self.max_length))
+        ended = terminal | truncated
+        player = (inner.current_player - first) % self.num_players
+        return PgxState(
+            player=jnp.where(ended, 0, player),
+            legal=inner.legal_action_mask & ~ended,  # Pgx's is all True at the end
+            terminal=terminal,
+            truncated=truncated,
+            rewards=rewards.astype(jnp.float32),
+            inner=inner,
+            first=first,
+            count=count,
+        )
+
+
+def _raw(key: jax.Array) -> jax.Array:
+    """Pgx's states hold keys as plain numbers."""
+    return jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
