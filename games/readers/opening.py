@@ -37,7 +37,7 @@ def open_game(
     """Opens a game by its name.
 
     Args:
-        name: what `games.load` takes.
+        name: what `games.load` takes, or `pettingzoo::NAME`, `pgx::NAME` or `jaxmarl::NAME`.
         evaluation: `exact` enumerates the game, `sampled` does not look into its tree, and `auto`
             enumerates it where it fits.
         backend: what plays the game: `tree` (look-ups), `native` (rules in JAX), `openspiel`
@@ -48,6 +48,8 @@ def open_game(
     Raises:
         GameError: the game is unknown, or cannot be opened in this way.
     """
+    if "::" in name:
+        return _environment(name, evaluation, backend, observation)
     tree, refusal = None, None
     if evaluation != "sampled" or backend in ("auto", "tree"):
         try:
@@ -69,6 +71,16 @@ def open_game(
         tree=exact,
         why_sampled=str(refusal) if refusal and evaluation == "auto" else None,
     )
+
+
+def _environment(name: str, evaluation: str, backend: str, observation: str | None) -> Opened:
+    """Another library's environment. It has no tree."""
+    from games.hosted import environment
+
+    if evaluation == "exact" or backend != "auto":
+        what = "an exact evaluation" if evaluation == "exact" else f"backend {backend}"
+        raise GameError(f"{name!r} is played by its own library; it has no {what}")
+    return Opened(game=environment(name, observation=observation), tree=None)
 
 
 def _played(name: str, backend: str, observation: str | None) -> Game:

@@ -15,7 +15,7 @@ import warnings
 
 import tyro
 
-from psro.cli import evaluating, listing, playing, process, showing, training
+from psro.cli import evaluating, listing, playing, plugins, process, showing, training
 
 __all__ = ["command", "main"]
 
@@ -46,6 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     terminated = signal.signal(signal.SIGTERM, process.terminate)
     try:
         with process.errors_as_sentences():
+            arguments = plugins.import_modules(arguments)
             tyro.extras.subcommand_cli_from_dict(
                 {
                     "run": training.run_with(arguments),
@@ -60,7 +61,9 @@ def main(arguments: list[str] | None = None) -> None:
                     "variants": listing.list_variants,
                 },
                 prog="psro",
-                description="Train and measure game-theoretic populations of recurrent policies.",
+                description="Train and measure game-theoretic populations of recurrent policies. "
+                "Each command takes --import MODULE ..., for modules that register games or other "
+                "plug-ins.",
                 args=arguments,
                 config=(tyro.conf.FlagCreatePairsOff,),
             )

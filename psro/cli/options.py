@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from tyro.conf import OmitArgPrefixes, arg
 
+from games.ways import BACKENDS, EVALUATIONS
 from psro.cli.arguments import field_texts
 from psro.cli.process import UsageError
 from psro.exact.restricted_game import METHODS
@@ -64,7 +65,8 @@ TOPICS = {
     "network": ("cell", "hidden_size", "dtype", "init"),
     "diversity": ("diversity", "diversity_weight"),
     "stopping": ("tolerance", "patience"),
-    "game": ("observation", "max_histories"),
+    "game": ("observation", "max_histories", "backend", "imports"),
+    "measuring": ("evaluation", "payoff_episodes", "payoff_error"),
     "output": ("log",),
 }  # fmt: skip
 """The other options under the headings of the help text. Options without a topic come last."""
@@ -72,8 +74,10 @@ _LAST = "more"
 
 _METAVARS = {
     "config": "FILE", "game": "GAME", "meta_solver": "SOLVER", "evaluation_solver": "SOLVER",
-    "out": "FOLDER",
+    "out": "FOLDER", "imports": "MODULE ...",
 }  # fmt: skip
+_OPTIONS = {"imports": "import"}
+"""Options that are not named after their setting, because Python has the word."""
 
 
 def _names(option: str) -> Collection[str]:
@@ -91,6 +95,8 @@ def _names(option: str) -> Collection[str]:
         "restricted_solver": METHODS,
         "diversity": TERMS,
         "init": INITS,
+        "evaluation": EVALUATIONS,
+        "backend": BACKENDS,
     }.get(option, ())
 
 
@@ -109,6 +115,7 @@ def _option(name: str, kind: Any, text: str, default: Any) -> tuple[str, Any, An
     metavar = "N" if int in types else "X" if float in types else "NAME"
     metavar += " ..." if Ellipsis in types else ""
     shown = arg(
+        name=_OPTIONS.get(name),
         help=text,
         metavar=None if kind is bool else _METAVARS.get(name, metavar),
         help_behavior_hint=_default,

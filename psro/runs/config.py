@@ -50,6 +50,8 @@ _MOST = {
 }
 """Largest values of settings. A run with a larger value is refused, both new and saved, before
 anything of that size is made. Other whole numbers may be at most 2**53, so that JSON keeps them."""
+MAX_MODULE = 200
+"""Most characters of a module's name."""
 MAX_GAME = 10_000
 """Most characters of a game's name in a saved run. A Tiny Hanabi payoff table takes hundreds."""
 
@@ -144,6 +146,8 @@ class RunConfig:
     game provides it."""
     max_histories: int = games.MAX_HISTORIES
     """Refuse to enumerate a game with more histories."""
+    imports: tuple[str, ...] = ()
+    """Modules that register games, oracles or other plug-ins. They are imported first."""
     expansion: str = "best_response"
     """What an iteration adds to the populations: best_response (PSRO), rectified (PSRO_rN),
     pipeline (P2SRO), hierarchy (DCH), candidates (Global PSRO), anytime (APSRO), stochastic
@@ -197,6 +201,7 @@ class RunConfig:
 
     def __post_init__(self):
         check_types(self)
+        object.__setattr__(self, "imports", _modules(self.imports))
         for name, kind in CONFIGS.items():
             if not isinstance(getattr(self, name), kind):
                 raise SettingsError(f"{name} = {getattr(self, name)!r} must be a {kind.__name__}")
@@ -280,6 +285,22 @@ def _check_names(config: type, fields: Mapping[str, Any], prefix: str = "") -> N
 def default_meta_solver(num_players: int) -> str:
     """`nash` for two players. For more players, a meta-solver for any number of players."""
     return "nash" if num_players == 2 else "mgcce"
+
+
+def _modules(names: Any) -> tuple[str, ...]:
+    """Names of modules, checked, from a list or tuple."""
+    if not isinstance(names, list | tuple):
+        raise SettingsError(f"imports = {names!r} must be a list of modules")
+    for name in names:
+        check_module(name)
+    return tuple(names)
+
+
+def check_module(name: Any) -> None:
+    """Raises SettingsError if this cannot be the name of a module."""
+    words = name.split(".") if isinstance(name, str) else [""]
+    if not all(word.isidentifier() for word in words) or len(name) > MAX_MODULE:
+        raise SettingsError(f"{str(name)[:MAX_MODULE]!r} cannot be the name of a module")
 
 
 def check_sizes(config: RunConfig) -> None:

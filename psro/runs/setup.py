@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,7 @@ class Setup:
             config: the run's config.
             game: the string that `games.load` loads.
         """
+        _check_imported(config)
         devices_of()  # fails if JAX finds no device: then the game is not loaded
         opened = open_game(
             game,
@@ -205,6 +207,16 @@ class Setup:
             ),
             symmetric=config.symmetric,
         )
+
+
+def _check_imported(config: RunConfig) -> None:
+    """Raises SettingsError if a module of the run is not imported. It is not imported here: a run
+    may come from a stranger."""
+    for name in config.imports:
+        if name not in sys.modules:
+            raise SettingsError(
+                f"the run needs the module {name}, which is not imported; add --import {name}"
+            )
 
 
 def _policy(

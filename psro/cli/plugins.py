@@ -1,0 +1,47 @@
+"""`--import MODULE`: modules of one's own that register games, oracles or other plug-ins.
+
+A saved run names its modules, but opening a run never imports one: a folder may come from a
+stranger. Whoever opens it says `--import` again.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from psro.cli.process import UsageError, one_line
+from psro.runs.config import check_module
+
+OPTION = "--import"
+
+
+def import_modules(arguments: Sequence[str]) -> list[str]:
+    """Imports the modules that `--import` names, from the working directory as well. Returns the
+    arguments without the option; `run` keeps it, because it saves the names."""
+    rest, names, taking = [], [], False
+    for argument in arguments:
+        if argument == OPTION or argument.startswith(f"{OPTION}="):
+            taking = argument == OPTION
+            names += [] if taking else [argument.removeprefix(f"{OPTION}=")]
+        elif taking and not argument.startswith("-"):
+            names.append(argument)
+        else:
+            taking = False
+            rest.append(argument)
+    if not names:
+        if len(rest) < len(arguments):
+            raise UsageError(f"{OPTION} needs the name of a module")
+        return list(arguments)
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    for name in names:
+        check_module(name)
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # whatever the module of the user raises
+            raise UsageError(
+                f"cannot import {name}: {type(error).__name__}: {one_line(str(error))}"
+            ) from None
+    return [*rest, OPTION, *names] if rest[:1] == ["run"] else rest
