@@ -75,7 +75,9 @@ def begin(folder: Path, config: RunConfig) -> None:
     write_config(folder, config)
 
 
-_BEFORE = {"meta_solver": "nash", "evaluation_solver": SAME, "tolerance": 1e-6}
+_BEFORE = {
+    "meta_solver": "nash", "evaluation_solver": SAME, "tolerance": 1e-6, "evaluation": "exact",
+}  # fmt: skip
 """The defaults of versions that did not decide these settings by the game."""
 
 
@@ -131,7 +133,9 @@ def read_run(folder: Path, *, foreign: bool = False) -> RunConfig:
         storage.check_version(folder, fields.get("format_version"))
         run_config = RunConfig.from_json(fields["run"])
         missing = {
-            name: value for name, value in _BEFORE.items() if getattr(run_config, name) is None
+            name: value
+            for name, value in _BEFORE.items()
+            if getattr(run_config, name) in (None, "auto")
         }
         run_config = dataclasses.replace(run_config, **missing)
         check_sizes(run_config)

@@ -18,7 +18,7 @@ DISTANCES = {"nash": "exploitability", "cce": "CCE gap", "ce": "CE gap"}
 """The name of a record's distance, by its equilibrium concept."""
 
 
-_CONFIDENCE = 1.96
+QUANTILE = 1.96
 """Standard errors on either side of a 95 % interval."""
 
 
@@ -101,7 +101,7 @@ class Record:
             return None
         errors = self.improvement_error or (0.0,) * len(self.improvement)
         return max(
-            improvement + _CONFIDENCE * error
+            improvement + QUANTILE * error
             for improvement, error in zip(self.improvement, errors, strict=True)
         )
 

@@ -1,4 +1,5 @@
-"""Curves of the gap to an equilibrium, for plots and for pages.
+"""Curves of the gap to an equilibrium, for plots and for pages. Sampled runs have no curve: their
+lower bounds of the gap are points (`psro.views.bounds`).
 
 Runs that differ only in their seed form one curve: their mean, with its 95 % interval. The mean is
 that of `summary.csv`. The interval is computed for the mean's logarithm, because the axis is
@@ -23,6 +24,7 @@ from psro.runs import folder as run_folder
 from psro.runs.config import RunConfig
 from psro.runs.intervals import half_interval
 from psro.views import settings
+from psro.views.bounds import Bounds, bounds_at, has_bound
 
 if TYPE_CHECKING:
     from psro.training.record import Record
@@ -41,6 +43,8 @@ GAPS = {
     "ce_gap": "CE gap",
 }
 """The gaps of a record, and their labels on an axis."""
+BOUND = "lower bound"
+"""What every label of a sampled bound says."""
 SHOWN = {"nash": ["exploitability"], "cce": ["cce_gap"], "ce": ["cce_gap", "ce_gap"]}
 """The gaps that are drawn, by a run's equilibrium concept."""
 
@@ -94,25 +98,38 @@ class Curve:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Chart:
-    """The curves of one picture and its axes; the vertical one is logarithmic.
+    """The curves and the lower bounds of one picture and its axes.
 
     Attributes:
         title: the game, or a general title for several games.
-        curves: in the order of the runs.
+        curves: of exact runs, in the order of the runs.
+        bounds: of sampled runs, in the order of the runs.
         x_label: of the horizontal axis.
         y_label: of the vertical axis.
         whole: whether the horizontal axis counts; then its ticks are whole numbers.
-        limits: ends of the vertical axis. All seeds fit between them; an interval may not.
-        ticks: where the vertical axis has ticks, and their texts.
+        ends: the first and the last place on the horizontal axis.
+        logarithmic: whether the vertical axis is. It is not if there are only bounds, because
+            sampling may make them negative.
+        limits: ends of the vertical axis. All seeds of a curve fit between them; an interval may
+            not. On a logarithmic axis, a bound may lie below them.
+        ticks: where a logarithmic axis has ticks, and their texts.
     """
 
     title: str
     curves: list[Curve]
+    bounds: list[Bounds]
     x_label: str
     y_label: str
     whole: bool
+    ends: tuple[float, float]
+    logarithmic: bool
     limits: tuple[float, float]
     ticks: dict[float, str]
+
+    @property
+    def lowest(self) -> float:
+        """The height at which bounds that lie below the axis are drawn."""
+        return self.limits[0] if self.logarithmic else -math.inf
 
 
 def read(folder: str | os.PathLike) -> Saved:
@@ -154,29 +171,87 @@ def by_configuration(runs: Sequence[R]) -> list[tuple[str, list[R]]]:
     return list(zip(labels, groups.values(), strict=True))
 
 
+def has_figure(run: Run) -> bool:
+    """Whether a run has a gap, or a lower bound of one."""
+    return bool(run.records) and (_is_exact(run) or has_bound(run.records))
+
+
+def _is_exact(run: Run) -> bool:
+    return run.records[-1].kind == "exact"
+
+
 def chart(runs: Sequence[Run], x: str) -> Chart:
-    """The curves of runs that have finished an iteration, against `x`, one of `AXES`."""
-    drawn = [
-        (number, label, repetitions, gap)
-        for number, (label, repetitions) in enumerate(by_configuration(runs))
-        for gap in SHOWN[repetitions[0].records[-1].concept]
-    ]
-    gaps = list(dict.fromkeys(gap for *_, gap in drawn))
-    curves = []
-    for number, label, repetitions, gap in drawn:
-        if len(gaps) > 1:
-            label += f", {GAPS[gap].partition('  ')[0]}"
-        curves.append(_curve(repetitions, gap, x, label, number))
-    limits = _limits(curves)
+    """The curves and bounds of runs that all have some (`has_figure`), against `x`, one of
+    `AXES`."""
+    curves, bounds = [], []
+    for number, (label, repetitions) in enumerate(by_configuration(runs)):
+        concept = repetitions[0].records[-1].concept
+        if _is_exact(repetitions[0]):
+            curves += [_curve(repetitions, gap, x, label, number) for gap in SHOWN[concept]]
+        else:
+            bounds.append(_bounds(repetitions, SHOWN[concept][0], x, label, number))
+    gaps = list(dict.fromkeys(shown.gap for shown in (*curves, *bounds)))
+    if len(gaps) > 1:
+        curves, bounds = ([_naming_gap(shown) for shown in own] for own in (curves, bounds))
+    if curves:
+        bounds = [
+            dataclasses.replace(shown, label=f"{shown.label}, {BOUND}, 95 % interval")
+            for shown in bounds
+        ]
+    limits = _limits(curves, bounds) if curves else _linear_limits(bounds)
     games = {naming.game_of(run.config) for run in runs}
     return Chart(
         title=games.pop() if len(games) == 1 else "Gap to the equilibrium",
         curves=curves,
+        bounds=bounds,
         x_label=AXES[x],
-        y_label=GAPS[gaps[0]] if len(gaps) == 1 else "gap to the equilibrium",
+        y_label=_y_label(gaps, only_bounds=not curves),
         whole=x != "seconds",
+        ends=(
+            min(float(shown.x[0]) for shown in (*curves, *bounds)),
+            max(float(shown.x[-1]) for shown in (*curves, *bounds)),
+        ),
+        logarithmic=bool(curves),
         limits=limits,
-        ticks=_ticks(*limits),
+        ticks=_ticks(*limits) if curves else {},
+    )
+
+
+D = TypeVar("D", Curve, Bounds)
+
+
+def _naming_gap(shown: D) -> D:
+    return dataclasses.replace(shown, label=f"{shown.label}, {_name(shown.gap)}")
+
+
+def _name(gap: str) -> str:
+    """The name of a gap, without how it is computed."""
+    return GAPS[gap].partition("  ")[0]
+
+
+def _y_label(gaps: Sequence[str], *, only_bounds: bool) -> str:
+    if not only_bounds:
+        return GAPS[gaps[0]] if len(gaps) == 1 else "gap to the equilibrium"
+    name = _name(gaps[0]) if len(gaps) == 1 else "the gap to the equilibrium"
+    return f"{BOUND} of {name}, 95 % interval"
+
+
+def _bounds(runs: Sequence[Run], gap: str, x: str, label: str, configuration: int) -> Bounds:
+    at, value, half = bounds_at(
+        [run.records for run in runs],
+        [along(run.records, x) for run in runs],
+        [has_settled(run) for run in runs],
+    )
+    if len(runs) > 1:
+        label += f" (mean of {len(runs)} seeds)"
+    return Bounds(
+        label=label,
+        gap=gap,
+        configuration=configuration,
+        seeds=len(runs),
+        x=at,
+        value=value,
+        half=half,
     )
 
 
@@ -236,14 +311,24 @@ def interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return mean, mean * np.exp(-half / mean), mean * np.exp(half / mean)
 
 
-def _limits(curves: Sequence[Curve]) -> tuple[float, float]:
-    """The ends of the axis. They hold all seeds with a margin of 5 %, and span at least a factor of
-    two."""
-    least = math.log(min(curve.least for curve in curves))
-    greatest = math.log(max(curve.greatest for curve in curves))
+def _limits(curves: Sequence[Curve], bounds: Sequence[Bounds]) -> tuple[float, float]:
+    """The ends of a logarithmic axis. They hold all seeds and all intervals of bounds that are
+    above zero, with a margin of 5 %, and span at least a factor of two."""
+    seen = np.concatenate([shown.seen for shown in bounds]) if bounds else np.zeros(0)
+    upper = [float(shown.upper.max()) for shown in bounds]
+    least = math.log(min([*(curve.least for curve in curves), *seen[seen > FLOOR].tolist()]))
+    greatest = math.log(max([*(curve.greatest for curve in curves), *upper]))
     missing = max(0.0, math.log(2) - (greatest - least))
     margin = 0.05 * (greatest - least) + missing / 2
     return math.exp(least - margin), math.exp(greatest + margin)
+
+
+def _linear_limits(bounds: Sequence[Bounds]) -> tuple[float, float]:
+    """The ends of a linear axis. They hold zero and all intervals, with a margin of 5 %."""
+    lowest = min(0.0, *(float((shown.value - shown.half).min()) for shown in bounds))
+    highest = max(0.0, *(float(shown.upper.max()) for shown in bounds))
+    margin = 0.05 * (highest - lowest) or 1.0
+    return lowest - margin, highest + margin
 
 
 def _ticks(lowest: float, highest: float) -> dict[float, str]:

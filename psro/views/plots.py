@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +24,8 @@ _DASHES = {"exploitability": "-", "cce_gap": "--", "ce_gap": ":"}
 _COLOURS = ("#0b6e99", "#d9730d", "#2e8b57", "#ad1a72", "#6940a5", "#8a6d3b", "#4b5563", "#c0392b")
 _MARKED = 40
 """A curve with at most this many points has a mark at each."""
+_LONG, _LINE = 60, 96
+"""A legend with a label of more characters stands below, in lines of at most this length."""
 
 
 class PlotError(PsroError):
@@ -34,12 +37,14 @@ def exploitability_figure(
 ) -> matplotlib.figure.Figure:
     """The gap to an equilibrium against iterations, decisions or seconds, on a logarithmic axis.
     The gap is exploitability. Correlated meta-strategies have a curve for each of their gaps.
+    Sampled runs have lower bounds of it, open markers with error bars and without a line; the axis
+    is linear if there is nothing else. A marker that points down stands for a bound below the axis.
 
     Folders that differ only in their seed are drawn as one curve with a band (`psro.views.curves`).
 
     Raises:
         ExperimentError: a folder is no experiment, or is damaged.
-        PlotError: a folder has no finished iteration, or `x` is unknown.
+        PlotError: a folder has no finished iteration, or no lower bound yet, or `x` is unknown.
     """
     if x not in AXES:
         raise PlotError(f"unknown axis {x!r}; known: {', '.join(AXES)}")
@@ -49,14 +54,33 @@ def exploitability_figure(
     for folder, run in zip(folders, runs, strict=True):
         if not run.records:
             raise PlotError(f"{folder} has no finished iteration yet")
+        if not curves.has_figure(run):
+            raise PlotError(
+                f"{folder} has no lower bound of a gap yet: its first best responses give one"
+            )
     chart = curves.chart(runs, x)
     figure = matplotlib.figure.Figure(figsize=(7.2, 4.4), dpi=160, layout="constrained")
     axes = figure.subplots()
     _draw_curves(axes, chart)
+    _draw_bounds(axes, chart)
     _draw_axes(axes, chart)
-    if len(chart.curves) > 1 or len(folders) > 1:
-        axes.legend(frameon=False, fontsize=8)
+    if len(chart.curves) + len(chart.bounds) > 1 or len(folders) > 1:
+        _draw_legend(figure, axes)
     return figure
+
+
+def _draw_legend(figure: matplotlib.figure.Figure, axes: matplotlib.axes.Axes) -> None:
+    """Inside the picture. Long labels stand below it, on lines of their own."""
+    handles, labels = axes.get_legend_handles_labels()
+    if max(map(len, labels)) <= _LONG:
+        axes.legend(frameon=False, fontsize=8)
+        return
+    lines = [textwrap.fill(label, _LINE) for label in labels]
+    axes.legend(
+        handles, lines, frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(-0.02, -0.14)
+    )
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + 0.17 * "\n".join(lines).count("\n") + 0.2)
 
 
 def _draw_curves(axes: matplotlib.axes.Axes, chart: Chart) -> None:
@@ -77,12 +101,41 @@ def _draw_curves(axes: matplotlib.axes.Axes, chart: Chart) -> None:
         )
 
 
+def _draw_bounds(axes: matplotlib.axes.Axes, chart: Chart) -> None:
+    for bounds in chart.bounds:
+        colour = _COLOURS[bounds.configuration % len(_COLOURS)]
+        height, lower, upper, is_below = bounds.on_axis(chart.lowest)
+        label = without_mathematics(bounds.label)
+        for marker, shown in (("o", ~is_below), ("v", is_below)):
+            if not shown.any():
+                continue
+            container = axes.errorbar(
+                bounds.x[shown],
+                height[shown],
+                yerr=(lower[shown], upper[shown]),
+                fmt=marker,
+                color=colour,
+                mfc="white",
+                ms=5,
+                mew=1.3,
+                elinewidth=1.0,
+                capsize=2.5,
+                label=label,
+            )
+            container.lines[0].set_clip_on(False)  # markers at the end of the axis
+            label = None
+
+
 def _draw_axes(axes: matplotlib.axes.Axes, chart: Chart) -> None:
-    axes.set_yscale("log")
-    axes.set_ylim(chart.limits)
-    axes.yaxis.set_major_locator(matplotlib.ticker.FixedLocator(list(chart.ticks)))
-    axes.yaxis.set_major_formatter(matplotlib.ticker.FixedFormatter(list(chart.ticks.values())))
-    axes.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+    if chart.logarithmic:
+        axes.set_yscale("log")
+        axes.set_ylim(chart.limits)
+        axes.yaxis.set_major_locator(matplotlib.ticker.FixedLocator(list(chart.ticks)))
+        axes.yaxis.set_major_formatter(matplotlib.ticker.FixedFormatter(list(chart.ticks.values())))
+        axes.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+    else:
+        axes.set_ylim(chart.limits)
+        axes.axhline(0.0, color="#9ca3af", lw=0.8, zorder=0)
     axes.set(xlabel=chart.x_label, ylabel=chart.y_label)
     axes.set_title(without_mathematics(chart.title), loc="left", fontsize=11)
     _count(axes, chart)
@@ -95,7 +148,7 @@ def _count(axes: matplotlib.axes.Axes, chart: Chart) -> None:
     """Puts ticks at whole numbers, also if all points are at one place."""
     if not chart.whole:
         return
-    first, last = (end(curve.x[k] for curve in chart.curves) for end, k in ((min, 0), (max, -1)))
+    first, last = chart.ends
     if first == last:
         axes.set_xlim(first - 1, last + 1)
     axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
