@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -123,7 +124,7 @@ def values(record: Record, unit: float) -> str:
 
 
 def bound(record: Record, unit: float) -> str:
-    """A lower bound of exploitability, with its standard error."""
+    """A lower bound of the distance before, with its standard error."""
     return _with_error(*record.bound, unit)
 
 
@@ -143,7 +144,44 @@ def why(opened: Experiment) -> str:
     }[opened.ended]
 
 
-def mean(row: Any, unit: float) -> str:
-    """The mean distance in a row of the summary, with its interval if there are several seeds."""
-    interval = f" ± {decimals(row.distance_ci95, unit=unit)}" if row.seeds > 1 else ""
-    return f"{decimals(row.distance_mean, unit=unit)}{interval}"
+class MeansTable:
+    """The means over seeds that are printed while several seeds train, as plain lines."""
+
+    def __init__(self, first: Experiment):
+        """`first` is one of the runs."""
+        rules = first.rules
+        self._gap, self._unit = DISTANCES[first.concept], rules.span
+        self._names, self._places = {"distance": self._gap}, 6  # columns of the summary, and titles
+        if first.tree is None:
+            shown = 1 if rules.num_players == 2 and rules.is_constant_sum else rules.num_players
+            values = {f"value_{p}": "value" if shown == 1 else f"value {p}" for p in range(shown)}
+            self._names, self._places = {"nash_conv_bound": "improvement", **values}, 4
+
+    def head(self) -> str:
+        titles = " ".join(f"{title + ', 95 %':>23}" for title in self._names.values())
+        return f"{'iteration':>9} {titles} {'seeds':>5} {'seconds':>8}"
+
+    def line(self, row: Any, seconds: float) -> str:
+        """A line for a row of the summary."""
+        cells = " ".join(f"{self._mean(row, name):>23}" for name in self._names)
+        return f"{row.iteration:>9} {cells} {row.seeds:>5} {seconds:>8.2f}"
+
+    def result(self, row: Any) -> str:
+        """The last row of the summary in words."""
+        if "distance" in self._names:
+            return f"{self._gap} {self._mean(row, 'distance')} (95 %)"
+        values = ", ".join(self._mean(row, name) for name in self._names if name[:5] == "value")
+        said = f"value {values} (95 %), measured by episodes"
+        if bound := self._mean(row, "nash_conv_bound"):
+            gap = "NashConv" if row.concept == "nash" else self._gap
+            said += f"\n{gap} of the meta-strategy before ≥ {bound} (95 %)"
+        return said
+
+    def _mean(self, row: Any, name: str) -> str:
+        """The mean of a number, with its interval if there are several seeds; nothing if it is not
+        known."""
+        value, half = row[f"{name}_mean"], row[f"{name}_ci95"]
+        if math.isnan(value):
+            return ""
+        interval = f" ± {decimals(half, self._places, unit=self._unit)}" if row.seeds > 1 else ""
+        return f"{decimals(value, self._places, unit=self._unit)}{interval}"

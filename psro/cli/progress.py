@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from psro.cli.display import bound, display, mean, title, values, why
+from psro.cli.display import MeansTable, bound, display, title, values, why
 from psro.cli.folders import shell
 from psro.cli.process import complain, exit_code, note, noting_interrupts, say
 from psro.metagame.solving import solver_of
@@ -74,7 +74,8 @@ def _say_result(opened: Experiment) -> None:
     if last.distance is None:
         say(f"\nvalue {values(last, unit)} after {iterations}, measured by episodes")
         if last.bound is not None:
-            say(f"exploitability of iteration {last.iteration - 1} ≥ {bound(last, unit)}")
+            gap = DISTANCES[opened.concept]
+            say(f"{gap} of iteration {last.iteration - 1} ≥ {bound(last, unit)}")
     else:
         distance = decimals(last.distance, unit=unit)
         say(f"\n{DISTANCES[opened.concept]} {distance} after {iterations}")
@@ -94,11 +95,11 @@ def _say_result(opened: Experiment) -> None:
 def train_many(runs: seed_runs.Seeds, log: Sequence[str] = ()) -> None:
     """Trains all runs to their ends, shows the mean of every iteration, then draws the curves."""
     first, last = runs.experiments[0], runs.experiments[-1]
-    distance, unit = DISTANCES[first.concept], first.rules.span
+    means = MeansTable(first)
     _say_notes(first)
     say(f"{title(first)}, seeds {first.config.seed} to {last.config.seed}")
     say(f"{runs.folder}")
-    say(f"{'iteration':>9} {distance + ', 95 %':>23} {'seeds':>5} {'seconds':>8}")
+    say(means.head())
     interrupted = None
     since = time.perf_counter()
     try:
@@ -109,8 +110,7 @@ def train_many(runs: seed_runs.Seeds, log: Sequence[str] = ()) -> None:
             for number in runs.train():
                 tell()
                 now = time.perf_counter()
-                row = runs.summary().iloc[number]
-                say(f"{number:>9} {mean(row, unit):>23} {row.seeds:>5} {now - since:>8.2f}")
+                say(means.line(runs.summary().iloc[number], now - since))
                 since = now
                 if interrupts:
                     raise interrupts[0]
@@ -123,8 +123,7 @@ def train_many(runs: seed_runs.Seeds, log: Sequence[str] = ()) -> None:
         note(f"or continue all seeds with: psro resume {shell([runs.folder])}")
         raise SystemExit(exit_code(interrupted))
     _refuse_failed(runs)
-    row = runs.summary().iloc[-1]
-    say(f"\n{distance} {mean(row, unit)} (95 %)")
+    say(f"\n{means.result(runs.summary().iloc[-1])}")
     say(f"saved in {runs.folder}, summary in {seed_runs.SUMMARY}; look at it with")
     say(f"  psro eval {shell([runs.folder])}")
     say(f"  psro plot {shell([runs.folder])}")
@@ -132,14 +131,16 @@ def train_many(runs: seed_runs.Seeds, log: Sequence[str] = ()) -> None:
 
 def _draw_many(runs: seed_runs.Seeds) -> None:
     """Draws the curve of each run that has begun, and the curve of all runs."""
-    from psro.views import plots  # here, not above: it loads Matplotlib
+    from psro.views import curves, plots  # here, not above: they load Matplotlib
 
     begun = [opened for opened in runs.experiments if opened.records]
     for opened in begun:
         draw_missing(opened)
     if begun:
         runs.write_summary()
-        figure = plots.exploitability_figure([opened.folder for opened in begun])
+    drawn = [opened.folder for opened in begun if curves.has_figure(opened)]
+    if drawn:
+        figure = plots.exploitability_figure(drawn)
         plots.save_figure(figure, runs.folder / "exploitability.png")
 
 
@@ -163,11 +164,12 @@ def draw_missing(opened: Experiment) -> None:
 
 
 def draw(opened: Experiment) -> None:
-    """Draws the run's curve in its folder, if it has an exact one."""
-    if opened.tree is None:
-        return
-    from psro.views import plots  # here, not above: it loads Matplotlib
+    """Draws the run's curve, or its lower bounds, in its folder. A sampled run has no bound before
+    its first best responses."""
+    from psro.views import curves, plots  # here, not above: they load Matplotlib
 
+    if not curves.has_figure(opened):
+        return
     plots.save_figure(
         plots.exploitability_figure([opened.folder]), opened.folder / "exploitability.png"
     )

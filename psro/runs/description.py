@@ -61,14 +61,18 @@ class DescribedRun(Described):
     records: list[Record]
     ended: str | None
 
-    def facts(self) -> dict[str, str]:
+    def identity(self) -> dict[str, str]:
+        """The game and the variant."""
         facts = {"game": game_of(self.config)}
         if variant := variant_of(self.config):
             facts["variant"] = variant
+        return facts
+
+    def facts(self) -> dict[str, str]:
+        facts = self.identity()
         facts["iterations"] = f"{max(len(self.records) - 1, 0)} of {self.config.iterations}"
         if self.records:
-            last = self.records[-1]
-            facts[DISTANCES[last.concept]] = f"{last.distance:.6g}"
+            facts |= measured(self.records[-1])
         if self.ended:
             facts["ended"] = self.ended
         return facts
@@ -79,17 +83,28 @@ class DescribedRun(Described):
         return metrics_table(self.records)
 
 
+def measured(record: Record) -> dict[str, str]:
+    """The distance of a record. Where games are sampled, it is the values and a lower bound of the
+    distance before, with their standard errors."""
+    if record.kind == "exact":
+        return {DISTANCES[record.concept]: f"{record.distance:.6g}"}
+    values = zip(record.value, record.value_error, strict=True)
+    said = {"value": " / ".join(f"{value:.6g} ± {error:.2g}" for value, error in values)}
+    if record.bound is not None:
+        name = f"{DISTANCES[record.concept]} of iteration {record.iteration - 1}"
+        value, error = record.bound
+        said[f"lower bound of the {name}"] = f"{value:.6g} ± {error:.2g}"
+    return said
+
+
 def finished(records: Iterable[Record], config: RunConfig, progress: bool) -> None:
     """Trains a run to its end. With `progress`, prints one line per record on standard error."""
     for record in records:
         if progress:
-            say_iteration(config, record.iteration, DISTANCES[record.concept], record.distance)
+            say_iteration(config, record.iteration, measured(record))
 
 
-def say_iteration(config: RunConfig, iteration: int, name: str, distance: float) -> None:
+def say_iteration(config: RunConfig, iteration: int, facts: dict[str, str]) -> None:
     """Prints one line about an iteration on standard error."""
-    print(
-        f"iteration {iteration} of {config.iterations}: {name} {distance:.6g}",
-        file=sys.stderr,
-        flush=True,
-    )
+    said = ", ".join(f"{name} {fact}" for name, fact in facts.items())
+    print(f"iteration {iteration} of {config.iterations}: {said}", file=sys.stderr, flush=True)

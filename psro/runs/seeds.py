@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import os
 import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,8 +101,10 @@ class Seeds(Described):
 
     def summary(self) -> pd.DataFrame:
         """One row per iteration: the number of `seeds`, and the mean and half the 95 % interval
-        (Student's t, NaN for one seed) of `distance` and of `exploitability`. A run that has ended
-        counts in later rows with its last record. A run that failed or was stopped does not."""
+        (Student's t, NaN for one seed) of `distance` and of `exploitability`. Sampled runs have the
+        players' values and `nash_conv_bound` instead, as in metrics.csv: a bound for the
+        meta-strategy of the iteration before. A run that has ended counts in later rows with its
+        last record. A run that failed or was stopped does not."""
         import pandas as pd  # here, not above: it takes a third of a second
 
         rows = []
@@ -113,8 +115,7 @@ class Seeds(Described):
                 if number < len(run.records) or run.ended
             ]
             row = {"iteration": number, "seeds": len(records), "concept": records[0].concept}
-            for name in ("distance", "exploitability"):
-                values = [getattr(record, name) for record in records]
+            for name, values in _summarised(records).items():
                 row[f"{name}_mean"] = np.mean(values)
                 row[f"{name}_ci95"] = half_interval(values)
             rows.append(row)
@@ -126,20 +127,44 @@ class Seeds(Described):
 
     def facts(self) -> dict[str, str]:
         first, last = self.experiments[0], self.experiments[-1]
-        facts = {**first.facts(), "seeds": f"{first.config.seed} to {last.config.seed}"}
-        for name in ("iterations", "ended", DISTANCES[first.concept]):
-            facts.pop(name, None)
+        facts = {**first.identity(), "seeds": f"{first.config.seed} to {last.config.seed}"}
         facts["iterations"] = " / ".join(str(len(run.records) - 1) for run in self.experiments)
         if any(run.records for run in self.experiments):
-            row = self.summary().iloc[-1]
-            interval = f" ± {row.distance_ci95:.2g}" if row.seeds > 1 else ""
-            facts[f"mean {DISTANCES[first.concept]}"] = f"{row.distance_mean:.6g}{interval}"
+            facts |= self.means(self.summary().iloc[-1])
         return facts
+
+    def means(self, row: pd.Series) -> dict[str, str]:
+        """The means in a row of the summary, with their intervals if there are several seeds."""
+        first = self.experiments[0]
+        if first.tree is not None:
+            return {f"mean {DISTANCES[first.concept]}": _mean(row, "distance")}
+        players = first.rules.num_players
+        means = {f"mean value {p}": _mean(row, f"value_{p}") for p in range(players)}
+        if not np.isnan(row.nash_conv_bound_mean):
+            means["mean lower bound of the NashConv before"] = _mean(row, "nash_conv_bound")
+        return means
 
     def write_summary(self, held: disk.Held | None = None) -> None:
         """Writes `summary.csv` with the finished iterations, to the `held` folder if given."""
         with disk.writing(self.folder):
             disk.write(self.folder / SUMMARY, self.summary().to_csv(index=False), held)
+
+
+def _summarised(records: Sequence[Record]) -> dict[str, list[float]]:
+    """The numbers of several runs' records that a summary has the means of."""
+    if records[0].kind == "exact":
+        names = ("distance", "exploitability")
+        return {name: [getattr(record, name) for record in records] for name in names}
+    values = {
+        f"value_{p}": [record.value[p] for record in records] for p in range(len(records[0].value))
+    }
+    bounds = [record.nash_conv_bound for record in records]
+    return values | {"nash_conv_bound": [np.nan if bound is None else bound for bound in bounds]}
+
+
+def _mean(row: pd.Series, name: str) -> str:
+    interval = f" ± {row[f'{name}_ci95']:.2g}" if row.seeds > 1 else ""
+    return f"{row[f'{name}_mean']:.6g}{interval}"
 
 
 def create_many(config: RunConfig, seeds: int, out: str | os.PathLike | None = None) -> Seeds:
@@ -209,7 +234,5 @@ def run_many(
     first = made.experiments[0]
     for number in made.train():
         if progress:
-            name = f"mean {DISTANCES[first.concept]}"
-            mean = made.summary().distance_mean[number]
-            say_iteration(first.config, number, name, mean)
+            say_iteration(first.config, number, made.means(made.summary().iloc[number]))
     return made

@@ -38,7 +38,8 @@ class Record:
     values have standard errors, `value_error` and `improvement_error`. `nash_conv_bound`, with its
     standard error, is the sum of the players' improvements: a lower bound of the NashConv of the
     meta-strategy that this iteration's best responses trained against, which is the previous
-    iteration's. `payoff_episodes` counts the episodes behind all payoffs of the meta-game.
+    iteration's; of its CCE gap where players draw together. `payoff_episodes` counts the episodes
+    behind all payoffs of the meta-game.
 
     `achieved_value` is the value of this iteration's best response against its target. If there
     are several best responses, it is the first one in its last training. The target of a plain
@@ -86,11 +87,12 @@ class Record:
 
     @property
     def bound(self) -> tuple[float, float] | None:
-        """A sampled lower bound, with its standard error, of the exploitability of the previous
-        iteration's meta-strategy: its NashConv's, divided by the number of players."""
+        """A sampled lower bound, with its standard error, of the distance of the previous
+        iteration's meta-strategy: of its exploitability, NashConv over the number of players, or of
+        its CCE gap where players draw together."""
         if self.nash_conv_bound is None:
             return None
-        players = len(self.value)
+        players = len(self.value) if self.concept == "nash" else 1
         return self.nash_conv_bound / players, self.nash_conv_bound_error / players
 
     @property
