@@ -84,12 +84,17 @@ def _resume_same(config: RunConfig, made: Made) -> None:
 
 def _differing(config: RunConfig, saved: RunConfig) -> list[str]:
     """The settings in which a saved run differs from the requested run. Settings that the game
-    decides are None in the request and do not count; nor do iterations, which may be added."""
+    decides are None or auto in the request and do not count; nor do iterations, which may be
+    added."""
+    from psro.runs.config import DECIDED
+
+    undecided = dict.fromkeys(DECIDED, (None, "auto"))
     return [
         field.name.replace("_", "-")
         for field in dataclasses.fields(config)
         if field.name != "iterations"
-        and getattr(config, field.name) not in (None, getattr(saved, field.name))
+        and getattr(config, field.name)
+        not in (*undecided.get(field.name, (None,)), getattr(saved, field.name))
     ]
 
 
