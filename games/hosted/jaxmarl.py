@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from typing import Any
 
 import jax
@@ -23,6 +22,7 @@ from games.hosted.random_play import largest_return
 
 def jaxmarl_game(name: str, environment: str, parameters: dict[str, Any], horizon: int) -> Game:
     """See `games.hosted.environment`."""
+    imported(name, "jaxmarl.environments")
     jaxmarl = imported(name, "jaxmarl")
     if environment not in jaxmarl.registered_envs:
         unknown(name, environment, jaxmarl.registered_envs)
@@ -69,7 +69,9 @@ class JaxMarlGame(Game[JaxMarlState]):
         self._sizes = [int(env.action_space(agent).n) for agent in env.agents]
         self.num_actions = max(self._sizes)
         shown, _ = jax.eval_shape(lambda: env.reset(jax.random.key_data(jax.random.key(0))))
-        self.observation_size = max(math.prod(shown[agent].shape) for agent in env.agents)
+        self.observation_size = max(
+            sum(leaf.size for leaf in jax.tree.leaves(shown[agent])) for agent in env.agents
+        )
         rounds = max(1, horizon // self.num_players)
         self.max_length = self.num_players * min(rounds, getattr(env, "max_steps", None) or rounds)
 
@@ -131,11 +133,14 @@ class JaxMarlGame(Game[JaxMarlState]):
         )
 
     def _padded(self, observations: dict[str, jax.Array]) -> jax.Array:
-        flat = [observations[agent].reshape(-1) for agent in self._env.agents]
+        vectors = [
+            jnp.concatenate([leaf.reshape(-1) for leaf in jax.tree.leaves(observations[agent])])
+            for agent in self._env.agents
+        ]
         return jnp.stack(
             [
                 jnp.pad(vector.astype(jnp.float32), (0, self.observation_size - len(vector)))
-                for vector in flat
+                for vector in vectors
             ]
         )
 

@@ -21,7 +21,7 @@ from games.hosted.host import CUT, ENDED
 from games.hosted.names import imported, unknown
 
 FAMILIES = ("classic", "butterfly", "atari", "sisl")
-_PROBED_DECISIONS = 100
+_PROBED_DECISIONS = 400
 
 
 def pettingzoo_game(

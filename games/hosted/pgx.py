@@ -18,6 +18,21 @@ from games.hosted.names import imported, unknown
 
 _RETURNS = {"backgammon": 3.0, "kuhn_poker": 2.0, "leduc_holdem": 13.0, "sparrow_mahjong": 2.0}
 """The largest returns that are not 1."""
+_LENGTHS = {
+    "animal_shogi": 256,
+    "chess": 512,
+    "connect_four": 42,
+    "gardner_chess": 256,
+    "go_19x19": 722,
+    "go_9x9": 162,
+    "hex": 122,
+    "kuhn_poker": 3,
+    "leduc_holdem": 8,
+    "othello": 120,
+    "shogi": 512,
+    "tic_tac_toe": 9,
+}
+"""The most decisions in an episode, by the rules or by Pgx's own limit; the others may go on."""
 
 
 def pgx_game(name: str, environment: str, parameters: dict[str, Any], horizon: int) -> PgxGame:
@@ -30,7 +45,8 @@ def pgx_game(name: str, environment: str, parameters: dict[str, Any], horizon: i
     env = pgx.make(environment)
     if env.num_players < 2:
         raise GameError(f"{name!r} has {env.num_players} player; a population needs opponents")
-    return PgxGame(name, env, _RETURNS.get(environment, 1.0), horizon)
+    longest = min(horizon, _LENGTHS.get(environment, horizon))
+    return PgxGame(name, env, _RETURNS.get(environment, 1.0), longest)
 
 
 @jax.tree_util.register_dataclass
@@ -44,15 +60,15 @@ class PgxState(State):
 
 
 class PgxGame(Game[PgxState]):
-    """Plays a `pgx.Env` for at most `horizon` decisions."""
+    """Plays a `pgx.Env` for at most `max_length` decisions."""
 
-    def __init__(self, name: str, env: Any, max_return: float, horizon: int):
+    def __init__(self, name: str, env: Any, max_return: float, max_length: int):
         self.name = name
         self.num_players = env.num_players
         state = jax.eval_shape(lambda: env.init(jax.random.key_data(jax.random.key(0))))
         self.num_actions = state.legal_action_mask.size
         self.observation_size = math.prod(state.observation.shape)
-        self.max_length = horizon
+        self.max_length = max_length
         self.max_return = max_return
         self._env = env
 

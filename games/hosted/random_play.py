@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from games.game import Game
 
-_EPISODES = 64
+_EPISODES = 16
 
 
 def largest_return(game: Game) -> float:
