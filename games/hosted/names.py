@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import difflib
 import importlib
-import io
 import re
 import warnings
 from collections.abc import Iterable
@@ -41,8 +39,8 @@ def imported(name: str, module: str) -> ModuleType:
     """The module that plays the environment `name`; its library is named by its first part."""
     library = module.partition(".")[0]
     try:
-        with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
-            return importlib.import_module(module)  # JaxMARL prints then
+        with warnings.catch_warnings(action="ignore"):
+            return importlib.import_module(module)
     except ImportError as error:
         missing = (error.name or "").partition(".")[0]
         what = f"the package {missing}" if missing else f"what {library} asks for"
