@@ -30,3 +30,19 @@ def unpacked(words: jax.Array, size: int) -> jax.Array:
     """The first `size` entries, uint32 `[size]`."""
     entries = words[:, None] >> jnp.arange(WIDTH, dtype=jnp.uint32)[None]  # [W, 32]
     return (entries & 1).reshape(-1)[:size]
+
+
+def record(value: jax.Array, place: jax.Array, num_words: int) -> jax.Array:
+    """The tensor whose entries from `place` (int32 `[]`) on are the bits of `value` (uint32 `[]`),
+    the lowest first, uint32 `[W]`."""
+    words, shift = jnp.arange(num_words) - place // WIDTH, (place % WIDTH).astype(jnp.uint32)
+    low, high = value << shift, value >> 1 >> (WIDTH - 1 - shift)
+    return jnp.where(words == 0, low, jnp.where(words == 1, high, jnp.uint32(0)))
+
+
+def row(table: jax.Array, player: jax.Array) -> jax.Array:
+    """The player's row of a table `[P, ...]`; for a few players cheaper than an index."""
+    chosen = table[0]
+    for other in range(1, len(table)):
+        chosen = jnp.where(player == other, table[other], chosen)
+    return chosen

@@ -1,0 +1,35 @@
+"""Equally likely numbers from random words, in whole numbers alone: cheap, and nearly exact."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+FEW = 2**12
+"""As many outcomes can be drawn from one word: no chance is off by more than one in 2^20."""
+
+
+def draw(word: jax.Array, number: jax.Array | int) -> tuple[jax.Array, jax.Array]:
+    """A number below `number`, int32, and a word for the next draw, of the shape of `word`.
+
+    The word, uint32, is a fraction of 2^32. Times `number` (at most 2^16), its whole part is what
+    is drawn, and its fraction is left.
+    """
+    number = jnp.asarray(number).astype(jnp.uint32)
+    low = (word & 0xFFFF) * number >> 16
+    whole = ((word >> 16) * number + low) >> 16
+    return whole.astype(jnp.int32), word * number
+
+
+def draws(key: jax.Array, number: int, size: int) -> jax.Array:
+    """`size` numbers below `number`, int32 `[size]`. Consumes `key`. As many come from one word as
+    `FEW` allows."""
+    in_a_word = 1
+    while number ** (in_a_word + 1) <= FEW and in_a_word < size:
+        in_a_word += 1
+    words = jax.random.bits(key, (-(-size // in_a_word),))
+    drawn = []
+    for _ in range(in_a_word):
+        values, words = draw(words, number)
+        drawn.append(values)
+    return jnp.concatenate(drawn)[:size]
