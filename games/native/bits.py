@@ -32,6 +32,15 @@ def unpacked(words: jax.Array, size: int) -> jax.Array:
     return (entries & 1).reshape(-1)[:size]
 
 
+def flipped(places: jax.Array, num_words: int) -> jax.Array:
+    """The tensor of zeros after each of `places` (int32 `[N]`) has changed; below 0 is nowhere.
+    A place that is there twice stays zero. uint32 `[W]`."""
+    words = jnp.zeros(num_words, jnp.uint32)
+    for i in range(len(places)):
+        words ^= one(places[i], num_words)
+    return words
+
+
 def record(value: jax.Array, place: jax.Array, num_words: int) -> jax.Array:
     """The tensor whose entries from `place` (int32 `[]`) on are the bits of `value` (uint32 `[]`),
     the lowest first, uint32 `[W]`."""
