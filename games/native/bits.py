@@ -49,6 +49,14 @@ def record(value: jax.Array, place: jax.Array, num_words: int) -> jax.Array:
     return jnp.where(words == 0, low, jnp.where(words == 1, high, jnp.uint32(0)))
 
 
+def dropped(words: jax.Array, number: int) -> jax.Array:
+    """The tensor without its first entries, followed by as many zeros, uint32 `[W]`."""
+    skipped, shift = divmod(number, WIDTH)
+    padded = jnp.concatenate([words, jnp.zeros(skipped + 1, jnp.uint32)])
+    low, high = padded[skipped : skipped + len(words)], padded[skipped + 1 :]
+    return low >> shift | high << 1 << (WIDTH - 1 - shift)
+
+
 def row(table: jax.Array, player: jax.Array) -> jax.Array:
     """The player's row of a table `[P, ...]`; for a few players cheaper than an index."""
     chosen = table[0]
