@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -14,8 +15,8 @@ from games.errors import GameError
 from games.game import Game, State
 from games.native import bits
 
-HIT, SUNK = 1, 2
-"""Bits of a shot's outcome; bit 0 says water."""
+WATER, HIT, SUNK = range(3)
+"""Outcomes of a shot; HIT where a part of the ship is left."""
 
 
 @jax.tree_util.register_dataclass
@@ -94,31 +95,33 @@ class Battleship(Game[BattleshipState]):
 
     def step(self, state: BattleshipState, action: jax.Array, key: jax.Array) -> BattleshipState:
         del key
-        player, moves = state.player, state.moves
+        player, moves, own = state.player, state.moves, jnp.arange(2) == state.player
         plays = (state.legal & (jnp.arange(self.num_actions) == action)).any()
         shoots = plays & (moves >= self._placements)
-        own = jnp.arange(2) == player
         is_next = jnp.arange(len(self._sizes)) == moves // 2  # never while shooting
         places = plays & own[:, None, None] & is_next[:, None]
         fleet = state.fleet | jnp.where(places, self._ship(moves // 2, action), 0)
-        cell = action % self._cells
-        shot = bits.one(cell, fleet.shape[2])
-        shots = state.shots | jnp.where(shoots & own[:, None], shot, 0)
-        sunk = ((fleet & ~shots[::-1, None]) == 0).all(axis=2) & (moves >= self._placements)
-        target = bits.row(fleet, 1 - player)
-        struck = ((target & shot) != 0).any(axis=1)  # [S]
-        sinks = (struck & bits.row(sunk, 1 - player)).any()
-        outcome = jnp.where(sinks, SUNK, jnp.where(struck.any(), HIT, 0))
+        shot = self._cell(action % self._cells)
+        shots = state.shots | jnp.where(shoots & own[:, None], jnp.stack(shot), 0)
+        target = _words(bits.row(state.fleet, 1 - player))
+        fired = _words(bits.row(shots, player))
+        struck = [_any(_both(ship, shot)) for ship in target]
+        left = [_any(_less(ship, fired)) for ship in target]  # after the shot
+        hits = functools.reduce(jnp.logical_or, struck)
+        stays = functools.reduce(jnp.logical_or, _both(struck, left))
+        outcome = jnp.where(hits, jnp.where(stays, HIT, SUNK), WATER)
         seen = self._seen(moves, player, action, outcome)
         moves = moves + plays
-        terminal = state.terminal | sunk.all(axis=1).any() | (moves == self.max_length)
+        wins = shoots & ~jnp.stack(left).any()
+        ends = wins | (plays & (moves == self.max_length))
+        terminal = state.terminal | ends
         player = jnp.where(terminal, 0, moves % 2)
         return BattleshipState(
             player=player,
             legal=self._legal(moves, bits.row(fleet, player), bits.row(shots, player)) & ~terminal,
             terminal=terminal,
             truncated=state.truncated,
-            rewards=jnp.where(plays & terminal, self._returns(sunk), 0.0),
+            rewards=jnp.where(ends, self._returns(fleet, shots), 0.0),
             moves=moves,
             fleet=fleet,
             shots=shots,
@@ -134,10 +137,17 @@ class Battleship(Game[BattleshipState]):
         del state
         return jnp.zeros(0, jnp.int32)
 
-    def _returns(self, sunk: jax.Array) -> jax.Array:
-        """By which of each player's ships have sunk (bool `[2, S]`), float32 `[2]`."""
-        lost = jnp.where(sunk, jnp.asarray(self._values)[None], 0.0).sum(axis=1)
-        return lost[::-1] - self._loss * lost
+    def _returns(self, fleet: jax.Array, shots: jax.Array) -> jax.Array:
+        """float32 `[2]`."""
+        damage = []  # of the fleet of each player
+        for own in range(2):
+            fired = _words(shots[1 - own])
+            left = [_any(_less(ship, fired)) for ship in _words(fleet[own])]
+            damage.append(
+                sum(jnp.where(a, 0.0, v) for a, v in zip(left, self._values, strict=True))
+            )
+        first, second = damage
+        return jnp.stack([second - self._loss * first, first - self._loss * second])
 
     def _seen(
         self, moves: jax.Array, player: jax.Array, action: jax.Array, outcome: jax.Array
@@ -162,34 +172,51 @@ class Battleship(Game[BattleshipState]):
         other = bits.record(jnp.where(shoots, shot, 0), place, size)
         return jnp.where(jnp.arange(2)[:, None] == player, own[None], other[None])
 
+    def _cell(self, cell: jax.Array) -> list[jax.Array]:
+        """The set of a cell, by words."""
+        word, bit = cell // bits.WIDTH, jnp.uint32(1) << (cell % bits.WIDTH).astype(jnp.uint32)
+        return [jnp.where(word == i, bit, jnp.uint32(0)) for i in range(self._inside.shape[2])]
+
     def _ship(self, ship: jax.Array, action: jax.Array) -> jax.Array:
         """The cells of a ship placed by an action, uint32 `[C]`."""
-        words = self._inside.shape[2]
-        first = action % self._cells
-        size = jnp.asarray(np.array(self._sizes))[jnp.minimum(ship, len(self._sizes) - 1)]
-        distance = jnp.where(action >= 2 * self._cells, self._width, 1)
-        cells = jnp.zeros(words, jnp.uint32)
-        for place in range(max(self._sizes)):
-            cells |= jnp.where(place < size, bits.one(first + place * distance, words), 0)
-        return cells
+        first, down = action % self._cells, action >= 2 * self._cells
+        size = jnp.int32(0)
+        for number, length in enumerate(self._sizes):
+            size = jnp.where(ship == number, length, size)
+        distance = jnp.where(down, self._width, 1)
+        cells = self._cell(first)
+        for place in range(1, max(self._sizes)):
+            cell = self._cell(jnp.where(place < size, first + place * distance, first))
+            cells = [some | more for some, more in zip(cells, cell, strict=True)]
+        return jnp.stack(cells)
 
     def _legal(self, moves: jax.Array, fleet: jax.Array, shots: jax.Array) -> jax.Array:
         """What the player to move may do, with its own fleet and shots, bool `[A]`."""
-        shoots = moves >= self._placements
-        free = ~functools.reduce(jnp.bitwise_or, fleet)
-        across, down = jnp.zeros_like(free), jnp.zeros_like(free)
-        all_across = all_down = jnp.full_like(free, 2**32 - 1)
+        cells = range(self._inside.shape[2])
+        free = [~functools.reduce(jnp.bitwise_or, fleet[:, word]) for word in cells]
+        none, all_cells = jnp.uint32(0), bits.packed(range(self._cells), self._cells)
+        across, down = [none] * len(cells), [none] * len(cells)
+        all_across, all_down = free, free
         for size in range(1, max(self._sizes) + 1):
-            all_across &= bits.dropped(free, size - 1)
-            all_down &= bits.dropped(free, (size - 1) * self._width)
+            if size > 1:
+                all_across = _both(all_across, bits.moved(free, 1 - size, len(cells)))
+                all_down = _both(all_down, bits.moved(free, (1 - size) * self._width, len(cells)))
             for ship in np.flatnonzero(np.array(self._sizes) == size):
                 is_next = moves // 2 == ship
-                across |= jnp.where(is_next, all_across & self._inside[ship, 0], 0)
-                down |= jnp.where(is_next, all_down & self._inside[ship, 1], 0)
-        fire = jnp.full_like(free, 2**32 - 1) if self._repeats else ~shots
-        sets = jnp.stack([jnp.where(shoots, fire, 0), across, down])  # [3, C]
-        entries = jax.vmap(lambda words: bits.unpacked(words, self._cells))(sets)
-        return entries.reshape(-1).astype(bool)
+                fits_across = _both(all_across, self._inside[ship, 0])
+                fits_down = _both(all_down, self._inside[ship, 1])
+                across = [jnp.where(is_next, *pair) for pair in zip(fits_across, across)]
+                down = [jnp.where(is_next, *pair) for pair in zip(fits_down, down)]
+        shoots = moves >= self._placements
+        fire = [jnp.where(shoots, word, none) for word in all_cells]
+        if not self._repeats:
+            fire = _both(fire, ~shots)
+        size = -(-self.num_actions // bits.WIDTH)
+        legal = [none] * size
+        for part, actions in enumerate((fire, across, down)):
+            actions = bits.moved(actions, part * self._cells, size)
+            legal = [one | other for one, other in zip(legal, actions)]
+        return bits.unpacked(jnp.stack(legal), self.num_actions).astype(bool)
 
     def _fitting(self, size: int) -> np.ndarray:
         """The first cells of a ship inside the board, across and down, uint32 `[2, C]`. A ship of
@@ -219,6 +246,26 @@ class Battleship(Game[BattleshipState]):
                     f"{size}; the native game needs a larger board"
                 )
             before += size
+
+
+def _words(table: jax.Array) -> list:
+    """The words of a set, or of each of several sets, as scalars."""
+    return list(table) if table.ndim == 1 else [list(row) for row in table]
+
+
+def _both(one: Iterable, other: Iterable) -> list[jax.Array]:
+    """What two sets share, by words."""
+    return [some & more for some, more in zip(one, other, strict=True)]
+
+
+def _less(one: Iterable, other: Iterable) -> list[jax.Array]:
+    """What is in one set and not in the other, by words."""
+    return [some & ~more for some, more in zip(one, other, strict=True)]
+
+
+def _any(words: Iterable) -> jax.Array:
+    """Whether a set has a member, bool `[]`."""
+    return functools.reduce(jnp.bitwise_or, words) != 0
 
 
 def _listed(text: str) -> list[str]:

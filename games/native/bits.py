@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -49,12 +49,22 @@ def record(value: jax.Array, place: jax.Array, num_words: int) -> jax.Array:
     return jnp.where(words == 0, low, jnp.where(words == 1, high, jnp.uint32(0)))
 
 
-def dropped(words: jax.Array, number: int) -> jax.Array:
-    """The tensor without its first entries, followed by as many zeros, uint32 `[W]`."""
-    skipped, shift = divmod(number, WIDTH)
-    padded = jnp.concatenate([words, jnp.zeros(skipped + 1, jnp.uint32)])
-    low, high = padded[skipped : skipped + len(words)], padded[skipped + 1 :]
-    return low >> shift | high << 1 << (WIDTH - 1 - shift)
+def moved(words: Sequence[jax.Array], by: int, num_words: int) -> list[jax.Array]:
+    """The tensor whose entry i is entry i - `by` of the words', zero where that has none.
+
+    Words are scalars here, so that `vmap` makes vectors of them: a few words in an array would be
+    an inner loop that is too short to be fast.
+    """
+    skipped, shift = divmod(by, WIDTH)
+    zeros = [jnp.uint32(0)] * (len(words) + num_words + abs(skipped) + 1)
+    padded = [*zeros, *words, *zeros]
+    first = len(zeros) - skipped
+    low, before = padded[first:][:num_words], padded[first - 1 :][:num_words]
+    if shift == 0:
+        return low
+    return [
+        word << shift | carried >> WIDTH - shift for word, carried in zip(low, before, strict=True)
+    ]
 
 
 def row(table: jax.Array, player: jax.Array) -> jax.Array:
