@@ -11,9 +11,13 @@ from games.errors import GameError
 from games.game import Game
 
 NATIVE: dict[str, tuple[str, str]] = {
+    "battleship": ("games.native.battleship", "Battleship"),
     "dark_hex": ("games.native.dark_hex", "DarkHex"),
+    "goofspiel": ("games.native.goofspiel", "Goofspiel"),
     "kuhn_poker": ("games.native.kuhn_poker", "KuhnPoker"),
     "leduc_poker": ("games.native.leduc_poker", "LeducPoker"),
+    "liars_dice": ("games.native.liars_dice", "LiarsDice"),
+    "oshi_zumo": ("games.native.oshi_zumo", "OshiZumo"),
     "phantom_ttt": ("games.native.phantom_ttt", "PhantomTicTacToe"),
 }
 """OpenSpiel's short name: the module and the class that play it.

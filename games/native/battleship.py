@@ -99,10 +99,11 @@ class Battleship(Game[BattleshipState]):
         plays = (state.legal & (jnp.arange(self.num_actions) == action)).any()
         shoots = plays & (moves >= self._placements)
         is_next = jnp.arange(len(self._sizes)) == moves // 2  # never while shooting
-        places = plays & own[:, None, None] & is_next[:, None]
-        fleet = state.fleet | jnp.where(places, self._ship(moves // 2, action), 0)
+        places = plays & own[:, None, None] & is_next[None, :, None]
+        ship = self._ship(moves // 2, action)[None, None]
+        fleet = state.fleet | jnp.where(places, ship, 0)
         shot = self._cell(action % self._cells)
-        shots = state.shots | jnp.where(shoots & own[:, None], jnp.stack(shot), 0)
+        shots = state.shots | jnp.where(shoots & own[:, None], jnp.stack(shot)[None], 0)
         target = _words(bits.row(state.fleet, 1 - player))
         fired = _words(bits.row(shots, player))
         struck = [_any(_both(ship, shot)) for ship in target]
@@ -143,9 +144,7 @@ class Battleship(Game[BattleshipState]):
         for own in range(2):
             fired = _words(shots[1 - own])
             left = [_any(_less(ship, fired)) for ship in _words(fleet[own])]
-            damage.append(
-                sum(jnp.where(a, 0.0, v) for a, v in zip(left, self._values, strict=True))
-            )
+            damage.append(sum(jnp.where(a, 0.0, v) for a, v in _pairs(left, self._values)))
         first, second = damage
         return jnp.stack([second - self._loss * first, first - self._loss * second])
 
@@ -187,7 +186,7 @@ class Battleship(Game[BattleshipState]):
         cells = self._cell(first)
         for place in range(1, max(self._sizes)):
             cell = self._cell(jnp.where(place < size, first + place * distance, first))
-            cells = [some | more for some, more in zip(cells, cell, strict=True)]
+            cells = _either(cells, cell)
         return jnp.stack(cells)
 
     def _legal(self, moves: jax.Array, fleet: jax.Array, shots: jax.Array) -> jax.Array:
@@ -205,8 +204,8 @@ class Battleship(Game[BattleshipState]):
                 is_next = moves // 2 == ship
                 fits_across = _both(all_across, self._inside[ship, 0])
                 fits_down = _both(all_down, self._inside[ship, 1])
-                across = [jnp.where(is_next, *pair) for pair in zip(fits_across, across)]
-                down = [jnp.where(is_next, *pair) for pair in zip(fits_down, down)]
+                across = [jnp.where(is_next, *pair) for pair in _pairs(fits_across, across)]
+                down = [jnp.where(is_next, *pair) for pair in _pairs(fits_down, down)]
         shoots = moves >= self._placements
         fire = [jnp.where(shoots, word, none) for word in all_cells]
         if not self._repeats:
@@ -215,7 +214,7 @@ class Battleship(Game[BattleshipState]):
         legal = [none] * size
         for part, actions in enumerate((fire, across, down)):
             actions = bits.moved(actions, part * self._cells, size)
-            legal = [one | other for one, other in zip(legal, actions)]
+            legal = _either(legal, actions)
         return bits.unpacked(jnp.stack(legal), self.num_actions).astype(bool)
 
     def _fitting(self, size: int) -> np.ndarray:
@@ -242,8 +241,8 @@ class Battleship(Game[BattleshipState]):
             columns = self._width * (self._height // size)
             if before and before >= max(rows, columns):
                 raise GameError(
-                    f"{self.name!r}: ships of {before} cells could bar every place for the next, of "
-                    f"{size}; the native game needs a larger board"
+                    f"{self.name!r}: ships of {before} cells could bar every place for the next, "
+                    f"of {size}; the native game needs a larger board"
                 )
             before += size
 
@@ -253,14 +252,22 @@ def _words(table: jax.Array) -> list:
     return list(table) if table.ndim == 1 else [list(row) for row in table]
 
 
+_pairs = functools.partial(zip, strict=True)
+
+
 def _both(one: Iterable, other: Iterable) -> list[jax.Array]:
     """What two sets share, by words."""
-    return [some & more for some, more in zip(one, other, strict=True)]
+    return [some & more for some, more in _pairs(one, other)]
+
+
+def _either(one: Iterable, other: Iterable) -> list[jax.Array]:
+    """What is in one set or the other, by words."""
+    return [some | more for some, more in _pairs(one, other)]
 
 
 def _less(one: Iterable, other: Iterable) -> list[jax.Array]:
     """What is in one set and not in the other, by words."""
-    return [some & ~more for some, more in zip(one, other, strict=True)]
+    return [some & ~more for some, more in _pairs(one, other)]
 
 
 def _any(words: Iterable) -> jax.Array:

@@ -58,8 +58,8 @@ class Goofspiel(Game[GoofspielState]):
         rounds = cards if rounds == -1 else rounds
         if cards < 1 or not (rounds == cards or 1 <= rounds <= cards - 2):
             raise GameError(
-                f"{name!r}: num_turns = {rounds} must be 1 to num_cards - 2, or num_cards, which is "
-                f"{cards}; OpenSpiel cannot play other numbers"
+                f"{name!r}: num_turns = {rounds} must be 1 to num_cards - 2, or num_cards, which "
+                f"is {cards}; OpenSpiel cannot play other numbers"
             )
         for key, known in (("points_order", POINTS_ORDERS), ("returns_type", RETURNS_TYPES)):
             if parameters[key] not in known:
@@ -84,7 +84,7 @@ class Goofspiel(Game[GoofspielState]):
         self._lay_out(rounds, points + 1, observation, parameters["imp_info"])
 
     def _lay_out(self, rounds: int, point_slots: int, observation: str, hides: bool) -> None:
-        """Where the parts of a tensor begin, None for those that it lacks; and the first round's."""
+        """Where the parts of a tensor begin, None for those it lacks; and the first tensors."""
         players, cards = self.num_players, self.num_actions
         recalls = observation == "information_state"
         parts = {
@@ -119,7 +119,7 @@ class Goofspiel(Game[GoofspielState]):
             deck = self._dealt(jnp.arange(cards), jnp.int32(0), key)
         else:
             deck = jnp.zeros(0, jnp.int32)
-        sight = jnp.asarray(self._start) ^ self._new_card(jnp.int32(0), deck)
+        sight = jnp.asarray(self._start) ^ self._new_card(jnp.int32(0), deck)[None]
         return GoofspielState(
             player=jnp.int32(0),
             legal=jnp.ones(cards, bool),
@@ -148,7 +148,7 @@ class Goofspiel(Game[GoofspielState]):
         won = self._won(bids, self._point_card(state.round, deck))
         points = state.points + jnp.where(over, won, 0)
         held = state.held - jnp.where(over, bids, 0)
-        seen = self._result(state, bids, won, points) ^ self._new_card(next_round, deck)
+        seen = self._result(state, bids, won, points) ^ self._new_card(next_round, deck)[None]
         sight = jnp.where(over & ~terminal, state.sight ^ seen, state.sight)
         player = jnp.where(terminal, 0, (state.player + plays) % players)
         final = points

@@ -129,13 +129,11 @@ class LiarsDice(Game[DiceState]):
         """Each player's seat and its dice in order of their faces, uint32 `[P, W]`."""
         rolls = rolls.reshape(self.num_players, self._dice)
         faces, dice = jnp.arange(self._faces), jnp.arange(self._dice)
-        at_most = (rolls[:, :, None] <= faces).sum(axis=1)  # dice of each face or less, [P, F]
-        ordered = (at_most[:, :, None] <= dice).sum(axis=1)  # [P, D]
-        places = self.num_players + dice * self._faces + ordered
-        hands = jnp.asarray(self._seats)
-        for place in range(self._dice):
-            hands |= bits.one(places[:, place, None], hands.shape[1])
-        return hands
+        at_most = (rolls[:, :, None] <= faces[None, None]).sum(axis=1)  # of each face, [P, F]
+        ordered = (at_most[:, :, None] <= dice[None, None]).sum(axis=1)  # [P, D]
+        places = self.num_players + dice[None] * self._faces + ordered
+        shown = jax.vmap(lambda own: bits.flipped(own, self._seats.shape[1]))(places)
+        return self._seats | shown
 
     def _shown(self, bid: jax.Array) -> jax.Array:
         """A bid in the tensors, uint32 `[W]`."""
