@@ -85,10 +85,13 @@ class TreeGame(Game[TreeState]):
     Args:
         tree: the game.
         known: whether whoever plays may look into the tree, by the attribute `tree`.
+
+    Attributes:
+        played_from: the tree, for whoever looks at single states; whoever measures asks for `tree`.
     """
 
     def __init__(self, tree: GameTree, *, known: bool = True):
-        self._tree = tree
+        self.played_from = tree
         self.tree = tree if known else None
         self.name = tree.name
         self.num_players = tree.num_players
@@ -103,15 +106,15 @@ class TreeGame(Game[TreeState]):
 
     @property
     def utility_sum(self) -> float | None:
-        return self._tree.utility_sum
+        return self.played_from.utility_sum
 
     @property
     def span(self) -> float:
-        return self._tree.span
+        return self.played_from.span
 
     @functools.cached_property
     def constants(self) -> Tables:
-        return Tables.of(self._tree)
+        return Tables.of(self.played_from)
 
     def with_constants(self, constants: Tables) -> Self:
         game = copy.copy(self)

@@ -28,7 +28,7 @@ from games.hosted.chance import Chance
 from games.hosted.game import HostedGame
 from games.hosted.host import ENDED, HORIZON
 from games.readers.openspiel import tensor_name
-from games.readers.sources import playable
+from games.readers.sources import playable, seeded
 
 _PROBED_DECISIONS = 50
 Writer = Callable[[pyspiel.State, int, np.ndarray], None]
@@ -82,8 +82,7 @@ class OpenSpielSimulator:
     def begin(self, digest: int) -> OpenSpielEpisode:
         """Copies a first state: to make one takes a millisecond in some games."""
         if self._hides_chance:
-            parameters = self.game.get_parameters() | {"rng_seed": (digest >> 33) | 1}
-            root = pyspiel.load_game(self.game.get_type().short_name, parameters)
+            root = seeded(self.game, digest >> 33)
             return OpenSpielEpisode(self, root.new_initial_state(), digest)
         return OpenSpielEpisode(self, self._root.clone(), digest)
 

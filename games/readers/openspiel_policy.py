@@ -29,8 +29,7 @@ class InfoStateIndex:
 
     def info_state(self, state: pyspiel.State, player: int) -> int:
         """The number of `player`'s info state. Raises `KeyError` if it is not in the tree."""
-        if state.is_simultaneous_node():
-            state = self._in_turn(state, player)
+        state = in_turn(self.game, state, player)
         # Only the `history` identity asks for the parent.
         parent = self.sequence(state, player) if self._identity.by_history else 0
         return self._index[player][self._identity.key(state, player, parent)]
@@ -46,15 +45,19 @@ class InfoStateIndex:
             before.apply_action(action)
         return last
 
-    def _in_turn(self, state: pyspiel.State, player: int) -> pyspiel.State:
-        """`player`'s turn at a simultaneous move. It does not see what earlier players choose, so
-        any of their actions will do."""
-        turn = self.game.new_initial_state()
-        for action in state.history():
-            turn.apply_action(action)
-        while turn.current_player() != player:
-            turn.apply_action(turn.legal_actions()[0])
-        return turn
+
+def in_turn(game: pyspiel.Game, state: pyspiel.State, player: int) -> pyspiel.State:
+    """`player`'s turn at a simultaneous move, as a state of `game`, whose moves are in turn; any
+    other state is itself. The player does not see what earlier players choose, so any of their
+    actions will do."""
+    if not state.is_simultaneous_node():
+        return state
+    turn = game.new_initial_state()
+    for action in state.history():
+        turn.apply_action(action)
+    while turn.current_player() != player:
+        turn.apply_action(turn.legal_actions()[0])
+    return turn
 
 
 class TreePolicy(policy.Policy):

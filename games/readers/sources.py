@@ -122,6 +122,12 @@ def playable(name: str) -> pyspiel.Game:
     return _by_turns(name, _loaded(name, enumerated=False))
 
 
+def seeded(game: pyspiel.Game, seed: int) -> pyspiel.Game:
+    """A game that hides its chance, with chance of its own."""
+    parameters = game.get_parameters() | {"rng_seed": (seed & 0x7FFFFFFF) | 1}
+    return pyspiel.load_game(game.get_type().short_name, parameters)
+
+
 def _loaded(name: str, *, enumerated: bool) -> pyspiel.Game:
     short_name = re.split(r"[(\s]", name, maxsplit=1)[0]
     known = pyspiel.registered_names()

@@ -15,6 +15,7 @@ import numpy as np
 
 import games
 from games import GameTree, TreePolicy
+from games.readers.states import ReplayedPolicy
 from psro import exact
 from psro.errors import PsroError, SettingsError
 from psro.metagame.gaps import Gaps
@@ -22,8 +23,9 @@ from psro.metagame.meta_game import MetaGame
 from psro.metagame.solving import solver_of
 from psro.metagame.strategy import MetaStrategy
 from psro.oracles import Results
-from psro.policies.bot import PopulationBot
+from psro.policies.bot import EpisodeBot, MixtureBot, PopulationBot
 from psro.policies.jax_settings import own_settings
+from psro.policies.mixture import Mixture
 from psro.policies.policy import Params, Policy, TablePolicy
 from psro.runs import archive, disk, storage
 from psro.runs import commit as commits
@@ -161,36 +163,48 @@ class Experiment(DescribedRun):
             return None
         return disagreement(self._last.meta_game, symmetric=self.config.symmetric)
 
-    def policy(self, player: int | None = None) -> TreePolicy:
+    def policy(self, player: int | None = None) -> TreePolicy | ReplayedPolicy:
         """The mixture of one player (by default, of all players) as an `open_spiel` policy. If the
         meta-strategy is correlated, each player's own marginal is used.
 
         Action probabilities are those of the mixed realization plan: at an info state, a policy
-        counts by its weight times its probability of playing to that state.
+        counts by its weight times its probability of playing to that state. Where the game is not
+        enumerated, the networks see the player's decisions on the way to each state again.
         """
-        self.needs_tree("an exact policy")
-        players = range(self.tree.num_players) if player is None else [player]
-        if not all(0 <= p < self.tree.num_players for p in players):
-            raise SettingsError(f"player {player} of a game for {self.tree.num_players}")
+        players = range(self.rules.num_players) if player is None else [player]
+        for p in players:
+            self._check_seat(p)
+        if self.tree is None:
+            return ReplayedPolicy(
+                self.setup.states,
+                {
+                    p: Mixture(self.policy_network, self.populations[p], self.meta_strategy[p])
+                    for p in players
+                },
+            )
         mixture = self._finished().meta_game.mixture(self.meta_strategy)
         return TreePolicy(
             self.tree, {p: exact.behaviour(self.tree.players[p], mixture[p]) for p in players}
         )
 
-    def bot(self, player: int, seed: int | np.random.SeedSequence) -> PopulationBot:
+    def bot(self, player: int, seed: int | np.random.SeedSequence) -> MixtureBot:
         """One player's meta-strategy as an OpenSpiel bot, which draws one policy per game. If the
         meta-strategy is correlated, the bot uses its own marginal, as bots share no draw."""
-        if not 0 <= player < self.tree.num_players:
-            raise SettingsError(f"player {player} of a game for {self.tree.num_players}")
-        return PopulationBot(
-            tree=self.tree,
-            player=player,
-            policy=self.policy_network,
-            params=self.populations[player],
-            weights=self.meta_strategy[player],
-            plans=self.plans[player],
-            seed=seed,
-        )
+        self._check_seat(player)
+        shared = {
+            "player": player,
+            "policy": self.policy_network,
+            "params": self.populations[player],
+            "weights": self.meta_strategy[player],
+            "seed": seed,
+        }
+        if self.tree is None:
+            return EpisodeBot(states=self.setup.states, **shared)
+        return PopulationBot(tree=self.tree, plans=self.plans[player], **shared)
+
+    def _check_seat(self, player: int) -> None:
+        if not 0 <= player < self.rules.num_players:
+            raise SettingsError(f"player {player} of a game for {self.rules.num_players}")
 
     def train(self) -> Iterator[Record]:
         """Trains until the run has `ended`. Yields each record when its iteration is on disk.

@@ -30,6 +30,7 @@ from psro.variants.expansions import EXPANSIONS
 from psro.variants.objective import diverse
 
 if TYPE_CHECKING:
+    from games.readers.states import States
     from psro.oracles import Oracle, Results
     from psro.training.evaluators import Evaluator
     from psro.training.executors import Ask
@@ -70,6 +71,7 @@ class Setup:
             game: the string that `games.load` loads.
         """
         _check_imported(config)
+        self._name = game
         devices_of()  # fails if JAX finds no device: then the game is not loaded
         opened = open_game(
             game,
@@ -90,6 +92,14 @@ class Setup:
     def rules(self) -> Rules:
         """What is known of the game in either case: its players, returns and sizes."""
         return self.game if self.tree is None else self.tree
+
+    @functools.cached_property
+    def states(self) -> States:
+        """OpenSpiel's states of a game that is measured by episodes, for bots and for people.
+        Raises GameError if it is not one of OpenSpiel's."""
+        from games.readers.states import states_of
+
+        return states_of(self.game, self._name, self.config.observation)
 
     @functools.cached_property
     def tabulate(self) -> Tabulator:
