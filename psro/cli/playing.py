@@ -22,7 +22,7 @@ def play(
 
     Args:
         folder: An experiment folder, or a file that `psro export` wrote. In a folder of several
-            seeds, you play against the least exploitable run.
+            seeds, you play against the least exploitable run, or the first if games are sampled.
         seat: Your seat, counted from 0.
         seed: Seed of the cards and of the population's random choices. By default a new seed each
             time.
@@ -50,7 +50,7 @@ def play(
 
 
 def _least_exploitable(runs: list[str]) -> str:
-    """The run whose population is least exploitable."""
+    """The run whose population is least exploitable; the first, where that is not known."""
     if len(runs) == 1:
         return runs[0]
     from psro.runs import folder as run_folder
@@ -62,6 +62,12 @@ def _least_exploitable(runs: list[str]) -> str:
             measured[run] = records[-1].exploitability
     if not measured:
         raise UsageError(f"none of {shell(runs)} has a finished iteration")
+    if None in measured.values():  # sampled: nobody knows
+        first = next(iter(measured))
+        say(
+            f"{first} is the first of {len(runs)} seeds; episodes do not tell the least exploitable"
+        )
+        return first
     best = min(measured, key=measured.get)
     say(f"{best} is the least exploitable of {len(runs)} seeds")
     return best

@@ -7,12 +7,12 @@ actions. The other players' cards and policies are in it when the hand is over.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
-import numpy as np
-
-from games import InfoStateIndex, PlayerTree
+from games import GameError
 from psro.errors import PsroError
+from psro.measure.replay import Dealer, Unprintable
+from psro.play import boards
+from psro.play.boards import Board
 from psro.play.cards import READERS, Picture
 from psro.runs.experiment import Experiment
 
@@ -49,13 +49,15 @@ class End:
         met: the other players' policies.
         state: the whole state, as OpenSpiel prints it; or all moves, in the words of the game's
             file.
-        pictures: the table as each seat saw it, by seat; empty for games that cannot be drawn.
+        pictures: the table as each seat saw it, by seat; empty for games without cards.
+        board: the whole board; None for games without one.
     """
 
     returns: tuple[float, ...]
     met: tuple[Met, ...]
     state: str
     pictures: tuple[Picture, ...]
+    board: Board | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,7 +71,8 @@ class View:
         seat: the person's seat.
         text: OpenSpiel's observation string for the seat, or its information state string if there
             is no other; or the info state's name in the game's file.
-        picture: the same as a picture, for games that can be drawn.
+        picture: the same as a picture, for card games that can be drawn.
+        board: the same as a board, for board games that can be drawn.
         actions: the legal actions; none when the hand is over.
         end: how the hand ended; None before that.
     """
@@ -79,18 +82,21 @@ class View:
     seat: int
     text: str
     picture: Picture | None
+    board: Board | None
     actions: tuple[Action, ...]
     end: End | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Par:
-    """Exact expected returns in a seat, against the population's meta-strategy. `value` is the
-    return of that seat's own part of the meta-strategy. `best_response` is the return of a best
-    response; no play earns more in the long run."""
+    """Expected returns in a seat, against the population's meta-strategy. `value` is the return of
+    that seat's own part of the meta-strategy, with its standard error; 0 where it is exact.
+    `best_response` is the return of a best response; no play earns more in the long run. It is None
+    where nobody knows it."""
 
     value: float
-    best_response: float
+    error: float
+    best_response: float | None
 
 
 class Match:
@@ -115,25 +121,16 @@ class Match:
         if seed is not None and seed < 0:
             raise MatchError(f"seed {seed} must be at least 0")
         self.experiment = experiment
-        self.num_players = experiment.tree.num_players
+        self.num_players = experiment.rules.num_players
         self._check(seat)
-        self._game = experiment.tree.openspiel()
-        kind = self._game.get_type()
-        if not (kind.provides_observation_string or kind.provides_information_state_string):
-            raise MatchError(f"OpenSpiel cannot print what a player of {self.name} sees")
-        self._describes = kind.provides_observation_string
-        self._reader = READERS.get(kind.short_name)
-        tree = experiment.tree
-        labelled = all(player.action_names is not None for player in tree.players)
-        self._index = InfoStateIndex(tree, range(self.num_players)) if labelled else None
-        chance, *bots = np.random.SeedSequence(seed).spawn(1 + self.num_players)
-        self._rng = np.random.default_rng(chance)
-        self._bots = [experiment.bot(p, bot_seed) for p, bot_seed in enumerate(bots)]
-        measured = experiment.measure()
-        self.par = tuple(
-            Par(value=float(value), best_response=float(best))
-            for value, best in zip(measured.value, measured.best_response_value, strict=True)
-        )
+        try:
+            self._dealer = Dealer(experiment, seed)
+        except (Unprintable, GameError) as error:
+            raise MatchError(str(error)) from None
+        self._game = self._dealer.game
+        self._kind = self._game.get_type()
+        self._reader = READERS.get(self._kind.short_name)
+        self.par = _par(experiment)
         self.history: list[View] = []
         self._turn = 0
         self._deal(seat)
@@ -144,13 +141,13 @@ class Match:
 
     def player_name(self, seat: int, *, begins: bool = False) -> str:
         """A player's name, as in `GameTree.player_name`."""
-        return self.experiment.tree.player_name(seat, begins=begins)
+        return self._dealer.player_name(seat, begins=begins)
 
     @property
     def seat_name(self) -> str:
         """The person's seat in words: `player 0 of 2`, or `Alice (player 0 of 2)`."""
         seat = f"player {self.view.seat} of {self.num_players}"
-        named = self.experiment.tree.player_names is not None
+        named = self._dealer.player_names is not None
         return f"{self.player_name(self.view.seat)} ({seat})" if named else seat
 
     @property
@@ -184,26 +181,14 @@ class Match:
             )
 
     def _deal(self, seat: int) -> View:
-        self._seat, self._state = seat, self._game.new_initial_state()
-        joint = self.experiment.joint
-        if joint is None:
-            for bot in self._bots:
-                bot.restart()
-        else:  # the person does not play, or learn, its seat's policy in the profile
-            drawn = self._rng.choice(joint.size, p=joint.ravel())
-            for bot, policy in zip(self._bots, np.unravel_index(drawn, joint.shape), strict=True):
-                bot.restart_as(int(policy))
+        # The person does not play, or learn, its own seat's policy.
+        self._seat, self._state = seat, self._dealer.begin()
         return self._go_on()
 
     def _go_on(self) -> View:
         state = self._state
         while not state.is_terminal() and state.current_player() != self._seat:
-            if state.is_chance_node():
-                outcomes, probabilities = zip(*state.chance_outcomes(), strict=True)
-                action = int(self._rng.choice(outcomes, p=probabilities))
-            else:
-                action = self._bots[state.current_player()].step(state)
-            state.apply_action(action)
+            state.apply_action(self._dealer.action(state))
         self._turn += 1
         self.view = self._seen()
         if self.view.end is not None:
@@ -212,49 +197,26 @@ class Match:
 
     def _seen(self) -> View:
         state, seat = self._state, self._seat
-        picture = self._picture(seat)
+        picture, text = self._picture(seat), self._dealer.text(state, seat)
         actions, end = (), None
         if state.is_terminal():
             end = self._end()
         else:
-            names = self._names(state)
             meanings = picture.meanings if picture else {}
             actions = tuple(
                 Action(number=number, name=name, meaning=meanings.get(name, ""))
-                for number, name in names
+                for number, name in self._dealer.names(state)
             )
         return View(
             hand=len(self.history) + 1,
             turn=self._turn,
             seat=seat,
-            text=self._text(state),
+            text=text,
             picture=picture,
+            board=boards.read(self._kind.short_name, text),
             actions=actions,
             end=end,
         )
-
-    def _names(self, state: Any) -> list[tuple[int, str]]:
-        """The legal actions, by number and name."""
-        if self._index is None or state.is_chance_node():
-            mover = state.current_player()
-            return [(a, state.action_to_string(mover, a)) for a in state.legal_actions()]
-        own, number = self._info_state(state)
-        first, last = own.first_sequence[number : number + 2]
-        return [(int(own.action[s]), own.action_names[s]) for s in range(first, last)]
-
-    def _info_state(self, state: Any) -> tuple[PlayerTree, int]:
-        """The tree of the player to move, and the number of its info state."""
-        mover = state.current_player()
-        return self.experiment.tree.players[mover], self._index.info_state(state, mover)
-
-    def _text(self, state: Any) -> str:
-        """What the person knows, in words. When the hand is over, it is OpenSpiel's string for the
-        seat."""
-        if self._index is not None and not state.is_terminal():
-            own, number = self._info_state(state)
-            return own.names[number]
-        seen = state.observation_string if self._describes else state.information_state_string
-        return seen(self._seat)
 
     def _moves(self) -> str:
         """The moves of the hand, one on each line, in the words of the game's file."""
@@ -262,7 +224,7 @@ class Match:
         for action in self._state.history():
             mover = state.current_player()
             who = "chance" if state.is_chance_node() else self.player_name(mover)
-            lines.append(f"{who}: {dict(self._names(state))[action]}")
+            lines.append(f"{who}: {self._dealer.name(state, action)}")
             state.apply_action(action)
         return "\n".join(lines)
 
@@ -273,7 +235,7 @@ class Match:
         return self._reader(seen, self.num_players, self._game.get_parameters())
 
     def _end(self) -> End:
-        others = [bot for bot in self._bots if bot.player != self._seat]
+        others = [bot for bot in self._dealer.bots if bot.player != self._seat]
         seats = range(self.num_players) if self._reader else ()
         return End(
             returns=tuple(self._state.returns()),
@@ -281,6 +243,21 @@ class Match:
                 Met(player=bot.player, policy=bot.drawn, weight=float(bot.weights[bot.drawn]))
                 for bot in others
             ),
-            state=str(self._state) if self._index is None else self._moves(),
+            state=self._moves() if self._dealer.labelled else str(self._state),
             pictures=tuple(self._picture(seat) for seat in seats),
+            board=boards.read(self._kind.short_name, str(self._state)),
         )
+
+
+def _par(experiment: Experiment) -> tuple[Par, ...]:
+    measured = experiment.measure()
+    seats = range(experiment.rules.num_players)
+    best, error = measured.best_response_value, measured.value_error
+    return tuple(
+        Par(
+            value=float(measured.value[seat]),
+            error=0.0 if error is None else float(error[seat]),
+            best_response=None if best is None else float(best[seat]),
+        )
+        for seat in seats
+    )

@@ -7,20 +7,16 @@ from collections.abc import Sequence
 import rich.console
 import rich.text
 
-from psro.play import cards
+from psro.play import boards, cards
+from psro.play.boards import Board
 from psro.play.cards import Card, Move
-from psro.play.match import Action, Match
+from psro.play.match import Action, Match, View
 
 
 def in_terminal(match: Match, out: rich.console.Console) -> None:
     """Plays hand after hand until `q` or the end of input."""
     _say(out, f"{match.name}: you are {match.seat_name}.")
-    par = match.par[match.view.seat]
-    _say(
-        out,
-        f"Per hand in this seat, the population itself makes {par.value:+.3f} on average, and a "
-        f"best response {par.best_response:+.3f}.",
-    )
+    _say(out, f"Per hand in this seat, the population itself makes {_par(match)}.")
     _say(out, "Type a number or an action's name; q quits.")
     try:
         while True:
@@ -37,6 +33,13 @@ def in_terminal(match: Match, out: rich.console.Console) -> None:
             _say(out, "\nNo hand was finished.")
 
 
+def _par(match: Match) -> str:
+    par = match.par[match.view.seat]
+    if par.best_response is None:
+        return f"{par.value:+.3f} ± {par.error:.3f} on average, measured by episodes"
+    return f"{par.value:+.3f} on average, and a best response {par.best_response:+.3f}"
+
+
 class _Quit(Exception):
     """The person wants to stop."""
 
@@ -45,25 +48,48 @@ def _one_hand(match: Match, out: rich.console.Console) -> None:
     _say(out, f"\nhand {match.view.hand}", style="bold")
     while match.view.end is None:
         _show(match, out)
-        match.play(_choose(match.view.actions, out))
+        match.play(_choose(match.view, out))
     _show_end(match, out)
 
 
-def _choose(actions: Sequence[Action], out: rich.console.Console) -> int:
-    """The number of the action that the person chooses. A typed number is a place in the list."""
+def _choose(view: View, out: rich.console.Console) -> int:
+    """The number of the action that the person chooses. A typed number is a place in the list, or a
+    cell of the board, counted from 1."""
+    actions = view.actions
     names = [action.name.lower() for action in actions]
     meanings = [action.meaning for action in actions]
-    for place, action in enumerate(actions, 1):
-        meaning = f"  ({action.meaning})" if action.meaning else ""
-        _say(out, f"  {place:>2}  {action.name}{meaning}")
+    if view.board is None:
+        by_place = {place: action.number for place, action in enumerate(actions, 1)}
+        _show_actions(actions, out)
+        hint = f"type 1 to {len(actions)}, or an action's name"
+    else:
+        by_place = {action.number + 1: action.number for action in actions}
+        hint = f"type the number of a cell, or a name such as {actions[0].name}"
     while True:
         typed = _ask(out, "your move: ")
-        if typed.isdecimal() and 1 <= int(typed) <= len(actions):
-            return actions[int(typed) - 1].number
+        if typed.isdecimal() and len(typed) < 10 and int(typed) in by_place:
+            return by_place[int(typed)]
         for known in (names, meanings):
             if typed and typed in known:
                 return actions[known.index(typed)].number
-        _say(out, f"{typed!r} is not a move here: type 1 to {len(actions)}, or an action's name.")
+        _say(out, f"{typed!r} is not a move here: {hint}.")
+
+
+def _show_actions(actions: Sequence[Action], out: rich.console.Console) -> None:
+    """The legal actions, each with its place; many of them side by side."""
+    texts = []
+    for place, action in enumerate(actions, 1):
+        meaning = f"  ({action.meaning})" if action.meaning else ""
+        texts.append(f"  {place:>{max(2, len(str(len(actions))))}}  {action.name}{meaning}")
+    width = max(map(len, texts))
+    columns = max(1, out.width // (width + 1)) if len(texts) > _LIST else 1
+    rows = -(-len(texts) // columns)
+    for row in range(rows):
+        _say(out, " ".join(text.ljust(width) for text in texts[row::rows]).rstrip())
+
+
+_LIST = 12
+"""More actions than this are not listed one on each line."""
 
 
 def _ask(out: rich.console.Console, prompt: str) -> str:
@@ -76,7 +102,12 @@ def _ask(out: rich.console.Console, prompt: str) -> str:
 
 def _show(match: Match, out: rich.console.Console) -> None:
     """What the person sees before a move."""
-    picture = match.view.picture
+    picture, board = match.view.picture, match.view.board
+    if board is not None:
+        _show_board(board, {action.number for action in match.view.actions}, out)
+        mark = "xo"[match.view.seat]
+        _say(out, ". ".join(filter(None, [f"You are {mark}; {board.goal}", board.note])) + ".")
+        return
     if picture is None:
         _say(out, match.view.text)
         return
@@ -96,6 +127,8 @@ def _show_end(match: Match, out: rich.console.Console) -> None:
             if seat != view.seat
         ]
         _show_cards([("you", picture_of_you.own), ("table", picture_of_you.board), *others], out)
+    elif end.board is not None:
+        _show_board(end.board, set(), out)
     else:
         _say(out, end.state)
     result = end.returns[view.seat]
@@ -109,6 +142,11 @@ def _show_end(match: Match, out: rich.console.Console) -> None:
         )
     hands = len(match.history)
     _say(out, f"Score after {_count(hands, 'hand')}: {match.score:+g}")
+
+
+def _show_board(board: Board, free: set[int], out: rich.console.Console) -> None:
+    for line in boards.lines(board, free, ascii_only=out.options.ascii_only):
+        _say(out, line)
 
 
 def _show_moves(match: Match, moves: Sequence[Move], out: rich.console.Console) -> None:

@@ -68,15 +68,51 @@ function seatAt(number, cards, moves, name, isNew) {
   return make("div", "seat", make("div", "name", name, said), hand);
 }
 
+// Cells that may be marked are buttons. A hexagonal row is half a cell further right than the one
+// above it.
+function gridOf(board, actions, turn, isOver) {
+  const size = Math.max(26, Math.min(70, 520 / (board.columns + (board.hexagonal ? board.cells.length / board.columns / 2 : 0))));
+  const grid = make("div", board.hexagonal ? "grid hex" : "grid square");
+  grid.style.setProperty("--cell", `${size}px`);
+  const legal = new Map(actions.map((action) => [action.number, action]));
+  for (let first = 0; first < board.cells.length; first += board.columns) {
+    const row = make("div", "row");
+    if (board.hexagonal) row.style.marginLeft = `${(first / board.columns) * size / 2}px`;
+    board.cells.slice(first, first + board.columns).forEach((mark, column) => {
+      const action = legal.get(first + column);
+      const cell = make(action ? "button" : "div", `cell ${mark && `mark ${mark}`}`, make("span", "", mark === "x" ? "✕" : mark === "o" ? "◯" : ""));
+      if (action) {
+        cell.dataset.action = action.number;
+        cell.title = action.name;
+        cell.onclick = () => ask("/api/play", { turn, action: action.number });
+      }
+      cell.setAttribute("aria-label", action ? action.name : mark ? `mark of ${mark}` : isOver ? "empty" : "unknown");
+      row.append(cell);
+    });
+    grid.append(row);
+  }
+  return grid;
+}
+
+function showBoard({ view, players }, others) {
+  const { seat, end } = view, board = end ? end.board : view.board, marks = ["x", "o"];
+  const label = (p, name) => make("div", "name", make("b", `mark ${marks[p]}`, p ? "◯" : "✕"), name);
+  at("others").append(...others.map((p) => make("div", "seat", label(p, players[p]))));
+  at("board").append(gridOf(board, view.actions, view.turn, Boolean(end)));
+  const said = [board.goal, board.note, end ? "the whole board" : "you see your own marks, and those you bumped into"];
+  at("you").append(make("div", "seat", label(seat, `you, ${players[seat]}`), make("p", "goal", said.filter(Boolean).join(" · "))));
+}
+
 function showTable({ view, players }, before) {
   const { picture, seat, end } = view;
   const num_players = players.length;
   const others = [];
   for (let step = 1; step < num_players; step++) others.push((seat + step) % num_players);
-  at("table").classList.toggle("plain", !picture);
-  at("text").hidden = Boolean(picture);
-  at("text").textContent = picture ? "" : end ? end.state : view.text;
+  at("table").classList.toggle("plain", !picture && !view.board);
+  at("text").hidden = Boolean(picture || view.board);
+  at("text").textContent = picture || view.board ? "" : end ? end.state : view.text;
   for (const id of ["others", "board", "you"]) at(id).replaceChildren();
+  if (view.board) return showBoard({ view, players }, others);
   if (!picture) {
     at("others").append(...others.map((p) => make("div", "seat", make("div", "name", players[p]))));
     at("you").append(make("div", "seat", make("div", "name", `you, ${players[seat]}`)));
@@ -102,7 +138,7 @@ function showPanel({ view, players }) {
   actions.replaceChildren();
   result.className = "";
   actions.classList.toggle("many", view.actions.length > 8);
-  view.actions.forEach(({ number, name, meaning }, place) => {
+  if (!view.board) view.actions.forEach(({ number, name, meaning }, place) => {
     const button = make("button", "", name);
     if (meaning) button.append(make("small", "", meaning));
     if (place < 9) button.prepend(make("kbd", "", String(place + 1)));
@@ -130,14 +166,14 @@ function showPanel({ view, players }) {
 }
 
 function showMatch({ view, players, par, score, history }) {
-  const hands = history.length, { value, best_response } = par[view.seat];
+  const hands = history.length, { value, error, best_response } = par[view.seat];
   at("score").textContent = points(score);
   const rows = [
     ["hands", String(hands)],
     ["you, a hand", hands ? signed(score / hands, 3) : "–"],
-    [`the population as ${players[view.seat]}`, signed(value, 3)],
-    ["the best possible", signed(best_response, 3)],
+    [`the population as ${players[view.seat]}`, signed(value, 3) + (best_response === null ? ` ± ${error.toFixed(3)}` : "")],
   ];
+  if (best_response !== null) rows.push(["the best possible", signed(best_response, 3)]);
   at("means").replaceChildren(...rows.flatMap(([what, number]) => [make("dt", "", what), make("dd", "", number)]));
   at("nothing").hidden = hands > 0;
   at("history").replaceChildren(...[...history].reverse().map(({ hand, seat, result, met }) => {
@@ -192,8 +228,9 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.target.matches("select, button")
     && event.key === "Enter") return;
   const buttons = at("actions").querySelectorAll("button[data-action]");
+  const cell = `.cell[data-action="${Number(event.key) - 1}"]`;
   if (event.key === "Enter") at("next")?.click();
-  else if (/^[1-9]$/.test(event.key)) buttons[Number(event.key) - 1]?.click();
+  else if (/^[1-9]$/.test(event.key)) (shown?.view.board ? at("board").querySelector(cell) : buttons[Number(event.key) - 1])?.click();
 });
 
 ask("/api/view");
