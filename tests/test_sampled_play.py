@@ -1,16 +1,22 @@
 """Runs that are measured by episodes, at OpenSpiel's table: policies, bots, matches and replays."""
 
+import io
+import json
 import pickle
 
 import numpy as np
 import pyspiel
 import pytest
+import rich.console
 
 import games
 import psro
 from games.readers.states import Way
 from psro import exact
 from psro.oracles import PPOConfig
+from psro.play import page as match_page
+from psro.play import terminal
+from psro.play.match import Match
 from psro.policies.policy import Tabulator
 
 GOOFSPIEL = "goofspiel(imp_info=True,num_cards=3,points_order=descending)"
@@ -192,3 +198,74 @@ def test_where_chance_is_hidden_a_player_is_asked_at_each_decision(trained):
             with pytest.raises(games.GameError, match="hides its chance"):
                 Way(states, 1).to(state)
         state.apply_action(bot.step(state))
+
+
+def hand(match, rng):
+    """Plays a hand at random; every view, and the state behind it."""
+    seen = []
+    while match.view.end is None:
+        seen.append((match.view, match._state.clone()))
+        match.play(int(rng.choice([action.number for action in match.view.actions])))
+    return seen, match.view.end
+
+
+@pytest.mark.parametrize("name", ["phantom", "hex"])
+def test_boards_in_the_dark_are_the_seat_s_own(trained, name):
+    """What is drawn before the end is OpenSpiel's observation of the seat; then it is the state."""
+    experiment, rng = trained(name), np.random.default_rng(0)
+    match = Match(experiment, 0, seed=1)
+    for number in range(6):
+        seat = match.view.seat
+        seen, end = hand(match, rng)
+        for view, state in seen:
+            marks = [mark or "." for mark in view.board.cells]
+            assert "".join(marks) == "".join(state.observation_string(seat).split())
+            assert [action.number for action in view.actions] == state.legal_actions()
+            assert [action.name for action in view.actions] == [
+                state.action_to_string(seat, action) for action in state.legal_actions()
+            ]
+        whole = "".join(mark or "." for mark in end.board.cells)
+        assert whole == "".join(str(match._state).lower().split()).translate(
+            str.maketrans("yzpq", "xxoo")
+        )
+        assert end.returns == tuple(match._state.returns())
+        match.deal((number + 1) % 2)
+    par = match.par[0]
+    assert par.best_response is None and par.error > 0
+
+
+def test_a_page_is_told_nothing_of_the_other_s_marks(trained):
+    """What is sent is the same in all hands that are the same to the person."""
+    experiment, sent, hidden = trained("phantom"), {}, {}
+    for seed in range(60):
+        match, rng = Match(experiment, seed % 2, seed), np.random.default_rng(seed % 2)
+        known = [seed % 2]
+        while match.view.end is None:
+            state, seat = match._state, match.view.seat
+            known.append(state.information_state_string(seat))
+            said = json.dumps(match_page._view(match))
+            sent.setdefault(tuple(known), set()).add(said)
+            hidden.setdefault(tuple(known), set()).add(str(state))
+            match.play(int(rng.choice([action.number for action in match.view.actions])))
+    assert all(len(texts) == 1 for texts in sent.values())
+    assert sum(len(states) > 1 for states in hidden.values()) >= 6
+
+
+@pytest.mark.parametrize("name", ["phantom", "hex", "negotiation", "native", "file"])
+def test_a_hand_in_the_terminal(trained, name, monkeypatch):
+    """With boards, cards and texts; the first action each time, and then `q`."""
+    match = Match(trained(name), 1, seed=2)
+    out = rich.console.Console(file=io.StringIO(), width=100)
+    typed = []
+
+    def answer(prompt):
+        over = match.view.end is not None
+        typed.append("q" if over else match.view.actions[0].name)
+        return typed[-1]
+
+    monkeypatch.setattr(out, "input", answer)
+    terminal.in_terminal(match, out)
+    text = out.file.getvalue()
+    assert "measured by episodes" in text and "was policy" in text and "1 hand:" in text
+    if match.view.board:
+        assert "You are o" in text and "not a move" not in text

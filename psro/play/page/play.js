@@ -99,7 +99,7 @@ function showBoard({ view, players }, others) {
   const label = (p, name) => make("div", "name", make("b", `mark ${marks[p]}`, p ? "◯" : "✕"), name);
   at("others").append(...others.map((p) => make("div", "seat", label(p, players[p]))));
   at("board").append(gridOf(board, view.actions, view.turn, Boolean(end)));
-  const said = [board.goal, board.note, end ? "the whole board" : "you see your own marks, and those you bumped into"];
+  const said = [board.goal, board.note, end ? "the whole board" : "you see your own marks and what you bumped into"];
   at("you").append(make("div", "seat", label(seat, `you, ${players[seat]}`), make("p", "goal", said.filter(Boolean).join(" · "))));
 }
 
