@@ -51,7 +51,12 @@ def hosted_game(name: str, *, observation: str | None = None, horizon: int = HOR
     """
     if horizon < 1:
         raise GameError(f"horizon = {horizon} must be at least 1")
-    return HostedGame(OpenSpielSimulator(name, observation, horizon))
+    simulator = OpenSpielSimulator(name, observation, horizon)
+    hosted, total = HostedGame(simulator), simulator.game.utility_sum()
+    # An episode that is cut off pays what it has paid so far, which adds up only where it is zero.
+    if total == 0 or simulator.game.max_game_length() <= horizon:
+        hosted.utility_sum = total
+    return hosted
 
 
 class OpenSpielSimulator:

@@ -56,4 +56,6 @@ def native_game(name: str, observation: str | None = None) -> Game:
         raise GameError(f"no native game plays {name!r}; native are {', '.join(sorted(NATIVE))}")
     observation = openspiel.tensor_name(name, game, observation)
     module, attribute = NATIVE[short_name]
-    return getattr(importlib.import_module(module), attribute)(full_name, parameters, observation)
+    native = getattr(importlib.import_module(module), attribute)(full_name, parameters, observation)
+    native.utility_sum = game.utility_sum()
+    return native

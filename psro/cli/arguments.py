@@ -22,6 +22,7 @@ GameNames = Annotated[Positional[tuple[str, ...]], arg(metavar="[GAME ...]", hel
 Flag = Annotated[bool, arg(help_behavior_hint="")]
 Number = Annotated[int, arg(metavar="N")]
 MaybeNumber = Annotated[int | None, arg(metavar="N", help_behavior_hint="")]
+MaybeDecisions = Annotated[int | None, arg(metavar="DECISIONS", help_behavior_hint="")]
 File = Annotated[str, arg(metavar="FILE")]
 MaybeFile = Annotated[str | None, arg(metavar="FILE", help_behavior_hint="")]
 MaybeFolder = Annotated[str | None, arg(metavar="FOLDER", help_behavior_hint="")]

@@ -6,15 +6,33 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from psro.cli.arguments import Flag, Folders, MaybeFile, MaybeName, Number, explained
+from psro.cli.arguments import (
+    Flag,
+    Folders,
+    MaybeDecisions,
+    MaybeFile,
+    MaybeName,
+    MaybeNumber,
+    Name,
+    Number,
+    explained,
+)
 from psro.cli.folders import runs_in, shell
 from psro.cli.process import UsageError, note_disagreement, say
 
 if TYPE_CHECKING:
     from games import GameTree
+    from psro.measure.calibration import Calibrated
+    from psro.measure.exploiter import Exploitation, Exploiter
+    from psro.runs.experiment import Experiment
+
+    Exploited = tuple[Exploiter, Exploitation, Sequence[Calibrated]]
 
 _MOST_CFR = 1_000_000
 """Most iterations of CFR+. They take some minutes in Kuhn poker, where no error remains."""
+_MOST_DECISIONS = 1 << 40
+_MOST_RESTARTS = 1_000
+_MOST_EPISODES = 1 << 32
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,6 +44,46 @@ class _Wanted:
     equilibrium: bool
     cfr_iterations: int
     device: str | None
+    exploiter: int | None
+    exploiter_oracle: str
+    restarts: int
+    calibrate: bool
+    episodes: int | None
+
+    def check(self) -> None:
+        """Raises UsageError for values that cannot be."""
+        if not 0 <= self.cfr_iterations <= _MOST_CFR:
+            raise UsageError(
+                f"--cfr-iterations {self.cfr_iterations} must be at least 0 and at most "
+                f"{_MOST_CFR:,}"
+            )
+        for option, number, most in (
+            ("--exploiter", self.exploiter, _MOST_DECISIONS),
+            ("--restarts", self.restarts, _MOST_RESTARTS),
+            ("--episodes", self.episodes, _MOST_EPISODES),
+        ):
+            if number is not None and not 1 <= number <= most:
+                raise UsageError(f"{option} {number} must be at least 1 and at most {most:,}")
+        if self.calibrate and self.exploiter is None:
+            raise UsageError("--calibrate needs --exploiter DECISIONS, which it calibrates")
+
+    def check_one(self) -> None:
+        """Raises UsageError for options that are for a single run."""
+        if self.exploiter is not None:
+            raise UsageError("--exploiter measures one run; name a single folder")
+
+    def check_sampled(self, game: str) -> None:
+        """Raises UsageError for options that need an enumerated game."""
+        for option, given, instead in (
+            ("--equilibrium", self.equilibrium, "--exploiter DECISIONS gives a lower bound of its "
+             "exploitability"),
+            ("--device", self.device is not None, "leave it out"),
+        ):  # fmt: skip
+            if given:
+                raise UsageError(
+                    f"{option} needs a game that is enumerated, and {game} is measured by "
+                    f"episodes; {instead}"
+                )
 
 
 @explained
@@ -36,11 +94,18 @@ def evaluate(
     equilibrium: Flag = False,
     cfr_iterations: Number = 200,
     device: MaybeName = None,
+    exploiter: MaybeDecisions = None,
+    exploiter_oracle: Name = "ppo",
+    restarts: Number = 2,
+    calibrate: Flag = False,
+    episodes: MaybeNumber = None,
 ) -> None:
-    """Measure a saved population exactly, or play several populations against each other.
+    """Measure a saved population, or play several populations against each other.
 
-    Several populations also play against uniform random play, CFR+ and the game's equilibrium. A
-    folder of several seeds gives each seed's numbers and their mean with a 95 % interval.
+    Everything is exact in a game that is enumerated. In other games everything is measured by
+    episodes, with standard errors or 95 % intervals. Several populations also play against uniform
+    random play and, if it is exact, CFR+ and the game's equilibrium. A folder of several seeds
+    gives each seed's numbers and their mean with a 95 % interval.
 
     Args:
         folders: Experiment folders, folders of several seeds, or files that `psro export` wrote.
@@ -52,15 +117,32 @@ def evaluate(
         cfr_iterations: Iterations of CFR+ if several populations play each other. 0 = without CFR+.
         device: Compute exploitability with JAX in float64 on this device: cpu, gpu or tpu. By
             default numpy computes it.
+        exploiter: Train exploiters of one run's mixture with this number of own decisions each, and
+            print the approximate exploitability, a lower bound. By default none are trained.
+        exploiter_oracle: The method that trains exploiters: ppo, a2c, reinforce or dqn.
+        restarts: Exploiters of each player. Some episodes choose the best one, and others measure
+            it.
+        calibrate: Also print what the same exploiters find in Kuhn poker, Leduc poker and one-die
+            Liar's Dice, where the exact exploitability is known.
+        episodes: Episodes of each pairing of populations, and of each exploiter. By default 8,192
+            and 32,768.
     """
     runs = runs_in(folders)
-    if not 0 <= cfr_iterations <= _MOST_CFR:
-        raise UsageError(
-            f"--cfr-iterations {cfr_iterations} must be at least 0 and at most {_MOST_CFR:,}"
-        )
     wanted = _Wanted(
-        json=json, csv=csv, equilibrium=equilibrium, cfr_iterations=cfr_iterations, device=device
+        json=json,
+        csv=csv,
+        equilibrium=equilibrium,
+        cfr_iterations=cfr_iterations,
+        device=device,
+        exploiter=exploiter,
+        exploiter_oracle=exploiter_oracle,
+        restarts=restarts,
+        calibrate=calibrate,
+        episodes=episodes,
     )
+    wanted.check()
+    if len(runs) > 1:
+        wanted.check_one()
     if len(folders) == 1 and runs != list(folders):
         _measure_seeds(runs, wanted)
     elif len(runs) == 1:
@@ -74,12 +156,24 @@ def evaluate(
 
 def _measure(folder: str, wanted: _Wanted) -> None:
     """One population."""
-    from psro.measure import evaluation
     from psro.runs import experiment
-    from psro.views import tables
 
     opened = experiment.load(folder)
     note_disagreement(opened)
+    if opened.tree is None:
+        wanted.check_sampled(opened.config.game)
+    exploited = None if wanted.exploiter is None else _exploited(opened, wanted)
+    (_measure_exactly if opened.tree else _measure_by_episodes)(opened, wanted, exploited)
+    if exploited and not wanted.json:
+        from psro.views import sampled_tables, tables
+
+        sampled_tables.print_exploitation(opened, *exploited, tables.console())
+
+
+def _measure_exactly(opened: Experiment, wanted: _Wanted, exploited: Exploited | None) -> None:
+    from psro.measure import evaluation
+    from psro.views import tables
+
     measured = evaluation.evaluate(
         opened.meta_game,
         opened.measured_strategy,
@@ -89,9 +183,45 @@ def _measure(folder: str, wanted: _Wanted) -> None:
     if wanted.csv is not None:
         tables.write_csv(opened, measured, wanted.csv)
     if wanted.json:
-        tables.print_json(opened, measured)
+        tables.print_json(opened, measured, _as_json(exploited))
     else:
         tables.print_tables(opened, measured, tables.console())
+
+
+def _measure_by_episodes(opened: Experiment, wanted: _Wanted, exploited: Exploited | None) -> None:
+    from psro.measure import sampled_evaluation
+    from psro.views import sampled_tables, tables
+
+    measured = sampled_evaluation.evaluate(opened)
+    if wanted.csv is not None:
+        sampled_tables.write_csv(opened, measured, wanted.csv)
+    if wanted.json:
+        sampled_tables.print_json(opened, measured, _as_json(exploited))
+    else:
+        sampled_tables.print_tables(opened, measured, tables.console())
+
+
+def _exploited(opened: Experiment, wanted: _Wanted) -> Exploited:
+    """Trains exploiters, and calibrates them if that is wanted."""
+    from psro.measure import calibration
+    from psro.measure import exploiter as exploiters
+
+    exploiter = exploiters.exploiter_of(
+        opened, wanted.exploiter, wanted.exploiter_oracle, wanted.restarts, wanted.episodes
+    )
+    found = exploiters.exploit_run(opened, exploiter)
+    calibrated = ()
+    if wanted.calibrate:
+        calibrated = tuple(calibration.calibrate(exploiter, opened.config))
+    return exploiter, found, calibrated
+
+
+def _as_json(exploited: Exploited | None) -> dict[str, Any] | None:
+    if exploited is None:
+        return None
+    from psro.views import sampled_tables
+
+    return sampled_tables.exploitation_json(*exploited)
 
 
 def _measure_seeds(folders: Sequence[str], wanted: _Wanted) -> None:
@@ -103,6 +233,8 @@ def _measure_seeds(folders: Sequence[str], wanted: _Wanted) -> None:
     runs = [experiment.load(folder) for folder in folders]
     for run in runs:
         note_disagreement(run)
+    if runs[0].tree is None:
+        wanted.check_sampled(runs[0].config.game)
     measured = across_seeds.measure(runs)
     if wanted.csv is not None:
         seed_tables.write_csv(measured, wanted.csv)
@@ -121,6 +253,9 @@ def _compare(folders: Sequence[str], wanted: _Wanted) -> None:
     runs = [(folder, experiment.load(folder)) for folder in folders]
     for _, run in runs:
         note_disagreement(run)
+    if any(run.tree is None for _, run in runs):
+        _compare_by_episodes(runs, wanted)
+        return
     mixtures = comparison.mixtures(runs)
     tree, game = runs[0][1].tree, runs[0][1].config.game
     others, omitted = comparison.baselines(
@@ -139,6 +274,28 @@ def _compare(folders: Sequence[str], wanted: _Wanted) -> None:
         tables.print_comparison_json(compared, game)
     else:
         tables.print_comparison(compared, tables.console(), game)
+
+
+def _compare_by_episodes(runs: Sequence[tuple[str, Experiment]], wanted: _Wanted) -> None:
+    """Several populations against each other and against uniform play, by episodes."""
+    from psro.measure import cross_play
+    from psro.views import sampled_tables, tables
+
+    reference = next(run for _, run in runs if run.tree is None)
+    game = reference.config.game
+    wanted.check_sampled(game)
+    played = cross_play.cross_play(
+        reference.setup.game,
+        *cross_play.mixtures(runs),
+        episodes=wanted.episodes or cross_play.EPISODES,
+        seed=reference.config.seed,
+    )
+    if wanted.csv is not None:
+        sampled_tables.write_cross_play_csv(played, wanted.csv)
+    if wanted.json:
+        sampled_tables.print_cross_play_json(played, game)
+    else:
+        sampled_tables.print_cross_play(played, tables.console(), game)
 
 
 def _on_device(tree: GameTree, device: str | None) -> Callable[..., Any] | None:

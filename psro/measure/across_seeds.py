@@ -1,4 +1,4 @@
-"""Exact measurements of runs that differ only in their seed, and their means, as `psro eval` prints
+"""Measurements of runs that differ only in their seed, and their means, as `psro eval` prints
 them for a folder of several seeds."""
 
 from __future__ import annotations
@@ -20,8 +20,11 @@ class AcrossSeeds:
         game: the game's name.
         seeds: the runs' seeds.
         iterations: the last iteration of each run.
-        exploitability: exploitability of each run's meta-strategy, float64 `[N]`.
-        nash_conv: NashConv of each run's meta-strategy, float64 `[N]`.
+        exploitability: exploitability of each run's meta-strategy, float64 `[N]`; None where it is
+            not known, because games are sampled.
+        nash_conv: NashConv of each run's meta-strategy, float64 `[N]`; None as exploitability.
+        bound: sampled lower bound of the exploitability of each run's meta-strategy before its last
+            iteration, float64 `[N]`, NaN where nothing was trained; None where it is exact.
         value: every player's expected return in each run, float64 `[N, P]`.
         player_names: the players' names in the game's file; None if it has none.
     """
@@ -29,14 +32,17 @@ class AcrossSeeds:
     game: str
     seeds: tuple[int, ...]
     iterations: tuple[int, ...]
-    exploitability: np.ndarray
-    nash_conv: np.ndarray
+    exploitability: np.ndarray | None
+    nash_conv: np.ndarray | None
+    bound: np.ndarray | None
     value: np.ndarray
     player_names: tuple[str, ...] | None
 
     def columns(self) -> dict[str, np.ndarray]:
         """The measurements of all runs, `[N]`, by their names in tables."""
         values = {f"value {player}": self.value[:, player] for player in range(self.value.shape[1])}
+        if self.exploitability is None:
+            return {"lower bound of exploitability": self.bound, **values}
         return {"exploitability": self.exploitability, "NashConv": self.nash_conv, **values}
 
     def mean_and_interval(self, numbers: np.ndarray) -> tuple[float, float]:
@@ -46,14 +52,16 @@ class AcrossSeeds:
 
 
 def measure(runs: Sequence[Experiment]) -> AcrossSeeds:
-    """Measures the meta-strategy of each run, all of one game."""
-    gaps = [run.measure() for run in runs]
+    """Measures the meta-strategy of each run, all of one game and in one way."""
+    gaps, tree = [run.measure() for run in runs], runs[0].tree
+    bounds = [run.records[-1].bound or (np.nan, np.nan) for run in runs]
     return AcrossSeeds(
         game=runs[0].config.game,
         seeds=tuple(run.config.seed for run in runs),
         iterations=tuple(run.records[-1].iteration for run in runs),
-        exploitability=np.array([measured.exploitability for measured in gaps]),
-        nash_conv=np.array([measured.nash_conv for measured in gaps]),
+        exploitability=tree and np.array([measured.exploitability for measured in gaps]),
+        nash_conv=tree and np.array([measured.nash_conv for measured in gaps]),
+        bound=None if tree else np.array([bound for bound, _ in bounds]),
         value=np.array([measured.value for measured in gaps]),
-        player_names=runs[0].tree.player_names,
+        player_names=tree and tree.player_names,
     )

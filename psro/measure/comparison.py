@@ -105,7 +105,7 @@ def mixtures(opened: Sequence[tuple[str | os.PathLike, Experiment]]) -> dict[str
     """
     (first, reference), *_ = opened
     contenders = {}
-    for name, (path, run) in zip(_names([path for path, _ in opened]), opened, strict=True):
+    for name, (path, run) in zip(distinct_names([path for path, _ in opened]), opened, strict=True):
         plans = [exact.mix(*both) for both in zip(run.plans, run.meta_strategy, strict=True)]
         try:
             contenders[name] = _on_tree(reference, run, plans)
@@ -153,7 +153,7 @@ def _on_tree(reference: Experiment, run: Experiment, plans: Plans) -> Plans:
     return [plan[places] for plan, places in zip(plans, order, strict=True)]
 
 
-def _names(paths: Sequence[str | os.PathLike]) -> list[str]:
+def distinct_names(paths: Sequence[str | os.PathLike]) -> list[str]:
     """The last parts of the paths if these differ, else the paths; repeated names get a number."""
     names = [Path(path).name for path in paths]
     if len(set(names)) < len(names):

@@ -97,11 +97,16 @@ def target_of(
 def sampled_target(meta_game: MetaGame, strategy: MetaStrategy, capacity: int) -> Target:
     """The target of a meta-strategy where the policies' plans are not known. The opponents of a
     correlated one are drawn from what a player knows before it is told anything (`cce`)."""
-    players = range(meta_game.num_players)
     return Target(
-        opponents=np.stack([_by_seat(p, strategy.others(p), capacity) for p in players]),
+        opponents=opponents_of(strategy, capacity),
         value=np.array([(payoffs * strategy.profiles).sum() for payoffs in meta_game.payoffs]),
     )
+
+
+def opponents_of(strategy: MetaStrategy, capacity: int) -> np.ndarray:
+    """Probabilities of every player's opponent profiles; see `Target.opponents`."""
+    players = range(len(strategy.marginals))
+    return np.stack([_by_seat(p, strategy.others(p), capacity) for p in players])
 
 
 def _told(correlated: CorrelatedGap, strategy: MetaStrategy) -> list[int]:

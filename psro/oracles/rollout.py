@@ -146,6 +146,7 @@ class Rollout:
     ):
         self.game = game
         self.policy = policy
+        self._opponent_policy = policy
         self.num_envs = num_envs
         self.num_strata = num_strata
         self.length = length
@@ -162,14 +163,20 @@ class Rollout:
         rollout.game = self.game.with_constants(constants)
         return rollout
 
+    def against(self, policy: Policy) -> Rollout:
+        """The same rollout, whose opponents have another network than the learner."""
+        rollout = copy.copy(self)
+        rollout._opponent_policy = policy
+        return rollout
+
     def empty(self) -> Actors:
         """Actors without episodes. Restart every stratum before the first rollout."""
         keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), self.num_envs))
         state = jax.eval_shape(jax.vmap(self.game.init), keys)
         return Actors(
             state=jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), state),
-            learner=self._blank((self.num_envs,)),
-            opponents=self._blank((self._num_opponents, self.num_envs)),
+            learner=_blank(self.policy, (self.num_envs,)),
+            opponents=_blank(self._opponent_policy, (self._num_opponents, self.num_envs)),
             fresh=jnp.ones(self.num_envs, bool),
             earned=jnp.zeros(self.num_envs),
         )
@@ -180,8 +187,8 @@ class Rollout:
         keys = jax.random.split(key, self.num_envs)
         return Actors(
             state=_select(where, jax.vmap(self.game.init)(keys), actors.state),
-            learner=self._forget(actors.learner, where),
-            opponents=self._forget(actors.opponents, where),
+            learner=_forget(self.policy, actors.learner, where),
+            opponents=_forget(self._opponent_policy, actors.opponents, where),
             fresh=actors.fresh | where,
             earned=jnp.where(where, 0.0, actors.earned),
         )
@@ -191,7 +198,7 @@ class Rollout:
         returned, this is the decision after its last one."""
         return Turn(
             observation=jax.vmap(self.game.observe)(actors.state),
-            last_action=self._forget(actors.learner, actors.fresh).last_action,
+            last_action=_forget(self.policy, actors.learner, actors.fresh).last_action,
             reset=actors.fresh,
             legal=actors.state.legal,
             valid=self._is_turn(actors.state, seat),
@@ -250,7 +257,7 @@ class Rollout:
         keys = jax.random.split(key, self.num_envs + 2)
         # The other seats' moves now give the outcome of the previous decision.
         actors, episodes, outcome = self._await_turn(opponents, seat, *carry, keys[0])
-        learner = self._forget(actors.learner, actors.fresh)
+        learner = _forget(self.policy, actors.learner, actors.fresh)
         turn = self.turn(actors, seat)
         logits, value, after = self.policy(
             params, turn.observation, turn.last_action, learner.carry
@@ -341,7 +348,7 @@ class Rollout:
         actors = Actors(
             state=_select(over, jax.vmap(self.game.init)(keys), state),
             learner=actors.learner,
-            opponents=self._forget(actors.opponents, over),
+            opponents=_forget(self._opponent_policy, actors.opponents, over),
             fresh=actors.fresh | over,
             earned=jnp.where(over, 0.0, earned),
         )
@@ -357,7 +364,7 @@ class Rollout:
             return leaf.reshape(*shape, *leaf.shape[2:])
 
         seen = jnp.broadcast_to(observation, (self._num_opponents, *observation.shape))
-        act = jax.vmap(jax.vmap(self.policy))
+        act = jax.vmap(jax.vmap(self._opponent_policy))
         logits, _, carry = act(
             opponents, strata(seen), strata(memory.last_action), jax.tree.map(strata, memory.carry)
         )
@@ -366,23 +373,23 @@ class Rollout:
             (logits, carry),
         )
 
-    def _blank(self, shape: tuple[int, ...]) -> Memory:
-        return Memory(
-            carry=self.policy.initial_carry(shape), last_action=jnp.full(shape, -1, jnp.int32)
-        )
-
-    def _forget(self, memory: Memory, where: jax.Array) -> Memory:
-        """A blank memory where `where [E]`; leaves `[E, ...]` or `[Q, E, ...]`."""
-        return Memory(
-            carry=self.policy.forget(memory.carry, where),
-            last_action=jnp.where(where, -1, memory.last_action),
-        )
-
     def _is_turn(self, state: State, seat: jax.Array) -> jax.Array:
         return ~state.ended & (state.player == seat)
 
     def _step(self, state: State, action: jax.Array, where: jax.Array, keys: jax.Array) -> State:
         return _select(where, jax.vmap(self.game.step)(state, action, keys), state)
+
+
+def _blank(policy: Policy, shape: tuple[int, ...]) -> Memory:
+    return Memory(carry=policy.initial_carry(shape), last_action=jnp.full(shape, -1, jnp.int32))
+
+
+def _forget(policy: Policy, memory: Memory, where: jax.Array) -> Memory:
+    """A blank memory where `where [E]`; leaves `[E, ...]` or `[Q, E, ...]`."""
+    return Memory(
+        carry=policy.forget(memory.carry, where),
+        last_action=jnp.where(where, -1, memory.last_action),
+    )
 
 
 def _select(where: jax.Array, new, old):

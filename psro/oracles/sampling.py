@@ -15,9 +15,10 @@ best policy seen is returned. Training ends early when the best policy has not i
 from __future__ import annotations
 
 import abc
+import copy
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -167,6 +168,13 @@ class Sampled(abc.ABC):
             )
         )
         self._train = OverJobs(self._train_one, env_devices=config.env_devices)
+
+    def against(self, policy: Policy) -> Self:
+        """The same oracle, whose opponents have another network than the learner."""
+        oracle = copy.copy(self)
+        oracle._rollout = self._rollout.against(policy)
+        oracle._train = OverJobs(oracle._train_one, env_devices=self._config.env_devices)
+        return oracle
 
     def __call__(self, jobs: Jobs) -> Results:
         # Summed on the host in float64, so that spare capacity does not change the rounding.

@@ -81,6 +81,11 @@ class Policy:
     def __reduce__(self):
         return functools.partial(type(self), **self._settings), ()
 
+    @property
+    def architecture(self) -> tuple[Any, ...]:
+        """What tells networks apart: parameters of one fit every other that is equal."""
+        return type(self), *sorted(self._settings.items())
+
     def init(self, key: jax.Array) -> Params:
         """Parameters of a fresh network. On a CPU do not `vmap` it: see `init_many`."""
         return self._init_network(key) | {"temperature": jnp.ones((), jnp.float32)}

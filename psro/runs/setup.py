@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Generator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -229,18 +229,23 @@ def _check_imported(config: RunConfig) -> None:
             )
 
 
-def _policy(
-    config: RunConfig, game: Game, tree: GameTree | None, capacity: int
-) -> Policy | TablePolicy:
-    if is_tabular(config.oracle):
-        return TablePolicy(tree)
-    settings = {
+def network_settings(config: RunConfig, game: Game) -> dict[str, Any]:
+    """The arguments of `Policy` for a game."""
+    return {
         "observation_size": game.observation_size,
         "num_actions": game.num_actions,
         "hidden_size": config.hidden_size,
         "cell": config.cell,
         "dtype": config.dtype,
     }
+
+
+def _policy(
+    config: RunConfig, game: Game, tree: GameTree | None, capacity: int
+) -> Policy | TablePolicy:
+    if is_tabular(config.oracle):
+        return TablePolicy(tree)
+    settings = network_settings(config, game)
     if is_conditional(config.oracle):
         seats = game.num_players
         size = seats + capacity ** (seats - 1)

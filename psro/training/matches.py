@@ -8,6 +8,8 @@ own key and policies alone, not on the matches beside it.
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -60,20 +62,26 @@ class Played:
 
 
 class Matches:
-    """Plays matches in one game, with policies of one network.
+    """Plays matches in one game.
 
     Args:
         game: the game.
-        policy: the network of all policies.
+        policy: the network of all policies, or a sequence with the network of each seat.
         episodes: episodes of a match.
         at_once: matches that are played side by side.
     """
 
     def __init__(
-        self, game: Game, policy: Policy, *, episodes: int = EPISODES, at_once: int = MATCHES
+        self,
+        game: Game,
+        policy: Policy | Sequence[Policy],
+        *,
+        episodes: int = EPISODES,
+        at_once: int = MATCHES,
     ):
         self.game, self.episodes, self.at_once = game, episodes, at_once
-        self._policy = policy
+        seats = isinstance(policy, Sequence)
+        self._policies = tuple(policy) if seats else (policy,) * game.num_players
         self._play = jax.jit(self._play_all)
 
     @own_settings()
@@ -81,7 +89,8 @@ class Matches:
         """Plays one match of each profile.
 
         Args:
-            params: every player's policies, leaves `[P, K, ...]`.
+            params: every player's policies, leaves `[P, K, ...]`; or a sequence with those of each
+                seat, leaves `[K_p, ...]`.
             profiles: each match's policy of every player, int `[C, P]`.
             keys: each match's random key, `[C]`.
         """
@@ -108,11 +117,11 @@ class Matches:
         game, seats = self.game.with_constants(constants), range(self.game.num_players)
         keys = jax.random.wrap_key_data(data)
         shape = (self.at_once, self.episodes)
-        policies = [jax.tree.map(lambda leaf, p=p: leaf[p, profiles[:, p]], params) for p in seats]
+        policies = [_drawn(params, p, profiles[:, p]) for p in seats]
         first = jax.vmap(lambda key: jax.random.split(jax.random.fold_in(key, 0), self.episodes))
         start = _Table(
             state=jax.vmap(jax.vmap(game.init))(first(keys)),
-            carries=[self._policy.initial_carry(shape) for _ in seats],
+            carries=[policy.initial_carry(shape) for policy in self._policies],
             last_actions=jnp.full((len(seats), *shape), -1, jnp.int32),
             returns=jnp.zeros((*shape, len(seats))),
             decisions=jnp.zeros((*shape, len(seats)), jnp.int32),
@@ -138,7 +147,7 @@ class Matches:
             # In most games all episodes are at the same seat: the other networks do not run.
             logits, carries[p] = jax.lax.cond(
                 (mover == p).any(),
-                self._think,
+                functools.partial(_think, self._policies[p]),
                 lambda _, __, ___, ____, logits, carry: (logits, carry),
                 params, observation, table.last_actions[p], mover == p, logits, carries[p],
             )  # fmt: skip
@@ -157,19 +166,27 @@ class Matches:
             time=table.time + 1,
         )
 
-    def _think(
-        self,
-        params: Params,
-        observation: jax.Array,
-        last_action: jax.Array,
-        where: jax.Array,
-        logits: jax.Array,
-        carry: Any,
-    ) -> tuple[jax.Array, Any]:
-        """One player's logits and next carries where it is its turn, `[C, B]`."""
-        own, _, after = jax.vmap(self._policy)(params, observation, last_action, carry)
 
-        def chosen(new: jax.Array, old: jax.Array) -> jax.Array:
-            return jnp.where(where.reshape(*where.shape, *(1,) * (new.ndim - 2)), new, old)
+def _drawn(params: Params, player: int, chosen: jax.Array) -> Params:
+    """A player's policies number `chosen [C]`, leaves `[C, ...]`."""
+    if isinstance(params, list | tuple):
+        return jax.tree.map(lambda leaf: leaf[chosen], params[player])
+    return jax.tree.map(lambda leaf: leaf[player, chosen], params)
 
-        return chosen(own, logits), jax.tree.map(chosen, after, carry)
+
+def _think(
+    policy: Policy,
+    params: Params,
+    observation: jax.Array,
+    last_action: jax.Array,
+    where: jax.Array,
+    logits: jax.Array,
+    carry: Any,
+) -> tuple[jax.Array, Any]:
+    """One player's logits and next carries where it is its turn, `[C, B]`."""
+    own, _, after = jax.vmap(policy)(params, observation, last_action, carry)
+
+    def chosen(new: jax.Array, old: jax.Array) -> jax.Array:
+        return jnp.where(where.reshape(*where.shape, *(1,) * (new.ndim - 2)), new, old)
+
+    return chosen(own, logits), jax.tree.map(chosen, after, carry)

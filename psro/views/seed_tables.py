@@ -19,7 +19,8 @@ def print_table(measured: AcrossSeeds, out: rich.console.Console) -> None:
     columns = measured.columns()
     unit = max(float(np.abs(values).max()) for values in columns.values()) or 1.0
     titles = player_columns("value", measured.player_names, measured.value.shape[1])
-    rows = table("seed", "iteration", "exploitability", "NashConv", *titles)
+    distances = list(columns)[: len(columns) - len(titles)]
+    rows = table("seed", "iteration", *distances, *titles)
     for number, (seed, iteration) in enumerate(
         zip(measured.seeds, measured.iterations, strict=True)
     ):
@@ -35,7 +36,15 @@ def print_table(measured: AcrossSeeds, out: rich.console.Console) -> None:
 
 def print_json(measured: AcrossSeeds) -> None:
     """Everything, on one line."""
-    numbers = {"exploitability": measured.exploitability, "nash_conv": measured.nash_conv}
+    numbers = {
+        name: values
+        for name, values in (
+            ("exploitability", measured.exploitability),
+            ("nash_conv", measured.nash_conv),
+            ("exploitability_lower_bound", measured.bound),
+        )
+        if values is not None
+    }
     result = {
         "game": measured.game,
         "seeds": list(measured.seeds),

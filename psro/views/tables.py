@@ -16,11 +16,11 @@ import rich.markup
 import rich.table
 import rich.text
 
-from games import GameTree
-from games.printing import printable
+from games.printing import player_name, printable
 from psro import exact
 from psro.measure.comparison import Comparison
 from psro.measure.evaluation import Evaluation
+from psro.measure.sampled_evaluation import SampledEvaluation
 from psro.runs import disk
 from psro.runs.experiment import Experiment
 from psro.views.numbers import listed, three_digits
@@ -30,8 +30,11 @@ _FORMULA = tuple("=+-@＝＋－＠")
 _SHOWN = 12  # policies a player in tables that compare them
 
 
-def print_json(opened: Experiment, measured: Evaluation) -> None:
-    """Everything, on one line. What was not computed is null, and `omitted` says why."""
+def print_json(
+    opened: Experiment, measured: Evaluation, more: Mapping[str, Any] | None = None
+) -> None:
+    """Everything, on one line, and `more` with it. What was not computed is null, and `omitted`
+    says why."""
     mixture, population, nash = measured.mixture, measured.population, measured.nash_average
     equilibrium, elo_like = measured.equilibrium, measured.elo_like
     print(
@@ -48,17 +51,18 @@ def print_json(opened: Experiment, measured: Evaluation) -> None:
                 "game_value": equilibrium and equilibrium.value.tolist(),
                 "game_nash_conv": equilibrium and equilibrium.nash_conv,
                 "population_exploitability": population and population.measured.exploitability,
-                "least_exploitable": population and _lists(population.mixtures),
-                "meta_strategy": _lists(opened.meta_strategy),
+                "least_exploitable": population and lists(population.mixtures),
+                "meta_strategy": lists(opened.meta_strategy),
                 "policy_exploitability": [policy.exploitability for policy in measured.policies],
-                "policy_worst_case": _lists(measured.worst_case),
+                "policy_worst_case": lists(measured.worst_case),
                 "expected_cardinality": measured.diversity.tolist(),
-                "rating": _lists(elo_like.ratings),
+                "rating": lists(elo_like.ratings),
                 "rating_explains": elo_like.explained.tolist(),
-                "nash_average": nash and _lists(nash.ratings),
-                "nash_average_strategy": nash and _lists(nash.strategies),
+                "nash_average": nash and lists(nash.ratings),
+                "nash_average_strategy": nash and lists(nash.strategies),
                 "payoffs": opened.payoffs.tolist(),
                 "omitted": list(measured.omitted),
+                **(more or {}),
             }
         )
     )
@@ -82,7 +86,7 @@ def write_csv(opened: Experiment, measured: Evaluation, path: str | os.PathLike)
 
 def print_comparison(compared: Comparison, out: rich.console.Console, game: str) -> None:
     """The returns of each contender against each other one, on average over the seats."""
-    out.print(_title(game))
+    out.print(title(game))
     unit = max(1e-300, np.abs(compared.returns).max())
     numbers = range(1, len(compared.names) + 1)
     rows = table("", "exploitability", *(f"against {number}" for number in numbers))
@@ -154,17 +158,12 @@ def _inert(text: str) -> str:
 def print_tables(opened: Experiment, measured: Evaluation, out: rich.console.Console) -> None:
     """Prints the results as tables for a terminal."""
     last = opened.records[-1]
-    out.print(_title(opened.config.game).append(f"  iteration {last.iteration}", "not bold"))
-    shown = range(len(measured.policies))
-    which = ""
-    if len(shown) > _SHOWN:
-        weight = sum(opened.meta_strategy)
-        shown = sorted(np.argsort(-weight, kind="stable")[:_SHOWN].tolist())
-        which = f" (the {_SHOWN} with most weight)"
+    out.print(title(opened.config.game).append(f"  iteration {last.iteration}", "not bold"))
+    shown, which = most_weight(opened)
     _print_mixtures(out, opened, measured)
     _print_policies(out, opened, measured)
-    _print_ratings(out, opened, measured, shown, which)
-    _print_payoffs(out, opened, shown, which)
+    print_ratings(out, opened, measured, shown, which)
+    print_payoffs(out, opened, shown, which)
     for sentence in measured.omitted:
         out.print(f"note: {printable(sentence)}", highlight=False, markup=False)
 
@@ -173,12 +172,12 @@ def _print_mixtures(out: rich.console.Console, opened: Experiment, measured: Eva
     """The meta-strategy beside the best mixture of the populations and the game itself."""
     mixture, population, equilibrium = measured.mixture, measured.population, measured.equilibrium
     unit = opened.tree.max_return
-    rows = table("", "exploitability", "NashConv", *_columns("value", opened.tree))
+    rows = table("", "exploitability", "NashConv", *columns_of("value", opened))
     rows.add_row("mixture", *_measured_cells(mixture, unit))
     if population:
         rows.add_row("least exploitable", *_measured_cells(population.measured, unit))
     if equilibrium:
-        rows.add_row("game", "", "", *_signed(equilibrium.value, unit))
+        rows.add_row("game", "", "", *signed(equilibrium.value, unit))
     out.print(rows)
     if not (measured.cce_gap == measured.ce_gap == mixture.nash_conv):
         out.print(
@@ -204,19 +203,26 @@ def player_columns(what: str, names: Sequence[str] | None, num_players: int) -> 
     return [rich.markup.escape(f"{what} {name}") for name in names or range(num_players)]
 
 
-def _columns(what: str, tree: GameTree) -> list[str]:
-    return player_columns(what, tree.player_names, tree.num_players)
+def names_of(opened: Experiment) -> tuple[str, ...] | None:
+    """The players' names in the game's file; None if it has none."""
+    return None if opened.tree is None else opened.tree.player_names
+
+
+def columns_of(what: str, opened: Experiment) -> list[str]:
+    """A column's title for each player."""
+    return player_columns(what, names_of(opened), opened.rules.num_players)
 
 
 def _measured_cells(measured: exact.Exploitability, unit: float) -> list[str]:
     return [
         three_digits(measured.exploitability, unit=unit),
         three_digits(measured.nash_conv, unit=unit),
-        *_signed(measured.value, unit),
+        *signed(measured.value, unit),
     ]
 
 
-def _signed(values: Iterable[float], unit: float) -> list[str]:
+def signed(values: Iterable[float], unit: float) -> list[str]:
+    """Cells of numbers with their signs."""
     return [three_digits(value, unit=unit, sign=True) for value in values]
 
 
@@ -225,30 +231,35 @@ def _print_policies(out: rich.console.Console, opened: Experiment, measured: Eva
     rows = table(
         "policy",
         "exploitability",
-        *_columns("weight", opened.tree),
-        *(_columns("worst case", opened.tree) if worst_case is not None else ()),
+        *columns_of("weight", opened),
+        *(columns_of("worst case", opened) if worst_case is not None else ()),
     )
     for k, own in enumerate(measured.policies):
-        weights = (_weight(strategy[k]) for strategy in opened.meta_strategy)
-        cells = [] if worst_case is None else _signed(worst_case[:, k], unit)
+        weights = (weight_cell(strategy[k]) for strategy in opened.meta_strategy)
+        cells = [] if worst_case is None else signed(worst_case[:, k], unit)
         rows.add_row(str(k), three_digits(own.exploitability, unit=unit), *weights, *cells)
     worst = ", and each player's worst case with it" if worst_case is not None else ""
     out.print(f"\nPolicies: the exploitability if all players use number k{worst}")
     out.print(rows)
 
 
-def _print_ratings(
-    out: rich.console.Console, opened: Experiment, measured: Evaluation, shown, which: str
+def print_ratings(
+    out: rich.console.Console,
+    opened: Experiment,
+    measured: Evaluation | SampledEvaluation,
+    shown: Iterable[int],
+    which: str,
 ) -> None:
+    """Prints how the policies numbered `shown` compare; `which` says which these are."""
     elo_like, nash = measured.elo_like, measured.nash_average
-    titles = [_columns(what, opened.tree) for what in ("rating", "Nash average", "its weight")]
+    titles = [columns_of(what, opened) for what in ("rating", "Nash average", "its weight")]
     columns = {}  # title -> a cell for each policy
     for p, ratings in enumerate(elo_like.ratings):
-        rating, average, weight = (title[p] for title in titles)
-        columns[rating] = _signed(ratings, opened.tree.max_return)
+        rating, average, weight = (by_player[p] for by_player in titles)
+        columns[rating] = signed(ratings, opened.rules.max_return)
         if nash:
-            columns[average] = _signed(nash.ratings[p], opened.tree.max_return)
-            columns[weight] = [_weight(share) for share in nash.strategies[p]]
+            columns[average] = signed(nash.ratings[p], opened.rules.max_return)
+            columns[weight] = [weight_cell(share) for share in nash.strategies[p]]
     rows = table("policy", *columns)
     for k in shown:
         rows.add_row(str(k), *(cells[k] for cells in columns.values()))
@@ -261,35 +272,50 @@ def _print_ratings(
     cardinality = listed(map(three_digits, measured.diversity))
     out.print(
         f"Ratings explain {explained} of the payoffs' variance; the rest is cyclic\n"
-        f"Effective diversity: {cardinality} of {len(measured.policies)} policies (expected "
+        f"Effective diversity: {cardinality} of {opened.meta_game.size} policies (expected "
         "cardinality)",
         highlight=False,
     )
 
 
-def _print_payoffs(out: rich.console.Console, opened: Experiment, shown, which: str) -> None:
-    if opened.tree.num_players != 2:
+def print_payoffs(
+    out: rich.console.Console, opened: Experiment, shown: Iterable[int], which: str
+) -> None:
+    """Prints the payoffs between the policies numbered `shown`."""
+    if opened.rules.num_players != 2:
         out.print(f"\nPayoffs: {opened.payoffs.shape}, in full with --json")
         return
-    rows, columns = map(opened.tree.player_name, range(2))
+    rows, columns = (player_name(names_of(opened), p) for p in range(2))
     out.print(f"\nPayoffs of {rows} (rows) against {columns} (columns){which}", markup=False)
     rows = table("", *map(str, shown))
     for k in shown:
         earned = opened.payoffs[0, k, list(shown)]
-        rows.add_row(str(k), *_signed(earned, opened.tree.max_return))
+        rows.add_row(str(k), *signed(earned, opened.rules.max_return))
     out.print(rows)
 
 
-def _weight(weight: float) -> str:
+def most_weight(opened: Experiment) -> tuple[list[int], str]:
+    """Numbers of the policies that tables compare, and which these are, in words."""
+    size = opened.meta_game.size
+    if size <= _SHOWN:
+        return list(range(size)), ""
+    weight = sum(opened.meta_strategy)
+    shown = sorted(np.argsort(-weight, kind="stable")[:_SHOWN].tolist())
+    return shown, f" (the {_SHOWN} with most weight)"
+
+
+def weight_cell(weight: float) -> str:
+    """A cell of a probability; a dot where it is as good as zero."""
     return three_digits(weight) if weight >= 5e-5 else "[dim]·[/dim]"
 
 
-def _title(game: str) -> rich.text.Text:
+def title(game: str) -> rich.text.Text:
     """A game's name as plain text, because it may come from a stranger."""
     return rich.text.Text(printable(game), style="bold", end="\n")
 
 
-def _lists(arrays) -> list[list[float]] | None:
+def lists(arrays: Iterable[np.ndarray] | None) -> list[list[float]] | None:
+    """Arrays for JSON."""
     return None if arrays is None else [array.tolist() for array in arrays]
 
 
