@@ -977,7 +977,7 @@ def test_supports_of_three_players_stay_in_their_column(capsys, tmp_path):
 
 
 def test_a_game_s_name_is_no_markup(capsys):
-    tables.console().print(tables._title("[red]x[blink]\x1b[2J[/b].csv"))
+    tables.console().print(tables.title("[red]x[blink]\x1b[2J[/b].csv"))
     said = capsys.readouterr().out
     assert "[red]x[blink]" in said and "[/b].csv" in said and "\x1b" not in said
 
@@ -985,7 +985,7 @@ def test_a_game_s_name_is_no_markup(capsys):
 def test_no_payoff_is_less_than_zero_and_zero(capsys, seeds):
     opened = experiment.load(seeds[0])
     opened.payoffs[0, 0, 0] = -1e-13
-    tables._print_payoffs(tables.console(), opened, [0], "")
+    tables.print_payoffs(tables.console(), opened, [0], "")
     assert capsys.readouterr().out.split()[-2:] == ["0", "0"]
 
 

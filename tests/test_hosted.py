@@ -123,6 +123,14 @@ def test_random_play_is_openspiel_s(name):
             assert not last.legal.any() and not last.observation.any() and last.player == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "horizon", "total"),
+    [("kuhn_poker(players=3)", 99, 0.0), ("kuhn_poker", 1, 0.0), ("hearts", 99, None)],
+)
+def test_the_sum_of_returns_is_known_where_it_is_always_the_same(name, horizon, total):
+    assert hosted_game(name, horizon=horizon).utility_sum == total
+
+
 def test_rewards_are_paid_at_steps():
     states, actions = episodes("coop_box_pushing(horizon=6)")
     decisions = (actions >= 0).sum(axis=0)

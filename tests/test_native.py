@@ -281,6 +281,7 @@ def test_describes_itself_as_openspiel(name):
             assert native.max_length == game.max_game_length()
         assert native.max_return == max(-game.min_utility(), game.max_utility())
         assert native.observation_size == np.prod(getattr(game, f"{tensor}_tensor_shape")())
+        assert native.utility_sum == game.utility_sum()
         assert native.tree is None
     assert native_game(native.name).name == native.name
     assert str(load_openspiel(native.name)) == str(game)
