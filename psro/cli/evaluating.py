@@ -129,17 +129,10 @@ def evaluate(
     """
     runs = runs_in(folders)
     wanted = _Wanted(
-        json=json,
-        csv=csv,
-        equilibrium=equilibrium,
-        cfr_iterations=cfr_iterations,
-        device=device,
-        exploiter=exploiter,
-        exploiter_oracle=exploiter_oracle,
-        restarts=restarts,
-        calibrate=calibrate,
-        episodes=episodes,
-    )
+        json=json, csv=csv, equilibrium=equilibrium, cfr_iterations=cfr_iterations, device=device,
+        exploiter=exploiter, exploiter_oracle=exploiter_oracle, restarts=restarts,
+        calibrate=calibrate, episodes=episodes,
+    )  # fmt: skip
     wanted.check()
     if len(runs) > 1:
         wanted.check_one()

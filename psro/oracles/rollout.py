@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from games.game import Game, State
+from psro.oracles.memory import Memory, blank, forgotten
 from psro.policies.networks.recurrent import Carry
 from psro.policies.policy import Params, Policy, log_probabilities
 
@@ -30,15 +31,6 @@ actions `[E, A]`, and the amount of exploration."""
 def by_softmax(logits: jax.Array, legal: jax.Array, exploration: jax.Array | float) -> jax.Array:
     """The policy itself. `exploration` is not used."""
     return log_probabilities(logits, legal)
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Memory:
-    """The memory of one seat within an episode: its carry and its own last action (-1: none)."""
-
-    carry: Carry
-    last_action: jax.Array
 
 
 @jax.tree_util.register_dataclass
@@ -175,8 +167,8 @@ class Rollout:
         state = jax.eval_shape(jax.vmap(self.game.init), keys)
         return Actors(
             state=jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), state),
-            learner=_blank(self.policy, (self.num_envs,)),
-            opponents=_blank(self._opponent_policy, (self._num_opponents, self.num_envs)),
+            learner=blank(self.policy, (self.num_envs,)),
+            opponents=blank(self._opponent_policy, (self._num_opponents, self.num_envs)),
             fresh=jnp.ones(self.num_envs, bool),
             earned=jnp.zeros(self.num_envs),
         )
@@ -187,8 +179,8 @@ class Rollout:
         keys = jax.random.split(key, self.num_envs)
         return Actors(
             state=_select(where, jax.vmap(self.game.init)(keys), actors.state),
-            learner=_forget(self.policy, actors.learner, where),
-            opponents=_forget(self._opponent_policy, actors.opponents, where),
+            learner=forgotten(self.policy, actors.learner, where),
+            opponents=forgotten(self._opponent_policy, actors.opponents, where),
             fresh=actors.fresh | where,
             earned=jnp.where(where, 0.0, actors.earned),
         )
@@ -198,7 +190,7 @@ class Rollout:
         returned, this is the decision after its last one."""
         return Turn(
             observation=jax.vmap(self.game.observe)(actors.state),
-            last_action=_forget(self.policy, actors.learner, actors.fresh).last_action,
+            last_action=forgotten(self.policy, actors.learner, actors.fresh).last_action,
             reset=actors.fresh,
             legal=actors.state.legal,
             valid=self._is_turn(actors.state, seat),
@@ -257,7 +249,7 @@ class Rollout:
         keys = jax.random.split(key, self.num_envs + 2)
         # The other seats' moves now give the outcome of the previous decision.
         actors, episodes, outcome = self._await_turn(opponents, seat, *carry, keys[0])
-        learner = _forget(self.policy, actors.learner, actors.fresh)
+        learner = forgotten(self.policy, actors.learner, actors.fresh)
         turn = self.turn(actors, seat)
         logits, value, after = self.policy(
             params, turn.observation, turn.last_action, learner.carry
@@ -348,7 +340,7 @@ class Rollout:
         actors = Actors(
             state=_select(over, jax.vmap(self.game.init)(keys), state),
             learner=actors.learner,
-            opponents=_forget(self._opponent_policy, actors.opponents, over),
+            opponents=forgotten(self._opponent_policy, actors.opponents, over),
             fresh=actors.fresh | over,
             earned=jnp.where(over, 0.0, earned),
         )
@@ -378,18 +370,6 @@ class Rollout:
 
     def _step(self, state: State, action: jax.Array, where: jax.Array, keys: jax.Array) -> State:
         return _select(where, jax.vmap(self.game.step)(state, action, keys), state)
-
-
-def _blank(policy: Policy, shape: tuple[int, ...]) -> Memory:
-    return Memory(carry=policy.initial_carry(shape), last_action=jnp.full(shape, -1, jnp.int32))
-
-
-def _forget(policy: Policy, memory: Memory, where: jax.Array) -> Memory:
-    """A blank memory where `where [E]`; leaves `[E, ...]` or `[Q, E, ...]`."""
-    return Memory(
-        carry=policy.forget(memory.carry, where),
-        last_action=jnp.where(where, -1, memory.last_action),
-    )
 
 
 def _select(where: jax.Array, new, old):

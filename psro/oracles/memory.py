@@ -1,0 +1,33 @@
+"""What the players of a rollout remember within an episode."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from psro.policies.networks.recurrent import Carry
+from psro.policies.policy import Policy
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Memory:
+    """The memory of one seat within an episode: its carry and its own last action (-1: none)."""
+
+    carry: Carry
+    last_action: jax.Array
+
+
+def blank(policy: Policy, shape: tuple[int, ...]) -> Memory:
+    """The memory at the start of an episode, leaves `[*shape, ...]`."""
+    return Memory(carry=policy.initial_carry(shape), last_action=jnp.full(shape, -1, jnp.int32))
+
+
+def forgotten(policy: Policy, memory: Memory, where: jax.Array) -> Memory:
+    """A blank memory where `where [E]`; leaves `[E, ...]` or `[Q, E, ...]`."""
+    return Memory(
+        carry=policy.forget(memory.carry, where),
+        last_action=jnp.where(where, -1, memory.last_action),
+    )
