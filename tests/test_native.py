@@ -44,7 +44,8 @@ NAMES = {
 MORE_NAMES = {
     "battleship": [
         "battleship",
-        "battleship(board_width=2,board_height=2,ship_sizes=[2],ship_values=[1.0],num_shots=3)",
+        "battleship(board_width=2,board_height=2,ship_sizes=[2;2],ship_values=[1;1],num_shots=3)",
+        "battleship(board_width=6,board_height=6,ship_sizes=[2;3;3;4],ship_values=[1;1;1;1])",
         "battleship(board_width=7,board_height=5,ship_sizes=[3;2],ship_values=[1.0;0.5],"
         "num_shots=25,loss_multiplier=-1.0)",
     ],
@@ -93,7 +94,8 @@ LARGE = ["dark_hex(num_rows=11,num_cols=12)", "oshi_zumo"]
 """Games of which 10,000 histories, with OpenSpiel's tensors or up to the last move, take hours."""
 REFUSED = {
     "battleship": [
-        "battleship(ship_sizes=[9;9;9;9;9;9;9;9;9],ship_values=[1;1;1;1;1;1;1;1;1])",
+        "battleship(board_width=7,board_height=7)",
+        "battleship(board_width=3,board_height=1,ship_sizes=[1;2],ship_values=[1;1],num_shots=1)",
     ],
     "dark_hex": ["dark_hex(num_rows=1)", "dark_hex(gameversion=sudden)"],
     "goofspiel": ["goofspiel(num_cards=4,num_turns=3)", "goofspiel(num_cards=0)"],

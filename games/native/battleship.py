@@ -14,6 +14,7 @@ import numpy as np
 from games.errors import GameError
 from games.game import Game, State
 from games.native import bits
+from games.native.fleets import may_bar
 
 WATER, HIT, SUNK = range(3)
 """Outcomes of a shot; HIT where a part of the ship is left."""
@@ -230,21 +231,14 @@ class Battleship(Game[BattleshipState]):
         return np.stack([bits.packed(cells, self._cells) for cells in (across, down)])
 
     def _check_space(self) -> None:
-        """Raises `GameError` unless every ship fits however those before it lie.
-
-        As many ships of its size fit on the empty board side by side, each before it cannot bar
-        more of those than it has cells.
-        """
-        before = 0
-        for size in self._sizes:
-            rows = self._height * (self._width // size)
-            columns = self._width * (self._height // size)
-            if before and before >= max(rows, columns):
+        """Raises `GameError` unless every ship fits however those before it lie."""
+        for number, size in enumerate(self._sizes):
+            before = self._sizes[:number]
+            if before and may_bar(self._height, self._width, before, size):
                 raise GameError(
-                    f"{self.name!r}: ships of {before} cells could bar every place for the next, "
-                    f"of {size}; the native game needs a larger board"
+                    f"{self.name!r}: the first {number} ships may bar every place for the next; "
+                    "the native game needs a larger board"
                 )
-            before += size
 
 
 def _words(table: jax.Array) -> list:
