@@ -1,19 +1,25 @@
 """Plots, pages, tables and summaries of sampled runs: bounds and errors, never an exact gap."""
 
 import dataclasses
+import json
 import math
 
 import matplotlib.container
 import numpy as np
 import pandas as pd
+import plotly.graph_objects
 import pytest
 
 import psro
 from psro.cli import progress
 from psro.oracles import PPOConfig
-from psro.runs import experiment, loggers
+from psro.runs import archive, experiment, loggers
+from psro.runs import folder as run_folder
+from psro.runs.export import export
 from psro.runs.intervals import half_interval
-from psro.views import bounds, curves, plots
+from psro.views import bounds, curves, page, payoffs, plots, watch
+from psro.views.numbers import three_digits
+from psro.views.page import document
 
 CONFIG = psro.RunConfig(
     evaluation="sampled",
@@ -142,7 +148,96 @@ def test_a_run_without_best_responses_has_no_picture(run, tmp_path):
         plots.exploitability_figure([begun.folder])
     progress.draw(begun)
     assert not (begun.folder / "exploitability.png").exists()
+    content = content_of(begun.folder)
+    assert content["facts"][0]["value"] == "–"
+    assert not next(s for s in content["sections"] if s["id"] == "gap")["figures"]
     assert "value" in begun.facts() and not any("bound" in name for name in begun.facts())
+
+
+def content_of(folder):
+    return document.of_run(run_folder.snapshot(folder))
+
+
+def test_a_page_says_which_figures_are_sampled(run):
+    content = content_of(run.folder)
+    tiles = {tile["label"]: tile for tile in content["facts"]}
+    last = run.records[-1]
+    tile = tiles["exploitability, lower bound"]
+    assert tile["value"] == f"≥ {three_digits(last.bound[0])}"
+    assert tile["error"] == three_digits(last.bound[1]) and "iteration 2" in tile["note"]
+    assert tiles["value"]["error"] == three_digits(last.value_error[0])
+    assert "sampled" in tiles["value"]["note"] and tiles["episodes"]["value"]
+    sections = {section["id"]: section for section in content["sections"]}
+    assert "behaviour" not in sections
+    (trace,) = sections["gap"]["figures"][0]["views"]["iterations"]["data"]
+    assert trace["mode"] == "markers" and trace["x"] == [0, 1, 2]
+    assert set(trace["marker"]["symbol"]) == {"circle-open"}
+    np.testing.assert_allclose(
+        trace["error_y"]["array"], [1.96 * r.bound[1] for r in run.records[1:]]
+    )
+    assert three_digits(run.meta_game.standard_error.max()) in sections["payoffs"]["text"]
+    (heat,) = sections["payoffs"]["figures"][0]["views"][""]["data"]
+    np.testing.assert_array_equal(heat["customdata"], run.meta_game.standard_error[0])
+    gains = sections["best-responses"]["figures"][0]["views"][""]["data"]
+    assert [trace["y"] for trace in gains] == [
+        [record.improvement[p] for record in run.records[1:]] for p in range(2)
+    ]
+
+
+def test_a_page_of_exact_and_sampled_runs(folders, exact):
+    snapshots = [run_folder.snapshot(folder) for folder in (*folders, exact)]
+    content = document.of_runs(snapshots)
+    assert content["facts"][0]["value"].startswith("≥ ")
+    sections = {section["id"]: section for section in content["sections"]}
+    gaps = [row[1] for row in sections["runs"]["tables"][0]["rows"]]
+    assert [gap.startswith("≥ ") for gap in gaps] == [True, True, False]
+    assert (
+        len(sections["best-responses"]["figures"][0]["views"][""]["data"]) == 1
+    )  # the exact run's
+    assert "best-responses" not in [s["id"] for s in document.of_runs(snapshots[:2])["sections"]]
+    for view in sections["gap"]["figures"][0]["views"].values():
+        plotly.graph_objects.Figure(view)  # checks every name and value
+
+
+def test_defaults_of_sampled_runs_are_not_shown_as_changed(run, tmp_path):
+    config = dataclasses.replace(run.config, payoff_error=0.02, tolerance=0.02)
+    plain = dataclasses.replace(
+        run_folder.snapshot(run.folder),
+        config=dataclasses.replace(config, ppo=PPOConfig(decisions=524_288), hidden_size=32),
+    )
+    changed = document.of_run(plain)["sections"][-1]["tables"][0]["rows"]
+    assert [name for name, *_ in changed] == ["iterations"]
+    own = content_of(run.folder)["sections"][-1]["tables"][0]["rows"]
+    assert ["tolerance", "0.0", "1% of the largest return"] in own
+
+
+def test_payoffs_are_drawn_with_their_largest_error(run):
+    figure = plots.payoffs_figure(run_folder.snapshot(run.folder))
+    table, bar = figure.axes
+    assert table.get_title(loc="left") == "sampled payoff of player 0"
+    assert three_digits(run.meta_game.standard_error.max()) in bar.get_ylabel()
+
+
+def test_errors_of_three_players_payoffs_add_up_in_squares():
+    rng = np.random.default_rng(0)
+    errors = rng.uniform(size=(3, 2, 2, 2))
+    weights = [rng.dirichlet(np.ones(2)) for _ in range(3)]
+    tables = payoffs.error_tables(errors, weights, [(2, 0)])
+    expected = np.sqrt(np.einsum("abc,b->ca", errors[2] ** 2, weights[1] ** 2))
+    np.testing.assert_allclose(tables[2, 0], expected)
+
+
+def test_an_exported_run_has_the_same_page(run, tmp_path):
+    file = export(run.folder, tmp_path / "run.psro")
+    with archive.as_folder(file) as unpacked:
+        again = run_folder.snapshot(unpacked, foreign=True)
+    alike = dataclasses.replace(again, folder=run.folder)
+    assert page.as_json(document.of_run(alike)) == page.as_json(content_of(run.folder))
+
+
+def test_the_live_page(run):
+    live = json.loads(watch.Watched(run.folder).document())
+    assert live["ended"] and live["facts"] == content_of(run.folder)["facts"]
 
 
 def test_a_summary_has_values_and_bounds_instead_of_distances(seeds, folders):

@@ -19,7 +19,7 @@ from psro.variants.expansions import EXPANSIONS
 
 _MOST_PROGRAMMED = 500_000
 """Up to this number of histories, `least_exploitable` costs less than training."""
-_ERROR = 0.01
+SAMPLED_SHARE = 0.01
 """Of sampled figures, as a share of the game's largest return: what payoffs are measured to, and
 the improvement below which a run may end."""
 
@@ -51,13 +51,13 @@ def with_defaults(config: RunConfig, game: Rules) -> RunConfig:
     return dataclasses.replace(
         config,
         evaluation="sampled" if sampled else "exact",
-        payoff_error=_ERROR * (game.max_return or 1.0)
+        payoff_error=SAMPLED_SHARE * (game.max_return or 1.0)
         if config.payoff_error is None and sampled
         else config.payoff_error,
         meta_solver=meta_solver,
         evaluation_solver=config.evaluation_solver or ("least_exploitable" if programmed else SAME),
         init=config.init or STARTS.get(config.oracle, "scratch"),
-        tolerance=(smallest if not sampled else _ERROR * (game.max_return or 1.0))
+        tolerance=(smallest if not sampled else SAMPLED_SHARE * (game.max_return or 1.0))
         if config.tolerance is None
         else config.tolerance,
     )

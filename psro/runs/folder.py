@@ -184,6 +184,7 @@ class Snapshot:
         game: the string that `games.load` loads its game from: the folder's copy if there is one.
         records: one `Record` per finished iteration; empty in a run that has just begun.
         payoffs: of K policies per player, float64 `[P, K, ..., K]`; None without records.
+        payoff_error: their standard errors, of the same shape; None where they are exact.
         meta_strategies: for each iteration, the marginals of the measured meta-strategy, one
             `[K_p]` per player. Older versions kept only the last one; there, earlier ones are None.
         player_names: the players' names in the game's file; None if it names none.
@@ -196,6 +197,12 @@ class Snapshot:
     payoffs: np.ndarray | None
     meta_strategies: list[list[np.ndarray] | None]
     player_names: tuple[str, ...] | None = None
+    payoff_error: np.ndarray | None = None
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether its figures are measured by episodes."""
+        return self.payoff_error is not None
 
     @property
     def ended(self) -> str | None:
@@ -238,6 +245,7 @@ def snapshot(folder: str | os.PathLike, *, foreign: bool = False) -> Snapshot:
         player_names=files.player_names(game),
         records=committed.records if committed else [],
         payoffs=committed.payoffs if committed else None,
+        payoff_error=committed.table.standard_error if committed else None,
         meta_strategies=strategies,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -27,14 +27,29 @@ def payoff_tables(
     pairs = [(p, q) for p in range(num_players) for q in range(num_players) if p != q]
     if is_constant_sum(payoffs):
         pairs = pairs[:1]
-    tables = {}
-    for p, q in pairs:
-        table = payoffs[p]
-        for other in reversed(range(num_players)):
-            if other not in (p, q):
-                table = np.tensordot(table, strategies[other], axes=(other, 0))
-        tables[p, q] = table if p < q else table.T
-    return tables
+    return {(p, q): _table(payoffs[p], p, q, strategies) for p, q in pairs}
+
+
+def error_tables(
+    errors: np.ndarray,
+    strategies: Sequence[np.ndarray],
+    tables: Iterable[tuple[int, int]],
+) -> dict[tuple[int, int], np.ndarray]:
+    """The standard errors of sampled `payoff_tables`, from those of the payoffs. `tables` are the
+    pairs of players."""
+    squares = [np.square(weights) for weights in strategies]
+    return {(p, q): np.sqrt(_table(np.square(errors[p]), p, q, squares)) for p, q in tables}
+
+
+def _table(
+    values: np.ndarray, player: int, other: int, weights: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Values of profiles `[K_0, ..., K_{P-1}]` as rows of one player and columns of another, summed
+    over the remaining players with their weights."""
+    for remaining in reversed(range(values.ndim)):
+        if remaining not in (player, other):
+            values = np.tensordot(values, weights[remaining], axes=(remaining, 0))
+    return values if player < other else values.T
 
 
 def largest_payoff(tables: dict[tuple[int, int], np.ndarray]) -> float:

@@ -16,7 +16,8 @@ from psro.runs import disk, naming
 from psro.runs.folder import Snapshot
 from psro.views import curves
 from psro.views.curves import AXES, Chart
-from psro.views.payoffs import largest_payoff, payoff_tables
+from psro.views.numbers import three_digits
+from psro.views.payoffs import error_tables, largest_payoff, payoff_tables
 from psro.views.settings import without_mathematics
 
 FORMATS = ("png", "svg")
@@ -157,7 +158,7 @@ def _count(axes: matplotlib.axes.Axes, chart: Chart) -> None:
 def payoffs_figure(run: Snapshot) -> matplotlib.figure.Figure:
     """The payoffs between the populations, as small tables: each player's policies (rows) against
     each other player's (columns). The remaining players draw from the meta-strategy. A two-player
-    zero-sum game needs only one table.
+    zero-sum game needs only one table. Sampled payoffs say so, with their largest standard error.
 
     Raises:
         PlotError: the run has no payoffs yet.
@@ -176,10 +177,17 @@ def payoffs_figure(run: Snapshot) -> matplotlib.figure.Figure:
     for axes, ((p, q), table) in zip(grid.ravel(), tables.items(), strict=True):
         image = axes.imshow(table, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
         axes.set(ylabel=f"policy of {names[p]}", xlabel=f"policy of {names[q]}")
-        axes.set_title(f"payoff of {names[p]}", loc="left", fontsize=10)
+        kind = "sampled payoff" if run.is_sampled else "payoff"
+        axes.set_title(f"{kind} of {names[p]}", loc="left", fontsize=10)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(matplotlib.ticker.MaxNLocator(6, integer=True))
-    figure.colorbar(image, ax=grid, shrink=0.8)
+    bar = figure.colorbar(image, ax=grid, shrink=0.8)
+    if run.is_sampled:
+        errors = error_tables(run.payoff_error, run.meta_strategies[-1], tables)
+        bar.set_label(
+            "mean of episodes, standard error ≤ "
+            + three_digits(max(float(own.max()) for own in errors.values()))
+        )
     figure.suptitle(without_mathematics(naming.game_of(run.config)), x=0.02, ha="left", fontsize=11)
     return figure
 

@@ -48,12 +48,12 @@ class InfoState:
 def behaviour(run: Snapshot) -> list[list[InfoState]] | None:
     """The play of each player's mixture at each of its info states, from the first decision on. If
     policies are drawn together, it is the play of the player's marginal. None if the game is too
-    large for a table, or no iteration is finished.
+    large for a table or is measured by episodes, or if no iteration is finished.
 
     Raises:
         ExperimentError: the folder is damaged.
     """
-    if not run.records:
+    if not run.records or run.is_sampled:
         return None
     try:
         tree = games.load(run.game, observation=run.config.observation, max_histories=MAX_HISTORIES)

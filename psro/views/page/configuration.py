@@ -10,6 +10,7 @@ import numpy as np
 from psro.oracles.settings import STARTS
 from psro.runs import naming
 from psro.runs.config import DECIDED, SAME, default_meta_solver
+from psro.runs.fitting import SAMPLED_SHARE
 from psro.runs.folder import Snapshot
 from psro.views.payoffs import is_constant_sum
 
@@ -61,17 +62,42 @@ def _defaults(run: Snapshot) -> dict[str, Any]:
     config, default = run.config, naming.defaults()
     if run.payoffs is None:
         return default | {name: getattr(config, name) for name in DECIDED}
+    if run.is_sampled:
+        return default | _sampled_defaults(run)
     plain = config.meta_solver == "nash" and config.expansion == "best_response"
     programmed = plain and is_constant_sum(run.payoffs)
     small = np.ptp(run.payoffs) < 1 and 0 < config.tolerance < _TOLERANCE
     return default | {
         "evaluation": config.evaluation,
-        "payoff_error": config.payoff_error,
         "meta_solver": default_meta_solver(len(run.payoffs)),
         "evaluation_solver": "least_exploitable" if programmed else SAME,
         "init": STARTS.get(config.oracle, "scratch"),
         "tolerance": config.tolerance if small else _TOLERANCE,
     }
+
+
+def _sampled_defaults(run: Snapshot) -> dict[str, Any]:
+    """The same for a sampled run. Two defaults are a share of the game's largest return, which the
+    payoffs do not show. If the two settings are equal and large enough, they are taken for it."""
+    config = run.config
+    shares = {"payoff_error": config.payoff_error, "tolerance": config.tolerance}
+    least = SAMPLED_SHARE * float(np.abs(run.payoffs).max())
+    if config.payoff_error != config.tolerance or config.tolerance < least:
+        shares = dict.fromkeys(shares, f"{SAMPLED_SHARE:.0%} of the largest return")
+    oracle = getattr(config, config.oracle, None)
+    decisions = {}
+    if usual := getattr(oracle, "usual_sampled_decisions", None):
+        decisions = {f"{config.oracle}.decisions": usual}
+    return (
+        decisions
+        | shares
+        | {
+            "evaluation": config.evaluation,
+            "meta_solver": default_meta_solver(len(run.payoffs)),
+            "evaluation_solver": SAME,
+            "init": STARTS.get(config.oracle, "scratch"),
+        }
+    )
 
 
 def _section(text: str, tables: list[dict[str, Any]]) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 page.
 
 A document is `{"title", "subtitle", "facts": [{"label", "value", "note"}], "sections": [...]}`. A
-section is `{"id", "title", "text", "figures": [...], "tables": [...]}`. A figure is `{"id",
-"title", "views": {name: plotly figure}}`. A table is `{"id", "title", "columns", "rows", "note"}`.
+fact with an `"error"` shows it beside the value. A section is `{"id", "title", "text", "figures":
+[...], "tables": [...]}`. A figure is `{"id", "title", "views": {name: plotly figure}}`. A table is
+`{"id", "title", "columns", "rows", "note"}`.
 A table with `"folded"`, a line of text, shows only that line until the reader opens it.
 """
 
@@ -12,20 +13,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from games.printing import printable
 from psro.runs import naming
 from psro.runs.folder import Snapshot
-from psro.runs.intervals import half_interval
-from psro.training.record import DISTANCES
-from psro.views import curves, settings
-from psro.views.numbers import percent, short, three_digits
-from psro.views.page import behaviour, configuration, figures
+from psro.training.record import DISTANCES, Record
+from psro.views import settings
+from psro.views.numbers import short, three_digits
+from psro.views.page import behaviour, configuration, figures, heatmaps, tiles
 
-_EQUILIBRIA = {"nash": "Nash equilibrium", "cce": "CCE", "ce": "CE"}
 _MEASURES = {"nash": "NashConv", "cce": "The CCE gap", "ce": "The CE gap"}
 """The measure that a record's `meaning` explains."""
+_BOUNDS = (
+    "Where games are measured by episodes, it is not known. An open marker is a lower bound of it: "
+    "what the next iteration's best responses gain over this meta-strategy, in episodes that they "
+    "were not trained on. Its bar is a 95 % interval."
+)
+_NO_BOUND = (
+    "This game is measured by episodes, so it is not known. The first best responses will give a "
+    "lower bound of it."
+)
 
 Document = dict[str, Any]
 
@@ -53,7 +59,7 @@ def of_run(run: Snapshot) -> Document:
         "title": naming.game_of(config),
         "subtitle": f"{settings.trained(config)}, seed {config.seed} · "
         + printable(run.folder.name),
-        "facts": _facts(run),
+        "facts": tiles.of_run(run),
         "sections": sections,
     }
 
@@ -65,7 +71,7 @@ def of_runs(runs: Sequence[Snapshot]) -> Document:
     return {
         "title": names.pop() if len(names) == 1 else f"{len(names)} games",
         "subtitle": f"{len(runs)} runs",
-        "facts": _means(runs),
+        "facts": tiles.of_runs(runs),
         "sections": [
             _gap_section(runs),
             {
@@ -75,35 +81,11 @@ def of_runs(runs: Sequence[Snapshot]) -> Document:
                 "figures": [],
                 "tables": [_results(runs, labels)],
             },
-            _section(
-                "best-responses",
-                "Best responses",
-                "How much more an exact best response would have earned than the trained one, for "
-                "the player with the largest difference.",
-                figures.response_gaps(runs, labels),
-            ),
+            *_response_gaps_section(runs, labels),
             _section("time", "Time", "Wall seconds, by part.", figures.times(runs, labels)),
             configuration.of_runs(runs, labels),
         ],
     }
-
-
-def _means(runs: Sequence[Snapshot]) -> list[dict[str, str]]:
-    """The mean over seeds, for each configuration that has several."""
-    facts = []
-    for label, repetitions in curves.by_configuration(runs):
-        distances = [run.records[-1].distance for run in repetitions]
-        if len(distances) > 1:
-            half = three_digits(half_interval(distances))
-            facts.append(
-                {
-                    "label": label,
-                    "value": three_digits(float(np.mean(distances))),
-                    "note": f"{DISTANCES[repetitions[0].records[-1].concept]}, mean of "
-                    f"{len(distances)} seeds ± {half} (95 %)",
-                }
-            )
-    return facts
 
 
 def _section(name: str, title: str, text: str, figure: figures.Figure) -> dict[str, Any]:
@@ -116,77 +98,22 @@ def _section(name: str, title: str, text: str, figure: figures.Figure) -> dict[s
     }
 
 
-def _facts(run: Snapshot) -> list[dict[str, str]]:
-    if not run.records:
-        return [
-            {
-                "label": "iteration",
-                "value": f"– of {run.config.iterations}",
-                "note": "none is finished yet",
-            }
-        ]
-    last = run.records[-1]
-    names = run.player_names or range(len(run.payoffs))
-    unit = float(np.abs(run.payoffs).max())
-    first, *others = (three_digits(value, unit=unit, sign=True) for value in last.value)
-    facts = [
-        {
-            "label": DISTANCES[last.concept],
-            "value": three_digits(last.distance, unit=unit),
-            "note": f"0 is a {_EQUILIBRIA[last.concept]}; NashConv "
-            + three_digits(last.nash_conv, unit=unit),
-        },
-        {
-            "label": "iteration",
-            "value": f"{last.iteration} of {run.config.iterations}",
-            "note": f"ended: {why}" if (why := run.ended) else "not ended",
-        },
-        {
-            "label": "value",
-            "value": first,
-            "note": f"for {run.player_name(0)}"
-            + "".join(f"; {value} for {names[p]}" for p, value in enumerate(others, 1)),
-        },
-        {
-            "label": "support",
-            "value": " / ".join(map(str, last.support_size)),
-            "note": f"of {last.size} policies a player",
-        },
-        _time_fact(run),
-    ]
-    if decisions := sum(sum(record.decisions) for record in run.records):
-        episodes = sum(sum(record.episodes) for record in run.records)
-        note = f"of the learners, in {short(episodes)} episodes"
-        facts.append({"label": "decisions", "value": short(decisions), "note": note})
-    return facts
-
-
-def _time_fact(run: Snapshot) -> dict[str, str]:
-    seconds = sum(sum(record.seconds.values()) for record in run.records)
-    oracle = sum(record.seconds.get("oracle", 0.0) for record in run.records)
-    return {
-        "label": "time",
-        "value": f"{three_digits(seconds)} s"
-        if seconds < 600
-        else f"{three_digits(seconds / 60)} min",
-        "note": f"{percent(oracle / max(seconds, 1e-9))} of it best responses",
-    }
-
-
 def _gap_section(runs: Sequence[Snapshot]) -> dict[str, Any]:
+    lasts = [run.records[-1] for run in runs]
     meanings = []
-    for concept, meaning in dict.fromkeys(
-        (r.records[-1].concept, r.records[-1].meaning) for r in runs
-    ):
+    for concept, meaning in dict.fromkeys((last.concept, last.meaning) for last in lasts):
         sentence = f"{_MEASURES[concept]} is {meaning.partition(': ')[2]}."
         if concept == "nash":
             sentence += " Exploitability is NashConv over the number of players."
         meanings.append(sentence)
+    views = figures.gaps(runs)
+    if any(last.kind == "sampled" for last in lasts):
+        meanings.append(_BOUNDS if views else _NO_BOUND)
     return {
         "id": "gap",
         "title": "Distance to equilibrium",
         "text": " ".join(meanings),
-        "figures": [{"id": "gap", "title": "", "views": figures.gaps(runs)}],
+        "figures": [{"id": "gap", "title": "", "views": views}] if views else [],
         "tables": [],
     }
 
@@ -213,7 +140,7 @@ def _weights_section(run: Snapshot) -> dict[str, Any]:
             {
                 "id": f"weights-{p}",
                 "title": "Every seat" if run.config.symmetric else run.player_name(p, begins=True),
-                "views": {"": figures.weights(run, p)},
+                "views": {"": heatmaps.weights(run, p)},
             }
             for p in learners
         ],
@@ -239,6 +166,12 @@ def _behaviour_section(run: Snapshot) -> list[dict[str, Any]]:
 
 def _payoffs_section(run: Snapshot) -> dict[str, Any]:
     text = "The exact payoffs of policies against each other, in the order of training."
+    if run.is_sampled:
+        text = (
+            f"The mean payoffs of policies against each other in "
+            f"{short(run.records[-1].payoff_episodes)} episodes, in the order of training. The "
+            f"largest standard error is {three_digits(float(run.payoff_error.max()))}."
+        )
     if len(run.payoffs) > 2:
         text += " The other players draw theirs from the meta-strategy."
     return {
@@ -251,13 +184,22 @@ def _payoffs_section(run: Snapshot) -> dict[str, Any]:
                 "title": f"{run.player_name(p, begins=True)} against {run.player_name(q)}",
                 "views": {"": figure},
             }
-            for (p, q), figure in figures.payoffs(run).items()
+            for (p, q), figure in heatmaps.payoffs(run).items()
         ],
         "tables": [],
     }
 
 
 def _best_response_section(run: Snapshot) -> dict[str, Any]:
+    if run.is_sampled:
+        return _section(
+            "best-responses",
+            "Best responses",
+            "The gain of each iteration's best responses over the meta-strategy that they were "
+            "trained against, in episodes that they were not trained on. What exact best responses "
+            "would gain is not known.",
+            figures.improvements(run),
+        )
     return _section(
         "best-responses",
         "Best responses",
@@ -266,6 +208,21 @@ def _best_response_section(run: Snapshot) -> dict[str, Any]:
         "training left.",
         figures.best_responses(run),
     )
+
+
+def _response_gaps_section(runs: Sequence[Snapshot], labels: Sequence[str]) -> list[dict[str, Any]]:
+    """Nothing if all runs are sampled: then no gap is known."""
+    if all(run.is_sampled for run in runs):
+        return []
+    return [
+        _section(
+            "best-responses",
+            "Best responses",
+            "How much more an exact best response would have earned than the trained one, for "
+            "the player with the largest difference.",
+            figures.response_gaps(runs, labels),
+        )
+    ]
 
 
 def _labels(runs: Sequence[Snapshot]) -> list[str]:
@@ -280,6 +237,17 @@ def _labels(runs: Sequence[Snapshot]) -> list[str]:
     )
 
 
+def _gap(last: Record) -> str:
+    """The distance of a run's last record in words, or the lower bound of the one before."""
+    name = DISTANCES[last.concept]
+    if last.kind == "exact":
+        return f"{three_digits(last.distance)} ({name})"
+    if last.bound is None:
+        return "–"
+    value, error = map(three_digits, last.bound)
+    return f"≥ {value} ± {error} ({name} of iteration {last.iteration - 1})"
+
+
 def _results(runs: Sequence[Snapshot], labels: Sequence[str]) -> dict[str, Any]:
     rows = []
     for run, label in zip(runs, labels, strict=True):
@@ -288,7 +256,7 @@ def _results(runs: Sequence[Snapshot], labels: Sequence[str]) -> dict[str, Any]:
         rows.append(
             [
                 label,
-                f"{three_digits(last.distance)} ({DISTANCES[last.concept]})",
+                _gap(last),
                 str(last.iteration),
                 run.ended or "not ended",
                 " / ".join(map(str, last.support_size)),

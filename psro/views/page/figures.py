@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from psro.runs.folder import Snapshot
+from psro.training.record import QUANTILE
 from psro.views import curves
-from psro.views.payoffs import largest_payoff, payoff_tables
+from psro.views.bounds import Bounds
 
 if TYPE_CHECKING:
     from psro.training.record import Record
@@ -34,6 +35,7 @@ PARTS = {
     "payoffs": "payoffs",
     "tabulate": "tabulating",
     "exact": "measuring",
+    "sampled": "measuring (sampled)",
 }
 """Parts of a record's `seconds`, in words."""
 
@@ -44,15 +46,17 @@ def _axis(title: str, **more: Any) -> dict[str, Any]:
     return {"title": {"text": title}, **more}
 
 
-def _counting(title: str, last: float, **more: Any) -> dict[str, Any]:
+def counting(title: str, last: float, **more: Any) -> dict[str, Any]:
     """An axis that counts from 0 to `last`: its ticks are whole numbers."""
     few = {"dtick": 1} if last <= 10 else {}
     return _axis(title, **few, **more)
 
 
 def gaps(runs: Sequence[Snapshot]) -> dict[str, Figure]:
-    """The curves of `psro.views.curves`, by the name of the horizontal axis."""
-    return {x: _curves(curves.chart(runs, x)) for x in curves.axes_of(runs)}
+    """The curves and lower bounds of `psro.views.curves`, by the name of the horizontal axis.
+    Nothing if no run has any yet."""
+    runs = [run for run in runs if curves.has_figure(run)]
+    return {x: _curves(curves.chart(runs, x)) for x in curves.axes_of(runs)} if runs else {}
 
 
 def _curves(chart: curves.Chart) -> Figure:
@@ -62,7 +66,7 @@ def _curves(chart: curves.Chart) -> Figure:
         colour = COLOURS[curve.configuration % len(COLOURS)]
         if curve.seeds > 1:
             traces.append(_band(curve, colour))
-        hover = f"{chart.x_label} %{{x}}<br>%{{y:.6g}}<extra>{_plain(curve.label)}</extra>"
+        hover = f"{chart.x_label} %{{x}}<br>%{{y:.6g}}<extra>{plain(curve.label)}</extra>"
         traces.append(
             {
                 "type": "scatter",
@@ -75,21 +79,61 @@ def _curves(chart: curves.Chart) -> Figure:
                 "hovertemplate": hover,
             }
         )
-    last = max(curve.x[-1] for curve in chart.curves)
+    traces += [_markers(bounds, chart) for bounds in chart.bounds]
+    last = chart.ends[1]
+    height: dict[str, Any] = {"range": list(chart.limits), "zeroline": True}
+    if chart.logarithmic:
+        height = {
+            "type": "log",
+            "range": [math.log10(end) for end in chart.limits],
+            "tickvals": list(chart.ticks),
+            "ticktext": list(chart.ticks.values()),
+        }
     return {
         "data": traces,
         "layout": {
-            "xaxis": _counting(chart.x_label, last) if chart.whole else _axis(chart.x_label),
-            "yaxis": _axis(
-                chart.y_label,
-                type="log",
-                range=[math.log10(end) for end in chart.limits],
-                tickvals=list(chart.ticks),
-                ticktext=list(chart.ticks.values()),
-            ),
+            "xaxis": counting(chart.x_label, last) if chart.whole else _axis(chart.x_label),
+            "yaxis": _axis(chart.y_label, **height),
             "showlegend": len(traces) > 1,
             "height": 380,
         },
+    }
+
+
+def _markers(bounds: Bounds, chart: curves.Chart) -> dict[str, Any]:
+    """Lower bounds: open markers with bars, and no line. One that lies below the axis stands at its
+    end and points down."""
+    height, below, above, is_below = bounds.on_axis(chart.lowest)
+    colour = COLOURS[bounds.configuration % len(COLOURS)]
+    return {
+        "type": "scatter",
+        "name": bounds.label,
+        "x": bounds.x.tolist(),
+        "y": height.tolist(),
+        "customdata": np.stack([bounds.value, bounds.half], axis=1).tolist(),
+        "mode": "markers",
+        "cliponaxis": False,
+        "marker": {
+            "size": 8,
+            "color": colour,
+            "line": {"width": 1.6},
+            "symbol": ["triangle-down-open" if down else "circle-open" for down in is_below],
+        },
+        "error_y": _bars(above, below, colour),
+        "hovertemplate": f"{chart.x_label} %{{x}}<br>at least %{{customdata[0]:.4g}} ± "
+        f"%{{customdata[1]:.2g}} (95 %)<extra>{plain(bounds.label)}</extra>",
+    }
+
+
+def _bars(above: np.ndarray, below: np.ndarray, colour: str) -> dict[str, Any]:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": above.tolist(),
+        "arrayminus": below.tolist(),
+        "color": colour,
+        "thickness": 1.3,
+        "width": 3,
     }
 
 
@@ -111,66 +155,9 @@ def _mode(points: Sequence[float]) -> str:
     return "lines+markers" if len(points) <= _MARKED else "lines"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """A text without what plotly would read as markup or as a template."""
     return text.replace("<", "‹").replace(">", "›").replace("%{", "% {")
-
-
-def weights(run: Snapshot, player: int) -> Figure:
-    """The weight of each of a player's policies (rows) after each iteration (columns)."""
-    rows, columns = run.records[-1].size, len(run.records)
-    table: list[list[float | None]] = [[None] * columns for _ in range(rows)]
-    for iteration, strategies in enumerate(run.meta_strategies):
-        for policy, weight in enumerate([] if strategies is None else strategies[player].tolist()):
-            table[policy][iteration] = weight
-    return {
-        "data": [
-            {
-                "type": "heatmap",
-                "z": table,
-                "coloraxis": "coloraxis",
-                "hoverongaps": False,
-                "hovertemplate": "after iteration %{x}<br>policy %{y}"
-                "<br>weight %{z:.6g}<extra></extra>",
-            }
-        ],
-        "layout": {
-            "xaxis": _counting("after iteration", columns - 1, constrain="domain"),
-            "yaxis": _counting("policy", rows - 1),
-            "coloraxis": {"kind": "weights", "cmin": 0, "cmax": 1},
-            "height": 360,
-        },
-    }
-
-
-def payoffs(run: Snapshot) -> dict[tuple[int, int], Figure]:
-    """The payoffs of each player's policies (rows, in the order of training) against another
-    player's (columns), by (player, other): see `payoff_tables`."""
-    tables = payoff_tables(run.payoffs, run.meta_strategies[-1])
-    names = [_plain(run.player_name(p)) for p in range(len(run.payoffs))]
-    limit = largest_payoff(tables)
-    return {(p, q): _payoffs(table, names[p], names[q], limit) for (p, q), table in tables.items()}
-
-
-def _payoffs(table: np.ndarray, player: str, other: str, limit: float) -> Figure:
-    """One player's payoffs, rows, against another's, columns."""
-    return {
-        "data": [
-            {
-                "type": "heatmap",
-                "z": table.tolist(),
-                "coloraxis": "coloraxis",
-                "hovertemplate": f"policy %{{y}} of {player}<br>policy %{{x}} of {other}"
-                f"<br>{player} earns %{{z:+.6g}}<extra></extra>",
-            }
-        ],
-        "layout": {
-            "xaxis": _counting(f"policy of {other}", table.shape[1] - 1, constrain="domain"),
-            "yaxis": _counting(f"policy of {player}", len(table) - 1, autorange="reversed"),
-            "coloraxis": {"kind": "signed", "cmin": -limit, "cmax": limit},
-            "height": 380,
-        },
-    }
 
 
 def best_responses(run: Snapshot) -> Figure:
@@ -180,7 +167,7 @@ def best_responses(run: Snapshot) -> Figure:
     learners = 1 if run.config.symmetric else len(run.payoffs)
     traces = []
     for p in range(learners):
-        who = "" if learners == 1 else f", {_plain(run.player_name(p))}"
+        who = "" if learners == 1 else f", {plain(run.player_name(p))}"
         gap = [record.gap[p] for record in records]
         trained = [record.improvement[p] for record in records]
         exact = [gained + missing for gained, missing in zip(trained, gap, strict=True)]
@@ -202,7 +189,7 @@ def best_responses(run: Snapshot) -> Figure:
     return {
         "data": traces,
         "layout": {
-            "xaxis": _counting("iteration", run.records[-1].iteration),
+            "xaxis": counting("iteration", run.records[-1].iteration),
             "yaxis": _axis("gain over the meta-strategy", zeroline=True),
             "showlegend": True,
             "height": 340,
@@ -210,11 +197,54 @@ def best_responses(run: Snapshot) -> Figure:
     }
 
 
+def improvements(run: Snapshot) -> Figure:
+    """The sampled gain of each iteration's best responses over the meta-strategy before, with 95 %
+    intervals: open markers, because each is measured by its own episodes."""
+    records = [record for record in run.records if record.improvement_error is not None]
+    traces = []
+    for p in range(len(run.payoffs)):
+        who, colour = plain(run.player_name(p)), COLOURS[p % len(COLOURS)]
+        half = QUANTILE * np.array([record.improvement_error[p] for record in records])
+        shift = 0.08 * (p - (len(run.payoffs) - 1) / 2)  # so that the players' bars are told apart
+        traces.append(
+            {
+                "type": "scatter",
+                "name": who,
+                "x": [record.iteration + shift for record in records],
+                "y": [record.improvement[p] for record in records],
+                "customdata": [
+                    [record.iteration, own] for record, own in zip(records, half, strict=True)
+                ],
+                "mode": "markers",
+                "marker": {
+                    "size": 7,
+                    "color": colour,
+                    "line": {"width": 1.5},
+                    "symbol": "circle-open",
+                },
+                "error_y": _bars(half, half, colour),
+                "hovertemplate": "iteration %{customdata[0]}<br>gains %{y:.4g} ± "
+                f"%{{customdata[1]:.2g}} (95 %)<extra>{who}</extra>",
+            }
+        )
+    return {
+        "data": traces,
+        "layout": {
+            "xaxis": counting("iteration", run.records[-1].iteration),
+            "yaxis": _axis("gain over the meta-strategy, 95 % interval", zeroline=True),
+            "showlegend": True,
+            "height": 340,
+        },
+    }
+
+
 def response_gaps(runs: Sequence[Snapshot], labels: Sequence[str]) -> Figure:
-    """The largest gap of each iteration's best responses, for each run. A gap within rounding is
-    zero."""
+    """The largest gap of each iteration's best responses, for each exact run. A gap within rounding
+    is zero."""
     traces = []
     for number, (run, label) in enumerate(zip(runs, labels, strict=True)):
+        if run.is_sampled:
+            continue
         records = [record for record in run.records if record.gap is not None]
         rounding = 1e-12 * float(np.abs(run.payoffs).max())
         gaps = [max(record.gap) for record in records]
@@ -226,15 +256,14 @@ def response_gaps(runs: Sequence[Snapshot], labels: Sequence[str]) -> Figure:
                 "y": [gap if gap > rounding else 0.0 for gap in gaps],
                 "mode": "lines",
                 "line": {"color": COLOURS[number % len(COLOURS)], "width": 1.6},
-                "hovertemplate": "iteration %{x}<br>gap %{y:.3g}"
-                f"<extra>{_plain(label)}</extra>",
+                "hovertemplate": f"iteration %{{x}}<br>gap %{{y:.3g}}<extra>{plain(label)}</extra>",
             }
         )
     last = max(run.records[-1].iteration for run in runs)
     return {
         "data": traces,
         "layout": {
-            "xaxis": _counting("iteration", last),
+            "xaxis": counting("iteration", last),
             "yaxis": _axis("largest gap", rangemode="tozero"),
             "showlegend": True,
             "height": 340,
@@ -271,7 +300,7 @@ def time(run: Snapshot) -> Figure:
     return {
         "data": traces,
         "layout": {
-            "xaxis": _counting("iteration", run.records[-1].iteration),
+            "xaxis": counting("iteration", run.records[-1].iteration),
             "yaxis": _axis("seconds so far", rangemode="tozero"),
             "showlegend": True,
             "height": 340,

@@ -164,7 +164,8 @@ function drawFacts(box, facts) {
   for (const fact of facts) {
     const tile = add(fresh, "div");
     add(tile, "dt", fact.label);
-    add(tile, "dd", fact.value, "value");
+    const value = add(tile, "dd", fact.value, "value");
+    if (fact.error) add(value, "small", `± ${fact.error}`);
     add(tile, "dd", fact.note, "note");
   }
   box.replaceChildren(fresh);
