@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any, Protocol, Self, TypeVar
 
 import jax
+import jax.numpy as jnp
 
 from games.tree import GameTree
 
@@ -89,6 +90,12 @@ class Game(Protocol[S]):
     def step(self, state: S, action: jax.Array, key: jax.Array) -> S:
         """Plays `action` (int32 `[]`) for `state.player`, then resolves chance. Consumes `key`."""
         ...
+
+    def renew(self, state: S, where: jax.Array, key: jax.Array) -> S:
+        """A new episode where `where []` is True, otherwise `state`. Games for which a new episode
+        costs much begin one only where it is wanted."""
+        new = self.init(key)
+        return jax.tree.map(lambda begun, old: jnp.where(where, begun, old), new, state)
 
     def observe(self, state: S) -> jax.Array:
         """What the player to move sees, float32 `[observation_size]`; zeros after the end."""

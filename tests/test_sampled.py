@@ -173,7 +173,7 @@ def test_a_run_resumes_bit_for_bit(tmp_path):
     assert record.kind == "sampled" and record.distance is None and record.exploitability is None
     assert record.bound[0] == record.nash_conv_bound / 2
     assert loaded.tree is None and loaded.config.evaluation == "sampled"
-    for what in (loaded.exploitability, loaded.policy, lambda: loaded.plans):
+    for what in (loaded.exploitability, lambda: loaded.plans):
         with pytest.raises(SettingsError, match="measured by episodes"):
             what()
 

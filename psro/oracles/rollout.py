@@ -178,7 +178,7 @@ class Rollout:
         where = jnp.repeat(strata, self.num_envs // self.num_strata)  # [E]
         keys = jax.random.split(key, self.num_envs)
         return Actors(
-            state=_select(where, jax.vmap(self.game.init)(keys), actors.state),
+            state=jax.vmap(self.game.renew)(actors.state, where, keys),
             learner=forgotten(self.policy, actors.learner, where),
             opponents=forgotten(self._opponent_policy, actors.opponents, where),
             fresh=actors.fresh | where,
@@ -338,7 +338,7 @@ class Rollout:
         # These rewards are counted. An environment that waits shows them no second time.
         state = dataclasses.replace(state, rewards=jnp.zeros_like(state.rewards))
         actors = Actors(
-            state=_select(over, jax.vmap(self.game.init)(keys), state),
+            state=jax.vmap(self.game.renew)(state, over, keys),
             learner=actors.learner,
             opponents=forgotten(self._opponent_policy, actors.opponents, over),
             fresh=actors.fresh | over,
@@ -369,7 +369,9 @@ class Rollout:
         return ~state.ended & (state.player == seat)
 
     def _step(self, state: State, action: jax.Array, where: jax.Array, keys: jax.Array) -> State:
-        return _select(where, jax.vmap(self.game.step)(state, action, keys), state)
+        # An action that is none: a game on the host has no work with it.
+        moves = jnp.where(where, action, -1)
+        return _select(where, jax.vmap(self.game.step)(state, moves, keys), state)
 
 
 def _select(where: jax.Array, new, old):

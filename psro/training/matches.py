@@ -153,6 +153,7 @@ class Matches:
             )  # fmt: skip
         log_pi = log_probabilities(logits, state.legal | state.ended[..., None])
         action = jax.vmap(jax.random.categorical)(act_keys, log_pi).astype(jnp.int32)
+        action = jnp.where(state.ended, -1, action)  # none: a game on the host has no work with it
         after = jax.vmap(jax.vmap(game.step))(
             state, action, jax.vmap(lambda key: jax.random.split(key, self.episodes))(step_keys)
         )
