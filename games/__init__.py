@@ -28,8 +28,18 @@ GAMES = {
 }
 """Games of a size for a first look, with a line on each; `load` takes any OpenSpiel string."""
 
+LARGE_GAMES = {
+    "phantom_ttt": "noughts and crosses, blind to the other's marks",
+    "dark_hex(board_size=3)": "hex, blind to the other's stones",
+    "liars_dice(numdice=2)": "two hidden dice each",
+    "goofspiel(imp_info=True,num_cards=8,points_order=descending)": "sealed bids, eight cards",
+    "battleship": "place ships, then shoot",
+}
+"""Games that are too large to enumerate, with a line on each. They are played by rules in JAX."""
+
 __all__ = [
     "GAMES",
+    "LARGE_GAMES",
     "MAX_HISTORIES",
     "OBSERVATIONS",
     "Game",

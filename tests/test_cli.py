@@ -358,7 +358,7 @@ def test_plot_draws_payoffs_of_one_folder(capsys, seeds, tmp_path):
 def test_games_lists_sizes(capsys):
     code, out, err = psro_main(capsys, "games")
     assert (code, err) == (0, "")
-    assert all(name in out for name in games.GAMES)
+    assert all(name in out for name in (*games.GAMES, *games.LARGE_GAMES))
     code, out, err = psro_main(capsys, "games", "kuhn_poker(players=3)", "kuhn_poker")
     assert (code, err) == (0, "")
     tree = games.load("kuhn_poker")
@@ -377,6 +377,15 @@ def test_games_that_are_refused_leave_the_others_in_the_list(capsys, tmp_path, m
     assert first.startswith("psro: no game is called") and "'.agg' are not read" in first
     assert second.startswith("psro: no game is called 'matrix_rsp'")
     assert psro_main(capsys, "games", other, "matrix_rsp")[:2] == (2, "")
+
+
+def test_games_that_are_not_enumerated_are_listed_as_they_are_played(capsys):
+    code, out, err = psro_main(capsys, "games", "leduc_poker", "negotiation", "--max-histories", 10)
+    assert (code, err) == (0, "") and "by episodes" in out and "default run" not in out
+    assert re.search(r"leduc_poker +2 +\S.*3 +30 +8 +native, openspiel +[\d.e-]+ s", out)
+    assert re.search(r"negotiation +2 +not known .* openspiel +[\d.e-]+ s", out)
+    code, out, err = psro_main(capsys, "games", "kuhn_poker")
+    assert (code, err) == (0, "") and "played by tree, native, openspiel" in out
 
 
 def test_games_lists_files(capsys, tmp_path):
@@ -557,7 +566,8 @@ def test_run_refuses(capsys, tmp_path, monkeypatch, arguments, says):
         ["resume", "empty"],
         ["games", "kuhn_pokr"],
         ["games", "missing.efg"],
-        ["games", "leduc_poker", "--max-histories", "10"],
+        ["games", "leduc_poker", "--max-histories", "0"],
+        ["games", "tarok"],
         ["games", "mnk", "--max-histories", "-10"],
         ["games", "kuhn_poker", "--observation", "pixels"],
         ["run", "--out", "empty"],

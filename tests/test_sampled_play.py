@@ -13,11 +13,14 @@ import games
 import psro
 from games.readers.states import Way
 from psro import exact
+from psro.measure import replay
 from psro.oracles import PPOConfig
 from psro.play import page as match_page
 from psro.play import terminal
 from psro.play.match import Match
 from psro.policies.policy import Tabulator
+from psro.runs import folder
+from psro.views.page import episodes
 
 GOOFSPIEL = "goofspiel(imp_info=True,num_cards=3,points_order=descending)"
 RUNS = {
@@ -269,3 +272,25 @@ def test_a_hand_in_the_terminal(trained, name, monkeypatch):
     assert "measured by episodes" in text and "was policy" in text and "1 hand:" in text
     if match.view.board:
         assert "You are o" in text and "not a move" not in text
+
+
+@pytest.mark.parametrize("name", ["phantom", "hosted", "file"])
+def test_episodes_are_told_in_the_game_s_words(trained, name):
+    """The same for the same seed; the moves, played again by their names, lead to the returns."""
+    experiment = trained(name)
+    dealer, told = replay.episodes(experiment, 6, seed=3)
+    assert replay.episodes(experiment, 6, seed=3)[1] == told
+    assert len({episode.policies for episode in told}) > 1  # drawn for each
+    for episode in told:
+        state = dealer.game.new_initial_state()
+        for move in episode.moves:
+            legal = state.legal_actions()
+            assert move.player == (None if state.is_chance_node() else state.current_player())
+            if move.player is not None:
+                assert move.seen == dealer.text(state, move.player)
+            state.apply_action(next(a for a in legal if dealer.name(state, a) == move.name))
+        assert state.is_terminal() and not episode.is_cut
+        assert episode.returns == tuple(state.returns()) and episode.end == str(state)
+    (section,) = episodes.section(folder.snapshot(experiment.folder))
+    assert section["title"] == "Episodes" and len(section["tables"]) == episodes.EPISODES
+    assert all(len(row) == 3 for table in section["tables"] for row in table["rows"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from typing import TYPE_CHECKING, Any
 
 import games
@@ -20,27 +22,41 @@ def list_games(
     observation: MaybeName = None,
     max_histories: Number = games.MAX_HISTORIES,
 ) -> None:
-    """List games with their sizes, and the time and memory of a default run of each.
+    """List games with their sizes, the ways to play them, and what a run costs.
 
     Args:
-        names: OpenSpiel game strings or game files. By default a list of games for beginners.
+        names: OpenSpiel game strings, game files, or other libraries' environments. By default a
+            list of games for beginners, and some that are too large to enumerate.
         observation: information_state or observation, as in `psro run`.
-        max_histories: Refuse to enumerate a game with more histories.
+        max_histories: Do not enumerate a game with more histories.
     """
     rows: list[list[str]] = []
-    notes, refused = [], []
+    notes, refused, played = [], [], []
     for name in names or games.GAMES:
         try:
             tree = games.load(name, observation=observation, max_histories=max_histories)
         except games.GameError as error:
-            if len(names) == 1:
-                raise
-            refused.append(str(error))
+            try:
+                if max_histories < 1:
+                    raise error
+                played.append(_played(name, observation, error))
+            except games.GameError:
+                if len(names) == 1:
+                    raise error from None
+                refused.append(str(error))
         else:
             rows.append(_row(name, tree, explained=not names))
             notes += tree.notes()
+            if names:
+                notes.append(f"{one_line(name)} is enumerated, and played by {_ways(name, tree)}")
     if rows:
-        _print_games(rows, notes, explained=not names)
+        _print_games(rows, notes)
+    if played:
+        _print_played(played)
+    if not names:
+        _print_large()
+    if rows or played:
+        say("next: psro run --game NAME")
     for sentence in refused:
         complain(one_line(sentence))
     if refused:
@@ -66,8 +82,8 @@ def _row(name: str, tree: games.GameTree, explained: bool) -> list[str]:
     ]
 
 
-def _print_games(rows: list[list[str]], notes: list[str], explained: bool) -> None:
-    """Prints the sizes of games, and notes."""
+def _print_games(rows: list[list[str]], notes: list[str]) -> None:
+    """Prints the sizes of games that are enumerated, and notes."""
     from psro.measure.cost import ERROR
     from psro.views import tables
 
@@ -85,10 +101,74 @@ def _print_games(rows: list[list[str]], notes: list[str], explained: bool) -> No
         f"within {ERROR:.0%} on the ten games that were measured",
         highlight=False,
     )
-    if explained:
-        console.print("Any OpenSpiel game string works: psro games 'leduc_poker(players=3)',")
-        console.print("and files of games: .efg and .nfg of Gambit, payoffs in .csv, .npy or .npz")
-    say("next: psro run --game NAME")
+
+
+def _played(name: str, observation: str | None, refusal: games.GameError) -> list[str]:
+    """The sizes of a game that is not enumerated, how it is played, and how fast: measured now.
+    Raises GameError if it cannot be played."""
+    from rich.markup import escape
+
+    from games.readers.opening import open_game
+    from games.speed import seconds_per_decision
+
+    game = open_game(name, evaluation="sampled", observation=observation, max_histories=1).game
+    estimate = re.search(r"estimate (.*?) in all", str(refusal))
+    return [
+        escape(one_line(name)),
+        str(game.num_players),
+        estimate[1] if estimate else "not known",
+        f"{game.num_actions:,}",
+        f"{game.observation_size:,}",
+        f"{game.max_length:,}",
+        _ways(name),
+        f"{1e6 * seconds_per_decision(game):.2g} s",
+    ]
+
+
+def _ways(name: str, tree: games.GameTree | None = None) -> str:
+    """What plays a game, as `--backend` names it; the first is the default."""
+    if "::" in name:
+        return "its library"
+    from games.hosted.openspiel import hosted_game
+    from games.native import native_game
+
+    ways = [] if tree is None else ["tree"]
+    for way, opens in (("native", native_game), ("openspiel", hosted_game)):
+        with contextlib.suppress(games.GameError):
+            opens(name)
+            ways.append(way)
+    return ", ".join(ways)
+
+
+def _print_played(rows: list[list[str]]) -> None:
+    from psro.views import tables
+
+    table = tables.table(
+        "game", "players", "histories", "actions", "inputs", "longest", "played by", "10⁶ decisions"
+    )
+    for row in rows:
+        table.add_row(*row)
+    console = tables.console()
+    console.print(table)
+    for sentence in (
+        "Not enumerated: psro run measures these by episodes. Histories are estimates.",
+        "longest: the most decisions of all players together; a longer episode is cut off",
+        "played by: see psro run --backend; native rules are in JAX, openspiel is on the host",
+        "10⁶ decisions: processor time of random play, measured now. It is the rules' part: "
+        "networks and learning add to it.",
+    ):
+        console.print(sentence, highlight=False)
+
+
+def _print_large() -> None:
+    from psro.views import tables
+
+    console = tables.console()
+    console.print("\nToo large to enumerate, measured by episodes (psro games NAME tells more):")
+    for name, what in games.LARGE_GAMES.items():
+        console.print(f"  {name}  [dim]{what}[/dim]", highlight=False)
+    console.print("Any OpenSpiel game string works: psro games 'leduc_poker(players=3)',")
+    console.print("and files of games: .efg and .nfg of Gambit, payoffs in .csv, .npy or .npz")
 
 
 def _print_notes(console: rich.console.Console, notes: list[str]) -> None:

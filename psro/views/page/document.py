@@ -19,7 +19,7 @@ from psro.runs.folder import Snapshot
 from psro.training.record import DISTANCES, Record
 from psro.views import settings
 from psro.views.numbers import short, three_digits
-from psro.views.page import behaviour, configuration, figures, heatmaps, tiles
+from psro.views.page import behaviour, configuration, episodes, figures, heatmaps, tiles
 
 _MEASURES = {"nash": "NashConv", "cce": "The CCE gap", "ce": "The CE gap"}
 """The measure that a record's `meaning` explains."""
@@ -149,6 +149,8 @@ def _weights_section(run: Snapshot) -> dict[str, Any]:
 
 
 def _behaviour_section(run: Snapshot) -> list[dict[str, Any]]:
+    if run.records[-1].kind == "sampled":
+        return episodes.section(run)
     players = behaviour.behaviour(run)
     if players is None:
         return []

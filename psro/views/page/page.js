@@ -121,7 +121,8 @@ function drawCell(row, cell) {
   const made = add(row, "td");
   if (typeof cell === "string") {
     made.textContent = cell;
-    if (cell.length > LONG) made.className = "long";
+    if (cell.includes("\n")) made.className = "board";
+    else if (cell.length > LONG) made.className = "long";
     return;
   }
   const bar = add(made, "span", undefined, "share");
