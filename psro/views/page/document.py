@@ -149,7 +149,7 @@ def _weights_section(run: Snapshot) -> dict[str, Any]:
 
 
 def _behaviour_section(run: Snapshot) -> list[dict[str, Any]]:
-    if run.records[-1].kind == "sampled":
+    if run.is_sampled:
         return episodes.section(run)
     players = behaviour.behaviour(run)
     if players is None:
