@@ -12,11 +12,16 @@ import pytest
 
 import psro
 from psro.cli import progress
+from psro.metagame.meta_game import MetaGame
+from psro.metagame.strategy import MetaStrategy
+from psro.metagame.target import sampled_target
 from psro.oracles import PPOConfig
 from psro.runs import archive, experiment, loggers
 from psro.runs import folder as run_folder
 from psro.runs.export import export
 from psro.runs.intervals import half_interval
+from psro.training import trainer
+from psro.training.sampled import SampledEvaluator
 from psro.views import bounds, curves, page, payoffs, plots, watch
 from psro.views.numbers import three_digits
 from psro.views.page import document
@@ -169,6 +174,9 @@ def test_a_page_says_which_figures_are_sampled(run):
     assert "sampled" in tiles["value"]["note"] and tiles["episodes"]["value"]
     sections = {section["id"]: section for section in content["sections"]}
     assert "behaviour" not in sections
+    for table in sections["episodes"]["tables"]:
+        assert [row[0] for row in table["rows"]][:3] == ["chance", "chance", "player 0"]
+        assert table["rows"][0][2].startswith("Deal") and table["rows"][2][2] in ("Pass", "Bet")
     (trace,) = sections["gap"]["figures"][0]["views"]["iterations"]["data"]
     assert trace["mode"] == "markers" and trace["x"] == [0, 1, 2]
     assert set(trace["marker"]["symbol"]) == {"circle-open"}
@@ -238,6 +246,33 @@ def test_an_exported_run_has_the_same_page(run, tmp_path):
 def test_the_live_page(run):
     live = json.loads(watch.Watched(run.folder).document())
     assert live["ended"] and live["facts"] == content_of(run.folder)["facts"]
+
+
+def test_a_bound_is_of_the_measured_meta_strategy():
+    """Not of the one that best responses train against; and of none whose policies have changed."""
+    rng = np.random.default_rng(0)
+    payoffs = rng.normal(size=(3, 3))
+    table = MetaGame(
+        payoffs=np.stack([payoffs, -payoffs]),
+        standard_error=rng.uniform(size=(2, 3, 3)),
+        episodes=np.full((3, 3), 9),
+    )
+    evaluator = SampledEvaluator(matches=None, first_matches=1, error=0.1, total=0.0)
+    first, second = np.array([1.0, 0.0]), np.array([0.25, 0.75])
+    trained = MetaStrategy.of([first, first]).padded(3)
+    target = sampled_target(table, trained, capacity=3)
+    measured = MetaStrategy.of([second, second])
+    outcome = evaluator.outcome(table, trained, target, 2, measured)
+    assert outcome.nash_conv_bound == pytest.approx(
+        payoffs[2, :2] @ second - payoffs[:2, 2] @ second
+    )
+    squares = np.square(table.standard_error)
+    variance = squares[0, 2, :2] @ second**2 + squares[1, :2, 2] @ second**2
+    assert outcome.nash_conv_bound_error == pytest.approx(np.sqrt(variance))
+    np.testing.assert_allclose(outcome.achieved_value, [payoffs[2, 0], -payoffs[0, 2]])
+    assert trainer._unchanged(measured, [2, 3]) is measured
+    assert trainer._unchanged(measured, [1, 2]) is None
+    assert evaluator.outcome(table, trained, target, 2, None).nash_conv_bound is None
 
 
 def test_a_summary_has_values_and_bounds_instead_of_distances(seeds, folders):

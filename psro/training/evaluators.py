@@ -80,10 +80,16 @@ class Evaluator(Protocol):
         ...
 
     def outcome(
-        self, meta_game: MetaGame, strategy: MetaStrategy, target: Target, slot: int
+        self,
+        meta_game: MetaGame,
+        strategy: MetaStrategy,
+        target: Target,
+        slot: int,
+        measured: MetaStrategy | None,
     ) -> Outcome:
         """What best responses achieved, which are policy number `slot` of the meta-game, against
-        the target of a meta-strategy."""
+        the target of a meta-strategy. `measured` is the meta-strategy that the last record
+        measures; None if its policies have changed since."""
         ...
 
     def gaps(self, meta_game: MetaGame, strategy: MetaStrategy, concept: str) -> Gaps:
@@ -141,7 +147,12 @@ class ExactEvaluator:
         return target_of(meta_game, strategy, concept, capacity, correlated)
 
     def outcome(
-        self, meta_game: ExactMetaGame, strategy: MetaStrategy, target: Target, slot: int
+        self,
+        meta_game: ExactMetaGame,
+        strategy: MetaStrategy,
+        target: Target,
+        slot: int,
+        measured: MetaStrategy | None,
     ) -> Outcome:
         achieved = np.array(
             [

@@ -36,9 +36,10 @@ class Record:
 
     Sampled records know no best-response value, no gap and no distance; these are None. Their
     values have standard errors, `value_error` and `improvement_error`. `nash_conv_bound`, with its
-    standard error, is the sum of the players' improvements: a lower bound of the NashConv of the
-    meta-strategy that this iteration's best responses trained against, which is the previous
-    iteration's; of its CCE gap where players draw together. `payoff_episodes` counts the episodes
+    standard error, is a lower bound of the NashConv of the meta-strategy that the previous record
+    measures (of its CCE gap, where players draw together): what this iteration's best responses
+    gain over it, added up. It is None if the expansion has changed the policies of that
+    meta-strategy. `payoff_episodes` counts the episodes
     behind all payoffs of the meta-game.
 
     `achieved_value` is the value of this iteration's best response against its target. If there

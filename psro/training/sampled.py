@@ -114,33 +114,40 @@ class SampledEvaluator:
         return sampled_target(meta_game, strategy, capacity)
 
     def outcome(
-        self, meta_game: MetaGame, strategy: MetaStrategy, target: Target, slot: int
+        self,
+        meta_game: MetaGame,
+        strategy: MetaStrategy,
+        target: Target,
+        slot: int,
+        measured: MetaStrategy | None,
     ) -> Outcome:
         """From the new policies' own payoffs. Their episodes were played after training and after
-        the meta-strategy was chosen, so nothing was selected by them. The sum of the improvements
-        is then a lower bound of the meta-strategy's NashConv, up to its standard error: exactly
-        that where returns add up to a constant; elsewhere the meta-strategy's own value is the
-        table's, on which it was chosen."""
-        players = range(meta_game.num_players)
-        achieved, variance = np.zeros(len(players)), np.zeros(len(players))
-        for p in players:
-            others = np.zeros(meta_game.payoffs.shape[1:])
-            np.moveaxis(others, p, 0)[slot] = _grown(strategy.others(p), meta_game.size)
-            achieved[p] = (others * meta_game.payoffs[p]).sum()
-            variance[p] = np.square(others * meta_game.standard_error[p]).sum()
-        value_variance = np.square(value_error(meta_game, strategy))
-        if self.total is None:
-            bound = float((achieved - target.value).sum())
-            bound_variance = variance.sum() + value_variance.sum()
-        else:
-            bound, bound_variance = float(achieved.sum() - self.total), variance.sum()
+        the meta-strategies were chosen, so nothing was selected by them."""
+        achieved, error = _achieved(meta_game, strategy, slot)
+        bound, bound_error = None, None
+        if measured is not None:
+            bound, bound_error = self._bound(meta_game, measured, slot)
         return Outcome(
             achieved_value=achieved,
             improvement=achieved - target.value,
-            improvement_error=np.sqrt(variance + value_variance),
+            improvement_error=np.hypot(error, value_error(meta_game, strategy)),
             nash_conv_bound=bound,
-            nash_conv_bound_error=float(np.sqrt(bound_variance)),
+            nash_conv_bound_error=bound_error,
         )
+
+    def _bound(self, meta_game: MetaGame, measured: MetaStrategy, slot: int) -> tuple[float, float]:
+        """What the players' policies number `slot` gain over a meta-strategy, added up, and its
+        standard error. It is a lower bound of the meta-strategy's NashConv, up to that error:
+        exactly so where returns add up to a constant. Elsewhere the meta-strategy's own value is
+        the table's, on which it was chosen."""
+        achieved, error = _achieved(meta_game, measured, slot)
+        variance = np.square(error).sum()
+        if self.total is not None:
+            return float(achieved.sum() - self.total), float(np.sqrt(variance))
+        weights = _grown(measured.profiles, meta_game.size)
+        value = sum(float((weights * payoffs).sum()) for payoffs in meta_game.payoffs)
+        variance += np.square(value_error(meta_game, measured)).sum()
+        return float(achieved.sum() - value), float(np.sqrt(variance))
 
     def gaps(self, meta_game: MetaGame, strategy: MetaStrategy, concept: str) -> Gaps:
         weights = strategy.profiles
@@ -171,6 +178,21 @@ class SampledEvaluator:
                 payoffs[at], error[at], episodes[profile], np.concatenate(played.returns[same])
             )
         return MetaGame(payoffs=payoffs, standard_error=error, episodes=episodes)
+
+
+def _achieved(
+    meta_game: MetaGame, strategy: MetaStrategy, slot: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Each player's return with its policy number `slot` against the others' meta-strategy, and its
+    standard error, `[P]` each."""
+    players = range(meta_game.num_players)
+    achieved, variance = np.zeros(len(players)), np.zeros(len(players))
+    for p in players:
+        others = np.zeros(meta_game.payoffs.shape[1:])
+        np.moveaxis(others, p, 0)[slot] = _grown(strategy.others(p), meta_game.size)
+        achieved[p] = (others * meta_game.payoffs[p]).sum()
+        variance[p] = np.square(others * meta_game.standard_error[p]).sum()
+    return achieved, np.sqrt(variance)
 
 
 def value_error(meta_game: MetaGame, strategy: MetaStrategy) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 
 import jax
 import numpy as np
@@ -168,7 +168,7 @@ class Trainer:
                 growth, trained = self._trained(growth, trains, results)
                 new, part = new | trained, part + 1
             timer.lap("oracle")
-            growth = self._added(growth, new, trains, targets, keys, timer)
+            growth = self._added(growth, new, trains, targets, keys, timer, last)
             try:
                 request = steps.send(growth.meta_game)
             except StopIteration as stop:
@@ -296,6 +296,7 @@ class Trainer:
         targets: Sequence[Target],
         keys: Keys,
         timer: Timer,
+        last: Iteration,
     ) -> Growth:
         """Adds these policies by number. `targets` are the targets that `trains` trained
         against."""
@@ -305,7 +306,13 @@ class Trainer:
         meta_game = self.evaluator.put(growth.meta_game, population, slots, keys.measure, timer.lap)
         if trains:
             against = trains[0].against.padded(growth.meta_game.size)
-            outcome = self.evaluator.outcome(meta_game, against, targets[0], trains[0].slot)
+            outcome = self.evaluator.outcome(
+                meta_game,
+                against,
+                targets[0],
+                trains[0].slot,
+                _unchanged(last.evaluation, growth.policies | new),
+            )
             timer.lap(self.evaluator.kind)
         return dataclasses.replace(
             growth,
@@ -332,6 +339,12 @@ class Trainer:
         if not self.symmetric:
             return params
         return jax.tree.map(lambda leaf: np.broadcast_to(leaf[0], (seats, *leaf.shape[1:])), params)
+
+
+def _unchanged(strategy: MetaStrategy, policies: Iterable[int]) -> MetaStrategy | None:
+    """A meta-strategy; None if it plays one of these policies, which have changed since."""
+    changed = [slot for slot in policies if slot < len(strategy.marginals[0])]
+    return None if any(weights[changed].any() for weights in strategy.marginals) else strategy
 
 
 def _check_finite(results: Results, number: int, trains: int) -> None:

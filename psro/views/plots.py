@@ -57,7 +57,8 @@ def exploitability_figure(
             raise PlotError(f"{folder} has no finished iteration yet")
         if not curves.has_figure(run):
             raise PlotError(
-                f"{folder} has no lower bound of a gap yet: its first best responses give one"
+                f"{folder} has no lower bound of a gap: the first best responses give one, unless "
+                f"the expansion ({run.config.expansion}) changes older policies"
             )
     chart = curves.chart(runs, x)
     figure = matplotlib.figure.Figure(figsize=(7.2, 4.4), dpi=160, layout="constrained")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import games
+from games.printing import printable
 from psro.measure import replay
 from psro.runs import experiment
 from psro.runs.folder import Snapshot
+from psro.runs.storage import ExperimentError
 from psro.views.numbers import three_digits
 
 EPISODES = 4
@@ -19,15 +21,15 @@ _MOST_CHARACTERS = 1_000
 
 def section(run: Snapshot) -> list[dict[str, Any]]:
     """The section of a run that is measured by episodes; none if OpenSpiel cannot print the game.
-
-    Raises:
-        ExperimentError: the folder is damaged.
-    """
-    opened = experiment.load(run.folder)
+    If the run cannot be loaded here, the section says why: its game's package may be missing."""
     try:
+        opened = experiment.load(run.folder)
         dealer, episodes = replay.episodes(opened, EPISODES, run.config.seed)
     except (games.GameError, replay.Unprintable):
         return []
+    except ExperimentError as error:
+        text = f"None can be played: {printable(str(error))}."
+        return [{"id": "episodes", "title": "Episodes", "text": text, "figures": [], "tables": []}]
     return [
         {
             "id": "episodes",
@@ -50,7 +52,7 @@ def _table(dealer: replay.Dealer, number: int, episode: replay.Episode) -> dict[
         for seat, value in enumerate(episode.returns)
     ]
     rows = [
-        ["chance" if move.player is None else names[move.player], _cut(move.seen), move.name]
+        ["chance" if move.player is None else names[move.player], _cut(move.seen), _cut(move.name)]
         for move in episode.moves[:MOST_MOVES]
     ]
     if len(episode.moves) > MOST_MOVES:
@@ -66,5 +68,6 @@ def _table(dealer: replay.Dealer, number: int, episode: replay.Episode) -> dict[
 
 
 def _cut(text: str) -> str:
-    text = text.rstrip()
+    """A text of at most so many characters; what cannot be printed becomes escapes."""
+    text = "\n".join(map(printable, text.rstrip().split("\n")))
     return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]} …"
