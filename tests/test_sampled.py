@@ -150,7 +150,7 @@ def test_the_free_bound_is_below_the_exact_nash_conv():
     for weights in ([1.0, 0.0], [0.4, 0.6]):
         strategy = MetaStrategy.of([np.array(weights), np.array(weights[::-1])])
         target = evaluator.target(sampled.take([0, 1]), strategy, "nash", 4, None)
-        outcome = evaluator.outcome(sampled, strategy, target, 2)
+        outcome = evaluator.outcome(sampled, strategy, target, 2, strategy)
         others = [strategy.marginals[1], strategy.marginals[0]]
         achieved = payoffs[0, 2, :2] @ others[0] + payoffs[1, :2, 2] @ others[1]
         error = outcome.nash_conv_bound_error
