@@ -25,7 +25,9 @@ class AcrossSeeds:
         nash_conv: NashConv of each run's meta-strategy, float64 `[N]`; None as exploitability.
         bound: sampled lower bound of the exploitability of each run's meta-strategy before its last
             iteration, float64 `[N]`, NaN where nothing was trained; None where it is exact.
+        bound_error: its standard error, as `bound`.
         value: every player's expected return in each run, float64 `[N, P]`.
+        value_error: its standard error; None where it is exact.
         player_names: the players' names in the game's file; None if it has none.
     """
 
@@ -35,7 +37,9 @@ class AcrossSeeds:
     exploitability: np.ndarray | None
     nash_conv: np.ndarray | None
     bound: np.ndarray | None
+    bound_error: np.ndarray | None
     value: np.ndarray
+    value_error: np.ndarray | None
     player_names: tuple[str, ...] | None
 
     def columns(self) -> dict[str, np.ndarray]:
@@ -62,6 +66,8 @@ def measure(runs: Sequence[Experiment]) -> AcrossSeeds:
         exploitability=tree and np.array([measured.exploitability for measured in gaps]),
         nash_conv=tree and np.array([measured.nash_conv for measured in gaps]),
         bound=None if tree else np.array([bound for bound, _ in bounds]),
+        bound_error=None if tree else np.array([error for _, error in bounds]),
         value=np.array([measured.value for measured in gaps]),
+        value_error=None if tree else np.array([measured.value_error for measured in gaps]),
         player_names=tree and tree.player_names,
     )

@@ -15,7 +15,8 @@ from psro.views.tables import player_columns, table, write_columns
 
 def print_table(measured: AcrossSeeds, out: rich.console.Console) -> None:
     """Prints a row for each run, then the means with their 95 % intervals."""
-    out.print(f"{measured.game}  {len(measured.seeds)} seeds", highlight=False, markup=False)
+    by = "" if measured.bound is None else ", measured by episodes"
+    out.print(f"{measured.game}  {len(measured.seeds)} seeds{by}", highlight=False, markup=False)
     columns = measured.columns()
     unit = max(float(np.abs(values).max()) for values in columns.values()) or 1.0
     titles = player_columns("value", measured.player_names, measured.value.shape[1])
@@ -53,10 +54,21 @@ def print_json(measured: AcrossSeeds) -> None:
     }
     for name, values in numbers.items():
         mean, half = measured.mean_and_interval(values)
-        result[name] = values.tolist()
-        result[f"{name}_mean"] = mean
-        result[f"{name}_ci95"] = half if len(values) > 1 else None
+        result[name] = _numbers(values)
+        result[f"{name}_mean"] = None if np.isnan(mean) else mean
+        result[f"{name}_ci95"] = None if np.isnan(half) else half
+    if measured.bound is not None:
+        result |= {
+            "kind": "sampled",
+            "exploitability_lower_bound_standard_error": _numbers(measured.bound_error),
+            "value_standard_error": measured.value_error.tolist(),
+        }
     print(json.dumps(result))
+
+
+def _numbers(values: np.ndarray) -> list[float | None]:
+    """For JSON, which has no NaN."""
+    return [None if np.isnan(value) else float(value) for value in values]
 
 
 def write_csv(measured: AcrossSeeds, path: str | os.PathLike) -> None:
