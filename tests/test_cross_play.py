@@ -10,7 +10,7 @@ import pytest
 from test_cli import assert_refused, psro_main
 
 import psro
-from psro.measure import comparison, sampled_evaluation
+from psro.measure import across_seeds, comparison, sampled_evaluation
 from psro.measure.cross_play import between_members, cross_play, mixtures
 from psro.measure.mixtures import expected_returns, mixture_of
 from psro.metagame.meta_game import MetaGame
@@ -19,6 +19,7 @@ from psro.oracles import PPOConfig
 from psro.runs.config import RunConfig
 from psro.runs.storage import ExperimentError
 from psro.training.matches import Matches
+from psro.views import seed_tables, tables
 
 
 def trained(folder, **settings):
@@ -157,3 +158,13 @@ def test_the_command_plays_sampled_runs(capsys, sampled, tmp_path):
         assert [row["name"] for row in csv.DictReader(file)] == result["names"]
     code, out, _ = psro_main(capsys, *arguments)
     assert code == 0 and "± 95 %" in out and "no CFR+" in out
+
+
+def test_seeds_of_sampled_runs_show_bounds(capsys, sampled):
+    measured = across_seeds.measure([psro.load(folder) for folder in sampled])
+    seed_tables.print_json(measured)
+    result = json.loads(capsys.readouterr().out)
+    assert result["kind"] == "sampled" and "exploitability" not in result
+    assert len(result["exploitability_lower_bound_standard_error"]) == 2
+    seed_tables.print_table(measured, tables.console())
+    assert "measured by episodes" in capsys.readouterr().out
