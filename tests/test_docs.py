@@ -255,7 +255,14 @@ MACHINERY = (
     "psro.views.",
 )
 """Beginnings of the names of modules that need no place in the reference."""
-INSIDE = {"psro.exact", "psro.metagame.solvers", "psro.variants.diversity", "psro.views.page"}
+INSIDE = {
+    "games.hosted",
+    "games.native",
+    "psro.exact",
+    "psro.metagame.solvers",
+    "psro.variants.diversity",
+    "psro.views.page",
+}
 """Packages whose page stands for their modules."""
 
 
