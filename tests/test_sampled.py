@@ -136,10 +136,17 @@ def test_pooled_batches_are_one_sample():
     returns = np.random.default_rng(3).normal(2.0, 3.0, (300, 2))
     mean, error, count = np.zeros(2), np.zeros(2), 0
     for part in np.split(returns, [100, 101, 250]):
-        mean, error, count = _pooled(mean, error, count, part)
+        mean, error, count = _pooled(mean, error, count, part, unseen=0.0)
     assert count == 300
     np.testing.assert_allclose(mean, returns.mean(axis=0))
     np.testing.assert_allclose(error, returns.std(axis=0, ddof=1) / np.sqrt(300))
+
+
+def test_episodes_that_are_all_the_same_leave_a_doubt():
+    """The rule of three: 95 % of the probability that something else happens in 3 of N episodes."""
+    mean, error, count = _pooled(np.zeros(1), np.zeros(1), 0, np.ones((512, 1)), unseen=1.53 * 2)
+    assert (mean, count) == (1.0, 512)
+    np.testing.assert_allclose(1.96 * error, 3 / 512 * 2, rtol=0.01)
 
 
 def test_the_free_bound_is_below_the_exact_nash_conv():

@@ -26,6 +26,10 @@ from psro.training.matches import Matches
 
 _MOST_ROUNDS = 32
 """Calls of `Matches` by which an iteration's payoffs are refined, at most."""
+_UNSEEN = 1.53
+"""Of the difference between the largest and the least return: with this least root of the sum of
+squares, 1.96 standard errors are 3 / N of it (the rule of three: with 95 % confidence, what was not
+seen in N episodes has a probability of at most 3 / N)."""
 _CONFIDENCE = 1.96
 """Standard errors of the bound by which a deviation may still pay."""
 
@@ -175,7 +179,11 @@ class SampledEvaluator:
             same = (profiles == profile).all(axis=1)
             at = (slice(None), *profile)
             payoffs[at], error[at], episodes[profile] = _pooled(
-                payoffs[at], error[at], episodes[profile], np.concatenate(played.returns[same])
+                payoffs[at],
+                error[at],
+                episodes[profile],
+                np.concatenate(played.returns[same]),
+                unseen=_UNSEEN * self.matches.game.span,
             )
         return MetaGame(payoffs=payoffs, standard_error=error, episodes=episodes)
 
@@ -226,16 +234,18 @@ def _influence(meta_game: MetaGame, strategy: MetaStrategy) -> np.ndarray:
 
 
 def _pooled(
-    mean: np.ndarray, error: np.ndarray, count: int, returns: np.ndarray
+    mean: np.ndarray, error: np.ndarray, count: int, returns: np.ndarray, unseen: float
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Mean, standard error `[P]` and number of episodes, of `count` episodes and those of
-    `returns [N, P]` together (Chan et al. 1979)."""
+    `returns [N, P]` together (Chan et al. 1979). `unseen` is the least root of the sum of squares:
+    N episodes that are all the same do not prove that every episode is."""
     more = len(returns)
     total = count + more
     difference = returns.mean(axis=0) - mean
     squares = np.square(error) * count * max(count - 1, 0)
     squares = squares + np.square(returns - returns.mean(axis=0)).sum(axis=0)
     squares = squares + np.square(difference) * count * more / total
+    squares = np.maximum(squares, np.square(unseen))
     return (
         mean + difference * more / total,
         np.sqrt(squares / (total * max(total - 1, 1))),
