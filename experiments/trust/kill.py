@@ -3,10 +3,11 @@
     python experiments/trust/kill.py --times 100
 
 Every second kill is a SIGTERM, the others are SIGKILLs, in turn on Kuhn and Leduc poker, with exact
-best responses and with recurrent PPO. After each the folder must be loaded, hold every iteration
-that was printed, and a copy of it, resumed, must end with the bits of a run that nobody
-killed. SIGTERM must also leave no temporary file of its own and end with exit code 143, or 0 where
-the run had ended by then.
+best responses and with recurrent PPO, and on games that are measured by episodes: phantom tic-tac-
+toe by native rules, and Leduc poker on OpenSpiel's states. `--runs` names some of these. After each
+the folder must be loaded, hold every iteration that was printed, and a copy of it, resumed, must
+end with the bits of a run that nobody killed. SIGTERM must also leave no temporary file of its own
+and end with exit code 143, or 0 where the run had ended by then.
 """
 
 from __future__ import annotations
@@ -35,7 +36,14 @@ RUNS = {
     "Leduc, PPO": psro.RunConfig(
         game="leduc_poker", hidden_size=8, ppo=SMALL, iterations=8, tolerance=0
     ),
-}
+    "Phantom, native": psro.RunConfig(
+        game="phantom_ttt", max_histories=100, hidden_size=8, ppo=SMALL, iterations=8, tolerance=0,
+    ),
+    "Leduc, hosted": psro.RunConfig(
+        game="leduc_poker", evaluation="sampled", backend="openspiel", hidden_size=8,
+        payoff_episodes=128, ppo=SMALL, iterations=6, tolerance=0,
+    ),
+}  # fmt: skip
 """Runs with so many iterations that each takes about as long as a process takes to start."""
 
 
@@ -128,12 +136,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--times", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--runs", nargs="+", choices=RUNS, default=list(RUNS))
     options = parser.parse_args()
     chance = random.Random(options.seed)
     counts: collections.Counter[str] = collections.Counter()
     with tempfile.TemporaryDirectory() as root:
         whole, seconds, folders = {}, {}, {}
-        for name, config in RUNS.items():
+        for name, config in ((name, RUNS[name]) for name in options.runs):
             place = Path(root) / name
             place.mkdir()
             (place / "config.json").write_text(json.dumps(dataclasses.asdict(config)))
@@ -144,7 +153,7 @@ def main() -> None:
             whole[name] = bits(place / "whole")
             folders[name] = place / "killed" / "run"
         for time_number in range(options.times):
-            name = list(RUNS)[time_number // 2 % len(RUNS)]
+            name = options.runs[time_number // 2 % len(options.runs)]
             number = (signal.SIGKILL, signal.SIGTERM)[time_number % 2]
             folder = folders[name]
             # One in five while Python starts, the others from the first iteration on.
