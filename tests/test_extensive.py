@@ -107,7 +107,7 @@ def test_a_deep_game_loads_and_what_cannot_go_so_deep_says_so(tmp_path, capsys):
     assert (tree.num_histories, tree.max_length) == (40_001, 20_000)
     assert [player.num_levels for player in tree.players] == [10_000, 10_000]
     assert not any("cannot tell" in note for note in tree.notes())
-    with pytest.raises(games.GameError, match="up to 500 moves .* has 20,000"):
+    with pytest.raises(games.GameError, match="at most 500 moves .* has 20,000"):
         tree.openspiel()
     out = tmp_path / "run"
     message = assert_refused(

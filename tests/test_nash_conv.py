@@ -46,7 +46,7 @@ def plans_of(tree: games.GameTree, profile: random_games.Profile) -> list[np.nda
 def test_nash_conv_of_random_games(monkeypatch):
     random_games.register()
     # No process of its own for each game: these are no stranger's, and that takes most of the time.
-    monkeypatch.setattr(trial, "check", lambda name: None)
+    monkeypatch.setattr(trial, "check", lambda name, **options: None)
     kinds = {"chance": 0, "at once": 0, "three players": 0}
     for seed in range(GAMES):
         root = random_games.game_of(seed)

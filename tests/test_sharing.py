@@ -418,7 +418,7 @@ def test_a_run_that_would_not_be_read_is_not_begun(tmp_path):
 
 def test_large_games_are_for_folders(exported, copy, tmp_path):
     file = with_run(exported, tmp_path / "run.psro", max_histories=20_000_001)
-    assert "20,000,001 is more than" in refused(lambda: psro.load(file))
+    assert "20,000,001 must be at most 20,000,000" in refused(lambda: psro.load(file))
 
 
 @pytest.mark.parametrize(

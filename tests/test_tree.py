@@ -450,7 +450,7 @@ def test_a_policy_speaks_for_its_players_only():
     state.apply_action(0)
     state.apply_action(1)
     assert set(policy.action_probabilities(state)) == {0, 1}
-    with pytest.raises(KeyError, match="not of player 1"):
+    with pytest.raises(KeyError, match="not for player 1"):
         policy.action_probabilities(state, 1)
 
 

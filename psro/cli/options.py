@@ -153,7 +153,11 @@ def run_options(settings: Mapping[str, Any]) -> Any:
             kind = _typed(f"{topic.title()}Options", [options[name] for name in names])
             shown = Annotated[kind, OmitArgPrefixes, arg(name=topic, help="")]
             fields.append((f"{topic}_options", shown, dataclasses.field()))
-            own = {name: settings[name] for name in names if name in settings}
+            own = {
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in settings.items()
+                if name in names
+            }
             values[f"{topic}_options"] = kind(**own)
     for oracle, config in CONFIGS.items():
         kind = _typed(f"{config.__name__}Options", list(_options_of(config).values()))
