@@ -182,6 +182,7 @@ def test_a_bot_that_joins_late_draws_from_the_posterior(trained):
         assert (np.abs(np.mean(played, axis=0) - expected) <= 4 * error + 1e-5).all()
 
 
+@pytest.mark.slow
 def test_where_chance_is_hidden_a_player_is_asked_at_each_decision(trained):
     experiment = trained("negotiation")
     states, bots = experiment.setup.states, [experiment.bot(p, p) for p in range(2)]
