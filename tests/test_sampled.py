@@ -121,7 +121,10 @@ def test_refining_goes_where_the_value_is_uncertain():
     solve = solver_of("nash")
     wanted = 0.7 * value_error(before, solve(before)).max()
     evaluator = SampledEvaluator(matches=matches, first_matches=16, error=wanted, total=0.0)
-    after = evaluator.refine(before, population, solve, jax.random.key(5))
+    after, strategy = evaluator.refine(
+        before, population, solve, jax.random.key(5), lambda lap: None
+    )
+    np.testing.assert_array_equal(strategy.profiles, solve(after).profiles)
     assert value_error(after, solve(after)).max() <= wanted
     assert (after.episodes >= before.episodes).all() and (after.episodes > before.episodes).any()
     same = after.episodes == before.episodes

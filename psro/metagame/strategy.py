@@ -69,6 +69,11 @@ class MetaStrategy:
         """The probability of every profile, `[K_0, ..., K_{P-1}]`: the joint, or the product."""
         return joint_of(self.marginals) if self.joint is None else self.joint
 
+    def values(self, payoffs: np.ndarray) -> np.ndarray:
+        """Every player's expected payoff, `[P]`, from `payoffs [P, K_0, ..., K_{P-1}]`."""
+        profiles = self.profiles
+        return np.array([(profiles * table).sum() for table in payoffs])
+
     def others(self, player: int) -> np.ndarray:
         """Probabilities of the others' profiles: one axis per player, in the order of seats."""
         if self.joint is not None:

@@ -77,7 +77,7 @@ def target_of(
     if told is not None:
         value = [gains[p] @ plans[p][told[p]] for p in players]
     elif joint is not None:
-        value = [(payoffs * joint).sum() for payoffs in meta_game.payoffs]
+        value = strategy.values(meta_game.payoffs)
     else:
         value = [gains[p] @ mixture[p] for p in players]
     return Target(
@@ -99,7 +99,7 @@ def sampled_target(meta_game: MetaGame, strategy: MetaStrategy, capacity: int) -
     correlated one are drawn from what a player knows before it is told anything (`cce`)."""
     return Target(
         opponents=opponents_of(strategy, capacity),
-        value=np.array([(payoffs * strategy.profiles).sum() for payoffs in meta_game.payoffs]),
+        value=strategy.values(meta_game.payoffs),
     )
 
 

@@ -67,9 +67,14 @@ class Evaluator(Protocol):
         ...
 
     def refine(
-        self, meta_game: MetaGame, population: Population, solve: Solve, key: jax.Array
-    ) -> MetaGame:
-        """The same meta-game, known well enough for its meta-strategy."""
+        self,
+        meta_game: MetaGame,
+        population: Population,
+        solve: Solve,
+        key: jax.Array,
+        lap: Lap,
+    ) -> tuple[MetaGame, MetaStrategy]:
+        """The same meta-game, known well enough for its meta-strategy, and that one."""
         ...
 
     def target(
@@ -132,9 +137,16 @@ class ExactEvaluator:
         return meta_game
 
     def refine(
-        self, meta_game: ExactMetaGame, population: Population, solve: Solve, key: jax.Array
-    ) -> ExactMetaGame:
-        return meta_game
+        self,
+        meta_game: ExactMetaGame,
+        population: Population,
+        solve: Solve,
+        key: jax.Array,
+        lap: Lap,
+    ) -> tuple[ExactMetaGame, MetaStrategy]:
+        strategy = solve(meta_game)
+        lap("meta_solver")
+        return meta_game, strategy
 
     def target(
         self,

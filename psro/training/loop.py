@@ -96,10 +96,10 @@ def psro(
         else:
             steps = method.expansion.function(method.situation(last, number, keys.oracle))
             growth = yield from trainer.expand(steps, last, number=number, keys=keys, timer=timer)
-        if growth.end.meta_strategy is None:
+        meta_strategy = growth.end.meta_strategy
+        if meta_strategy is None:
             solve = functools.partial(method.solve, method.training)
-            growth = trainer.refined(growth, solve, keys, timer)
-        meta_strategy = growth.end.meta_strategy or method.solve(method.training, growth.meta_game)
+            growth, meta_strategy = trainer.solved(growth, solve, keys, timer)
         evaluation = meta_strategy
         if method.evaluation:
             evaluation = method.solve(method.evaluation, growth.meta_game)

@@ -20,9 +20,11 @@ from psro.metagame.meta_game import MetaGame
 from psro.metagame.strategy import MetaStrategy
 from psro.metagame.target import Target, sampled_target
 from psro.policies.jax_settings import own_settings
+from psro.policies.policy import Params
 from psro.policies.population import Population
 from psro.training.evaluators import Lap, Outcome, Solve
 from psro.training.matches import Matches
+from psro.training.record import QUANTILE
 
 _MOST_ROUNDS = 32
 """Calls of `Matches` by which an iteration's payoffs are refined, at most."""
@@ -30,8 +32,6 @@ _UNSEEN = 1.53
 """Of the difference between the largest and the least return: with this least root of the sum of
 squares, 1.96 standard errors are 3 / N of it (the rule of three: with 95 % confidence, what was not
 seen in N episodes has a probability of at most 3 / N)."""
-_CONFIDENCE = 1.96
-"""Standard errors of the bound by which a deviation may still pay."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,32 +80,40 @@ class SampledEvaluator:
             np.moveaxis(new, p, 0)[list(slots)] = True
         grown.episodes[new] = 0  # those of a policy that has changed count no more
         profiles = np.repeat(np.argwhere(new), self.first_matches, axis=0)
-        measured = self._measured(grown, population, profiles, key)
+        measured = self._measured(grown, population.params, profiles, key)
         lap("payoffs")
         return measured
 
     def refine(
-        self, meta_game: MetaGame, population: Population, solve: Solve, key: jax.Array
-    ) -> MetaGame:
+        self,
+        meta_game: MetaGame,
+        population: Population,
+        solve: Solve,
+        key: jax.Array,
+        lap: Lap,
+    ) -> tuple[MetaGame, MetaStrategy]:
         """Adds matches until the meta-strategy's value is known to `error`. Each goes to the
         profile whose uncertainty counts most: by its probability, and by that of the opponents in
         it where a deviation to it may still pay (as in ResponseGraphUCB: Rowland et al. 2019,
         arXiv:1909.09849)."""
+        strategy, params = solve(meta_game), population.params
+        lap("meta_solver")
         for _ in range(_MOST_ROUNDS):
-            strategy = solve(meta_game)
             if value_error(meta_game, strategy).max() <= self.error:
                 break
-            weight = _influence(meta_game, strategy)
-            worth = weight * meta_game.standard_error.max(axis=0)
+            worth = _influence(meta_game, strategy) * meta_game.standard_error.max(axis=0)
             chosen = np.argsort(-worth, axis=None, kind="stable")[: self.matches.at_once]
             chosen = chosen[worth.ravel()[chosen] > 0]
-            profiles = np.stack(np.unravel_index(chosen, worth.shape), axis=-1)
-            if not len(profiles):
+            if not len(chosen):
                 break
             # All places of a call are used: the best profiles get several matches.
-            profiles = np.resize(profiles, (self.matches.at_once, profiles.shape[1]))
-            meta_game = self._measured(meta_game, population, profiles, key)
-        return meta_game
+            chosen = np.resize(chosen, self.matches.at_once)
+            profiles = np.stack(np.unravel_index(chosen, worth.shape), axis=-1)
+            meta_game = self._measured(meta_game, params, profiles, key)
+            lap("payoffs")
+            strategy = solve(meta_game)
+            lap("meta_solver")
+        return meta_game, strategy
 
     def target(
         self,
@@ -148,15 +156,13 @@ class SampledEvaluator:
         variance = np.square(error).sum()
         if self.total is not None:
             return float(achieved.sum() - self.total), float(np.sqrt(variance))
-        weights = _grown(measured.profiles, meta_game.size)
-        value = sum(float((weights * payoffs).sum()) for payoffs in meta_game.payoffs)
+        value = measured.padded(meta_game.size).values(meta_game.payoffs).sum()
         variance += np.square(value_error(meta_game, measured)).sum()
         return float(achieved.sum() - value), float(np.sqrt(variance))
 
     def gaps(self, meta_game: MetaGame, strategy: MetaStrategy, concept: str) -> Gaps:
-        weights = strategy.profiles
         return Gaps(
-            value=np.array([(weights * payoffs).sum() for payoffs in meta_game.payoffs]),
+            value=strategy.values(meta_game.payoffs),
             value_error=value_error(meta_game, strategy),
             best_response_value=None,
             independent=None,
@@ -164,25 +170,26 @@ class SampledEvaluator:
 
     @own_settings()
     def _measured(
-        self, meta_game: MetaGame, population: Population, profiles: np.ndarray, key: jax.Array
+        self, meta_game: MetaGame, params: Params, profiles: np.ndarray, key: jax.Array
     ) -> MetaGame:
-        """With one more match of each of the profiles `[N, P]`; one may be there several times."""
+        """With one more match of each of the profiles `[N, P]`; one may be there several times.
+        `params` are the population's."""
+        distinct, place = np.unique(profiles, axis=0, return_inverse=True)
+        matches_of = [np.flatnonzero(place == k) for k in range(len(distinct))]
         number = meta_game.episodes[tuple(profiles.T)] // self.matches.episodes
-        for profile in {tuple(profile) for profile in profiles}:
-            same = (profiles == profile).all(axis=1)
-            number[same] += np.arange(same.sum())
+        for rows in matches_of:
+            number[rows] += np.arange(len(rows))
         keys = _fold(key, np.concatenate([profiles, number[:, None]], axis=1))
-        played = self.matches(population.params, profiles, keys)
+        played = self.matches(params, profiles, keys)
         payoffs, error = meta_game.payoffs.copy(), meta_game.standard_error.copy()
         episodes = meta_game.episodes.copy()
-        for profile in dict.fromkeys(map(tuple, profiles)):
-            same = (profiles == profile).all(axis=1)
+        for profile, rows in zip(map(tuple, distinct), matches_of, strict=True):
             at = (slice(None), *profile)
             payoffs[at], error[at], episodes[profile] = _pooled(
                 payoffs[at],
                 error[at],
                 episodes[profile],
-                np.concatenate(played.returns[same]),
+                np.concatenate(played.returns[rows]),
                 unseen=_UNSEEN * self.matches.game.span,
             )
         return MetaGame(payoffs=payoffs, standard_error=error, episodes=episodes)
@@ -193,11 +200,11 @@ def _achieved(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Each player's return with its policy number `slot` against the others' meta-strategy, and its
     standard error, `[P]` each."""
-    players = range(meta_game.num_players)
-    achieved, variance = np.zeros(len(players)), np.zeros(len(players))
-    for p in players:
+    achieved, variance = np.zeros((2, meta_game.num_players))
+    strategy = strategy.padded(meta_game.size)
+    for p in range(meta_game.num_players):
         others = np.zeros(meta_game.payoffs.shape[1:])
-        np.moveaxis(others, p, 0)[slot] = _grown(strategy.others(p), meta_game.size)
+        np.moveaxis(others, p, 0)[slot] = strategy.others(p)
         achieved[p] = (others * meta_game.payoffs[p]).sum()
         variance[p] = np.square(others * meta_game.standard_error[p]).sum()
     return achieved, np.sqrt(variance)
@@ -206,16 +213,9 @@ def _achieved(
 def value_error(meta_game: MetaGame, strategy: MetaStrategy) -> np.ndarray:
     """Standard error of the players' values under a meta-strategy, `[P]`, by the payoffs' own. Only
     its policies count; the meta-game may have more."""
-    weights = _grown(strategy.profiles, meta_game.size)
-    return np.sqrt(
-        np.square(weights * meta_game.standard_error)
-        .reshape(len(meta_game.payoffs), -1)
-        .sum(axis=1)
-    )
-
-
-def _grown(weights: np.ndarray, size: int) -> np.ndarray:
-    return np.pad(weights, [(0, size - length) for length in weights.shape])
+    weights = strategy.padded(meta_game.size).profiles
+    variance = np.square(weights * meta_game.standard_error)
+    return np.sqrt(variance.reshape(meta_game.num_players, -1).sum(axis=1))
 
 
 def _influence(meta_game: MetaGame, strategy: MetaStrategy) -> np.ndarray:
@@ -227,7 +227,7 @@ def _influence(meta_game: MetaGame, strategy: MetaStrategy) -> np.ndarray:
         value = (others * meta_game.payoffs[p]).sum(axis=axes)  # of each own policy, [K]
         error = np.sqrt(np.square(others * meta_game.standard_error[p]).sum(axis=axes))
         own = strategy.marginals[p] @ value
-        may_pay = value + _CONFIDENCE * error > own
+        may_pay = value + QUANTILE * error > own
         shape = [-1 if q == p else 1 for q in range(meta_game.num_players)]
         influence = np.maximum(influence, others * may_pay.reshape(shape))
     return influence

@@ -322,11 +322,14 @@ class Trainer:
             outcome=outcome,
         )
 
-    def refined(self, growth: Growth, solve: Solve, keys: Keys, timer: Timer) -> Growth:
-        """With the meta-game known well enough for the meta-strategy."""
-        meta_game = self.evaluator.refine(growth.meta_game, growth.population, solve, keys.measure)
-        timer.lap("payoffs")
-        return dataclasses.replace(growth, meta_game=meta_game)
+    def solved(
+        self, growth: Growth, solve: Solve, keys: Keys, timer: Timer
+    ) -> tuple[Growth, MetaStrategy]:
+        """The meta-strategy, and the meta-game known well enough for it."""
+        meta_game, strategy = self.evaluator.refine(
+            growth.meta_game, growth.population, solve, keys.measure, timer.lap
+        )
+        return dataclasses.replace(growth, meta_game=meta_game), strategy
 
     def _new(self, keys: Keys, slot: int, size: int) -> Params:
         """Untrained parameters for a new policy of populations of this size."""
