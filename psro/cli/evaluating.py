@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from psro.cli.arguments import (
@@ -173,25 +174,32 @@ def _measure_exactly(opened: Experiment, wanted: _Wanted, exploited: Exploited |
         programs=wanted.equilibrium,
         exploitability=_on_device(opened.tree, wanted.device),
     )
-    if wanted.csv is not None:
-        tables.write_csv(opened, measured, wanted.csv)
-    if wanted.json:
-        tables.print_json(opened, measured, _as_json(exploited))
-    else:
-        tables.print_tables(opened, measured, tables.console())
+    _show(tables, opened, measured, wanted, exploited)
 
 
 def _measure_by_episodes(opened: Experiment, wanted: _Wanted, exploited: Exploited | None) -> None:
     from psro.measure import sampled_evaluation
-    from psro.views import sampled_tables, tables
+    from psro.views import sampled_tables
 
-    measured = sampled_evaluation.evaluate(opened)
+    _show(sampled_tables, opened, sampled_evaluation.evaluate(opened), wanted, exploited)
+
+
+def _show(
+    views: ModuleType,
+    opened: Experiment,
+    measured: Any,
+    wanted: _Wanted,
+    exploited: Exploited | None,
+) -> None:
+    """Writes and prints what was measured, by the functions of `tables` or `sampled_tables`."""
+    from psro.views import tables
+
     if wanted.csv is not None:
-        sampled_tables.write_csv(opened, measured, wanted.csv)
+        views.write_csv(opened, measured, wanted.csv)
     if wanted.json:
-        sampled_tables.print_json(opened, measured, _as_json(exploited))
+        views.print_json(opened, measured, _as_json(exploited))
     else:
-        sampled_tables.print_tables(opened, measured, tables.console())
+        views.print_tables(opened, measured, tables.console())
 
 
 def _exploited(opened: Experiment, wanted: _Wanted) -> Exploited:

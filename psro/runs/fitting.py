@@ -43,7 +43,8 @@ def with_defaults(config: RunConfig, game: Rules) -> RunConfig:
     most = min(_MOST_PROGRAMMED, config.max_histories)  # the linear program needs a matrix
     sampled = game.num_histories is None
     programmed = plain and two_player_zero_sum and not sampled and game.num_histories <= most
-    smallest = 1e-6 * min(game.span or 1.0, 1.0)
+    share = SAMPLED_SHARE * (game.max_return or 1.0)
+    tolerance = share if sampled else 1e-6 * min(game.span or 1.0, 1.0)
     settings = getattr(config, config.oracle, None)
     if sampled and getattr(settings, "decisions", 0) is None:
         settings = dataclasses.replace(settings, decisions=settings.usual_sampled_decisions)
@@ -51,15 +52,11 @@ def with_defaults(config: RunConfig, game: Rules) -> RunConfig:
     return dataclasses.replace(
         config,
         evaluation="sampled" if sampled else "exact",
-        payoff_error=SAMPLED_SHARE * (game.max_return or 1.0)
-        if config.payoff_error is None and sampled
-        else config.payoff_error,
+        payoff_error=share if config.payoff_error is None and sampled else config.payoff_error,
         meta_solver=meta_solver,
         evaluation_solver=config.evaluation_solver or ("least_exploitable" if programmed else SAME),
         init=config.init or STARTS.get(config.oracle, "scratch"),
-        tolerance=(smallest if not sampled else SAMPLED_SHARE * (game.max_return or 1.0))
-        if config.tolerance is None
-        else config.tolerance,
+        tolerance=tolerance if config.tolerance is None else config.tolerance,
     )
 
 
@@ -126,6 +123,9 @@ def check_solvable(config: RunConfig, game: Rules) -> None:
 def _check_sampled(config: RunConfig) -> None:
     """Raises SettingsError if a setting needs an enumerated game."""
     oracle = getattr(config, config.oracle, None)
+    solvers = {
+        name: solver_of(name) for name in (config.meta_solver, config.measuring_solver) if name
+    }
     for name, needs_tree, instead in (
         (f"oracle {config.oracle}", is_enumerated(config.oracle), "ppo"),
         (
@@ -136,18 +136,16 @@ def _check_sampled(config: RunConfig) -> None:
         (f"expansion {config.expansion}", EXPANSIONS[config.expansion].exact, "best_response"),
         (f"diversity {config.diversity}", config.diversity is not None, "none"),
         ("symmetric", config.symmetric, "a population of each player's own"),
+        *((f"solver {name}", solver.exact, "nash") for name, solver in solvers.items()),
         *(
-            (f"solver {name}", solver_of(name).exact, "nash")
-            for name in (config.meta_solver, config.measuring_solver)
-            if name
+            (
+                f"solver {name}, whose best responses answer recommendations",
+                solver.concept == "ce",
+                "mgcce",
+            )
+            for name, solver in solvers.items()
         ),
-        *(
-            (f"solver {name}, whose best responses answer recommendations",
-             solver_of(name).concept == "ce", "mgcce")
-            for name in (config.meta_solver, config.measuring_solver)
-            if name
-        ),
-    ):  # fmt: skip
+    ):
         if needs_tree:
             raise SettingsError(
                 f"{name} needs a game that is enumerated, and {config.game} is measured by "

@@ -54,8 +54,7 @@ def print_tables(
     out.print("\nThe following is computed from the mean payoffs of the episodes", end="")
     tables.print_ratings(out, opened, measured, shown, which)
     tables.print_payoffs(out, opened, shown, which)
-    for sentence in measured.omitted:
-        out.print(f"note: {printable(sentence)}", highlight=False, markup=False)
+    tables.print_notes(out, measured.omitted)
 
 
 def _print_weights(out: rich.console.Console, opened: Experiment) -> None:
@@ -141,8 +140,7 @@ def print_cross_play(played: CrossPlay, out: rich.console.Console, game: str) ->
         f"{played.episodes:,} episodes for each seat; --json and --csv show each seat",
         highlight=False,
     )
-    for sentence in played.omitted:
-        out.print(f"note: {printable(sentence)}", highlight=False, markup=False)
+    tables.print_notes(out, played.omitted)
 
 
 def print_cross_play_json(played: CrossPlay, game: str) -> None:

@@ -100,8 +100,7 @@ def print_comparison(compared: Comparison, out: rich.console.Console, game: str)
         "each seat",
         highlight=False,
     )
-    for sentence in compared.omitted:
-        out.print(f"note: {printable(sentence)}", highlight=False, markup=False)
+    print_notes(out, compared.omitted)
 
 
 def print_comparison_json(compared: Comparison, game: str) -> None:
@@ -164,8 +163,7 @@ def print_tables(opened: Experiment, measured: Evaluation, out: rich.console.Con
     _print_policies(out, opened, measured)
     print_ratings(out, opened, measured, shown, which)
     print_payoffs(out, opened, shown, which)
-    for sentence in measured.omitted:
-        out.print(f"note: {printable(sentence)}", highlight=False, markup=False)
+    print_notes(out, measured.omitted)
 
 
 def _print_mixtures(out: rich.console.Console, opened: Experiment, measured: Evaluation) -> None:
@@ -330,6 +328,12 @@ def table(*columns: str) -> rich.table.Table:
 class _Console(rich.console.Console):
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError  # for the command's `main`; rich's own exit code would be 1
+
+
+def print_notes(out: rich.console.Console, sentences: Iterable[str]) -> None:
+    """What was not measured, or not as trained: a line for each sentence."""
+    for sentence in sentences:
+        out.print(f"note: {printable(sentence)}", highlight=False, markup=False)
 
 
 def console() -> rich.console.Console:

@@ -186,15 +186,7 @@ def best_responses(run: Snapshot) -> Figure:
                     f"<br>gap %{{customdata:.3g}}<extra>{name}{who}</extra>",
                 }
             )
-    return {
-        "data": traces,
-        "layout": {
-            "xaxis": counting("iteration", run.records[-1].iteration),
-            "yaxis": _axis("gain over the meta-strategy", zeroline=True),
-            "showlegend": True,
-            "height": 340,
-        },
-    }
+    return _gains(run, traces, "gain over the meta-strategy")
 
 
 def improvements(run: Snapshot) -> Figure:
@@ -227,11 +219,16 @@ def improvements(run: Snapshot) -> Figure:
                 f"%{{customdata[1]:.2g}} (95 %)<extra>{who}</extra>",
             }
         )
+    return _gains(run, traces, "gain over the meta-strategy, 95 % interval")
+
+
+def _gains(run: Snapshot, traces: list[dict[str, Any]], label: str) -> Figure:
+    """A picture of what best responses gain in each iteration."""
     return {
         "data": traces,
         "layout": {
             "xaxis": counting("iteration", run.records[-1].iteration),
-            "yaxis": _axis("gain over the meta-strategy, 95 % interval", zeroline=True),
+            "yaxis": _axis(label, zeroline=True),
             "showlegend": True,
             "height": 340,
         },
