@@ -745,7 +745,7 @@ def test_a_config_that_is_none(copy, content):
         {"ppo": {"epochs": 1.5}},
         {"ppo": {"num_envs": 0}},
         {"ppo": {"num_minibatches": 3}},
-        {"ppo": {"learning_rate": None}},
+        {"ppo": {"clip": None}},
         {"ppo": {"learning_rate": [0.1]}},
         {"ppo": {"momentum": 0.9}},
     ],

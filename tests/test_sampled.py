@@ -24,6 +24,7 @@ from psro.oracles.rollout import Rollout
 from psro.policies.policy import Policy, Tabulator
 from psro.policies.population import Population
 from psro.runs.experiment import create
+from psro.runs.fitting import with_defaults
 from psro.training.matches import Matches
 from psro.training.record import Record, why_ended
 from psro.training.sampled import SampledEvaluator, _pooled, value_error
@@ -206,6 +207,18 @@ def test_what_needs_a_tree_is_refused_with_what_works(tmp_path, settings, instea
         create(dataclasses.replace(CONFIG, **settings), tmp_path / "run")
     assert instead in str(refused.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_oracles_have_other_defaults_where_nothing_is_enumerated():
+    exact_game, sampled_game = (
+        open_game("kuhn_poker", evaluation=way).game for way in ("exact", "sampled")
+    )
+    plain = psro.RunConfig()
+    assert with_defaults(plain, exact_game).ppo == PPOConfig()
+    ppo = with_defaults(plain, sampled_game).ppo
+    assert (ppo.decisions, ppo.learning_rate) == (524_288, 3e-3)
+    chosen = dataclasses.replace(plain, ppo=PPOConfig(decisions=512, learning_rate=0.02))
+    assert with_defaults(chosen, sampled_game).ppo == chosen.ppo
 
 
 def test_a_sampled_run_never_converges():

@@ -211,7 +211,7 @@ def test_defaults_of_sampled_runs_are_not_shown_as_changed(run, tmp_path):
     config = dataclasses.replace(run.config, payoff_error=0.02, tolerance=0.02)
     plain = dataclasses.replace(
         run_folder.snapshot(run.folder),
-        config=dataclasses.replace(config, ppo=PPOConfig(decisions=524_288), hidden_size=32),
+        config=dataclasses.replace(config, ppo=PPOConfig().for_sampled_game(), hidden_size=32),
     )
     changed = document.of_run(plain)["sections"][-1]["tables"][0]["rows"]
     assert [name for name, *_ in changed] == ["iterations"]

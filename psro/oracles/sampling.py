@@ -161,7 +161,9 @@ class Sampled(abc.ABC):
                 optax.clip_by_global_norm(config.max_gradient_norm),
                 optax.adam(
                     optax.linear_schedule(
-                        config.learning_rate, 0.0, config.num_updates * config.steps_per_update
+                        config.first_learning_rate,
+                        0.0,
+                        config.num_updates * config.steps_per_update,
                     ),
                     eps=1e-5,
                 ),

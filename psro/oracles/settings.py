@@ -27,6 +27,10 @@ class SampledConfig:
     """The default of `decisions` in a game that is enumerated."""
     usual_sampled_decisions: ClassVar[int] = 524_288
     """The default of `decisions` in a game that is measured by episodes."""
+    usual_learning_rate: ClassVar[float] = 1e-2
+    """The default of `learning_rate` in a game that is enumerated."""
+    usual_sampled_learning_rate: ClassVar[float] = 1e-2
+    """The default of `learning_rate` in a game that is measured by episodes."""
 
     decisions: int | None = None
     """Most own decisions of the learner for one best response, rounded up to a multiple of
@@ -43,8 +47,9 @@ class SampledConfig:
     """Groups of environments. Those of a group meet the same opponents. It divides num_envs."""
     rollout_length: int = 8
     """Own decisions in each environment between two updates."""
-    learning_rate: float = 1e-2
-    """Adam's step size at the start. It falls linearly to zero."""
+    learning_rate: float | None = None
+    """Adam's step size at the start. It falls linearly to zero. By default 0.003 for ppo in a game
+    that is measured by episodes; otherwise 0.01."""
     gamma: float = 1.0
     """Discount for each own decision. Below 1, the objective is no longer the game's."""
     max_gradient_norm: float = 0.5
@@ -65,9 +70,11 @@ class SampledConfig:
         check_types(self, f"{self.name}.")
         if self.decisions is not None:
             check_positive(self.name, self, "decisions")
+        if self.learning_rate is not None:
+            check_positive(self.name, self, "learning_rate")
         check_positive(
             self.name, self, "evaluations", "patience", "num_envs", "num_strata",
-            "rollout_length", "learning_rate", "max_gradient_norm", "temperature",
+            "rollout_length", "max_gradient_norm", "temperature",
         )  # fmt: skip
         check_not_negative(self.name, self, "env_devices")
         check_shares(self.name, self, "gamma")
@@ -80,6 +87,21 @@ class SampledConfig:
             decisions=-(-self.most_decisions // rounds),
             evaluations=max(1, self.evaluations // rounds),
         )
+
+    def for_sampled_game(self) -> SampledConfig:
+        """The settings in a game that is measured by episodes, with every default decided."""
+        usual = {
+            "decisions": self.usual_sampled_decisions,
+            "learning_rate": self.usual_sampled_learning_rate,
+        }
+        return dataclasses.replace(
+            self, **{name: value for name, value in usual.items() if getattr(self, name) is None}
+        )
+
+    @property
+    def first_learning_rate(self) -> float:
+        """`learning_rate`, or its default in an enumerated game."""
+        return self.usual_learning_rate if self.learning_rate is None else self.learning_rate
 
     @property
     def most_decisions(self) -> int:
@@ -131,6 +153,7 @@ class PPOConfig(OnPolicyConfig):
 
     name: ClassVar[str] = "ppo"
 
+    usual_sampled_learning_rate: ClassVar[float] = 3e-3
     epochs: int = 4
     """Passes over each rollout."""
     num_minibatches: int = 4
@@ -185,7 +208,6 @@ class DQNConfig(SampledConfig):
 
     usual_decisions: ClassVar[int] = 131_072
     num_envs: int = 128
-    learning_rate: float = 1e-2
     max_gradient_norm: float = 10.0
     temperature: float = 0.002
     """Softmax temperature of the finished policy. The unit is that of the Q-values: the game's

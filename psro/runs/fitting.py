@@ -7,7 +7,7 @@ from typing import Protocol
 
 from psro.errors import SettingsError
 from psro.metagame.solving import solver_of
-from psro.oracles.settings import STARTS
+from psro.oracles.settings import STARTS, SampledConfig
 from psro.runs.config import (
     SAME,
     RunConfig,
@@ -46,9 +46,8 @@ def with_defaults(config: RunConfig, game: Rules) -> RunConfig:
     share = SAMPLED_SHARE * (game.max_return or 1.0)
     tolerance = share if sampled else 1e-6 * min(game.span or 1.0, 1.0)
     settings = getattr(config, config.oracle, None)
-    if sampled and getattr(settings, "decisions", 0) is None:
-        settings = dataclasses.replace(settings, decisions=settings.usual_sampled_decisions)
-        config = dataclasses.replace(config, **{config.oracle: settings})
+    if sampled and isinstance(settings, SampledConfig):
+        config = dataclasses.replace(config, **{config.oracle: settings.for_sampled_game()})
     return dataclasses.replace(
         config,
         evaluation="sampled" if sampled else "exact",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from psro.oracles.settings import STARTS
+from psro.oracles.settings import STARTS, SampledConfig
 from psro.runs import naming
 from psro.runs.config import DECIDED, SAME, default_meta_solver
 from psro.runs.fitting import SAMPLED_SHARE
@@ -85,11 +85,15 @@ def _sampled_defaults(run: Snapshot) -> dict[str, Any]:
     if config.payoff_error != config.tolerance or config.tolerance < least:
         shares = dict.fromkeys(shares, f"{SAMPLED_SHARE:.0%} of the largest return")
     oracle = getattr(config, config.oracle, None)
-    decisions = {}
-    if usual := getattr(oracle, "usual_sampled_decisions", None):
-        decisions = {f"{config.oracle}.decisions": usual}
+    of_oracle = {}
+    if isinstance(oracle, SampledConfig):
+        usual = type(oracle)().for_sampled_game()
+        of_oracle = {
+            f"{config.oracle}.{name}": getattr(usual, name)
+            for name in ("decisions", "learning_rate")
+        }
     return (
-        decisions
+        of_oracle
         | shares
         | {
             "evaluation": config.evaluation,
