@@ -13,18 +13,19 @@ from psro.policies.networks import CELLS
 
 
 class MinimalGatedUnit(nnx.Module):
-    """Made and called as the cells of `flax.nnx`; H hidden units."""
+    """Made and called as every cell in `CELLS`; H hidden units."""
 
     def __init__(
         self, in_features: int, hidden_features: int, *, dtype: str = "float32", rngs: nnx.Rngs
     ):
         both = in_features + hidden_features
+        self.hidden_features = hidden_features
         self.gate = nnx.Linear(both, hidden_features, dtype=dtype, rngs=rngs)
         self.candidate = nnx.Linear(both, hidden_features, dtype=dtype, rngs=rngs)
 
-    def initialize_carry(self, shape: tuple[int, ...], rngs: nnx.Rngs | None = None) -> jax.Array:
-        """The carry `[..., H]` at the start of an episode. It must be zeros."""
-        return jnp.zeros(shape)
+    def initial_carry(self, batch_shape: tuple[int, ...]) -> jax.Array:
+        """The carry `[..., H]` at the start of an episode."""
+        return jnp.zeros((*batch_shape, self.hidden_features))
 
     def __call__(self, carry: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array]:
         """One step: the next carry, and what the heads see, both `[..., H]`."""

@@ -46,7 +46,7 @@ from games.levels import Level
 from psro.oracles.rollout import Turn
 from psro.oracles.sampling import Sample, Sampled
 from psro.oracles.settings import DQNConfig
-from psro.policies.networks.recurrent import Carry
+from psro.policies.networks.cells.cell import Carry
 from psro.policies.policy import Params, Policy
 
 

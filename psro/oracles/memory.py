@@ -7,7 +7,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from psro.policies.networks.recurrent import Carry
+from psro.policies.networks.cells.cell import Carry
 from psro.policies.policy import Policy
 
 

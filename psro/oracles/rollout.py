@@ -20,7 +20,7 @@ import jax.numpy as jnp
 
 from games.game import Game, State
 from psro.oracles.memory import Memory, blank, forgotten
-from psro.policies.networks.recurrent import Carry
+from psro.policies.networks.cells.cell import Carry
 from psro.policies.policy import Params, Policy, log_probabilities
 
 Act = Callable[[jax.Array, jax.Array, jax.Array | float], jax.Array]

@@ -35,7 +35,7 @@ from psro.oracles.rollout import Act, Actors, Decisions, Episodes, Rollout, Turn
 from psro.oracles.settings import SampledConfig
 from psro.oracles.tabulated import bonus_tables, opponent_tables
 from psro.oracles.training import Training, Yardstick, expected_return, train, yardstick
-from psro.policies.networks.recurrent import Carry
+from psro.policies.networks.cells.cell import Carry
 from psro.policies.policy import Lookup, Params, Policy, at_temperature
 
 _BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))

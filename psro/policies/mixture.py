@@ -10,7 +10,7 @@ import numpy as np
 
 from games.readers.states import OwnDecision
 from psro.policies.jax_settings import own_settings
-from psro.policies.networks.recurrent import Carry
+from psro.policies.networks.cells.cell import Carry
 from psro.policies.policy import Params, Policy
 
 _REMEMBERED = 1024

@@ -27,7 +27,7 @@ from psro import exact
 from psro.errors import SettingsError
 from psro.policies.jax_settings import own_settings
 from psro.policies.networks import RecurrentNetwork
-from psro.policies.networks.recurrent import Carry
+from psro.policies.networks.cells.cell import Carry, unroll
 
 Params = Any
 """A nested dict of float32 arrays, one network's parameters, with the policy's `temperature []`."""
@@ -139,13 +139,8 @@ class Policy:
         step, and the cell gets the initial carry.
         """
         network = self._network(params)
-
-        def step(carry: Carry, inputs: tuple[jax.Array, jax.Array]):
-            features, reset = inputs
-            memory, carry = network.remember(features, self.forget(carry, reset))
-            return carry, memory
-
-        _, memory = jax.lax.scan(step, carry, (network.encode(observation, last_action), reset))
+        features = network.encode(observation, last_action)
+        _, memory = unroll(network.cell, carry, features, reset, self.forget)
         return _heads(network, params, memory)
 
     def tabulate(

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 from games.lazy import attributes
 
 if TYPE_CHECKING:
-    from psro.policies.networks.recurrent import CELLS, RecurrentNetwork
+    from psro.policies.networks.cells import CELLS
+    from psro.policies.networks.recurrent import RecurrentNetwork
 
-BUILT_IN = ("lstm", "gru")
+BUILT_IN = ("lstm", "gru", "none")
 """The names of the cells that `CELLS` holds from the start."""
 
 DTYPES = ("float32", "bfloat16")
@@ -17,6 +18,9 @@ __all__ = ["BUILT_IN", "CELLS", "DTYPES", "RecurrentNetwork"]
 
 __getattr__ = attributes(
     __name__,
-    {name: "psro.policies.networks.recurrent" for name in ("CELLS", "RecurrentNetwork")},
+    {
+        "CELLS": "psro.policies.networks.cells",
+        "RecurrentNetwork": "psro.policies.networks.recurrent",
+    },
 )
 """JAX and Flax are imported with the first of these."""

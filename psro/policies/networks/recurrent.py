@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from flax.nnx.nn.recurrent import RNNCellBase
 
 from psro.errors import SettingsError
 from psro.policies.networks import DTYPES
-
-Carry = Any
-"""A PyTree of arrays, batch axes first; what follows them is the cell's."""
-
-CELLS: dict[str, Callable[..., RNNCellBase]] = {
-    "lstm": nnx.OptimizedLSTMCell,
-    "gru": nnx.GRUCell,
-}
-"""Memory cells by name, called as `cell(in_features, hidden_features, dtype=dtype, rngs=rngs)`."""
+from psro.policies.networks.cells import CELLS
+from psro.policies.networks.cells.cell import Carry, initial_carry
 
 
 class RecurrentNetwork(nnx.Module):
@@ -59,10 +48,8 @@ class RecurrentNetwork(nnx.Module):
         self.value_head = nnx.Linear(hidden_size, 1, dtype=dtype, rngs=rngs)
 
     def initial_carry(self, batch_shape: tuple[int, ...]) -> Carry:
-        """The cell's own at the start of an episode; of the cells here zeros, leaves
-        `[*batch_shape, H]`."""
-        shape = (*batch_shape, self.hidden_size)
-        return self.cell.initialize_carry(shape, rngs=nnx.Rngs(0))
+        """The cell's own at the start of an episode, leaves `[*batch_shape, ...]`."""
+        return initial_carry(self.cell, self.hidden_size, batch_shape)
 
     def encode(self, observation: jax.Array, last_action: jax.Array) -> jax.Array:
         """Features `[..., H]` of what a player sees and what it did last (-1 for nothing)."""
