@@ -26,8 +26,14 @@ from psro.policies.policy import (
 )
 
 NAMES = ["kuhn_poker", "leduc_poker", "kuhn_poker(players=3)"]
-PAIRS = [*((NAMES[0], cell) for cell in CELLS if cell != "gru"), (NAMES[2], "gru")]
-"""Every cell in a game, and every kind of game; `make test-slow` plays all with all."""
+QUICK = ("lstm", "gru")
+"""`test_cells` tries all cells quickly; `make test-slow` tries them here as well."""
+PAIRS = [(NAMES[0], "lstm"), (NAMES[2], "gru")]
+"""Every kind of game; `make test-slow` plays all with all."""
+
+
+def all_cells():
+    return [cell if cell in QUICK else pytest.param(cell, marks=pytest.mark.slow) for cell in CELLS]
 
 
 def path_to(player, info_state):
@@ -38,7 +44,14 @@ def path_to(player, info_state):
     return path
 
 
-@pytest.mark.parametrize("name, cell", [*PAIRS, (NAMES[1], "gru")])
+@pytest.mark.parametrize(
+    "name, cell",
+    [
+        *PAIRS,
+        (NAMES[1], "gru"),
+        *(pytest.param(NAMES[1], cell, marks=pytest.mark.slow) for cell in CELLS if cell != "gru"),
+    ],
+)
 def test_stepping_down_a_path_gives_the_tabulated_policy(name, cell):
     tree = games.load(name)
     policy = policy_for(tree, cell=cell)
@@ -63,7 +76,7 @@ def test_stepping_down_a_path_gives_the_tabulated_policy(name, cell):
             np.testing.assert_allclose(value, values[seat][each], atol=1e-5)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", QUICK)
 def test_bfloat16_is_the_same_policy_but_for_rounding(cell):
     """The same parameters, in float32; what a sequence ends in is kept in float32 too."""
     tree = games.load("leduc_poker")
@@ -220,17 +233,18 @@ def test_temperature_sharpens_the_same_preferences():
         np.testing.assert_allclose(cold_odds, 10 * odds, rtol=1e-4, atol=1e-5)
 
 
-def test_many_networks_initialise():
+@pytest.mark.parametrize("cells", [QUICK, pytest.param([*CELLS], marks=pytest.mark.slow)])
+def test_many_networks_initialise(cells):
     """`vmap` over orthogonal initialisers deadlocks on CPU, which no in-process test survives."""
     program = (
         "import jax; from psro.policies.policy import Policy\n"
-        f"for cell in {list(CELLS)}:\n"
+        f"for cell in {[*cells]}:\n"
         "    p = Policy(observation_size=11, num_actions=3, hidden_size=64, cell=cell)\n"
         "    params = p.init_many(jax.random.split(jax.random.key(0), 64))\n"
         "    print(jax.tree.leaves(jax.block_until_ready(params))[0].shape[0])\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.stdout.split() == ["64"] * len(CELLS), done.stderr
+    assert done.stdout.split() == ["64"] * len(cells), done.stderr
 
 
 def test_fresh_networks_differ_and_are_near_uniform():
@@ -244,7 +258,7 @@ def test_fresh_networks_differ_and_are_near_uniform():
         np.testing.assert_allclose(behaviour[1:] * np.repeat(counts, counts), 1.0, atol=0.1)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", all_cells())
 def test_a_condition_is_more_of_what_is_seen(cell):
     """A conditional policy acts, trains and is tabulated as its network does where the condition
     stands beside every observation."""

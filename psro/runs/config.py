@@ -106,7 +106,8 @@ class RunConfig:
     conditional (one network for all policies: NeuPL), or best_response (exact, as a table: double
     oracle)."""
     cell: str = "lstm"
-    """Memory cell of the policies: lstm, gru, or none for feed-forward networks."""
+    """Memory cell of the policies: lstm, gru, slstm, mlstm, xlstm, gtrxl, gpt2, s5, shm, dnc, ffm,
+    or none for feed-forward networks."""
     hidden_size: int = 32
     """Number of units in the encoder, and in the cell."""
     dtype: str = "float32"

@@ -8,7 +8,9 @@ if TYPE_CHECKING:
     from psro.policies.networks.cells import CELLS
     from psro.policies.networks.recurrent import RecurrentNetwork
 
-BUILT_IN = ("lstm", "gru", "none")
+BUILT_IN = (
+    "lstm", "gru", "slstm", "mlstm", "xlstm", "gtrxl", "gpt2", "s5", "shm", "dnc", "ffm", "none",
+)  # fmt: skip
 """The names of the cells that `CELLS` holds from the start."""
 
 DTYPES = ("float32", "bfloat16")

@@ -1,0 +1,74 @@
+"""What several cells are made of."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+
+class Fit(nnx.Module):
+    """Inputs `[..., in]` as `[..., H]`: a linear layer, or nothing if they have that width. For
+    cells that add to their input what they remember."""
+
+    def __init__(self, in_features: int, hidden_features: int, *, dtype: str, rngs: nnx.Rngs):
+        fits = in_features == hidden_features
+        self.linear = (
+            None if fits else nnx.Linear(in_features, hidden_features, dtype=dtype, rngs=rngs)
+        )
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return (x if self.linear is None else self.linear(x)).astype(jnp.float32)
+
+
+def along(param: jax.Array, x: jax.Array) -> jax.Array:
+    """A parameter `[K, ...]` in the shape `[..., K, ...]` of x, whose last axes it has."""
+    return jnp.broadcast_to(param, x.shape)
+
+
+def num_heads(features: int) -> int:
+    """4 heads, or fewer if they do not divide the features or would have fewer than 4."""
+    return next(n for n in (4, 2, 1) if n == 1 or (features % n == 0 and features >= 4 * n))
+
+
+def in_heads(x: jax.Array, heads: int) -> jax.Array:
+    """`[..., H]` as `[..., heads, H / heads]`."""
+    return x.reshape(*x.shape[:-1], heads, x.shape[-1] // heads)
+
+
+def flat(x: jax.Array) -> jax.Array:
+    """`[..., heads, d]` as `[..., heads * d]`."""
+    return x.reshape(*x.shape[:-2], -1)
+
+
+def linear_recurrence(
+    decay: jax.Array, change: jax.Array, carry: jax.Array, reset: jax.Array
+) -> jax.Array:
+    """All states `[T, *batch, ...]` of `s_t = a_t s_{t-1} + b_t`, by `jax.lax.associative_scan`.
+
+    The operation that is associative joins two stretches of time to one:
+    (a, b) then (a', b') = (a' a, a' b + b') (Blelloch 1990, "Prefix sums and their applications").
+
+    Args:
+        decay: a, `[T, *batch, ...]`.
+        change: b, of the same shape.
+        carry: s before step 0, `[*batch, ...]`.
+        reset: `[T, *batch]`, True where s is zero before the step.
+    """
+    ends = reset.reshape(*reset.shape, *(1,) * (decay.ndim - reset.ndim))
+    decay = jnp.where(ends, 0, decay)
+    change = change.at[0].add(decay[0] * carry)
+
+    def join(before: tuple[jax.Array, jax.Array], after: tuple[jax.Array, jax.Array]):
+        return after[0] * before[0], after[0] * before[1] + after[1]
+
+    return jax.lax.associative_scan(join, (decay, change))[1]
+
+
+def steps_within(steps: jax.Array, reset: jax.Array) -> jax.Array:
+    """The number of steps within the episode before each step, int32 `[T, *batch]`, from the number
+    before the first, `[*batch]`."""
+    time = jnp.arange(len(reset), dtype=jnp.int32).reshape(-1, *(1,) * steps.ndim)
+    time = along(time, reset)
+    begun = jax.lax.cummax(jnp.where(reset, time, -1))  # when the episode began; -1: before
+    return time + jnp.where(begun < 0, along(steps, reset), -begun)
