@@ -24,6 +24,7 @@ from psro import exact
 from psro.metagame.exact_meta_game import ExactMetaGame
 from psro.policies.policy import Tabulator
 from psro.runs.experiment import create
+from psro.training.record import QUANTILE
 
 GAMES = (
     "kuhn_poker",
@@ -100,7 +101,7 @@ def main() -> None:
                 apart.append(more)
                 bounds += of_run
             apart = np.concatenate(apart)
-            holds = np.abs(apart) <= 1.96
+            holds = np.abs(apart) <= QUANTILE
             most = max(gap / max(error, 1e-12) for gap, error in bounds)
             total, held = total + len(apart), held + holds.sum()
             worst.append(most)

@@ -15,7 +15,7 @@ import time
 
 import psro
 from psro.measure.cross_play import between_members
-from psro.measure.mixtures import CONFIDENCE
+from psro.training.record import QUANTILE
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
         }
         for later in sorted(sizes - {given.early}):
             played = between_members(run, range(given.early), range(later), episodes=given.episodes)
-            mean, half = played.average[1, 0], CONFIDENCE * played.average_error[1, 0]
+            mean, half = played.average[1, 0], QUANTILE * played.average_error[1, 0]
             verdict = "wins" if mean > half else "loses" if mean < -half else "is not told apart"
             print(
                 f"{run.config.game}, seed {run.config.seed}: the mixture of the first {later} "

@@ -180,6 +180,7 @@ class _Table:
             stack = self._stacks.setdefault(mixture.policy.architecture, [])
             self._place.append((mixture.policy.architecture, sum(len(m.weights[0]) for m in stack)))
             stack.append(mixture)
+        self._seats: dict[tuple, Params] = {}
         self._matches: dict[tuple, Matches] = {}
         self._played: dict[tuple, Estimate] = {}
 
@@ -207,8 +208,12 @@ class _Table:
 
     def _seat(self, network: tuple, player: int) -> Params:
         """A player's policies of all contenders of a network, leaves `[K, ...]`."""
-        own = [mixture.seat(player) for mixture in self._stacks[network]]
-        return jax.tree.map(lambda *leaves: np.concatenate(leaves), *own)
+        if (network, player) not in self._seats:
+            own = [mixture.seat(player) for mixture in self._stacks[network]]
+            self._seats[network, player] = jax.tree.map(
+                lambda *leaves: np.concatenate(leaves), *own
+            )
+        return self._seats[network, player]
 
     def _weights(self, number: int, player: int) -> np.ndarray:
         """A contender's probabilities of these policies, `[K]`."""

@@ -16,9 +16,6 @@ from psro.policies.policy import Params, Policy, TablePolicy
 from psro.runs.experiment import Experiment
 from psro.training.matches import Matches
 
-CONFIDENCE = 1.959964
-"""Standard errors on either side of a 95 % interval."""
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mixture:

@@ -14,7 +14,7 @@ from games import GameTree, InfoStateIndex
 from games.levels import rows
 from games.readers.states import OwnDecision, States, Way, actions_of
 from psro.policies.jax_settings import own_settings
-from psro.policies.mixture import Mixture
+from psro.policies.mixed_behaviour import MixedBehaviour
 from psro.policies.policy import Lookup, Params, Policy, TablePolicy
 
 
@@ -242,13 +242,13 @@ class EpisodeBot(MixtureBot):
         return _rebuilt, (EpisodeBot, self._arguments, self.drawn, memory)
 
     @functools.cached_property
-    def _mixture(self) -> Mixture:
-        return Mixture(self._policy, self._params, self.weights)
+    def _behaviour(self) -> MixedBehaviour:
+        return MixedBehaviour(self._policy, self._params, self.weights)
 
     def restart_at(self, state: pyspiel.State) -> None:
         self._forget()
         decisions, actions = self._way.before(state), actions_of(state, self.player)
-        self._draw(self._mixture.posterior(decisions, actions))
+        self._draw(self._behaviour.posterior(decisions, actions))
         self._see(decisions)
 
     def _forget(self) -> None:

@@ -25,7 +25,7 @@ from psro.metagame.strategy import MetaStrategy
 from psro.oracles import Results
 from psro.policies.bot import EpisodeBot, MixtureBot, PopulationBot
 from psro.policies.jax_settings import own_settings
-from psro.policies.mixture import Mixture
+from psro.policies.mixed_behaviour import MixedBehaviour
 from psro.policies.policy import Params, Policy, TablePolicy
 from psro.runs import archive, disk, storage
 from psro.runs import commit as commits
@@ -178,7 +178,9 @@ class Experiment(DescribedRun):
             return ReplayedPolicy(
                 self.setup.states,
                 {
-                    p: Mixture(self.policy_network, self.populations[p], self.meta_strategy[p])
+                    p: MixedBehaviour(
+                        self.policy_network, self.populations[p], self.meta_strategy[p]
+                    )
                     for p in players
                 },
             )

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Protocol
 
 from psro.errors import SettingsError
-from psro.metagame.solving import solver_of
+from psro.metagame.solving import MetaGameSolver, solver_of
 from psro.oracles.settings import STARTS, SampledConfig
 from psro.runs.config import (
     SAME,
@@ -15,7 +15,7 @@ from psro.runs.config import (
     is_conditional,
     is_enumerated,
 )
-from psro.variants.expansions import EXPANSIONS
+from psro.variants.expansions import EXPANSIONS, Expansion
 
 _MOST_PROGRAMMED = 500_000
 """Up to this number of histories, `least_exploitable` costs less than training."""
@@ -68,33 +68,20 @@ def check_solvable(config: RunConfig, game: Rules) -> None:
         ("evaluation-solver", config.measuring_solver or config.meta_solver),
     ):
         solver = solver_of(name)
-        if solver.num_players not in (None, game.num_players):
-            raise SettingsError(
-                f"{option} {name} is for {solver.num_players} players and {config.game} is for "
-                f"{game.num_players}; use --{option} mgcce, or another for any number of players"
-            )
+        _check_fits(
+            f"{option} {name}", solver, config, game,
+            instead=f"; use --{option} mgcce, or another for any number of players",
+        )  # fmt: skip
         if solver.symmetric and not config.symmetric:
             raise SettingsError(
                 f"{option} {name} is for games whose players share one population; add --symmetric"
             )
-        if solver.zero_sum and not game.is_constant_sum:
-            raise SettingsError(
-                f"{option} {name} is for zero-sum games, and {config.game} is not zero-sum"
-            )
     expansion = EXPANSIONS[config.expansion]
-    if expansion.num_players not in (None, game.num_players):
-        raise SettingsError(
-            f"expansion {config.expansion} is for {expansion.num_players} players and "
-            f"{config.game} is for {game.num_players}"
-        )
+    _check_fits(f"expansion {config.expansion}", expansion, config, game)
     if expansion.num_players and solver_of(config.meta_solver).joint:
         raise SettingsError(
             f"expansion {config.expansion} needs players who draw their policies independently; "
             f"with meta-solver {config.meta_solver} they draw together"
-        )
-    if expansion.zero_sum and not game.is_constant_sum:
-        raise SettingsError(
-            f"expansion {config.expansion} is for zero-sum games, and {config.game} is not zero-sum"
         )
     if config.symmetric and not expansion.symmetric:
         raise SettingsError(
@@ -117,6 +104,24 @@ def check_solvable(config: RunConfig, game: Rules) -> None:
             f"{config.oracle}.tabulated needs opponents who draw their policies independently; "
             f"with meta-solver {config.meta_solver} they draw together"
         )
+
+
+def _check_fits(
+    choice: str,
+    plug_in: MetaGameSolver | Expansion,
+    config: RunConfig,
+    game: Rules,
+    instead: str = "",
+) -> None:
+    """Raises SettingsError if a solver or an expansion is for other numbers of players, or for
+    zero-sum games only. `instead` is said where the number of players is wrong."""
+    if plug_in.num_players not in (None, game.num_players):
+        raise SettingsError(
+            f"{choice} is for {plug_in.num_players} players and {config.game} is for "
+            f"{game.num_players}{instead}"
+        )
+    if plug_in.zero_sum and not game.is_constant_sum:
+        raise SettingsError(f"{choice} is for zero-sum games, and {config.game} is not zero-sum")
 
 
 def _check_sampled(config: RunConfig) -> None:

@@ -16,9 +16,9 @@ from games.printing import player_name, printable
 from psro.measure.calibration import Calibrated
 from psro.measure.cross_play import CrossPlay
 from psro.measure.exploiter import Exploitation, Exploiter
-from psro.measure.mixtures import CONFIDENCE
 from psro.measure.sampled_evaluation import SampledEvaluation
 from psro.runs.experiment import Experiment
+from psro.training.record import QUANTILE
 from psro.views import tables
 from psro.views.numbers import listed, percent, three_digits
 
@@ -83,7 +83,7 @@ def print_json(
                 "nash_conv": None,
                 "value": measured.value.tolist(),
                 "value_standard_error": measured.value_error.tolist(),
-                "value_ci95": (CONFIDENCE * measured.value_error).tolist(),
+                "value_ci95": (QUANTILE * measured.value_error).tolist(),
                 "meta_regret": measured.regret,
                 "meta_regret_interval": list(measured.regret_interval),
                 "exploitability_lower_bound": bound,
@@ -128,7 +128,7 @@ def print_cross_play(played: CrossPlay, out: rich.console.Console, game: str) ->
     for number, name in enumerate(played.names):
         cells = (
             f"{three_digits(mean, unit=unit, sign=True)} ± "
-            f"{three_digits(CONFIDENCE * error, unit=unit)}"
+            f"{three_digits(QUANTILE * error, unit=unit)}"
             for mean, error in zip(
                 played.average[number], played.average_error[number], strict=True
             )
@@ -153,7 +153,7 @@ def print_cross_play_json(played: CrossPlay, game: str) -> None:
                 "names": list(played.names),
                 "average": played.average.tolist(),
                 "average_standard_error": played.average_error.tolist(),
-                "average_ci95": (CONFIDENCE * played.average_error).tolist(),
+                "average_ci95": (QUANTILE * played.average_error).tolist(),
                 "returns": played.returns.tolist(),
                 "returns_standard_error": played.standard_error.tolist(),
                 "episodes": played.episodes,
@@ -260,7 +260,7 @@ def exploitation_json(
 
 def _value_cells(value: float, error: float, unit: float) -> list[str]:
     """A value with its sign, its standard error, and its 95 % interval."""
-    low, high = tables.signed((value - CONFIDENCE * error, value + CONFIDENCE * error), unit)
+    low, high = tables.signed((value - QUANTILE * error, value + QUANTILE * error), unit)
     return [*tables.signed([value], unit), three_digits(error, unit=unit), f"{low} to {high}"]
 
 

@@ -17,7 +17,7 @@ _REMEMBERED = 1024
 """Info states whose carries are kept, the latest. One of 100 policies of 256 units takes 200 kB."""
 
 
-class Mixture:
+class MixedBehaviour:
     """Plays as a population of which one policy is drawn for each game.
 
     At a decision, a policy counts by its weight times the probability that it would have taken the
@@ -42,7 +42,7 @@ class Mixture:
         self._known: OrderedDict[bytes, tuple[np.ndarray, Carry]] = OrderedDict()
 
     def __reduce__(self):
-        return Mixture, self._arguments
+        return MixedBehaviour, self._arguments
 
     def __call__(self, decisions: Sequence[OwnDecision]) -> np.ndarray:
         """The probabilities of the last decision's legal actions, float64."""
