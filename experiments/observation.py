@@ -25,8 +25,8 @@ GAMES = ("kuhn_poker", "leduc_poker", "liars_dice(numdice=1)")
 def measure(name: str, observation: str, seeds: int, decisions: int) -> pd.DataFrame:
     tree = games.load(name, observation=observation)
     policy = Policy(
-        observation_size=tree.observation_size,
-        num_actions=tree.num_actions,
+        observation_space=tree.observation_space,
+        action_space=tree.action_space,
         hidden_size=32,
         cell="lstm",
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any, Protocol, Self, TypeVar
 
 import jax
 import jax.numpy as jnp
 
+from games.spaces import Box, Discrete, Space
 from games.tree import GameTree
 
 
@@ -17,9 +19,10 @@ class State:
     """One history, as far as every game shows it. A game adds private fields in a subclass.
 
     Attributes:
-        player: seat to move, int32 `[]`; 0 where the episode has ended.
+        player: seat to move, int32 `[]`; 0 where the episode has ended. In a game that
+            `may_truncate`, an episode that was cut off still names the seat that would be next.
         legal: which actions it may play, bool `[A]`; all False where the episode
-            has ended.
+            has ended. None if actions are a `Box`.
         terminal: whether the rules have ended the episode, bool `[]`.
         truncated: whether a limit of length has cut the episode off, bool `[]`; never both.
         rewards: what each player earned by the step into this state, float32 `[P]`; zero in the
@@ -27,7 +30,7 @@ class State:
     """
 
     player: jax.Array
-    legal: jax.Array
+    legal: jax.Array | None
     terminal: jax.Array
     truncated: jax.Array
     rewards: jax.Array
@@ -42,7 +45,8 @@ S = TypeVar("S", bound=State)
 
 
 class Game(Protocol[S]):
-    """Rules as pure functions of one history; batch them with `vmap`.
+    """Rules as pure functions of one history; batch them with `vmap`. A game for one player is an
+    environment.
 
     An illegal action, or any action after the end, changes only the rewards: they become zero. So a
     scan may step past the end, and the sum of rewards stays the return.
@@ -55,8 +59,9 @@ class Game(Protocol[S]):
 
     num_players: int
     num_actions: int
+    """The number of actions; of a `Box`, the number of its entries."""
     observation_size: int
-    """The number of entries of an observation."""
+    """The number of entries of an observation, flattened."""
     max_length: int
     """The most decisions, of all players together, in one episode."""
     max_return: float
@@ -65,10 +70,24 @@ class Game(Protocol[S]):
     """The sum of all players' returns, where it is the same for every episode; otherwise None."""
     num_histories: int | None = None
     """The number of nodes of its tree; None if it is not enumerated."""
+    may_truncate: bool = False
+    """Whether a limit of length may cut episodes off, in states that still show what is next to
+    decide: their `player` and their observation. Learners bootstrap there from their value of that
+    observation. A game that cuts episodes off and cannot show this says False."""
     tree: GameTree | None = None
     """The whole game as a tree; None if it is not enumerated."""
     constants: Any = ()
     """A PyTree of the large arrays that the methods read; empty if there are none."""
+
+    @functools.cached_property
+    def observation_space(self) -> Space:
+        """What `observe` returns. By default one vector."""
+        return Box((self.observation_size,))
+
+    @functools.cached_property
+    def action_space(self) -> Box | Discrete:
+        """What `step` takes. By default a number."""
+        return Discrete(self.num_actions)
 
     @property
     def is_constant_sum(self) -> bool:
@@ -88,7 +107,8 @@ class Game(Protocol[S]):
         ...
 
     def step(self, state: S, action: jax.Array, key: jax.Array) -> S:
-        """Plays `action` (int32 `[]`) for `state.player`, then resolves chance. Consumes `key`."""
+        """Plays `action` (a value of `action_space`) for `state.player`, then resolves chance.
+        Consumes `key`."""
         ...
 
     def renew(self, state: S, where: jax.Array, key: jax.Array) -> S:
@@ -97,6 +117,8 @@ class Game(Protocol[S]):
         new = self.init(key)
         return jax.tree.map(lambda begun, old: jnp.where(where, begun, old), new, state)
 
-    def observe(self, state: S) -> jax.Array:
-        """What the player to move sees, float32 `[observation_size]`; zeros after the end."""
+    def observe(self, state: S) -> Any:
+        """What the player to move sees, a value of `observation_space`; by default float32
+        `[observation_size]`. Zeros after the end, but for the final observation of an episode that
+        was cut off in a game that `may_truncate`."""
         ...

@@ -40,3 +40,10 @@ class Discrete:
 
 Space = Any
 """A PyTree (tuples, dicts) whose leaves are `Box` or `Discrete`."""
+
+
+def size_of(space: Space) -> int:
+    """The number of entries of a space's values, flattened, with whole numbers one-hot."""
+    import jax  # here, not above: trees have spaces and need no JAX
+
+    return sum(leaf.size for leaf in jax.tree.leaves(space))

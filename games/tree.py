@@ -17,6 +17,7 @@ from games.errors import MAX_RETURN, GameError
 from games.player_tree import PlayerTree
 from games.printing import player_name
 from games.restriction import Part, restricted
+from games.spaces import Box, Discrete
 
 if TYPE_CHECKING:
     from games.device_form import DeviceForm
@@ -112,6 +113,14 @@ class GameTree:
     @property
     def observation_size(self) -> int:
         return self.players[0].observation.shape[1]
+
+    @property
+    def observation_space(self) -> Box:
+        return Box((self.observation_size,))
+
+    @property
+    def action_space(self) -> Discrete:
+        return Discrete(self.num_actions)
 
     @functools.cached_property
     def max_return(self) -> float:

@@ -238,7 +238,7 @@ def tree_of(game: Probe) -> GameTree:
         counts = [int(known[key][2].sum()) for key in keys]
         players.append(
             PlayerTree(
-                num_actions=game.num_actions,
+                action_space=game.action_space,
                 observation=np.stack([known[key][1] for key in keys]),
                 parent=np.array([sequences[known[key][3]] for key in keys], np.int32),
                 first_sequence=np.cumsum([1, *counts]).astype(np.int32),
@@ -260,7 +260,7 @@ def tree_of(game: Probe) -> GameTree:
         name=game.kind,
         observation_kind="observation",
         identity="history",
-        num_actions=game.num_actions,
+        action_space=game.action_space,
         num_histories=1 + len(decisions) + len(terminals),
         max_length=game.max_length,
         players=tuple(players),
@@ -308,8 +308,8 @@ def random_populations(tree: GameTree, counts, seed: int) -> list[np.ndarray]:
 
 def policy_for(game, *, cell="lstm", hidden_size=16, dtype="float32") -> Policy:
     return Policy(
-        observation_size=game.observation_size,
-        num_actions=game.num_actions,
+        observation_space=game.observation_space,
+        action_space=game.action_space,
         hidden_size=hidden_size,
         cell=cell,
         dtype=dtype,

@@ -76,8 +76,8 @@ def copy(trained, tmp_path):
 def _compiled(config):
     tree = games.load(CONFIG.game)
     policy = psro.policies.policy.Policy(
-        observation_size=tree.observation_size,
-        num_actions=tree.num_actions,
+        observation_space=tree.observation_space,
+        action_space=tree.action_space,
         hidden_size=CONFIG.hidden_size,
         cell=CONFIG.cell,
     )

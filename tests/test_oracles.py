@@ -44,8 +44,8 @@ def setting(tree, name, *, size=2, seed=0, game=None, **changes):
     if ORACLES[name].conditional:
         policy = ConditionalPolicy(
             condition_size=players + size ** (players - 1),
-            observation_size=tree.observation_size,
-            num_actions=tree.num_actions,
+            observation_space=tree.observation_space,
+            action_space=tree.action_space,
             hidden_size=16,
             cell="lstm",
         )

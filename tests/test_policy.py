@@ -14,6 +14,7 @@ from probes import begin, opinionated, policy_for
 
 import games
 from games.levels import levels as tree_levels
+from games.spaces import Box
 from games.tree_game import TreeGame
 from psro.oracles.rollout import Rollout
 from psro.policies.networks import CELLS
@@ -238,8 +239,10 @@ def test_many_networks_initialise(cells):
     """`vmap` over orthogonal initialisers deadlocks on CPU, which no in-process test survives."""
     program = (
         "import jax; from psro.policies.policy import Policy\n"
+        "from games.spaces import Box, Discrete\n"
+        "spaces = {'observation_space': Box((11,)), 'action_space': Discrete(3)}\n"
         f"for cell in {[*cells]}:\n"
-        "    p = Policy(observation_size=11, num_actions=3, hidden_size=64, cell=cell)\n"
+        "    p = Policy(**spaces, hidden_size=64, cell=cell)\n"
         "    params = p.init_many(jax.random.split(jax.random.key(0), 64))\n"
         "    print(jax.tree.leaves(jax.block_until_ready(params))[0].shape[0])\n"
     )
@@ -263,11 +266,11 @@ def test_a_condition_is_more_of_what_is_seen(cell):
     """A conditional policy acts, trains and is tabulated as its network does where the condition
     stands beside every observation."""
     tree, size = games.load("kuhn_poker"), 3
-    settings = {"num_actions": tree.num_actions, "hidden_size": 8, "cell": cell}
+    settings = {"action_space": tree.action_space, "hidden_size": 8, "cell": cell}
     conditional = ConditionalPolicy(
-        observation_size=tree.observation_size, condition_size=size, **settings
+        observation_space=tree.observation_space, condition_size=size, **settings
     )
-    plain = Policy(observation_size=tree.observation_size + size, **settings)
+    plain = Policy(observation_space=Box((tree.observation_size + size,)), **settings)
     network = jax.tree.map(lambda leaf: leaf[0], opinionated(plain, 5, 1))
     condition = jnp.array([0.5, -1.0, 2.0])
     temperature = network.pop("temperature")

@@ -1,5 +1,7 @@
 """Sampled episodes against exact values; memories kept apart."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -117,14 +119,7 @@ def test_one_seats_carry_never_touches_anothers():
         return Memory(carry=noise, last_action=memory.last_action)
 
     for q in range(2):
-        other = jax.tree.map(lambda leaf: leaf, actors)
-        other = type(actors)(
-            state=actors.state,
-            learner=actors.learner,
-            opponents=scramble(actors.opponents, q),
-            fresh=actors.fresh,
-            earned=actors.earned,
-        )
+        other = dataclasses.replace(actors, opponents=scramble(actors.opponents, q))
         after, seen, _ = play(take(blind, 0), opponents, 0, actors, jax.random.key(3))
         after_other, seen_other, _ = play(take(blind, 0), opponents, 0, other, jax.random.key(3))
         for a, b in zip(

@@ -13,6 +13,7 @@ import games
 import psro
 from games.game import Game, State
 from games.readers.opening import open_game
+from games.spaces import Box, Discrete
 from games.tree_game import TreeGame
 from psro import exact
 from psro.errors import SettingsError
@@ -46,7 +47,7 @@ def measured(name, size=3):
     tree = games.load(name)
     game = TreeGame(tree, known=False)
     policy = Policy(
-        observation_size=tree.observation_size, num_actions=tree.num_actions,
+        observation_space=tree.observation_space, action_space=tree.action_space,
         hidden_size=8, cell="gru",
     )  # fmt: skip
     population = Population.empty(4)
@@ -297,7 +298,9 @@ class Wages(Game):
 @pytest.mark.parametrize(("limit", "days"), [(10, 5), (6, 3), (7, 4)])
 def test_rewards_at_steps_and_episodes_that_are_cut_off(limit, days):
     """Each decision gets what it earned, an episode the sum, whole or cut off; across rollouts."""
-    policy = Policy(observation_size=1, num_actions=2, hidden_size=4, cell="gru")
+    policy = Policy(
+        observation_space=Box((1,)), action_space=Discrete(2), hidden_size=4, cell="gru"
+    )
     params = policy.init(jax.random.key(0))
     rollout = Rollout(Wages(limit), policy, num_envs=6, num_strata=1, length=8, sequence_length=8)
     actors = rollout.restart(rollout.empty(), jnp.ones(1, bool), jax.random.key(1))

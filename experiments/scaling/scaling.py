@@ -128,8 +128,8 @@ def measure(name: str) -> dict[str, float]:
         lambda: exact.payoffs(tree, [plans[0][:1], plans[1]]), repeats
     )
     policy = Policy(
-        observation_size=tree.observation_size,
-        num_actions=tree.num_actions,
+        observation_space=tree.observation_space,
+        action_space=tree.action_space,
         hidden_size=_HIDDEN_SIZE,
         cell="lstm",
     )

@@ -54,8 +54,8 @@ def measure(
 ) -> tuple[float, float, float]:
     """The learners' decisions per second, the floor's, and the seconds of a call."""
     policy = Policy(
-        observation_size=tree.observation_size,
-        num_actions=tree.num_actions,
+        observation_space=tree.observation_space,
+        action_space=tree.action_space,
         hidden_size=hidden_size,
         cell=cell,
         dtype=dtype,

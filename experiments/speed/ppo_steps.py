@@ -151,8 +151,8 @@ def ours(
     sequence_length: int,
 ) -> Program:
     policy = Policy(
-        observation_size=tree.observation_size,
-        num_actions=tree.num_actions,
+        observation_space=tree.observation_space,
+        action_space=tree.action_space,
         hidden_size=hidden_size,
         cell="gru",
     )

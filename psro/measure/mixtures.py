@@ -83,8 +83,8 @@ def uniform_play(game: Game, policy: Policy | None = None) -> Mixture:
     """Uniform random play, as a network whose numbers are all zero: of the architecture `policy`,
     or by default of one unit."""
     policy = policy or Policy(
-        observation_size=game.observation_size,
-        num_actions=game.num_actions,
+        observation_space=game.observation_space,
+        action_space=game.action_space,
         hidden_size=1,
         cell="gru",
     )

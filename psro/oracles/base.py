@@ -101,6 +101,17 @@ class Jobs:
             exact=exact,
         )
 
+    @classmethod
+    def alone(cls, key: jax.Array, initial: Params) -> Jobs:
+        """A job in a game for one player, from parameters without a leading axis."""
+        return cls.of_one_run(
+            key,
+            player=np.zeros(1, np.int32),
+            initial=jax.tree.map(lambda leaf: leaf[None], initial),
+            populations=(),
+            opponents=np.ones(1),
+        )
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,8 @@ from psro.policies.policy import Policy
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Memory:
-    """The memory of one seat within an episode: its carry and its own last action (-1: none)."""
+    """The memory of one seat within an episode: its carry and its own last action. Before the
+    first action this is the policy's `no_action`: -1 if actions are numbers."""
 
     carry: Carry
     last_action: jax.Array
@@ -22,12 +23,15 @@ class Memory:
 
 def blank(policy: Policy, shape: tuple[int, ...]) -> Memory:
     """The memory at the start of an episode, leaves `[*shape, ...]`."""
-    return Memory(carry=policy.initial_carry(shape), last_action=jnp.full(shape, -1, jnp.int32))
+    return Memory(carry=policy.initial_carry(shape), last_action=policy.no_action(shape))
 
 
 def forgotten(policy: Policy, memory: Memory, where: jax.Array) -> Memory:
     """A blank memory where `where [E]`; leaves `[E, ...]` or `[Q, E, ...]`."""
+    start, last = policy.no_action(()), memory.last_action
+    batch = last.shape[: last.ndim - start.ndim]
+    begun = jnp.broadcast_to(where, batch).reshape(*batch, *(1,) * start.ndim)
     return Memory(
         carry=policy.forget(memory.carry, where),
-        last_action=jnp.where(where, -1, memory.last_action),
+        last_action=jnp.where(begun, jnp.broadcast_to(start, last.shape), last),
     )

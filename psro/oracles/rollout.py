@@ -43,6 +43,8 @@ class Actors:
         learner: the learner's memory, leaves `[E, ...]`.
         opponents: the opponents' memories, leaves `[Q, E, ...]`.
         fresh: the learner has not yet decided in this episode, bool `[E]`.
+        shown: the episode was cut off, and its last step has shown the learner what would have
+            followed, bool `[E]`.
         earned: the learner's rewards in this episode so far, `[E]`.
     """
 
@@ -50,6 +52,7 @@ class Actors:
     learner: Memory
     opponents: Memory
     fresh: jax.Array
+    shown: jax.Array
     earned: jax.Array
 
 
@@ -58,7 +61,7 @@ class Actors:
 class Turn:
     """The input of the learner's decision, `[E]`. The fields are those of `Decisions`."""
 
-    observation: jax.Array
+    observation: Any
     last_action: jax.Array
     reset: jax.Array
     legal: jax.Array
@@ -70,14 +73,22 @@ class Turn:
 class Decisions:
     """The learner's decisions in a rollout, `[T, E]`, with all that it needs to learn from them.
 
-    `observation`, `last_action` and `reset` are exactly the inputs of the decision. `reward` is the
-    sum of the learner's rewards until its next decision or the end of the episode (`done`). Where a
-    limit of length ended the episode (`truncated`), nobody knows what would have followed. Where
-    `valid` is False it was not the learner's turn, and the other fields have no meaning. `carry` is
-    the carry *before* the first step of every sequence, leaves `[T / sequence_length, E, H]`.
+    `observation` (a PyTree), `last_action` and `reset` are exactly the inputs of the decision.
+    `reward` is the sum of the learner's rewards until its next decision or the end of the episode
+    (`done`). `carry` is the carry *before* the first step of every sequence, leaves
+    `[T / sequence_length, E, H]`. Where `valid` is False nothing was decided; such a step has no
+    weight.
+
+    Where a limit of length ended the episode (`truncated`), the error of the step's value is zero.
+    In a game that `may_truncate`, if the learner was next to move, this step is one more than the
+    episode's decisions: it has the final observation, its `value` is that of what would have
+    followed, and it is not `valid`. The decision before it is neither `done` nor `truncated`, so it
+    bootstraps from that value like any other. Otherwise (it was another player's turn, or the
+    game does not show it) nobody knows what would have followed, and this step is the last
+    decision.
     """
 
-    observation: jax.Array
+    observation: Any
     last_action: jax.Array
     reset: jax.Array
     legal: jax.Array
@@ -170,6 +181,7 @@ class Rollout:
             learner=blank(self.policy, (self.num_envs,)),
             opponents=blank(self._opponent_policy, (self._num_opponents, self.num_envs)),
             fresh=jnp.ones(self.num_envs, bool),
+            shown=jnp.zeros(self.num_envs, bool),
             earned=jnp.zeros(self.num_envs),
         )
 
@@ -182,6 +194,7 @@ class Rollout:
             learner=forgotten(self.policy, actors.learner, where),
             opponents=forgotten(self._opponent_policy, actors.opponents, where),
             fresh=actors.fresh | where,
+            shown=actors.shown & ~where,
             earned=jnp.where(where, 0.0, actors.earned),
         )
 
@@ -268,6 +281,7 @@ class Rollout:
             learner=_select(moves, Memory(carry=after, last_action=action), actors.learner),
             opponents=actors.opponents,
             fresh=actors.fresh & ~moves,
+            shown=actors.shown | (acts & self._shows(actors, seat)),
             earned=actors.earned,
         )
         return (actors, episodes), (decision, learner.carry, outcome)
@@ -287,7 +301,8 @@ class Rollout:
 
         def waiting(loop):
             moves, actors, *_ = loop
-            return ~self._is_turn(actors.state, seat).all() & (moves < self._most_moves)
+            ready = self._is_turn(actors.state, seat) | self._shows(actors, seat)
+            return ~ready.all() & (moves < self._most_moves)
 
         def move(loop):
             moves, actors, *counted, key = loop
@@ -307,6 +322,7 @@ class Rollout:
                 learner=actors.learner,
                 opponents=_select(acts, moved, memory),
                 fresh=actors.fresh,
+                shown=actors.shown,
                 earned=actors.earned,
             )
             # Now, so that the opponents' networks do not run once more before the learner's turn.
@@ -316,6 +332,8 @@ class Rollout:
         never = jnp.zeros(self.num_envs, bool)
         nothing = Outcome(reward=jnp.zeros(self.num_envs), done=never, truncated=never)
         start = self._renew(seat, actors, episodes, nothing, jax.random.split(first, self.num_envs))
+        if not self._num_opponents:  # nobody to wait for
+            return start
         _, *result, _ = jax.lax.while_loop(waiting, move, (0, *start, key))
         return tuple(result)
 
@@ -323,13 +341,13 @@ class Rollout:
         self, seat: jax.Array, actors: Actors, episodes: Episodes, outcome: Outcome, keys: jax.Array
     ) -> tuple[Actors, Episodes, Outcome]:
         """Counts the rewards of the last moves; new episodes replace those that have ended."""
-        state, over = actors.state, actors.state.ended
+        state, over = actors.state, actors.state.ended & ~self._shows(actors, seat)
         paid = state.rewards[:, seat]
         earned = actors.earned + paid
         outcome = Outcome(  # of the first episode that ends
             reward=jnp.where(outcome.done, outcome.reward, outcome.reward + paid),
             done=outcome.done | over,
-            truncated=outcome.truncated | (~outcome.done & state.truncated),
+            truncated=outcome.truncated | (~outcome.done & over & state.truncated),
         )
         episodes = Episodes(
             count=episodes.count + over,
@@ -342,12 +360,13 @@ class Rollout:
             learner=actors.learner,
             opponents=forgotten(self._opponent_policy, actors.opponents, over),
             fresh=actors.fresh | over,
+            shown=actors.shown & ~over,
             earned=jnp.where(over, 0.0, earned),
         )
         return actors, episodes, outcome
 
     def _opponent_logits(
-        self, opponents: Params, observation: jax.Array, memory: Memory
+        self, opponents: Params, observation: Any, memory: Memory
     ) -> tuple[jax.Array, Carry]:
         """Every opponent's logits `[Q, E, A]` and next carry, computed as at its own turn."""
 
@@ -355,10 +374,12 @@ class Rollout:
             shape = (self._num_opponents, self.num_strata, self.num_envs // self.num_strata)
             return leaf.reshape(*shape, *leaf.shape[2:])
 
-        seen = jnp.broadcast_to(observation, (self._num_opponents, *observation.shape))
+        seen = jax.tree.map(
+            lambda leaf: jnp.broadcast_to(leaf, (self._num_opponents, *leaf.shape)), observation
+        )
         act = jax.vmap(jax.vmap(self._opponent_policy))
         logits, _, carry = act(
-            opponents, strata(seen), strata(memory.last_action), jax.tree.map(strata, memory.carry)
+            opponents, *jax.tree.map(strata, (seen, memory.last_action, memory.carry))
         )
         return jax.tree.map(
             lambda leaf: leaf.reshape(self._num_opponents, self.num_envs, *leaf.shape[3:]),
@@ -367,6 +388,14 @@ class Rollout:
 
     def _is_turn(self, state: State, seat: jax.Array) -> jax.Array:
         return ~state.ended & (state.player == seat)
+
+    def _shows(self, actors: Actors, seat: jax.Array) -> jax.Array:
+        """Whether the episode was cut off, and one more step shows its final observation to the
+        learner, bool `[E]`: if it is next to move, has decided before, and has not yet seen it."""
+        state = actors.state
+        if not self.game.may_truncate:
+            return jnp.zeros(self.num_envs, bool)
+        return state.truncated & (state.player == seat) & ~actors.fresh & ~actors.shown
 
     def _step(self, state: State, action: jax.Array, where: jax.Array, keys: jax.Array) -> State:
         # An action that is none: a game on the host has no work with it.

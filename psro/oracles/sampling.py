@@ -143,7 +143,9 @@ class Sampled(abc.ABC):
         self._levels = [] if game.tree is None else levels(game.tree)
         if config.tabulated and game.tree is None:
             raise SettingsError(f"{config.name}.tabulated needs a game that is enumerated")
-        self._num_strata = 1 if config.tabulated else config.num_strata
+        # Strata differ by their opponents: without any, all environments are alike.
+        one = config.tabulated or not self._num_opponents
+        self._num_strata = 1 if one else config.num_strata
         self._sequence_length = config.rollout_length if config.tabulated else sequence_length
         self._rollout = Rollout(
             RowGame(game.tree, rows(game.tree)) if config.tabulated else game,
@@ -319,14 +321,16 @@ class Sampled(abc.ABC):
     def _draw(self, cumulative: jax.Array, key: jax.Array) -> jax.Array:
         """A profile for every stratum, int `[S]`, by systematic sampling. Each profile is drawn
         its expected number of times, rounded up or down. Few strata change between updates."""
-        strata = jnp.arange(self._config.num_strata)
-        points = (strata + jax.random.uniform(key)) / self._config.num_strata
+        strata = jnp.arange(self._num_strata)
+        points = (strata + jax.random.uniform(key)) / self._num_strata
         points = jnp.minimum(points, _BELOW_ONE)  # a point of 1 would draw an unused policy
         return jnp.searchsorted(cumulative, points, side="right")
 
     def _opponents(self, populations: Params, job: Job, profile: jax.Array) -> Params:
         """Parameters of the opponents in every stratum, leaves `[Q, S, ...]`."""
         opponents = self._num_opponents
+        if not opponents:
+            return ()
         capacity = jax.tree.leaves(populations)[0].shape[2]
         members = jnp.stack(jnp.unravel_index(profile, (capacity,) * opponents))  # [Q, S]
         seats = (job.player + 1 + jnp.arange(opponents)) % (opponents + 1)  # [Q]

@@ -22,6 +22,7 @@ import numpy as np
 from flax import nnx
 
 from games.levels import Level, by_level, in_order, levels
+from games.spaces import Box, Discrete, Space
 from games.tree import GameTree, PlayerTree
 from psro import exact
 from psro.errors import SettingsError
@@ -44,8 +45,8 @@ class Policy:
     def __init__(
         self,
         *,
-        observation_size: int,
-        num_actions: int,
+        observation_space: Space,
+        action_space: Box | Discrete,
         hidden_size: int,
         cell: str,
         dtype: str = "float32",
@@ -55,19 +56,18 @@ class Policy:
 
         def build(key: jax.Array) -> RecurrentNetwork:
             return RecurrentNetwork(
-                observation_size=observation_size,
-                num_actions=num_actions,
+                observation_space=observation_space,
+                action_space=action_space,
                 hidden_size=hidden_size,
                 cell=cell,
                 dtype=dtype,
                 rngs=nnx.Rngs(key),
             )
 
-        self.observation_size = observation_size
-        self.num_actions = num_actions
+        self.action_space = action_space
         self._settings = {
-            "observation_size": observation_size,
-            "num_actions": num_actions,
+            "observation_space": observation_space,
+            "action_space": action_space,
             "hidden_size": hidden_size,
             "cell": cell,
             "dtype": dtype,
@@ -105,6 +105,14 @@ class Policy:
             lambda start: jnp.broadcast_to(start, (*batch_shape, *start.shape)), self._start
         )
 
+    def no_action(self, batch_shape: tuple[int, ...] = ()) -> jax.Array:
+        """The last action before the first: -1, int32 `[*batch_shape]`; of a `Box` its middle,
+        float32 `[*batch_shape, *shape]`, which the network sees as zeros."""
+        space = self.action_space
+        if isinstance(space, Discrete):
+            return jnp.full(batch_shape, -1, jnp.int32)
+        return jnp.full((*batch_shape, *space.shape), (space.low + space.high) / 2, jnp.float32)
+
     def forget(self, carry: Carry, where: jax.Array) -> Carry:
         """The initial carry where `where [...]` is True, otherwise `carry`. Leaves of the carry may
         have more leading axes than `where`."""
@@ -117,7 +125,7 @@ class Policy:
         return jax.tree.map(restart, self._start, carry)
 
     def __call__(
-        self, params: Params, observation: jax.Array, last_action: jax.Array, carry: Carry
+        self, params: Params, observation: Any, last_action: jax.Array, carry: Carry
     ) -> tuple[jax.Array, jax.Array, Carry]:
         """One own decision: logits `[..., A]`, value `[...]` and the next carry."""
         network = self._network(params)
@@ -128,7 +136,7 @@ class Policy:
     def unroll(
         self,
         params: Params,
-        observation: jax.Array,
+        observation: Any,
         last_action: jax.Array,
         reset: jax.Array,
         carry: Carry,
@@ -177,10 +185,11 @@ class ConditionalPolicy(Policy):
     condition with every observation. Many policies share the network and differ in the
     condition."""
 
-    def __init__(self, *, observation_size: int, condition_size: int, **settings: Any):
-        super().__init__(observation_size=observation_size + condition_size, **settings)
+    def __init__(self, *, observation_space: Space, condition_size: int, **settings: Any):
+        seen = (observation_space, Box((condition_size,)))
+        super().__init__(observation_space=seen, **settings)
         self._settings |= {
-            "observation_size": observation_size,
+            "observation_space": observation_space,
             "condition_size": condition_size,
         }
         self._condition_size = condition_size
@@ -196,37 +205,38 @@ class ConditionalPolicy(Policy):
         return super()._network(params["network"])
 
     def __call__(
-        self, params: Params, observation: jax.Array, last_action: jax.Array, carry: Carry
+        self, params: Params, observation: Any, last_action: jax.Array, carry: Carry
     ) -> tuple[jax.Array, jax.Array, Carry]:
-        seen = self._beside(params, observation)
+        seen = self._beside(params, observation, last_action)
         return super().__call__(params, seen, last_action, carry)
 
     def unroll(
         self,
         params: Params,
-        observation: jax.Array,
+        observation: Any,
         last_action: jax.Array,
         reset: jax.Array,
         carry: Carry,
     ) -> tuple[jax.Array, jax.Array]:
-        seen = self._beside(params, observation)
+        seen = self._beside(params, observation, last_action)
         return super().unroll(params, seen, last_action, reset, carry)
 
     def tabulate(
         self, params: Params, levels: Sequence[Level]
     ) -> tuple[list[jax.Array], list[jax.Array]]:
         levels = [
-            dataclasses.replace(level, observation=self._beside(params, level.observation))
+            dataclasses.replace(
+                level, observation=self._beside(params, level.observation, level.last_action)
+            )
             for level in levels
         ]
         return super().tabulate(params, levels)
 
-    def _beside(self, params: Params, observation: jax.Array) -> jax.Array:
+    def _beside(self, params: Params, observation: Any, last_action: jax.Array) -> tuple[Any, Any]:
+        """The observation, and the condition beside it for each of the same decisions."""
         condition = params["condition"]
-        shape = (*observation.shape[:-1], condition.shape[-1])
-        return jnp.concatenate(
-            [observation.astype(condition.dtype), jnp.broadcast_to(condition, shape)], axis=-1
-        )
+        batch = last_action.shape[: last_action.ndim - len(self.action_space.shape)]
+        return observation, jnp.broadcast_to(condition, (*batch, condition.shape[-1]))
 
 
 class TablePolicy:
@@ -268,6 +278,9 @@ class Lookup:
 
     def initial_carry(self, batch_shape: tuple[int, ...] = ()) -> Carry:
         return ()
+
+    def no_action(self, batch_shape: tuple[int, ...] = ()) -> jax.Array:
+        return jnp.full(batch_shape, -1, jnp.int32)
 
     def forget(self, carry: Carry, where: jax.Array) -> Carry:
         return ()

@@ -232,8 +232,8 @@ def _check_imported(config: RunConfig) -> None:
 def network_settings(config: RunConfig, game: Game) -> dict[str, Any]:
     """The arguments of `Policy` for a game."""
     return {
-        "observation_size": game.observation_size,
-        "num_actions": game.num_actions,
+        "observation_space": game.observation_space,
+        "action_space": game.action_space,
         "hidden_size": config.hidden_size,
         "cell": config.cell,
         "dtype": config.dtype,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from games.spaces import Box, Discrete, Space, size_of
 from psro.errors import SettingsError
 from psro.policies.networks import DTYPES
 from psro.policies.networks.cells import CELLS
 from psro.policies.networks.cells.cell import Carry, initial_carry
+from psro.policies.networks.encoders import centred, flattened
 
 
 class RecurrentNetwork(nnx.Module):
@@ -21,8 +25,8 @@ class RecurrentNetwork(nnx.Module):
     def __init__(
         self,
         *,
-        observation_size: int,
-        num_actions: int,
+        observation_space: Space,
+        action_space: Box | Discrete,
         hidden_size: int,
         cell: str,
         dtype: str = "float32",
@@ -32,15 +36,16 @@ class RecurrentNetwork(nnx.Module):
             raise SettingsError(f"unknown cell {cell!r}; known: {', '.join(CELLS)}")
         if dtype not in DTYPES:
             raise SettingsError(f"unknown dtype {dtype!r}; known: {', '.join(DTYPES)}")
-        self.num_actions = num_actions
+        self.observation_space = observation_space
+        self.action_space = action_space
         self.hidden_size = hidden_size
         self.encoder = nnx.Linear(
-            observation_size + num_actions, hidden_size, dtype=dtype, rngs=rngs
+            size_of((observation_space, action_space)), hidden_size, dtype=dtype, rngs=rngs
         )
         self.cell = CELLS[cell](hidden_size, hidden_size, dtype=dtype, rngs=rngs)
         self.policy_head = nnx.Linear(
             hidden_size,
-            num_actions,
+            action_space.size,
             kernel_init=nnx.initializers.normal(0.01),
             dtype=dtype,
             rngs=rngs,
@@ -51,10 +56,11 @@ class RecurrentNetwork(nnx.Module):
         """The cell's own at the start of an episode, leaves `[*batch_shape, ...]`."""
         return initial_carry(self.cell, self.hidden_size, batch_shape)
 
-    def encode(self, observation: jax.Array, last_action: jax.Array) -> jax.Array:
+    def encode(self, observation: Any, last_action: jax.Array) -> jax.Array:
         """Features `[..., H]` of what a player sees and what it did last (-1 for nothing)."""
-        last = jax.nn.one_hot(last_action, self.num_actions)
-        return nnx.relu(self.encoder(jnp.concatenate([observation, last], axis=-1)))
+        seen = flattened(self.observation_space, observation)
+        last = centred(self.action_space, last_action)
+        return nnx.relu(self.encoder(jnp.concatenate([seen, last], axis=-1)))
 
     def remember(self, features: jax.Array, carry: Carry) -> tuple[jax.Array, Carry]:
         """One step of the cell: memory `[..., H]` and the next carry."""
