@@ -238,7 +238,7 @@ def tree_of(game: Probe) -> GameTree:
         counts = [int(known[key][2].sum()) for key in keys]
         players.append(
             PlayerTree(
-                action_space=game.action_space,
+                num_actions=game.num_actions,
                 observation=np.stack([known[key][1] for key in keys]),
                 parent=np.array([sequences[known[key][3]] for key in keys], np.int32),
                 first_sequence=np.cumsum([1, *counts]).astype(np.int32),
@@ -260,7 +260,7 @@ def tree_of(game: Probe) -> GameTree:
         name=game.kind,
         observation_kind="observation",
         identity="history",
-        action_space=game.action_space,
+        num_actions=game.num_actions,
         num_histories=1 + len(decisions) + len(terminals),
         max_length=game.max_length,
         players=tuple(players),

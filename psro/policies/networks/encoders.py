@@ -29,7 +29,7 @@ def _vector(space: Box | Discrete, value: jax.Array) -> jax.Array:
 
 
 def centred(space: Box | Discrete, action: jax.Array) -> jax.Array:
-    """An action as a vector `[*batch, A]`: one-hot, or its place between the bounds from -1 to 1."""
+    """An action as a vector `[*batch, A]`: one-hot, or from -1 to 1 between its bounds."""
     if isinstance(space, Discrete):
         return _vector(space, action)
     middle, half = (space.low + space.high) / 2, (space.high - space.low) / 2
