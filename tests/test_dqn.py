@@ -11,6 +11,7 @@ from probes import Lengths, Probe, begin, constant_policy, opinionated, policy_f
 import games
 from games.tree_game import TreeGame
 from psro.oracles import DQN, DQNConfig, Jobs
+from psro.oracles.decisions import Turn
 from psro.oracles.dqn import (
     Sequences,
     decisions_per_episode,
@@ -20,7 +21,7 @@ from psro.oracles.dqn import (
     time_first,
     trained_on,
 )
-from psro.oracles.rollout import Rollout, Turn
+from psro.oracles.rollout import Rollout
 from psro.oracles.sampling import Sample
 from psro.policies.policy import stack
 

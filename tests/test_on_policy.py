@@ -5,8 +5,8 @@ import dataclasses
 import jax.numpy as jnp
 import numpy as np
 
+from psro.oracles.decisions import Decisions
 from psro.oracles.on_policy import Batch, advantages, decision_weights
-from psro.oracles.rollout import Decisions
 
 
 def test_advantages_are_discounted_sums_of_errors():

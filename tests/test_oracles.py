@@ -18,8 +18,8 @@ from games.levels import levels, rows
 from games.tree_game import TreeGame
 from psro import exact
 from psro.oracles import CONFIGS, ORACLES, PPO, ExactView, Jobs
+from psro.oracles.decisions import Decisions
 from psro.oracles.on_policy import Batch
-from psro.oracles.rollout import Decisions
 from psro.policies.policy import ConditionalPolicy, TablePolicy, Tabulator
 
 SMALL = {

@@ -43,7 +43,7 @@ from flashbax.buffers.trajectory_buffer import TrajectoryBufferState
 
 from games.game import Game
 from games.levels import Level
-from psro.oracles.rollout import Turn
+from psro.oracles.decisions import Turn
 from psro.oracles.sampling import Sample, Sampled
 from psro.oracles.settings import DQNConfig
 from psro.policies.networks.cells.cell import Carry

@@ -16,7 +16,7 @@ import optax
 
 from games.game import Game
 from games.levels import Level
-from psro.oracles.rollout import Decisions
+from psro.oracles.decisions import Decisions
 from psro.oracles.sampling import Sample, Sampled
 from psro.oracles.settings import OnPolicyConfig
 from psro.policies.policy import Params, Policy, log_probabilities

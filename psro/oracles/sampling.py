@@ -30,8 +30,9 @@ from games.levels import Level, levels, rows
 from games.tree_game import RowGame
 from psro.errors import SettingsError
 from psro.oracles.base import Jobs, Results
+from psro.oracles.decisions import Decisions, Episodes, Turn
 from psro.oracles.devices import OverJobs
-from psro.oracles.rollout import Act, Actors, Decisions, Episodes, Rollout, Turn, by_softmax
+from psro.oracles.rollout import Act, Actors, Rollout, by_softmax
 from psro.oracles.settings import SampledConfig
 from psro.oracles.tabulated import bonus_tables, opponent_tables
 from psro.oracles.training import Training, Yardstick, expected_return, train, yardstick
