@@ -76,6 +76,8 @@ class Game(Protocol[S]):
     observation. A game that cuts episodes off and cannot show this says False."""
     tree: GameTree | None = None
     """The whole game as a tree; None if it is not enumerated."""
+    begins_with_deals: bool = False
+    """Whether `deal` chooses chance by its word."""
     constants: Any = ()
     """A PyTree of the large arrays that the methods read; empty if there are none."""
 
@@ -110,6 +112,16 @@ class Game(Protocol[S]):
         """Plays `action` (a value of `action_space`) for `state.player`, then resolves chance.
         Consumes `key`."""
         ...
+
+    def deal(self, key: jax.Array, word: jax.Array) -> S:
+        """A new episode, as by `init`, whose first chance outcomes the word chooses, uint32 `[]`.
+
+        Of a uniform word the state has the distribution of `init(key)`. Near words choose like
+        deals, so whoever draws one word from each part of their range meets every kind of deal
+        about as often as it is likely. Consumes `key`.
+        """
+        del word
+        return self.init(key)
 
     def renew(self, state: S, where: jax.Array, key: jax.Array) -> S:
         """A new episode where `where []` is True, otherwise `state`. Games for which a new episode

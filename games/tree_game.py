@@ -14,14 +14,24 @@ import numpy as np
 from games.game import Game, State
 from games.tree import GameTree
 
+FEW = 2**12
+"""More outcomes of a chance node are drawn by a key alone."""
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TreeState(State):
-    """A place in the tree; `info_state` counts over all players (row of the observation table)."""
+    """A place in the tree.
+
+    Attributes:
+        node: a decision or terminal, int32 `[]`.
+        info_state: counts over all players (row of the observation table), int32 `[]`.
+        word: chooses the next chance outcome, uint32 `[]`; 0 where a key does.
+    """
 
     node: jax.Array
     info_state: jax.Array
+    word: jax.Array
 
 
 @jax.tree_util.register_dataclass
@@ -99,6 +109,8 @@ class TreeGame(Game[TreeState]):
         self.observation_size = tree.observation_size
         self.max_length = tree.max_length
         self.max_return = tree.max_return
+        counts = np.diff(tree.first_outcome)
+        self.begins_with_deals = bool(counts[0] > 1 and counts.max() <= FEW)
 
     @property
     def num_histories(self) -> int | None:
@@ -122,8 +134,15 @@ class TreeGame(Game[TreeState]):
         return game
 
     def init(self, key: jax.Array) -> TreeState:
+        return self._begin(key, jnp.uint32(0))
+
+    def deal(self, key: jax.Array, word: jax.Array) -> TreeState:
+        """The word also chooses the first chance outcome after a move."""
+        return self._begin(key, word)
+
+    def _begin(self, key: jax.Array, word: jax.Array) -> TreeState:
         tables = self.constants
-        first = self._state(self._outcome(tables.start[0], tables.count[0], key))
+        first = self._state(*self._outcome(tables.start[0], tables.count[0], key, word))
         return dataclasses.replace(first, rewards=jnp.zeros_like(first.rewards))
 
     def step(self, state: TreeState, action: jax.Array, key: jax.Array) -> TreeState:
@@ -132,25 +151,32 @@ class TreeGame(Game[TreeState]):
         rank = (state.legal & (actions < action)).sum(dtype=jnp.int32)
         follows = (state.legal & (actions == action)).any()  # never in a terminal state
         slot = jnp.where(follows, jnp.asarray(tables.first_slot)[state.node] + rank, 0)
-        node = self._outcome(jnp.asarray(tables.start)[slot], jnp.asarray(tables.count)[slot], key)
-        after = self._state(jnp.where(follows, node, state.node))
+        count = jnp.asarray(tables.count)[slot]
+        node, _ = self._outcome(jnp.asarray(tables.start)[slot], count, key, state.word)
+        word = jnp.where(follows & (count > 1), jnp.uint32(0), state.word)
+        after = self._state(jnp.where(follows, node, state.node), word)
         return dataclasses.replace(after, rewards=jnp.where(follows, after.rewards, 0.0))
 
     def observe(self, state: TreeState) -> jax.Array:
         return jnp.asarray(self.constants.observation)[state.info_state].astype(jnp.float32)
 
-    def _outcome(self, start: jax.Array, count: jax.Array, key: jax.Array) -> jax.Array:
-        """A node drawn from a slot's outcomes, int32 `[]`."""
+    def _outcome(
+        self, start: jax.Array, count: jax.Array, key: jax.Array, word: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """A node drawn from a slot's outcomes, int32 `[]`, by the word if it is not 0, else by the
+        key; and the word that is left."""
         tables = self.constants
-        place = jax.random.uniform(key) * count
+        part = (word >> 8).astype(jnp.float32) / (1 << 24)
+        place = jnp.where(word > 0, part, jax.random.uniform(key)) * count
         column = jnp.minimum(place.astype(jnp.int32), count - 1)
         node = jnp.asarray(tables.node)[start + column]
         if tables.uniform_chance:
-            return node
+            return node, word * jnp.asarray(count).astype(jnp.uint32)
         keep = place - column < jnp.asarray(tables.threshold)[start + column]
-        return jnp.where(keep, node, jnp.asarray(tables.alias_node)[start + column])
+        node = jnp.where(keep, node, jnp.asarray(tables.alias_node)[start + column])
+        return node, jnp.zeros_like(word)
 
-    def _state(self, node: jax.Array) -> TreeState:
+    def _state(self, node: jax.Array, word: jax.Array) -> TreeState:
         tables = self.constants
         num_decisions = len(tables.player) - len(tables.returns)
         terminal = node >= num_decisions
@@ -164,6 +190,7 @@ class TreeGame(Game[TreeState]):
             rewards=jnp.where(terminal, returns, 0.0),
             node=node,
             info_state=info_state,
+            word=word,
         )
 
 

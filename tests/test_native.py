@@ -249,6 +249,40 @@ def check(name: str, number: int) -> None:
     tally.check()
 
 
+@pytest.mark.parametrize(
+    ("name", "outcomes"), [("kuhn_poker", 6), ("leduc_poker", 120), ("liars_dice(numdice=2)", 1296)]
+)
+def test_words_of_equal_distance_deal_every_outcome_once(name, outcomes):
+    """So the deal of a uniform word is uniform, as that of `init` is."""
+    game = native_game(name)
+    assert game.begins_with_deals
+    words = (np.arange(outcomes, dtype=np.uint64) * 2**32 // outcomes + 1).astype(np.uint32)
+    dealt = jax.jit(jax.vmap(lambda word: game.deal(jax.random.key(1), word)))(words)
+    chance = np.asarray(dealt.rolls if "dice" in name else dealt.cards)
+    assert len(np.unique(chance, axis=0)) == outcomes
+    assert chance.min() == 0 and chance.max() == (5 if outcomes > 6 else 2)
+    if "dice" not in name:
+        assert (np.diff(np.sort(chance, axis=1)) > 0).all()  # no card twice
+    shapes = [jax.eval_shape(begin, jax.random.key(1)) for begin in (game.init, _first_deal(game))]
+    assert jax.tree.all(
+        jax.tree.map(lambda a, b: (a.shape, a.dtype) == (b.shape, b.dtype), *shapes)
+    )
+
+
+def _first_deal(game):
+    return lambda key: game.deal(key, jnp.uint32(0))
+
+
+def test_games_of_too_many_deals_begin_by_a_key():
+    game = native_game("liars_dice(numdice=5)")
+    assert not game.begins_with_deals
+    begun = [
+        jax.jit(begin)(jax.random.key(3))
+        for begin in (game.init, lambda key: game.deal(key, jnp.uint32(5)))
+    ]
+    jax.tree.map(np.testing.assert_array_equal, *begun)
+
+
 def test_every_native_game_is_tested():
     assert set(NAMES) == set(NATIVE)
     assert set(MORE_NAMES) | set(REFUSED) <= set(NATIVE)

@@ -141,7 +141,8 @@ def test_pooled_batches_are_one_sample():
     returns = np.random.default_rng(3).normal(2.0, 3.0, (300, 2))
     mean, error, count = np.zeros(2), np.zeros(2), 0
     for part in np.split(returns, [100, 101, 250]):
-        mean, error, count = _pooled(mean, error, count, part, unseen=0.0)
+        squares = np.square(part - part.mean(axis=0)).sum(axis=0)
+        mean, error, count = _pooled(mean, error, count, part, squares, unseen=0.0)
     assert count == 300
     np.testing.assert_allclose(mean, returns.mean(axis=0))
     np.testing.assert_allclose(error, returns.std(axis=0, ddof=1) / np.sqrt(300))
@@ -149,9 +150,27 @@ def test_pooled_batches_are_one_sample():
 
 def test_episodes_that_are_all_the_same_leave_a_doubt():
     """The rule of three: 95 % of the probability that something else happens in 3 of N episodes."""
-    mean, error, count = _pooled(np.zeros(1), np.zeros(1), 0, np.ones((512, 1)), unseen=1.53 * 2)
+    same, none = np.ones((512, 1)), np.zeros(1)
+    mean, error, count = _pooled(none, none, 0, same, none, unseen=1.53 * 2)
     assert (mean, count) == (1.0, 512)
     np.testing.assert_allclose(1.96 * error, 3 / 512 * 2, rtol=0.01)
+
+
+@pytest.mark.parametrize(("name", "at_most"), [("leduc_poker", 0.97), ("kuhn_poker", 0.6)])
+def test_pairs_of_deals_are_unbiased_and_say_how_far_they_vary(name, at_most):
+    """The means of many matches: about the exact payoff, with the variance that pairs tell, which
+    is below that of independent episodes."""
+    _, population, matches, payoffs = measured(name)
+    assert matches.stratified
+    profiles = np.tile([[0, 1]], (512, 1))
+    keys = jax.random.split(jax.random.key(11), len(profiles))
+    returns = matches(population.params, profiles, keys).returns
+    episodes = returns[..., 0].size
+    means, told = returns.mean(axis=1), matches.squares(returns) / (episodes * (episodes - 1))
+    error = np.sqrt(told)
+    assert (abs(means.mean(axis=0) - payoffs[:, 0, 1]) < 4 * error).all()
+    np.testing.assert_allclose(means.var(axis=0, ddof=1) / len(means), told, rtol=0.25)
+    assert (told < at_most * returns.reshape(-1, 2).var(axis=0) / episodes).all()
 
 
 def test_the_free_bound_is_below_the_exact_nash_conv():

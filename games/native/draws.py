@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 FEW = 2**12
 """As many outcomes can be drawn from one word: no chance is off by more than one in 2^20."""
@@ -33,3 +37,13 @@ def draws(key: jax.Array, number: int, size: int) -> jax.Array:
         values, words = draw(words, number)
         drawn.append(values)
     return jnp.concatenate(drawn)[:size]
+
+
+def alike_together(
+    outcomes: Iterable[tuple[int, ...]], kind: Callable[[tuple[int, ...]], Any], number: int
+) -> np.ndarray | None:
+    """Equally likely outcomes, those of one kind together, int32 `[number, C]`; None for more than
+    `FEW`, so that a word chooses one."""
+    if number > FEW:
+        return None
+    return np.array(sorted(outcomes, key=lambda outcome: (kind(outcome), outcome)), np.int32)

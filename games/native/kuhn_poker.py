@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from games.game import Game, State
-from games.native.cards import deal, one_hot
+from games.native.cards import all_deals, deal, one_hot
+from games.native.draws import draw
 
 
 @jax.tree_util.register_dataclass
@@ -40,15 +41,28 @@ class KuhnPoker(Game[KuhnState]):
         self._shows_bets = observation == "information_state"
         public = 2 * self.max_length if self._shows_bets else players
         self.observation_size = players + (players + 1) + public
+        self._deals = all_deals(players + 1, players, kind=lambda cards: cards)
+
+    @property
+    def begins_with_deals(self) -> bool:
+        return self._deals is not None
 
     def init(self, key: jax.Array) -> KuhnState:
+        return self._begin(deal(key, self.num_players + 1, self.num_players))
+
+    def deal(self, key: jax.Array, word: jax.Array) -> KuhnState:
+        if self._deals is None:
+            return self.init(key)
+        return self._begin(jnp.asarray(self._deals)[draw(word, len(self._deals))[0]])
+
+    def _begin(self, cards: jax.Array) -> KuhnState:
         return KuhnState(
             player=jnp.int32(0),
             legal=jnp.ones(2, bool),
             terminal=jnp.bool_(False),
             truncated=jnp.bool_(False),
             rewards=jnp.zeros(self.num_players),
-            cards=deal(key, self.num_players + 1, self.num_players),
+            cards=cards,
             turns=jnp.int32(0),
             bets=jnp.int32(0),
         )

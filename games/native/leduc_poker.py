@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from games.errors import GameError
 from games.game import Game, State
 from games.native import bits
-from games.native.cards import deal, one_hot
+from games.native.cards import all_deals, deal, one_hot
+from games.native.draws import draw
 
 FOLD, CALL, RAISE = range(3)
 MAX_RAISES = 2
@@ -74,10 +75,24 @@ class LeducPoker(Game[LeducState]):
         self._sequence_size = 4 * self._round_length
         public = self._sequence_size if self._shows_bets else players
         self.observation_size = players + 2 * self._num_cards + public
+        self._deals = all_deals(
+            2 * (players + 1), players + 1, kind=lambda cards: [card // 2 for card in cards]
+        )
+
+    @property
+    def begins_with_deals(self) -> bool:
+        return self._deals is not None
 
     def init(self, key: jax.Array) -> LeducState:
+        return self._begin(deal(key, 2 * (self.num_players + 1), self.num_players + 1))
+
+    def deal(self, key: jax.Array, word: jax.Array) -> LeducState:
+        if self._deals is None:
+            return self.init(key)
+        return self._begin(jnp.asarray(self._deals)[draw(word, len(self._deals))[0]])
+
+    def _begin(self, cards: jax.Array) -> LeducState:
         players = self.num_players
-        cards = deal(key, 2 * (players + 1), players + 1)
         return LeducState(
             player=jnp.int32(self._starting_player),
             legal=jnp.array([self._maps_actions, True, True]),

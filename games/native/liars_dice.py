@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any
 
 import jax
@@ -12,7 +13,7 @@ import numpy as np
 from games.errors import GameError
 from games.game import Game, State
 from games.native import bits
-from games.native.draws import draws
+from games.native.draws import alike_together, draw, draws
 
 BIDDING_RULES = ("reset-face", "reset-quantity")
 
@@ -69,10 +70,32 @@ class LiarsDice(Game[DiceState]):
         self.num_actions = self._liar + 1
         self.max_length = self._liar + 1
         self.observation_size = self._first_bid + self._liar + 1
+        self._all_rolls = alike_together(
+            itertools.product(range(faces), repeat=players * dice),
+            self._hand_kinds,
+            faces ** (players * dice),
+        )
         self._seats = np.stack([bits.packed([p], self.observation_size) for p in range(players)])
 
+    @property
+    def begins_with_deals(self) -> bool:
+        return self._all_rolls is not None
+
     def init(self, key: jax.Array) -> DiceState:
-        rolls = draws(key, self._faces, self.num_players * self._dice)
+        return self._begin(draws(key, self._faces, self.num_players * self._dice))
+
+    def deal(self, key: jax.Array, word: jax.Array) -> DiceState:
+        if self._all_rolls is None:
+            return self.init(key)
+        return self._begin(jnp.asarray(self._all_rolls)[draw(word, len(self._all_rolls))[0]])
+
+    def _hand_kinds(self, rolls: tuple[int, ...]) -> list[list[int]]:
+        """Each player's dice in order of their faces."""
+        return [
+            sorted(rolls[first : first + self._dice]) for first in range(0, len(rolls), self._dice)
+        ]
+
+    def _begin(self, rolls: jax.Array) -> DiceState:
         return DiceState(
             player=jnp.int32(0),
             legal=jnp.arange(self.num_actions) < self._liar,

@@ -138,9 +138,10 @@ def expected_returns(
         returns = _played(matches, params, np.repeat(strata, each, axis=0), play)
         mean, variance, first = np.zeros(returns.shape[-1]), np.zeros(returns.shape[-1]), 0
         for share, number in zip(shares, each, strict=True):
-            own = returns[first : first + number].reshape(-1, returns.shape[-1])
-            mean += share * own.mean(axis=0)
-            variance += share**2 * own.var(axis=0, ddof=1) / len(own)
+            own = returns[first : first + number]
+            played = number * matches.episodes
+            mean += share * own.mean(axis=(0, 1))
+            variance += share**2 * matches.squares(own) / (played * (played - 1))
             first += number
     return Estimate(mean=mean, standard_error=np.sqrt(variance), episodes=count * matches.episodes)
 

@@ -69,6 +69,11 @@ class Matches:
         policy: the network of all policies, or a sequence with the network of each seat.
         episodes: episodes of a match.
         at_once: matches that are played side by side.
+
+    Attributes:
+        stratified: whether a match's episodes are pairs, one pair for each of B / 2 equally likely
+            kinds of deals. Every episode is distributed as any other; together they miss no kind.
+            (Where B is a power of two, and the game begins with deals: `Game.deal`.)
     """
 
     def __init__(
@@ -81,6 +86,7 @@ class Matches:
     ):
         self.game, self.episodes, self.at_once = game, episodes, at_once
         seats = isinstance(policy, Sequence)
+        self.stratified = game.begins_with_deals and episodes > 2 and episodes.bit_count() == 1
         self._policies = tuple(policy) if seats else (policy,) * game.num_players
         self._play = jax.jit(self._play_all)
 
@@ -111,6 +117,30 @@ class Matches:
             decisions=decisions[: len(profiles)],
         )
 
+    def squares(self, returns: np.ndarray) -> np.ndarray:
+        """The sum of squares `[P]` by which N episodes of one profile tell the error of their mean,
+        which is the root of `squares / (N (N - 1))`. Of pairs, only what differs within them counts
+        (stratified sampling, two of each stratum: Cochran 1977, section 5A.11).
+
+        Args:
+            returns: of C matches, `[C, B, P]`.
+        """
+        episodes = returns.reshape(-1, returns.shape[-1])
+        if not self.stratified:
+            return np.square(episodes - episodes.mean(axis=0)).sum(axis=0)
+        within = np.square(episodes[::2] - episodes[1::2]).sum(axis=0)
+        return within * (len(episodes) - 1) / len(episodes)
+
+    def _begin(self, game: Game, key: jax.Array) -> State:
+        """The states at the start of a match, `[B]`."""
+        if not self.stratified:
+            return jax.vmap(game.init)(jax.random.split(key, self.episodes))
+        key, draw = jax.random.split(key)
+        strata = self.episodes // 2
+        low = jax.random.bits(draw, (self.episodes,)) // strata
+        high = jnp.arange(self.episodes, dtype=jnp.uint32) // 2 * jnp.uint32((1 << 32) // strata)
+        return jax.vmap(game.deal)(jax.random.split(key, self.episodes), high + low)
+
     def _play_all(
         self, params: Params, constants: Any, profiles: jax.Array, data: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
@@ -118,9 +148,8 @@ class Matches:
         keys = jax.random.wrap_key_data(data)
         shape = (self.at_once, self.episodes)
         policies = [_drawn(params, p, profiles[:, p]) for p in seats]
-        first = jax.vmap(lambda key: jax.random.split(jax.random.fold_in(key, 0), self.episodes))
         start = _Table(
-            state=jax.vmap(jax.vmap(game.init))(first(keys)),
+            state=jax.vmap(lambda key: self._begin(game, jax.random.fold_in(key, 0)))(keys),
             carries=[policy.initial_carry(shape) for policy in self._policies],
             last_actions=jnp.full((len(seats), *shape), -1, jnp.int32),
             returns=jnp.zeros((*shape, len(seats))),

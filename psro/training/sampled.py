@@ -190,6 +190,7 @@ class SampledEvaluator:
                 error[at],
                 episodes[profile],
                 np.concatenate(played.returns[rows]),
+                self.matches.squares(played.returns[rows]),
                 unseen=_UNSEEN * self.matches.game.span,
             )
         return MetaGame(payoffs=payoffs, standard_error=error, episodes=episodes)
@@ -234,16 +235,22 @@ def _influence(meta_game: MetaGame, strategy: MetaStrategy) -> np.ndarray:
 
 
 def _pooled(
-    mean: np.ndarray, error: np.ndarray, count: int, returns: np.ndarray, unseen: float
+    mean: np.ndarray,
+    error: np.ndarray,
+    count: int,
+    returns: np.ndarray,
+    more_squares: np.ndarray,
+    unseen: float,
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Mean, standard error `[P]` and number of episodes, of `count` episodes and those of
-    `returns [N, P]` together (Chan et al. 1979). `unseen` is the least root of the sum of squares:
-    N episodes that are all the same do not prove that every episode is."""
+    `returns [N, P]` together (Chan et al. 1979). `more_squares [P]` are those of the new episodes
+    (`Matches.squares`). `unseen` is the least root of the sum of squares: N episodes that are all
+    the same do not prove that every episode is."""
     more = len(returns)
     total = count + more
     difference = returns.mean(axis=0) - mean
     squares = np.square(error) * count * max(count - 1, 0)
-    squares = squares + np.square(returns - returns.mean(axis=0)).sum(axis=0)
+    squares = squares + more_squares
     squares = squares + np.square(difference) * count * more / total
     squares = np.maximum(squares, np.square(unseen))
     return (
