@@ -39,10 +39,12 @@ from pathlib import Path
 import hypothesis
 from hypothesis import strategies as st
 
+from games.ways import BACKENDS, EVALUATIONS
 from psro import cli
+from psro.measure import exploiter
 from psro.metagame.solvers import META_SOLVERS, settings_of
 from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
-from psro.oracles import CONFIGS, ORACLES
+from psro.oracles import CONFIGS, ORACLES, PPOConfig
 from psro.policies.initial import INITS
 from psro.policies.networks import CELLS, DTYPES
 from psro.runs import experiment
@@ -165,7 +167,8 @@ _PATHS = st.sampled_from(
      "new", "good.toml", "run/config.json", "run/payoffs.safetensors", "/", ".", "..", "/dev/null",
      "/proc/self/mem", "/nonexistent/x", "a" * 300, "new.png", "new.svg", "new.gif", "new.html",
      "run/new", "seeds", "rps.csv", "broken.csv", "broken.efg", "broken.nfg", "broken.npy",
-     "broken.npz", "x.csv", "empty.csv", "run.toml", "run.json", "loop", "run/.lock", "pipe"]
+     "broken.npz", "x.csv", "empty.csv", "run.toml", "run.json", "loop", "run/.lock", "pipe",
+     "sampled", "sampled", "sampled.psro"]
 )  # fmt: skip
 _PARAMETERS = st.sampled_from(
     ["players", "num_cards", "num_dice", "numdice", "dice_sides", "rows", "columns", "board_size",
@@ -197,7 +200,8 @@ def _called(names: st.SearchStrategy, settings: st.SearchStrategy, values: st.Se
 
 _GOOD_GAMES = st.sampled_from(
     ["kuhn_poker", "matrix_rps", "tiny_hanabi", "kuhn_poker(players=3)", "rps.csv", "matrix_bos",
-     "goofspiel(imp_info=True,num_cards=3,points_order=descending)", "good.efg"]
+     "goofspiel(imp_info=True,num_cards=3,points_order=descending)", "good.efg", "phantom_ttt",
+     "dark_hex(board_size=3)", "liars_dice(numdice=2)", "oh_hell", "dark_chess", "negotiation"]
 )  # fmt: skip
 _GAMES = st.one_of(
     _GOOD_GAMES,
@@ -241,6 +245,10 @@ _KNOWN: dict[str, st.SearchStrategy[str]] = {
     "log": st.sampled_from(["tensorboard", "tensorboard"]),
     "x": st.sampled_from(["iterations", "decisions", "seconds"]),
     "device": st.sampled_from(["cpu", "gpu", "tpu"]),
+    "evaluation": st.sampled_from(EVALUATIONS),
+    "backend": st.sampled_from(BACKENDS),
+    "exploiter_oracle": _one_of(ORACLES),
+    "import": st.sampled_from(["json", "games.native", "nothing.of.this.name", "text", "run"]),
     "config": st.sampled_from(["run.toml", "run.toml", "run.toml", "run.json", "good.toml"]),
 }
 """Values that are mostly sound, where an option's type does not tell them."""
@@ -374,7 +382,7 @@ def _drawn_inputs(draw) -> Input:
     return Input(
         arguments=arguments,
         settings=draw(_settings_files()) if any("run." in each for each in arguments) else b"",
-        train=arguments[:1] in (("run",), ("resume",)) and draw(st.integers(0, 29)) == 0,
+        train=arguments[:1] in (("run",), ("resume",), ("eval",)) and draw(st.integers(0, 29)) == 0,
     )
 
 
@@ -424,6 +432,17 @@ def make_world(folder: Path) -> None:
     folder.mkdir(parents=True)
     run = psro_run(folder / "run")
     sharing.export(run.folder, folder / "run.psro")
+    sampled = experiment.run(
+        RunConfig(
+            evaluation="sampled",
+            iterations=2,
+            payoff_episodes=128,
+            hidden_size=4,
+            ppo=PPOConfig(decisions=256, num_envs=32, num_strata=4, evaluations=1),
+        ),
+        out=folder / "sampled",
+    )
+    sharing.export(sampled.folder, folder / "sampled.psro")
     seeds = folder / "seeds"
     shutil.copytree(folder / "run", seeds / "seed-0")
     (folder / "empty").mkdir()
@@ -534,6 +553,7 @@ def _stopped_where_it_begins(train: bool, began: Callable[[], None]) -> Iterator
     What is yielded comes to hold what was stopped."""
     stopped: list[str] = []
     serve, trains, nice = LoopbackServer.serve_forever, Experiment.train, os.nice
+    exploits = exploiter.exploit
 
     def served(server: LoopbackServer) -> None:
         stopped.append("served")
@@ -546,11 +566,20 @@ def _stopped_where_it_begins(train: bool, began: Callable[[], None]) -> Iterator
         stopped[:] = ["trained"]
         yield from trains(self)
 
+    def exploit(*arguments, **settings):
+        stopped.append("began training")
+        began()
+        if not train:
+            raise _Began
+        stopped[:] = ["trained"]
+        return exploits(*arguments, **settings)
+
     def enough(number, frame) -> None:
         if stopped == ["trained"]:
             raise _Began
 
     LoopbackServer.serve_forever, Experiment.train = served, begin
+    exploiter.exploit = exploit
     os.nice = lambda by: 0  # `watch` steps back, which a process cannot undo
     before = signal.signal(signal.SIGALRM, enough)
     signal.setitimer(signal.ITIMER_REAL, TRAINING_SECONDS, 1.0)
@@ -560,6 +589,7 @@ def _stopped_where_it_begins(train: bool, began: Callable[[], None]) -> Iterator
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
         LoopbackServer.serve_forever, Experiment.train, os.nice = serve, trains, nice
+        exploiter.exploit = exploits
 
 
 def _without_settings(world: Path) -> dict[str, tuple[int, ...]]:
