@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from games.game import Game
+from games.hosted.random_play import random_actions
 
 _ENVIRONMENTS, _STEPS = 256, 16
 _SECONDS = 0.3
@@ -21,8 +22,7 @@ def seconds_per_decision(game: Game) -> float:
 
     def step(states: Any, key: jax.Array) -> tuple[Any, jax.Array]:
         choose, play, begin = jax.random.split(key, 3)
-        logits = jnp.where(states.legal, 0.0, jnp.finfo(jnp.float32).min)
-        actions = jax.random.categorical(choose, logits)
+        actions = random_actions(game, states, choose)
         states = jax.vmap(game.step)(states, actions, jax.random.split(play, _ENVIRONMENTS))
         ended = states.ended
         keys = jax.random.split(begin, _ENVIRONMENTS)
@@ -37,7 +37,8 @@ def seconds_per_decision(game: Game) -> float:
                 fresh,
                 states,
             )
-        return states, jax.vmap(game.observe)(states).sum()
+        seen = jax.tree.leaves(jax.vmap(game.observe)(states))
+        return states, sum(leaf.sum() for leaf in seen)
 
     @jax.jit
     def play(states: Any, key: jax.Array) -> tuple[Any, jax.Array]:

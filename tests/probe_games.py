@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from games.game import Game, State
+from games.spaces import Box, Discrete
 
 LENGTHS = {
     "constant": 1,
@@ -117,6 +118,61 @@ class ProbeGame(Game):
             truncated=ended & kind["truncation"],
             rewards=jnp.broadcast_to(paid, (1,)),
             bit=bit,
+            time=time,
+        )
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AimState(State):
+    target: jax.Array
+    time: jax.Array
+
+
+class Aim(Game):
+    """Three times in an episode, a picture shows how far to aim, and a number whether to turn the
+    sign. An action, two numbers between -2 and 4, earns 1 for hitting (target, -target), and less
+    the farther it is off: 1 - the mean distance. Then the episode is cut off.
+    """
+
+    num_players = 1
+    num_actions = 2
+    observation_size = 18
+    observation_space = {"picture": Box((4, 4, 1)), "turned": Discrete(2)}
+    action_space = Box((2,), -2.0, 4.0)
+    max_return = 1.0
+    max_length = 3
+    may_truncate = True
+
+    def init(self, key):
+        return self._state(jax.random.randint(key, (), 0, 4), jnp.int32(0), jnp.zeros(1))
+
+    def step(self, state, action, key):
+        size = jnp.where(state.target % 2 == 0, 1.0, 0.5)
+        wanted = jnp.where(state.target // 2 == 0, size, -size) * jnp.array([1.0, -1.0])
+        paid = 1 - jnp.abs(action - wanted).mean()
+        after = self._state(
+            jax.random.randint(key, (), 0, 4), state.time + 1, jnp.broadcast_to(paid, (1,))
+        )
+        still = dataclasses.replace(state, rewards=jnp.zeros(1))
+        return jax.tree.map(lambda new, old: jnp.where(state.ended, old, new), after, still)
+
+    def observe(self, state):
+        rows = jnp.arange(4)[:, None, None] < 2
+        lit = jnp.where(state.target % 2 == 0, rows, ~rows)
+        return {
+            "picture": jnp.broadcast_to(lit, (4, 4, 1)).astype(jnp.float32),
+            "turned": state.target // 2,
+        }
+
+    def _state(self, target, time, paid):
+        return AimState(
+            player=jnp.int32(0),
+            legal=None,
+            terminal=jnp.bool_(False),
+            truncated=time >= 3,
+            rewards=paid,
+            target=target,
             time=time,
         )
 

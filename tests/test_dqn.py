@@ -80,9 +80,8 @@ def test_replay_reproduces_what_acted():
         q, value = unrolled(policy, params, batch)
         np.testing.assert_allclose(value[:-1], sample.decisions.value, atol=1e-5)
         np.testing.assert_allclose(value[-1], sample.decisions.next_value, atol=1e-5)
-        log_pi = epsilon_greedy(q[:-1], batch.turn.legal[:-1], 0.3)
-        taken = np.take_along_axis(np.asarray(log_pi), np.asarray(batch.action)[..., None], 2)
-        np.testing.assert_allclose(taken[..., 0], sample.decisions.log_prob, atol=1e-5)
+        taken = epsilon_greedy(q[:-1], batch.turn.legal[:-1], 0.3).log_prob(batch.action)
+        np.testing.assert_allclose(taken, sample.decisions.log_prob, atol=1e-5)
 
 
 def test_what_is_trained_on_does_not_depend_on_a_stale_carry():
@@ -146,9 +145,12 @@ def test_targets_are_double_q_learnings(trace_decay):
 def test_epsilon_greedy_plays_legal_actions():
     q = jnp.array([[5.0, 1.0, 2.0], [0.0, 0.0, -1.0]])
     legal = jnp.array([[False, True, True], [False, False, True]])
-    pi = np.exp(epsilon_greedy(q, legal, 0.2))
+    pi = np.exp(epsilon_greedy(q, legal, 0.2).log_pi)
     np.testing.assert_allclose(pi, [[0, 0.1, 0.9], [0, 0, 1]], atol=1e-6)
-    np.testing.assert_allclose(np.exp(epsilon_greedy(q, legal, 0.0))[0], [0, 0, 1], atol=1e-6)
+    pi = np.exp(epsilon_greedy(q, legal, 0.0).log_pi)
+    np.testing.assert_allclose(pi[0], [0, 0, 1], atol=1e-6)
+        np.exp(epsilon_greedy(q, legal, 0.0).log_pi)[0], [0, 0, 1], atol=1e-6
+    )
 
 
 def learner(game, policy, **changes):

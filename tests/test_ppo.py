@@ -10,8 +10,9 @@ from flax import nnx
 from probes import Lengths, Probe, constant_policy, policy_for
 
 from psro.oracles import PPO, Jobs, PPOConfig
+from psro.policies.distributions import log_probabilities
 from psro.policies.networks import CELLS
-from psro.policies.policy import log_probabilities, stack
+from psro.policies.policy import stack
 
 QUICK = PPOConfig(
     decisions=24_576,

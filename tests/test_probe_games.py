@@ -1,18 +1,21 @@
 """Every learner on games for one player whose values are known."""
 
+import dataclasses
 import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from probe_games import LENGTHS, ProbeGame
+from probe_games import LENGTHS, Aim, ProbeGame
 from probes import begin, policy_for
 
+from psro.errors import SettingsError
 from psro.oracles import A2C, DQN, PPO, A2CConfig, DQNConfig, Jobs, PPOConfig, Reinforce
 from psro.oracles import ReinforceConfig as RConfig
 from psro.oracles.rollout import Rollout
 from psro.policies.policy import at_temperature
+from psro.training.matches import Matches
 
 GAMMA = 0.5
 ALIKE = {"evaluations": 1, "gamma": GAMMA, "rollout_length": 8, "num_strata": 1, "num_envs": 32}
@@ -70,3 +73,63 @@ def test_a_learner_finds_the_known_values(name):
         if error > 0.15 or (best is not None and mean < 0.9):
             wrong[kind] = error, mean
     assert not wrong
+
+
+def test_the_training_pass_reproduces_what_acted_in_a_box():
+    """From pictures and numbers, with last actions that are vectors, resets and a step that shows
+    what a cut hides: the same log-probabilities and values."""
+    game = Aim()
+    policy = policy_for(game, cell="gru", hidden_size=8)
+    params = at_temperature(policy.init(jax.random.key(0)), 0.5)
+    rollout = Rollout(game, policy, num_envs=4, num_strata=1, length=10, sequence_length=5)
+    play = jax.jit(lambda actors, key: rollout(params, (), jnp.int32(0), actors, key))
+    actors, *_ = play(begin(rollout, jax.random.key(1)), jax.random.key(2))
+    _, seen, _ = play(actors, jax.random.key(3))  # from the middle of episodes
+    for number in range(2):
+        part = slice(5 * number, 5 * number + 5)
+        outputs, value = policy.unroll(
+            params,
+            jax.tree.map(lambda leaf, part=part: leaf[part], seen.observation),
+            seen.last_action[part],
+            seen.reset[part],
+            jax.tree.map(lambda leaf, n=number: leaf[n], seen.carry),
+        )
+        log_prob = policy.distribution(outputs, None).log_prob(seen.action[part])
+        np.testing.assert_allclose(log_prob, seen.log_prob[part], atol=1e-5)
+        np.testing.assert_allclose(value, seen.value[part], atol=1e-5)
+    shown = ~np.asarray(seen.valid)
+    assert shown.sum() >= 8 and (shown == np.asarray(seen.truncated)).all()
+    assert (np.asarray(seen.done) == shown).all()
+    np.testing.assert_array_equal(np.asarray(seen.reset)[1:], shown[:-1])
+    begun = np.asarray(seen.reset)
+    assert (np.asarray(seen.last_action)[begun] == 1.0).all()  # the middle of the box
+    played = np.asarray(policy.distribution(jnp.zeros((10, 4, 4)), None).played(seen.action))
+    np.testing.assert_allclose(
+        np.asarray(seen.last_action)[1:][~begun[1:]], played[:-1][~begun[1:]], atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["ppo", *(pytest.param(name, marks=pytest.mark.slow) for name in ("a2c", "reinforce"))]
+)
+def test_a_learner_aims(name):
+    """Perfect play earns 3 an episode, playing the middle of what is wanted 0.75."""
+    oracle, config = LEARNERS[name]
+    game = Aim()
+    policy = policy_for(game, cell="none", hidden_size=16)
+    config = dataclasses.replace(config, entropy_weight=0.01, decisions=2 * config.decisions)
+    start = Jobs.alone(jax.random.key(0), policy.init(jax.random.key(1)))
+    results = oracle(game, policy, config)(start)
+    matches = Matches(game, policy, episodes=64, at_once=1)
+    played = matches(
+        jax.tree.map(lambda leaf: leaf[None], results.params), np.zeros((1, 1), int),
+        jax.random.split(jax.random.key(2), 1),
+    )  # fmt: skip
+    assert (played.decisions == 3).all()
+    assert played.returns.mean() > 2.5
+
+
+def test_dqn_refuses_a_box():
+    game = Aim()
+    with pytest.raises(SettingsError, match="dqn needs a finite number of actions"):
+        DQN(game, policy_for(game), DQNConfig())

@@ -5,9 +5,21 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from games.game import Game
+from games.game import Game, State
+from games.spaces import Box
 
 _EPISODES = 16
+
+
+def random_actions(game: Game, states: State, key: jax.Array) -> jax.Array:
+    """A random action of the player to move in each of B states, `[B, ...]`; -1 where actions are
+    numbers and the episode has ended."""
+    space = game.action_space
+    if isinstance(space, Box):
+        shape = (*states.ended.shape, *space.shape)
+        return jax.random.uniform(key, shape, minval=space.low, maxval=space.high)
+    action = jax.random.categorical(key, jnp.where(states.legal, 0.0, -jnp.inf))
+    return jnp.where(states.ended, -1, action)
 
 
 def largest_return(game: Game) -> float:
@@ -17,10 +29,8 @@ def largest_return(game: Game) -> float:
     def step(carry, key):
         states, total = carry
         choose, play = jax.random.split(key)
-        action = jax.random.categorical(choose, jnp.where(states.legal, 0.0, -jnp.inf))
-        states = jax.vmap(game.step)(
-            states, jnp.where(states.ended, -1, action), jax.random.split(play, _EPISODES)
-        )
+        action = random_actions(game, states, choose)
+        states = jax.vmap(game.step)(states, action, jax.random.split(play, _EPISODES))
         return (states, total + states.rewards), None
 
     @jax.jit

@@ -28,6 +28,7 @@ class Decisions:
     """The learner's decisions in a rollout, `[T, E]`, with all that it needs to learn from them.
 
     `observation` (a PyTree), `last_action` and `reset` are exactly the inputs of the decision.
+    `action` is what the policy's distribution sampled: of a box, the value before tanh.
     `reward` is the sum of the learner's rewards until its next decision or the end of the episode
     (`done`). `carry` is the carry *before* the first step of every sequence, leaves
     `[T / sequence_length, E, H]`. Where `valid` is False nothing was decided; such a step has no

@@ -43,9 +43,12 @@ from flashbax.buffers.trajectory_buffer import TrajectoryBufferState
 
 from games.game import Game
 from games.levels import Level
+from games.spaces import Discrete
+from psro.errors import SettingsError
 from psro.oracles.decisions import Turn
 from psro.oracles.sampling import Sample, Sampled
 from psro.oracles.settings import DQNConfig
+from psro.policies.distributions import MaskedCategorical
 from psro.policies.networks.cells.cell import Carry
 from psro.policies.policy import Params, Policy
 
@@ -99,6 +102,8 @@ class DQN(Sampled):
     """The oracle: `DQN(game, policy, config)(jobs)`."""
 
     def __init__(self, game: Game, policy: Policy, config: DQNConfig):
+        if not isinstance(game.action_space, Discrete):
+            raise SettingsError("oracle dqn needs a finite number of actions")
         super().__init__(
             game,
             policy,
@@ -224,12 +229,12 @@ def greedy(q: jax.Array, legal: jax.Array) -> jax.Array:
     return jnp.where(legal, q, -jnp.inf).argmax(axis=-1)
 
 
-def epsilon_greedy(q: jax.Array, legal: jax.Array, epsilon: jax.Array | float) -> jax.Array:
-    """Log-probabilities `[E, A]`: a random legal action with probability `epsilon`, otherwise the
-    best one."""
+def epsilon_greedy(q: jax.Array, legal: jax.Array, epsilon: jax.Array | float) -> MaskedCategorical:
+    """A random legal action with probability `epsilon`, otherwise the best one."""
     random = legal / jnp.maximum(legal.sum(axis=-1, keepdims=True), 1)
     best = jax.nn.one_hot(greedy(q, legal), q.shape[-1])
-    return jnp.log(jnp.maximum((1 - epsilon) * best + epsilon * random, 1e-30))
+    log_pi = jnp.log(jnp.maximum((1 - epsilon) * best + epsilon * random, 1e-30))
+    return MaskedCategorical(log_pi=log_pi, legal=legal)
 
 
 def double_q_returns(

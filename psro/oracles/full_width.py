@@ -16,7 +16,8 @@ import jax.numpy as jnp
 from games.levels import action_values
 from psro.oracles.training import Yardstick, log_policy
 from psro.oracles.whole_tree import WholeTree, emphasis
-from psro.policies.policy import Params, log_probabilities
+from psro.policies.distributions import log_probabilities
+from psro.policies.policy import Params
 
 
 class FullWidth(WholeTree):

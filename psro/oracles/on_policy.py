@@ -19,7 +19,7 @@ from games.levels import Level
 from psro.oracles.decisions import Decisions
 from psro.oracles.sampling import Sample, Sampled
 from psro.oracles.settings import OnPolicyConfig
-from psro.policies.policy import Params, Policy, log_probabilities
+from psro.policies.policy import Params, Policy
 
 Student = tuple[Params, optax.OptState]
 
@@ -76,13 +76,13 @@ class OnPolicy(Sampled):
     def _unroll(self, params: Params, batch: Batch) -> Unrolled:
         """Runs the policy on a batch, L steps of N sequences, from the carries of the rollout."""
         seen = batch.decisions
-        logits, value = self._outputs(
+        outputs, value = self._outputs(
             params, seen.observation, seen.last_action, seen.reset, seen.carry, batch.levels
         )
-        log_pi = log_probabilities(logits, seen.legal)  # [L, N, A]
+        choice = self._policy.distribution(outputs, seen.legal)
         return Unrolled(
-            log_prob=jnp.take_along_axis(log_pi, seen.action[..., None], axis=-1)[..., 0],
-            entropy=-jnp.where(seen.legal, jnp.exp(log_pi) * log_pi, 0.0).sum(axis=-1),
+            log_prob=choice.log_prob(seen.action),
+            entropy=choice.entropy(),
             value_error=jnp.square(value - batch.value_target),
         )
 

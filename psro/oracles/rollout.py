@@ -21,17 +21,13 @@ import jax.numpy as jnp
 from games.game import Game, State
 from psro.oracles.decisions import Decisions, Episodes, Outcome, Turn
 from psro.oracles.memory import Memory, blank, forgotten
+from psro.policies.distributions import Distribution
 from psro.policies.networks.cells.cell import Carry
-from psro.policies.policy import Params, Policy, log_probabilities
+from psro.policies.policy import Params, Policy
 
-Act = Callable[[jax.Array, jax.Array, jax.Array | float], jax.Array]
-"""Returns the log-probabilities `[E, A]` of a learner's actions from its logits `[E, A]`, the legal
-actions `[E, A]`, and the amount of exploration."""
-
-
-def by_softmax(logits: jax.Array, legal: jax.Array, exploration: jax.Array | float) -> jax.Array:
-    """The policy itself. `exploration` is not used."""
-    return log_probabilities(logits, legal)
+Act = Callable[[jax.Array, jax.Array | None, jax.Array | float], Distribution]
+"""Returns the distribution of a learner's actions from its outputs `[E, ...]`, the legal actions
+`[E, A]` (None if actions are a box), and the amount of exploration."""
 
 
 @jax.tree_util.register_dataclass
@@ -72,7 +68,7 @@ class Rollout:
         num_strata: int,
         length: int,
         sequence_length: int,
-        act: Act = by_softmax,
+        act: Act | None = None,
     ):
         self.game = game
         self.policy = policy
@@ -81,7 +77,7 @@ class Rollout:
         self.num_strata = num_strata
         self.length = length
         self.sequence_length = sequence_length
-        self._act = act
+        self._act = act or self._by_policy
         self._num_opponents = game.num_players - 1
         # Enough moves to end this episode and to play one more without the learner's turn coming;
         # an opponent that keeps the learner from ever moving must not hang the loop.
@@ -191,21 +187,22 @@ class Rollout:
         actors, episodes, outcome = self._await_turn(opponents, seat, *carry, keys[0])
         learner = forgotten(self.policy, actors.learner, actors.fresh)
         turn = self.turn(actors, seat)
-        logits, value, after = self.policy(
+        outputs, value, after = self.policy(
             params, turn.observation, turn.last_action, learner.carry
         )
-        log_pi = self._act(logits, turn.legal, exploration)  # [E, A]
-        action = jax.random.categorical(keys[1], log_pi)  # [E]
+        choice = self._act(outputs, turn.legal, exploration)
+        action = choice.sample(keys[1])  # [E, ...]
+        played = choice.played(action)
         decision = {
             **vars(turn),
             "action": action,
-            "log_prob": jnp.take_along_axis(log_pi, action[:, None], axis=1)[:, 0],
+            "log_prob": choice.log_prob(action),
             "value": value,
         }
         moves = turn.valid & acts
         actors = Actors(
-            state=self._step(actors.state, action, moves, keys[2:]),
-            learner=_select(moves, Memory(carry=after, last_action=action), actors.learner),
+            state=self._step(actors.state, played, moves, keys[2:]),
+            learner=_select(moves, Memory(carry=after, last_action=played), actors.learner),
             opponents=actors.opponents,
             fresh=actors.fresh & ~moves,
             shown=actors.shown | (acts & self._shows(actors, seat)),
@@ -238,12 +235,14 @@ class Rollout:
             state, memory = actors.state, actors.opponents
             turn = (state.player - seat - 1) % num_players  # opponent q, or Q: the learner
             observation = jax.vmap(self.game.observe)(state)
-            logits, after = self._opponent_logits(opponents, observation, memory)
+            outputs, after = self._opponent_outputs(opponents, observation, memory)
             opponent = jnp.minimum(turn, self._num_opponents - 1)
-            log_pi = log_probabilities(logits[opponent, jnp.arange(self.num_envs)], state.legal)
-            action = jax.random.categorical(keys[1], log_pi)
+            outputs = outputs[opponent, jnp.arange(self.num_envs)]
+            choice = self._opponent_policy.distribution(outputs, state.legal)
+            action = choice.played(choice.sample(keys[1]))
             acts = turn[None] == jnp.arange(self._num_opponents)[:, None]  # [Q, E]
-            moved = Memory(carry=after, last_action=jnp.broadcast_to(action, acts.shape))
+            all_seats = jnp.broadcast_to(action, (self._num_opponents, *action.shape))
+            moved = Memory(carry=after, last_action=all_seats)
             actors = Actors(
                 state=self._step(state, action, turn < self._num_opponents, env_keys[0]),
                 learner=actors.learner,
@@ -292,10 +291,16 @@ class Rollout:
         )
         return actors, episodes, outcome
 
-    def _opponent_logits(
+    def _by_policy(
+        self, outputs: jax.Array, legal: jax.Array | None, exploration: jax.Array | float
+    ) -> Distribution:
+        """The policy itself. `exploration` is not used."""
+        return self.policy.distribution(outputs, legal)
+
+    def _opponent_outputs(
         self, opponents: Params, observation: Any, memory: Memory
     ) -> tuple[jax.Array, Carry]:
-        """Every opponent's logits `[Q, E, A]` and next carry, computed as at its own turn."""
+        """Every opponent's outputs `[Q, E, ...]` and next carry, computed as at its own turn."""
 
         def strata(leaf: jax.Array) -> jax.Array:  # [Q, E, ...] -> [Q, S, B, ...]
             shape = (self._num_opponents, self.num_strata, self.num_envs // self.num_strata)
@@ -305,12 +310,12 @@ class Rollout:
             lambda leaf: jnp.broadcast_to(leaf, (self._num_opponents, *leaf.shape)), observation
         )
         act = jax.vmap(jax.vmap(self._opponent_policy))
-        logits, _, carry = act(
+        outputs, _, carry = act(
             opponents, *jax.tree.map(strata, (seen, memory.last_action, memory.carry))
         )
         return jax.tree.map(
             lambda leaf: leaf.reshape(self._num_opponents, self.num_envs, *leaf.shape[3:]),
-            (logits, carry),
+            (outputs, carry),
         )
 
     def _is_turn(self, state: State, seat: jax.Array) -> jax.Array:
@@ -325,9 +330,10 @@ class Rollout:
         return state.truncated & (state.player == seat) & ~actors.fresh & ~actors.shown
 
     def _step(self, state: State, action: jax.Array, where: jax.Array, keys: jax.Array) -> State:
-        # An action that is none: a game on the host has no work with it.
-        moves = jnp.where(where, action, -1)
-        return _select(where, jax.vmap(self.game.step)(state, moves, keys), state)
+        if jnp.issubdtype(action.dtype, jnp.integer):
+            # An action that is none: a game on the host has no work with it.
+            action = jnp.where(where, action, -1)
+        return _select(where, jax.vmap(self.game.step)(state, action, keys), state)
 
 
 def _select(where: jax.Array, new, old):

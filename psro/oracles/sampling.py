@@ -32,7 +32,7 @@ from psro.errors import SettingsError
 from psro.oracles.base import Jobs, Results
 from psro.oracles.decisions import Decisions, Episodes, Turn
 from psro.oracles.devices import OverJobs
-from psro.oracles.rollout import Act, Actors, Rollout, by_softmax
+from psro.oracles.rollout import Act, Actors, Rollout
 from psro.oracles.settings import SampledConfig
 from psro.oracles.tabulated import bonus_tables, opponent_tables
 from psro.oracles.training import Training, Yardstick, expected_return, train, yardstick
@@ -134,7 +134,7 @@ class Sampled(abc.ABC):
         config: SampledConfig,
         *,
         sequence_length: int,
-        act: Act = by_softmax,
+        act: Act | None = None,
     ):
         self._config = config
         self._num_opponents = game.num_players - 1
@@ -362,8 +362,8 @@ class Sampled(abc.ABC):
         carry: Carry,
         levels: Sequence[Level] | None,
     ) -> tuple[jax.Array, jax.Array]:
-        """Logits `[L, N, A]` and values `[L, N]` of L steps of N sequences. The network runs from
-        the carries of the rollout, or over `levels` if they are given."""
+        """Outputs `[L, N, ...]` and values `[L, N]` of L steps of N sequences. The network runs
+        from the carries of the rollout, or over `levels` if they are given."""
         if levels is None:
             return self._policy.unroll(params, observation, last_action, reset, carry)
         table = self._table(params, levels)

@@ -20,7 +20,8 @@ from games.levels import Level, action_values, by_level
 from games.tree import GameTree
 from psro import exact
 from psro.oracles.base import ExactView
-from psro.policies.policy import Params, Policy, log_probabilities
+from psro.policies.distributions import log_probabilities
+from psro.policies.policy import Params, Policy
 
 
 @jax.tree_util.register_dataclass

@@ -14,7 +14,8 @@ from jax.scipy.special import xlogy
 from games.levels import Level, by_level, levels
 from games.tree import GameTree
 from psro import exact
-from psro.policies.policy import Params, Policy, TablePolicy, log_probabilities, stack
+from psro.policies.distributions import log_probabilities
+from psro.policies.policy import Params, Policy, TablePolicy, stack
 
 Imitate = Callable[[Params, Sequence[np.ndarray]], Params]
 """Takes fresh parameters of every player, leaves `[P, ...]`, and plans `[S_p]`. Returns parameters

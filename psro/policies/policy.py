@@ -6,13 +6,15 @@ function of the player's own action-observation history. Acting, training and ta
 the same carry (`tests/test_policy.py`).
 
 A policy is a softmax of its network's logits over a temperature. The temperature is 1 in training.
-A finished policy has the oracle's temperature.
+A finished policy has the oracle's temperature. Where actions are a box, the temperature multiplies
+the variance: a normal density to the power 1 / T is the normal density of T times the variance.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,9 +28,11 @@ from games.spaces import Box, Discrete, Space
 from games.tree import GameTree, PlayerTree
 from psro import exact
 from psro.errors import SettingsError
+from psro.policies.distributions import Distribution, MaskedCategorical, TanhNormal
 from psro.policies.jax_settings import own_settings
 from psro.policies.networks import RecurrentNetwork
 from psro.policies.networks.cells.cell import Carry, unroll
+from psro.policies.networks.heads import LOG_STD, num_outputs
 
 Params = Any
 """A nested dict of float32 arrays, one network's parameters, with the policy's `temperature []`."""
@@ -53,6 +57,7 @@ class Policy:
     ):
         if hidden_size < 1:
             raise SettingsError(f"hidden_size = {hidden_size} must be at least 1")
+        _check_actions(action_space)
 
         def build(key: jax.Array) -> RecurrentNetwork:
             return RecurrentNetwork(
@@ -113,6 +118,20 @@ class Policy:
             return jnp.full(batch_shape, -1, jnp.int32)
         return jnp.full((*batch_shape, *space.shape), (space.low + space.high) / 2, jnp.float32)
 
+    @property
+    def num_outputs(self) -> int:
+        """The number of entries of a decision's outputs."""
+        return num_outputs(self.action_space)
+
+    def distribution(self, outputs: jax.Array, legal: jax.Array | None) -> Distribution:
+        """What a decision's outputs `[..., num_outputs]` say about its action. `legal [..., A]` is
+        True where an action may be played; None if actions are a box."""
+        space = self.action_space
+        if isinstance(space, Discrete):
+            return MaskedCategorical.of(outputs, legal)
+        mean, log_std = jnp.split(outputs, 2, axis=-1)
+        return TanhNormal(mean=mean, log_std=log_std, space=space)
+
     def forget(self, carry: Carry, where: jax.Array) -> Carry:
         """The initial carry where `where [...]` is True, otherwise `carry`. Leaves of the carry may
         have more leading axes than `where`."""
@@ -127,7 +146,8 @@ class Policy:
     def __call__(
         self, params: Params, observation: Any, last_action: jax.Array, carry: Carry
     ) -> tuple[jax.Array, jax.Array, Carry]:
-        """One own decision: logits `[..., A]`, value `[...]` and the next carry."""
+        """One own decision: outputs `[..., num_outputs]` (see `distribution`; logits of numbers),
+        value `[...]` and the next carry."""
         network = self._network(params)
         memory, carry = network.remember(network.encode(observation, last_action), carry)
         logits, value = _heads(network, params, memory)
@@ -141,7 +161,8 @@ class Policy:
         reset: jax.Array,
         carry: Carry,
     ) -> tuple[jax.Array, jax.Array]:
-        """A sequence of own decisions, time first: logits `[T, B, A]` and values `[T, B]`.
+        """A sequence of own decisions, time first: outputs as in `__call__`, `[T, B, ...]`, and
+        values `[T, B]`.
 
         `carry` is the carry before step 0. Where `reset [T, B]` is True an episode begins at that
         step, and the cell gets the initial carry.
@@ -174,10 +195,24 @@ class Policy:
 def _heads(
     network: RecurrentNetwork, params: Params, memory: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Logits `[..., A]` divided by the policy's temperature, and values `[...]`. The temperature is
-    not trained: its gradient is zero."""
-    logits, value = network.heads(memory)
-    return logits / jax.lax.stop_gradient(params["temperature"]), value
+    """Outputs at the policy's temperature, and values `[...]`. The temperature is not trained: its
+    gradient is zero."""
+    outputs, value = network.heads(memory)
+    temperature = jax.lax.stop_gradient(params["temperature"])
+    if isinstance(network.action_space, Discrete):
+        return outputs / temperature, value
+    mean, log_std = jnp.split(outputs, 2, axis=-1)
+    log_std = jnp.clip(log_std, *LOG_STD) + 0.5 * jnp.log(temperature)
+    return jnp.concatenate([mean, log_std], axis=-1), value
+
+
+def _check_actions(space: Box | Discrete) -> None:
+    if isinstance(space, Discrete) and space.shape:
+        raise SettingsError(
+            f"a policy plays one number at a time, not numbers of shape {space.shape}"
+        )
+    if isinstance(space, Box) and not (math.isfinite(space.low) and math.isfinite(space.high)):
+        raise SettingsError(f"actions between {space.low} and {space.high} must have finite bounds")
 
 
 class ConditionalPolicy(Policy):
@@ -282,6 +317,9 @@ class Lookup:
     def no_action(self, batch_shape: tuple[int, ...] = ()) -> jax.Array:
         return jnp.full(batch_shape, -1, jnp.int32)
 
+    def distribution(self, outputs: jax.Array, legal: jax.Array) -> MaskedCategorical:
+        return MaskedCategorical.of(outputs, legal)
+
     def forget(self, carry: Carry, where: jax.Array) -> Carry:
         return ()
 
@@ -290,14 +328,6 @@ class Lookup:
     ) -> tuple[jax.Array, jax.Array, Carry]:
         """Logits `[..., A]` and value `[...]` at rows `[...]`. The carry is empty."""
         return table["logits"][row], table["value"][row], ()
-
-
-def log_probabilities(logits: jax.Array, legal: jax.Array) -> jax.Array:
-    """Log-probabilities `[..., A]` of the legal actions; a large negative number for the others.
-
-    Where no action is legal (a terminal state) the result is uniform and has no meaning.
-    """
-    return jax.nn.log_softmax(jnp.where(legal, logits, jnp.finfo(logits.dtype).min), axis=-1)
 
 
 class Tabulator:

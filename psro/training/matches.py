@@ -18,7 +18,7 @@ import numpy as np
 
 from games.game import Game, State
 from psro.policies.jax_settings import own_settings
-from psro.policies.policy import Params, Policy, log_probabilities
+from psro.policies.policy import Params, Policy
 
 EPISODES = 128
 """Episodes of a match. The parameters of its policies are gathered once for all of them."""
@@ -34,7 +34,7 @@ class _Table:
     Attributes:
         state: the games, `[C, B]`.
         carries: the carry of every player, a list of leaves `[C, B, ...]`.
-        last_actions: every player's own last action, int32 `[P, C, B]`; -1 for none.
+        last_actions: every player's own last action, `[P, C, B, ...]`; see `Policy.no_action`.
         returns: the sums of rewards, `[C, B, P]`.
         decisions: own decisions of every player, int32 `[C, B, P]`.
         time: steps so far.
@@ -151,7 +151,7 @@ class Matches:
         start = _Table(
             state=jax.vmap(lambda key: self._begin(game, jax.random.fold_in(key, 0)))(keys),
             carries=[policy.initial_carry(shape) for policy in self._policies],
-            last_actions=jnp.full((len(seats), *shape), -1, jnp.int32),
+            last_actions=jnp.stack([policy.no_action(shape) for policy in self._policies]),
             returns=jnp.zeros((*shape, len(seats))),
             decisions=jnp.zeros((*shape, len(seats)), jnp.int32),
             time=jnp.int32(0),
@@ -171,18 +171,21 @@ class Matches:
         )(keys)
         observation = jax.vmap(jax.vmap(game.observe))(state)
         mover = jnp.where(state.ended, -1, state.player)
-        logits = jnp.zeros(state.legal.shape)
+        first = self._policies[0]  # all seats have the same actions
+        outputs = jnp.zeros((*mover.shape, first.num_outputs))
         for p, params in enumerate(policies):
             # In most games all episodes are at the same seat: the other networks do not run.
-            logits, carries[p] = jax.lax.cond(
+            outputs, carries[p] = jax.lax.cond(
                 (mover == p).any(),
                 functools.partial(_think, self._policies[p]),
-                lambda _, __, ___, ____, logits, carry: (logits, carry),
-                params, observation, table.last_actions[p], mover == p, logits, carries[p],
+                lambda _, __, ___, ____, outputs, carry: (outputs, carry),
+                params, observation, table.last_actions[p], mover == p, outputs, carries[p],
             )  # fmt: skip
-        log_pi = log_probabilities(logits, state.legal | state.ended[..., None])
-        action = jax.vmap(jax.random.categorical)(act_keys, log_pi).astype(jnp.int32)
-        action = jnp.where(state.ended, -1, action)  # none: a game on the host has no work with it
+        legal = None if state.legal is None else state.legal | state.ended[..., None]
+        choice = first.distribution(outputs, legal)
+        action = choice.played(jax.vmap(lambda own, key: own.sample(key))(choice, act_keys))
+        if state.legal is not None:  # no action: a game on the host has no work with it
+            action = jnp.where(state.ended, -1, action.astype(jnp.int32))
         after = jax.vmap(jax.vmap(game.step))(
             state, action, jax.vmap(lambda key: jax.random.split(key, self.episodes))(step_keys)
         )
@@ -190,7 +193,9 @@ class Matches:
         return _Table(
             state=after,
             carries=carries,
-            last_actions=jnp.where(moved, action, table.last_actions),
+            last_actions=jnp.where(
+                moved.reshape(*moved.shape, *(1,) * (action.ndim - 2)), action, table.last_actions
+            ),
             returns=table.returns + after.rewards,
             decisions=table.decisions + jnp.moveaxis(moved, 0, -1),
             time=table.time + 1,
@@ -207,16 +212,16 @@ def _drawn(params: Params, player: int, chosen: jax.Array) -> Params:
 def _think(
     policy: Policy,
     params: Params,
-    observation: jax.Array,
+    observation: Any,
     last_action: jax.Array,
     where: jax.Array,
-    logits: jax.Array,
+    outputs: jax.Array,
     carry: Any,
 ) -> tuple[jax.Array, Any]:
-    """One player's logits and next carries where it is its turn, `[C, B]`."""
+    """One player's outputs and next carries where it is its turn, `[C, B]`."""
     own, _, after = jax.vmap(policy)(params, observation, last_action, carry)
 
     def chosen(new: jax.Array, old: jax.Array) -> jax.Array:
         return jnp.where(where.reshape(*where.shape, *(1,) * (new.ndim - 2)), new, old)
 
-    return chosen(own, logits), jax.tree.map(chosen, after, carry)
+    return chosen(own, outputs), jax.tree.map(chosen, after, carry)

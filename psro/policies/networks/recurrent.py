@@ -14,6 +14,7 @@ from psro.policies.networks import DTYPES
 from psro.policies.networks.cells import CELLS
 from psro.policies.networks.cells.cell import Carry, initial_carry
 from psro.policies.networks.encoders import centred, flattened
+from psro.policies.networks.heads import num_outputs
 
 
 class RecurrentNetwork(nnx.Module):
@@ -45,7 +46,7 @@ class RecurrentNetwork(nnx.Module):
         self.cell = CELLS[cell](hidden_size, hidden_size, dtype=dtype, rngs=rngs)
         self.policy_head = nnx.Linear(
             hidden_size,
-            action_space.size,
+            num_outputs(action_space),
             kernel_init=nnx.initializers.normal(0.01),
             dtype=dtype,
             rngs=rngs,
@@ -68,6 +69,7 @@ class RecurrentNetwork(nnx.Module):
         return memory, carry
 
     def heads(self, memory: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Logits `[..., A]` (illegal actions not yet masked) and value `[...]`, float32."""
+        """Outputs `[..., num_outputs]` (illegal actions not yet masked) and value `[...]`,
+        float32."""
         logits, value = self.policy_head(memory), self.value_head(memory)[..., 0]
         return logits.astype(jnp.float32), value.astype(jnp.float32)
