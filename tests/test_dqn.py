@@ -149,8 +149,6 @@ def test_epsilon_greedy_plays_legal_actions():
     np.testing.assert_allclose(pi, [[0, 0.1, 0.9], [0, 0, 1]], atol=1e-6)
     pi = np.exp(epsilon_greedy(q, legal, 0.0).log_pi)
     np.testing.assert_allclose(pi[0], [0, 0, 1], atol=1e-6)
-        np.exp(epsilon_greedy(q, legal, 0.0).log_pi)[0], [0, 0, 1], atol=1e-6
-    )
 
 
 def learner(game, policy, **changes):
