@@ -16,6 +16,7 @@ from games.hosted.callback import raised_on_the_host
 from games.hosted.chance import all_mixed, mixed
 from games.hosted.openspiel import hosted_game
 from games.hosted.random_play import largest_return
+from games.readers.states import States, Way
 
 GAMES = [
     "phantom_ttt",
@@ -326,3 +327,23 @@ def test_what_is_raised_on_the_host_is_told(monkeypatch, raised, kind, words):
     if words:
         with pytest.raises(GameError, match=words):
             raise original
+
+
+def test_the_way_to_a_state_is_asked_for_on_the_players_turn():
+    way = Way(States("kuhn_poker"), 1)
+    with pytest.raises(KeyError, match="player 1 does not move"):
+        way.to(pyspiel.load_game("kuhn_poker").new_initial_state())
+
+
+def test_a_game_that_hides_its_chance_cannot_be_replayed():
+    states = States("negotiation")
+    state = states.new_state(1)
+    while state.move_number() < 4:
+        state.apply_action(state.legal_actions()[0])
+    with pytest.raises(GameError, match="hides its chance"):
+        Way(states, state.current_player()).to(state)
+
+
+def test_only_openspiels_states_can_be_shown():
+    with pytest.raises(GameError, match="not one of OpenSpiel's games"):
+        States("pgx::go_9x9")

@@ -272,6 +272,12 @@ def test_games_open_in_the_strongest_form_that_fits():
     assert type(hosted.game).__module__.startswith("games.hosted")
     with pytest.raises(games.GameError, match="too large"):
         open_game("phantom_ttt", evaluation="exact", max_histories=10)
+    with pytest.raises(games.GameError, match="native"):
+        open_game("tic_tac_toe", evaluation="sampled", backend="native")
+    with pytest.raises(games.GameError, match="it has no exact evaluation"):
+        open_game("pgx::go_9x9", evaluation="exact")
+    with pytest.raises(games.GameError, match="it has no backend native"):
+        open_game("pgx::go_9x9", backend="native")
 
 
 @jax.tree_util.register_dataclass

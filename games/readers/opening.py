@@ -78,7 +78,7 @@ def _environment(name: str, evaluation: str, backend: str, observation: str | No
     from games.hosted import environment
 
     if evaluation == "exact" or backend != "auto":
-        what = "an exact evaluation" if evaluation == "exact" else f"backend {backend}"
+        what = "exact evaluation" if evaluation == "exact" else f"backend {backend}"
         raise GameError(f"{name!r} is played by its own library; it has no {what}")
     return Opened(game=environment(name, observation=observation), tree=None)
 
