@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from games.game import Game
-from games.hosted.random_play import random_actions
+from games.random_play import random_actions
 
 _ENVIRONMENTS, _STEPS = 256, 16
 _SECONDS = 0.3
@@ -38,7 +38,7 @@ def seconds_per_decision(game: Game) -> float:
                 states,
             )
         seen = jax.tree.leaves(jax.vmap(game.observe)(states))
-        return states, sum(leaf.sum() for leaf in seen)
+        return states, sum(leaf.sum().astype(jnp.float32) for leaf in seen)
 
     @jax.jit
     def play(states: Any, key: jax.Array) -> tuple[Any, jax.Array]:

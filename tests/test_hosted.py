@@ -15,7 +15,7 @@ from games import GameError
 from games.hosted.callback import raised_on_the_host
 from games.hosted.chance import all_mixed, mixed
 from games.hosted.openspiel import hosted_game
-from games.hosted.random_play import largest_return
+from games.random_play import largest_return
 from games.readers.states import States, Way
 
 GAMES = [

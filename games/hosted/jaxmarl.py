@@ -17,7 +17,8 @@ import jax.numpy as jnp
 from games.errors import GameError
 from games.game import Game, State
 from games.hosted.names import imported, unknown
-from games.hosted.random_play import largest_return
+from games.random_key import raw
+from games.random_play import largest_return
 
 
 def jaxmarl_game(name: str, environment: str, parameters: dict[str, Any], horizon: int) -> Game:
@@ -81,7 +82,7 @@ class JaxMarlGame(Game[JaxMarlState]):
         return largest_return(self)
 
     def init(self, key: jax.Array) -> JaxMarlState:
-        observations, inner = self._env.reset(_raw(key))
+        observations, inner = self._env.reset(raw(key))
         return self._state(
             inner=inner,
             observations=self._padded(observations),
@@ -97,7 +98,7 @@ class JaxMarlGame(Game[JaxMarlState]):
         chosen = state.chosen.at[state.player].set(jnp.where(follows, action, 0))
         acts = follows & (state.player == self.num_players - 1)
         observations, inner, rewards, done, _ = self._env.step_env(
-            _raw(key), state.inner, dict(zip(self._env.agents, chosen, strict=True))
+            raw(key), state.inner, dict(zip(self._env.agents, chosen, strict=True))
         )
         paid = jnp.stack([rewards[agent] for agent in self._env.agents])
         new = inner, self._padded(observations), self._available(inner), done["__all__"]
@@ -157,8 +158,3 @@ class JaxMarlGame(Game[JaxMarlState]):
             for agent in self._env.agents
         ]
         return jnp.stack(padded) & all_actions
-
-
-def _raw(key: jax.Array) -> jax.Array:
-    """JaxMARL's states may hold keys, as plain numbers."""
-    return jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key

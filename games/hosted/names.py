@@ -58,6 +58,14 @@ def unknown(name: str, environment: str, known: Iterable[str]) -> NoReturn:
     raise GameError(f"no environment is called {name!r}; {hint}")
 
 
+def refused(name: str, error: Exception) -> NoReturn:
+    """Raises the error of an environment that its library cannot make."""
+    if isinstance(error, GameError):
+        raise error
+    said = " ".join(str(error).split())[:200] or type(error).__name__
+    raise GameError(f"{name!r} cannot be made: {said}") from None
+
+
 def check_observation(name: str, observation: str | None) -> None:
     if observation not in (None, OBSERVATION):
         raise GameError(f"{name!r} provides no {observation} tensor; it provides {OBSERVATION}")

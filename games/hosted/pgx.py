@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from games.errors import GameError
 from games.game import Game, State
 from games.hosted.names import imported, unknown
+from games.random_key import raw
 
 _RETURNS = {"backgammon": 3.0, "kuhn_poker": 2.0, "leduc_holdem": 13.0, "sparrow_mahjong": 2.0}
 """The largest returns that are not 1."""
@@ -73,7 +74,7 @@ class PgxGame(Game[PgxState]):
         self._env = env
 
     def init(self, key: jax.Array) -> PgxState:
-        inner = self._env.init(_raw(key))
+        inner = self._env.init(raw(key))
         first = (
             inner.current_player if self.num_players == 2 else jnp.zeros_like(inner.current_player)
         )
@@ -81,7 +82,7 @@ class PgxGame(Game[PgxState]):
 
     def step(self, state: PgxState, action: jax.Array, key: jax.Array) -> PgxState:
         follows = (state.legal & (jnp.arange(self.num_actions) == action)).any()
-        played = self._env.step(state.inner, jnp.where(follows, action, 0), _raw(key))
+        played = self._env.step(state.inner, jnp.where(follows, action, 0), raw(key))
         inner = jax.tree.map(lambda new, old: jnp.where(follows, new, old), played, state.inner)
         rewards = jnp.where(follows, jnp.roll(played.rewards, -state.first), 0.0)
         return self._state(inner, state.first, state.count + follows, rewards)
@@ -107,8 +108,3 @@ class PgxGame(Game[PgxState]):
             first=first,
             count=count,
         )
-
-
-def _raw(key: jax.Array) -> jax.Array:
-    """Pgx's states hold keys as plain numbers."""
-    return jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key

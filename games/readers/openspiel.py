@@ -7,6 +7,7 @@ import importlib.metadata
 import math
 import os
 import time
+from typing import TYPE_CHECKING
 
 import pyspiel
 
@@ -19,6 +20,9 @@ from games.readers.identity import Identity, identities
 from games.readers.sources import Extensive, Named, normal_form, sentence, source_of
 from games.readers.walk import ImperfectRecall, Limit, Rules, walk
 from games.tree import GameTree, Source
+
+if TYPE_CHECKING:
+    from games.game import Game
 
 OBSERVATIONS = ("information_state", "observation")
 """The tensors a policy can be given; the first that a game provides is the default."""
@@ -40,14 +44,15 @@ def load(
     observation: str | None = None,
     max_histories: int = MAX_HISTORIES,
     cache: str | os.PathLike | None = None,
-) -> GameTree:
-    """A game by its name: an OpenSpiel game string, or a file (`games.readers.files` tells which).
+) -> GameTree | Game:
+    """A game by its name: an OpenSpiel game string, or a file (`games.readers.files` tells which),
+    or another library's environment, `LIBRARY::NAME`, which is only played and has no tree.
 
     A file of payoffs becomes a `NormalForm`. Its terminals stay implicit, so it is not refused here
     for its size. Every other game is enumerated (`compile_tree`).
 
     Args:
-        name: `"leduc_poker(players=3)"`, `"poker.efg"`, `"matrix.csv"`.
+        name: `"leduc_poker(players=3)"`, `"poker.efg"`, `"matrix.csv"`, `"gymnax::CartPole-v1"`.
         observation: the policy's input, one of `OBSERVATIONS`; None takes the first provided.
         max_histories: refuse to enumerate a game with more histories.
         cache: folder of compiled trees, as in `compile_tree`.
@@ -58,6 +63,10 @@ def load(
     """
     if max_histories < 1:
         raise GameError(f"max_histories = {max_histories} must be at least 1")
+    if "::" in name:
+        from games.hosted import environment  # here, not above: it reads games as this module does
+
+        return environment(name, observation=observation)
     if not files.is_file(name):
         return compile_tree(name, observation=observation, max_histories=max_histories, cache=cache)
     extensive = files.is_extensive(name)

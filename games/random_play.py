@@ -11,17 +11,6 @@ from games.spaces import Box
 _EPISODES = 16
 
 
-def random_actions(game: Game, states: State, key: jax.Array) -> jax.Array:
-    """A random action of the player to move in each of B states, `[B, ...]`; -1 where actions are
-    numbers and the episode has ended."""
-    space = game.action_space
-    if isinstance(space, Box):
-        shape = (*states.ended.shape, *space.shape)
-        return jax.random.uniform(key, shape, minval=space.low, maxval=space.high)
-    action = jax.random.categorical(key, jnp.where(states.legal, 0.0, -jnp.inf))
-    return jnp.where(states.ended, -1, action)
-
-
 def largest_return(game: Game) -> float:
     """The largest absolute return in some random episodes; 1 if nothing was ever paid. It is the
     same every time."""
@@ -42,3 +31,16 @@ def largest_return(game: Game) -> float:
         return jnp.abs(total).max()
 
     return float(play(jax.random.key(0))) or 1.0
+
+
+def random_actions(game: Game, states: State, key: jax.Array) -> jax.Array:
+    """A random legal action, or one between the bounds, in each of the states `[E]`; none where
+    the episode has ended."""
+    space, ended = game.action_space, states.ended
+    if isinstance(space, Box):
+        actions = jax.random.uniform(
+            key, (*ended.shape, *space.shape), minval=space.low, maxval=space.high
+        )
+        return jnp.where(ended.reshape(*ended.shape, *(1,) * len(space.shape)), jnp.nan, actions)
+    actions = jax.random.categorical(key, jnp.where(states.legal, 0.0, -jnp.inf))
+    return jnp.where(ended, -1, actions)
