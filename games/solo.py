@@ -170,7 +170,9 @@ def conformed(space: Space, observation: Any) -> Any:
     """An observation in the types and shapes of its space, whatever a library calls them."""
     leaves, structure = jax.tree.flatten(space)
     pairs = zip(leaves, jax.tree.leaves(observation), strict=True)
-    return jax.tree.unflatten(structure, [_conformed(leaf, jnp.asarray(value)) for leaf, value in pairs])
+    return jax.tree.unflatten(
+        structure, [_conformed(leaf, jnp.asarray(value)) for leaf, value in pairs]
+    )
 
 
 def _conformed(space: Box | Discrete, value: jax.Array) -> jax.Array:

@@ -177,7 +177,7 @@ def test_a_horizon_cuts_off():
     assert state.truncated and not state.terminal and not state.legal.any()
 
 
-@pytest.mark.parametrize("library", hosted.LIBRARIES)
+@pytest.mark.parametrize("library", sorted({*hosted.LIBRARIES} - {"popjaxrl"}))
 def test_a_library_that_is_missing_is_named(library, monkeypatch):
     for module in list(sys.modules):
         if module.partition(".")[0] == library:

@@ -243,5 +243,7 @@ def _jumanji_actions(name: str, spec: Any) -> Actions:
     """Jumanji's specs have other names than Gym's spaces."""
     if hasattr(spec, "num_values"):
         values = np.asarray(spec.num_values)
-        return actions_of(name, type("Numbers", (), {"nvec": values} if values.ndim else {"n": values})())
+        return actions_of(
+            name, type("Numbers", (), {"nvec": values} if values.ndim else {"n": values})()
+        )
     return between(name, tuple(spec.shape), spec.minimum, spec.maximum)

@@ -84,7 +84,9 @@ def actions_of(name: str, space: Any) -> Actions:
 def _together(name: str, counts: np.ndarray) -> Actions:
     """Several choices with these numbers of options, as one choice."""
     ours = check_actions(name, Discrete(math.prod(map(int, counts.flat))))
-    steps = np.append(np.cumprod(counts.flat[:0:-1])[::-1], 1)  # how far one option is from the next
+    steps = np.append(
+        np.cumprod(counts.flat[:0:-1])[::-1], 1
+    )  # how far one option is from the next
     steps, options = (
         array.astype(np.int32).reshape(counts.shape) for array in (steps, np.asarray(counts))
     )
@@ -94,7 +96,8 @@ def _together(name: str, counts: np.ndarray) -> Actions:
 def between(name: str, shape: tuple[int, ...], low: Any, high: Any) -> Actions:
     """Real numbers between bounds, which are numbers or arrays of this shape."""
     low, high = (
-        np.broadcast_to(np.asarray(end, np.float32), shape).astype(np.float32) for end in (low, high)
+        np.broadcast_to(np.asarray(end, np.float32), shape).astype(np.float32)
+        for end in (low, high)
     )
     if shape and (low == low.flat[0]).all() and (high == high.flat[0]).all():
         ours = check_actions(name, Box(shape, float(low.flat[0]), float(high.flat[0])))
