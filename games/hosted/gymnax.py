@@ -12,9 +12,9 @@ import jax.numpy as jnp
 
 from games.errors import GameError
 from games.hosted.host import HORIZON
+from games.hosted.keys import raw
 from games.hosted.names import imported, refused, unknown
 from games.hosted.translation import actions_of, observation_space
-from games.random_key import raw
 from games.solo import Moved, Solo
 
 _RETURNS = {

@@ -15,9 +15,9 @@ import numpy as np
 
 from games.errors import GameError
 from games.hosted.host import HORIZON
+from games.hosted.keys import raw
 from games.hosted.names import imported, refused, unknown
-from games.hosted.translation import Actions, actions_of, between, numbers, observation_space
-from games.random_key import raw
+from games.hosted.translation import Actions, actions_of, between, numbers
 from games.solo import Moved, Solo
 from games.spaces import Box, Discrete
 

@@ -16,8 +16,8 @@ import jax.numpy as jnp
 
 from games.errors import GameError
 from games.game import Game, State
+from games.hosted.keys import raw
 from games.hosted.names import imported, unknown
-from games.random_key import raw
 from games.random_play import largest_return
 
 

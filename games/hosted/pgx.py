@@ -14,8 +14,8 @@ import jax.numpy as jnp
 
 from games.errors import GameError
 from games.game import Game, State
+from games.hosted.keys import raw
 from games.hosted.names import imported, unknown
-from games.random_key import raw
 
 _RETURNS = {"backgammon": 3.0, "kuhn_poker": 2.0, "leduc_holdem": 13.0, "sparrow_mahjong": 2.0}
 """The largest returns that are not 1."""
