@@ -13,7 +13,8 @@ import games
 from games.levels import levels
 from psro.policies.networks import BUILT_IN, CELLS
 from psro.policies.networks.cells import cell as cells
-from psro.policies.networks.cells import mlstm
+from psro.policies.networks.cells import ffm, mlstm, s5, shm
+from psro.policies.networks.cells.parts import linear_recurrence
 
 IN, HIDDEN, LENGTH, BATCH = 5, 8, 9, 3
 SETTINGS = {"gtrxl": {"window": 4}, "gpt2": {"window": 4, "num_layers": 2}}
@@ -105,6 +106,8 @@ def everything(name):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mlstm, "CHUNK", 4)  # and chunks follow each other
+        for module in (ffm, s5, shm):  # as on accelerators
+            patch.setattr(module, "on_cpu", lambda: False)
         return jax.device_get(compute(policies, fresh))
 
 
@@ -125,6 +128,26 @@ def test_a_parallel_pass_is_the_steps(name):
     policies that stepped side by side."""
     results = everything(name)
     assert_close(results["scanned"], results["stepped"])
+
+
+def test_a_linear_recurrence_by_steps_is_that_by_associative_scan():
+    rng, shape = np.random.default_rng(0), (LENGTH, BATCH, 2)
+    decay, change = (rng.normal(size=shape).astype(np.float32) for _ in range(2))
+    reset = inputs()[1]
+    states = {
+        way: jax.jit(linear_recurrence, static_argnums=4)(decay, change, change[0], reset, way)
+        for way in (False, True)
+    }
+    np.testing.assert_allclose(states[True], states[False], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        states[True][2, 0], by_hand(decay, change, change[0], 3)[0], rtol=1e-4
+    )
+
+
+def by_hand(decay, change, state, steps):
+    for step in range(steps):
+        state = decay[step] * state + change[step]
+    return state
 
 
 @pytest.mark.parametrize("name", CELLS)

@@ -18,6 +18,8 @@ from typing import Any, Protocol
 import jax
 from flax import nnx
 
+from psro.policies.networks.cells.parts import on_cpu
+
 Carry = Any
 """A PyTree of arrays, batch axes first; what follows them is the cell's."""
 
@@ -28,7 +30,8 @@ class Cell(Protocol):
     `scan(carry, x, reset) -> (carry, y)` runs a whole sequence at once: x `[T, *batch, in]`,
     y `[T, *batch, H]`. Where `reset [T, *batch]` is True, the cell gets its initial carry before
     that step. The results are those of the steps, except for rounding. Sequences of at least
-    `parallel_from` steps are trained by `scan`, because it is faster there.
+    `parallel_from` steps are trained by `scan` on a CPU, because it is faster there. On
+    accelerators all sequences are, because each step of a loop costs the time of its launch.
     """
 
     def __call__(self, carry: Carry, x: jax.Array) -> tuple[Carry, jax.Array]:
@@ -61,7 +64,7 @@ def unroll(
         reset: bool `[T, *batch]`, True where an episode begins.
         forget: `forget(carry, where)` is the initial carry where `where` is True.
     """
-    if len(x) >= getattr(cell, "parallel_from", float("inf")):
+    if hasattr(cell, "scan") and (not on_cpu() or len(x) >= cell.parallel_from):
         return cell.scan(carry, x, reset)
 
     def step(carry: Carry, inputs: tuple[jax.Array, jax.Array]) -> tuple[Carry, jax.Array]:

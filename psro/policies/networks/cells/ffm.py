@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from psro.policies.networks.cells.parts import along, linear_recurrence
+from psro.policies.networks.cells.parts import along, linear_recurrence, on_cpu
 
 _CONTEXTS = 4
 """Frequencies for each trace: c in the paper."""
@@ -32,7 +32,9 @@ class FFM(nnx.Module):
     The carry is S, complex64 `[*batch, m, c]`. It begins with zeros.
     """
 
-    parallel_from = 2
+    parallel_from = 256
+    """On a CPU, `scan` does the products at once and the recurrence by steps: 0.8 times as fast as
+    steps on sequences of 64, and 1.4 times on 512 (H = 32, 4,096 decisions, with gradients)."""
 
     def __init__(self, in_features: int, hidden_features: int, *, dtype: str, rngs: nnx.Rngs):
         self.shape = hidden_features, _CONTEXTS
@@ -59,7 +61,7 @@ class FFM(nnx.Module):
 
     def scan(self, carry: jax.Array, x: jax.Array, reset: jax.Array) -> tuple[jax.Array, jax.Array]:
         traced, rest = self._enter(x)
-        states = linear_recurrence(self._turn(traced), traced, carry, reset)
+        states = linear_recurrence(self._turn(traced), traced, carry, reset, not on_cpu())
         return states[-1], self._output(states, *rest)
 
     def _turn(self, state: jax.Array) -> jax.Array:

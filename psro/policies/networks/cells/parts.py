@@ -41,27 +41,40 @@ def flat(x: jax.Array) -> jax.Array:
     return x.reshape(*x.shape[:-2], -1)
 
 
-def linear_recurrence(
-    decay: jax.Array, change: jax.Array, carry: jax.Array, reset: jax.Array
-) -> jax.Array:
-    """All states `[T, *batch, ...]` of `s_t = a_t s_{t-1} + b_t`, by `jax.lax.associative_scan`.
+def on_cpu() -> bool:
+    """Whether JAX computes on a CPU, where a parallel pass pays less."""
+    return jax.default_backend() == "cpu"
 
-    The operation that is associative joins two stretches of time to one:
-    (a, b) then (a', b') = (a' a, a' b + b') (Blelloch 1990, "Prefix sums and their applications").
+
+def linear_recurrence(
+    decay: jax.Array, change: jax.Array, carry: jax.Array, reset: jax.Array, associative: bool
+) -> jax.Array:
+    """All states `[T, *batch, ...]` of `s_t = a_t s_{t-1} + b_t`.
+
+    `jax.lax.associative_scan` computes them in about 2 log T operations on all of them. It joins
+    two stretches of time to one: (a, b) then (a', b') is (a' a, a' b + b') (Blelloch 1990, "Prefix
+    sums and their applications"). A CPU computes one step after the other faster.
 
     Args:
         decay: a, `[T, *batch, ...]`.
         change: b, of the same shape.
         carry: s before step 0, `[*batch, ...]`.
         reset: `[T, *batch]`, True where s is zero before the step.
+        associative: whether to compute by `associative_scan`.
     """
     ends = reset.reshape(*reset.shape, *(1,) * (decay.ndim - reset.ndim))
     decay = jnp.where(ends, 0, decay)
-    change = change.at[0].add(decay[0] * carry)
+
+    def step(state: jax.Array, inputs: tuple[jax.Array, jax.Array]):
+        state = inputs[0] * state + inputs[1]
+        return state, state
 
     def join(before: tuple[jax.Array, jax.Array], after: tuple[jax.Array, jax.Array]):
         return after[0] * before[0], after[0] * before[1] + after[1]
 
+    if not associative:
+        return jax.lax.scan(step, carry, (decay, change))[1]
+    change = change.at[0].add(decay[0] * carry)
     return jax.lax.associative_scan(join, (decay, change))[1]
 
 

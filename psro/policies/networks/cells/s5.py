@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from psro.policies.networks.cells.parts import Fit, along, linear_recurrence
+from psro.policies.networks.cells.parts import Fit, along, linear_recurrence, on_cpu
 
 _SHORTEST, _LONGEST = 0.001, 0.1
 """Between these the step sizes begin, uniform in their logarithm (appendix B.1.3)."""
@@ -32,7 +32,9 @@ class S5(nnx.Module):
     The carry is x, complex64 `[*batch, P]`. It begins with zeros.
     """
 
-    parallel_from = 2
+    parallel_from = 64
+    """On a CPU, `scan` does the products at once and the recurrence by steps: 0.9 times as fast as
+    steps on sequences of 8, and 2.4 times on 512 (H = 32, 4,096 decisions, with gradients)."""
 
     def __init__(self, in_features: int, hidden_features: int, *, dtype: str, rngs: nnx.Rngs):
         self.num_states = -(-hidden_features // 2)
@@ -74,7 +76,7 @@ class S5(nnx.Module):
     def scan(self, carry: jax.Array, x: jax.Array, reset: jax.Array) -> tuple[jax.Array, jax.Array]:
         x = self.fit(x)
         u = self.norm(x)
-        states = linear_recurrence(*self._discrete(u), carry, reset)
+        states = linear_recurrence(*self._discrete(u), carry, reset, not on_cpu())
         return states[-1], self._output(x, u, states)
 
     def _discrete(self, u: jax.Array) -> tuple[jax.Array, jax.Array]:

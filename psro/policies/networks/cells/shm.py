@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from psro.policies.networks.cells.parts import linear_recurrence, steps_within
+from psro.policies.networks.cells.parts import linear_recurrence, on_cpu, steps_within
 
 _CALIBRATIONS = 128
 """Rows of θ: L in the paper."""
@@ -32,7 +32,7 @@ class SHM(nnx.Module):
     int32 `[*batch]`. Training stores several such matrices for each decision.
     """
 
-    parallel_from = 2
+    parallel_from = 256
 
     def __init__(self, in_features: int, hidden_features: int, *, dtype: str, rngs: nnx.Rngs):
         self.hidden_features = hidden_features
@@ -59,7 +59,7 @@ class SHM(nnx.Module):
     def scan(self, carry: Carry, x: jax.Array, reset: jax.Array) -> tuple[Carry, jax.Array]:
         steps = steps_within(carry["steps"], reset)
         calibrated, written, query = self._enter(x, steps)
-        matrices = linear_recurrence(calibrated, written, carry["matrix"], reset)
+        matrices = linear_recurrence(calibrated, written, carry["matrix"], reset, not on_cpu())
         carry = {"matrix": matrices[-1], "steps": steps[-1] + 1}
         return carry, self._output(matrices, query)
 

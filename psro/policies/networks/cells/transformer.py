@@ -12,6 +12,9 @@ from flax import nnx
 from psro.policies.networks.cells import attention
 from psro.policies.networks.cells.parts import Fit, in_heads, num_heads, steps_within
 
+CHUNK = 16
+"""Steps that a parallel pass takes at once, or W if that is less."""
+
 Carry = dict[str, Any]
 
 
@@ -19,7 +22,7 @@ class Transformer(nnx.Module, abc.ABC):
     """Layers of attention over rings of keys and values.
 
     The carry is a ring for each layer, `keys` and `values` `[*batch, W, H]`, and the number of
-    steps so far, int32 `[*batch]`. `scan` takes W steps at once. Gradients go through the keys and
+    steps so far, int32 `[*batch]`. `scan` takes 16 steps at once. Gradients go through the keys and
     values of the sequence, and not further back.
     """
 
@@ -66,10 +69,11 @@ class Transformer(nnx.Module, abc.ABC):
         return rings | {"steps": carry["steps"] + 1}, y
 
     def scan(self, carry: Carry, x: jax.Array, reset: jax.Array) -> tuple[Carry, jax.Array]:
-        whole = len(x) // self.window * self.window
+        size = min(CHUNK, self.window)
+        whole = len(x) // size * size
         outputs = []
-        if whole:  # in chunks of W
-            chunks = (leaf[:whole].reshape(-1, self.window, *leaf.shape[1:]) for leaf in (x, reset))
+        if whole:
+            chunks = (leaf[:whole].reshape(-1, size, *leaf.shape[1:]) for leaf in (x, reset))
             carry, y = jax.lax.scan(
                 lambda carry, chunk: self._at_once(carry, *chunk), carry, (*chunks,)
             )
