@@ -36,8 +36,8 @@ class MLSTM(nnx.Module):
     """
 
     parallel_from = 2
-    """On a CPU, `scan` is 1.5 times as fast as steps on sequences of 8, as fast on 64, and 1.2 times
-    on 512 (H = 32, 4,096 decisions, with gradients)."""
+    """On a CPU, `scan` is 1.5 times as fast as steps on sequences of 8, as fast on 64, and 1.2
+    times on 512 (H = 32, 4,096 decisions, with gradients)."""
 
     def __init__(self, in_features: int, hidden_features: int, *, dtype: str, rngs: nnx.Rngs):
         self.heads = num_heads(hidden_features)
