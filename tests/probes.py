@@ -306,13 +306,14 @@ def random_populations(tree: GameTree, counts, seed: int) -> list[np.ndarray]:
     ]
 
 
-def policy_for(game, *, cell="lstm", hidden_size=16, dtype="float32") -> Policy:
+def policy_for(game, *, cell="lstm", hidden_size=16, dtype="float32", network=None) -> Policy:
     return Policy(
         observation_space=game.observation_space,
         action_space=game.action_space,
         hidden_size=hidden_size,
         cell=cell,
         dtype=dtype,
+        network=network,
     )
 
 

@@ -30,11 +30,11 @@ from psro.measure import evaluation
 from psro.metagame.solvers import META_SOLVERS, Solver
 from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
 from psro.metagame.solving import GAME_SOLVERS
-from psro.oracles import CONFIGS, ORACLES, Results
+from psro.oracles import ORACLES, Results
 from psro.policies.initial import INITS
 from psro.policies.networks import CELLS
 from psro.runs import experiment
-from psro.runs.config import RunConfig
+from psro.runs.config import TABLES, RunConfig
 from psro.variants.diversity import TERMS
 from psro.variants.expansions import EXPANSIONS
 from psro.variants.published import VARIANTS
@@ -440,7 +440,7 @@ def test_help_is_for_people(capsys, subcommand):
 def test_the_help_of_run_begins_with_what_most_runs_need(capsys):
     explained = options_in(psro_main(capsys, "run", "--help")[1])
     assert [*explained][:10] == [f"--{name.replace('_', '-')}" for name in options.FIRST]
-    fields = {field.name for field in dataclasses.fields(RunConfig)} - {*CONFIGS, "imports"}
+    fields = {field.name for field in dataclasses.fields(RunConfig)} - {*TABLES, "imports"}
     assert {f"--{name.replace('_', '-')}" for name in (*fields, "import")} <= set(explained)
 
 

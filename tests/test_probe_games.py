@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from psro.errors import SettingsError
 from psro.oracles import A2C, DQN, PPO, A2CConfig, DQNConfig, Jobs, PPOConfig, Reinforce
 from psro.oracles import ReinforceConfig as RConfig
 from psro.oracles.rollout import Rollout
+from psro.policies.networks.settings import ENCODERS, NetworkConfig
 from psro.policies.policy import at_temperature
 from psro.training.matches import Matches
 
@@ -75,11 +77,23 @@ def test_a_learner_finds_the_known_values(name):
     assert not wrong
 
 
-def test_the_training_pass_reproduces_what_acted_in_a_box():
+@pytest.mark.parametrize(
+    "encoder, cell",
+    [
+        pytest.param(
+            *pair, marks=[] if pair in (("mlp", "gru"), ("cnn", "s5")) else pytest.mark.slow
+        )
+        for pair in itertools.product(ENCODERS, ("gru", "s5"))
+    ],
+)
+def test_the_training_pass_reproduces_what_acted_in_a_box(cell, encoder):
     """From pictures and numbers, with last actions that are vectors, resets and a step that shows
     what a cut hides: the same log-probabilities and values."""
-    game = Aim()
-    policy = policy_for(game, cell="gru", hidden_size=8)
+    game, other = Aim(), cell == "s5"
+    network = NetworkConfig(
+        encoder=encoder, width=4, channels=2, separate=other, layer_norm=other, orthogonal=other
+    )
+    policy = policy_for(game, cell=cell, hidden_size=8, network=network)
     params = at_temperature(policy.init(jax.random.key(0)), 0.5)
     rollout = Rollout(game, policy, num_envs=4, num_strata=1, length=10, sequence_length=5)
     play = jax.jit(lambda actors, key: rollout(params, (), jnp.int32(0), actors, key))

@@ -22,7 +22,7 @@ from psro.metagame.solving import GAME_SOLVERS
 from psro.oracles.settings import CONFIGS, TABULAR
 from psro.policies import networks
 from psro.policies.initial import INITS
-from psro.runs.config import RunConfig
+from psro.runs.config import TABLES, RunConfig
 from psro.runs.config_file import read_config
 from psro.variants.diversity import TERMS
 from psro.variants.expansions import EXPANSIONS
@@ -159,11 +159,12 @@ def run_options(settings: Mapping[str, Any]) -> Any:
                 if name in names
             }
             values[f"{topic}_options"] = kind(**own)
-    for oracle, config in CONFIGS.items():
+    for owner, config in TABLES.items():
         kind = _typed(f"{config.__name__}Options", list(_options_of(config).values()))
-        shown = Annotated[kind, arg(help=f"Settings of the oracle {oracle}.")]
-        fields.append((oracle, shown, dataclasses.field()))
-        values[oracle] = kind(**settings.get(oracle, {}))
+        what = f"the oracle {owner}" if owner in CONFIGS else "the network around the cell"
+        shown = Annotated[kind, arg(help=f"Settings of {what}.")]
+        fields.append((owner, shown, dataclasses.field()))
+        values[owner] = kind(**settings.get(owner, {}))
     return _typed("RunOptions", fields)(**values)
 
 
@@ -171,7 +172,7 @@ def config_and_rest(options: Any) -> tuple[RunConfig, Made]:
     """A run's settings, checked, and the other options, from a value of `run_options`."""
     values = {}
     for name, value in vars(options).items():
-        if name in CONFIGS:
+        if name in TABLES:
             values[name] = dict(vars(value))
         else:
             values |= vars(value) if dataclasses.is_dataclass(value) else {name: value}

@@ -69,6 +69,7 @@ def calibrate(
             oracle="full_width",
             cell=config.cell,
             dtype=config.dtype,
+            network=config.network,
             seed=config.seed,
         )
         with tempfile.TemporaryDirectory() as folder:

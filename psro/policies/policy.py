@@ -33,6 +33,7 @@ from psro.policies.jax_settings import own_settings
 from psro.policies.networks import RecurrentNetwork
 from psro.policies.networks.cells.cell import Carry, unroll
 from psro.policies.networks.heads import LOG_STD, num_outputs
+from psro.policies.networks.settings import NetworkConfig
 
 Params = Any
 """A nested dict of float32 arrays, one network's parameters, with the policy's `temperature []`."""
@@ -54,10 +55,12 @@ class Policy:
         hidden_size: int,
         cell: str,
         dtype: str = "float32",
+        network: NetworkConfig | None = None,
     ):
         if hidden_size < 1:
             raise SettingsError(f"hidden_size = {hidden_size} must be at least 1")
         _check_actions(action_space)
+        network = network or NetworkConfig()
 
         def build(key: jax.Array) -> RecurrentNetwork:
             return RecurrentNetwork(
@@ -66,6 +69,7 @@ class Policy:
                 hidden_size=hidden_size,
                 cell=cell,
                 dtype=dtype,
+                network=network,
                 rngs=nnx.Rngs(key),
             )
 
@@ -76,6 +80,7 @@ class Policy:
             "hidden_size": hidden_size,
             "cell": cell,
             "dtype": dtype,
+            "network": network,
         }
         self._build = build
         shapes = nnx.eval_shape(lambda: build(jax.random.key(0)))
@@ -89,7 +94,7 @@ class Policy:
     @property
     def architecture(self) -> tuple[Any, ...]:
         """What tells networks apart: parameters of one fit every other that is equal."""
-        return type(self), *sorted(self._settings.items())
+        return type(self), repr(sorted(self._settings.items()))
 
     def init(self, key: jax.Array) -> Params:
         """Parameters of a fresh network. On a CPU do not `vmap` it: see `init_many`."""

@@ -32,10 +32,13 @@ from psro.oracles.settings import (
 )
 from psro.policies import networks
 from psro.policies.initial import INITS
+from psro.policies.networks.settings import NetworkConfig
 from psro.runs.storage import ExperimentError
 from psro.variants.diversity import TERMS
 from psro.variants.expansions import EXPANSIONS
 
+TABLES: dict[str, type[Any]] = {**CONFIGS, "network": NetworkConfig}
+"""The settings that are tables of their own, by name: of each oracle, and of networks."""
 SAME = "same"
 """The evaluation solver that measures the mixture that best responses train against."""
 DECIDED = ("evaluation", "evaluation_solver", "init", "payoff_error", "tolerance")
@@ -199,11 +202,13 @@ class RunConfig:
     """Settings of the oracle distill."""
     conditional: ConditionalConfig = dataclasses.field(default_factory=ConditionalConfig)
     """Settings of the oracle conditional."""
+    network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
+    """Settings of the network around the cell."""
 
     def __post_init__(self):
         check_types(self)
         object.__setattr__(self, "imports", _modules(self.imports))
-        for name, kind in CONFIGS.items():
+        for name, kind in TABLES.items():
             if not isinstance(getattr(self, name), kind):
                 raise SettingsError(f"{name} = {getattr(self, name)!r} must be a {kind.__name__}")
         for what, name, known in (
@@ -265,11 +270,11 @@ class RunConfig:
         """The config from all or some of the fields that `dataclasses.asdict` gives. Raises
         PsroError if they are not valid."""
         _check_names(cls, fields)
-        for owner in fields.keys() & CONFIGS.keys():
+        for owner in fields.keys() & TABLES.keys():
             if not isinstance(fields[owner], Mapping):
                 raise SettingsError(f"{owner} = {fields[owner]!r} must be a table of settings")
-            _check_names(CONFIGS[owner], fields[owner], f"{owner}.")
-        settings = {name: CONFIGS[name](**fields[name]) for name in CONFIGS if name in fields}
+            _check_names(TABLES[owner], fields[owner], f"{owner}.")
+        settings = {name: TABLES[name](**fields[name]) for name in TABLES if name in fields}
         return cls(**{**fields, **settings})
 
 
@@ -310,7 +315,7 @@ def check_sizes(config: RunConfig) -> None:
         raise SettingsError(f"its game's name is longer than {MAX_GAME:,} characters")
     if not config.game.isprintable():
         raise SettingsError(f"its game's name, {config.game[:80]!r}, cannot be printed")
-    for owner, settings in ("", config), *((f"{n}.", getattr(config, n)) for n in CONFIGS):
+    for owner, settings in ("", config), *((f"{n}.", getattr(config, n)) for n in TABLES):
         for name, value in vars(settings).items():
             most = _MOST.get(name, 1 << 53) if not owner else 1 << 53
             if isinstance(value, int) and abs(value) > most:

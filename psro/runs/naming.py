@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from games.readers import files
-from psro.oracles.settings import CONFIGS, STARTS, TABULAR
-from psro.runs.config import SAME, RunConfig, default_meta_solver
+from psro.oracles.settings import STARTS, TABULAR
+from psro.runs.config import SAME, TABLES, RunConfig, default_meta_solver
 from psro.variants.expansions import EXPANSIONS
 from psro.variants.published import VARIANTS
 
@@ -23,9 +23,10 @@ levels, and keeps the variant's name."""
 def in_use(config: RunConfig) -> dict[str, Any]:
     """The settings that this run uses, by name, such as `ppo.learning_rate`. Settings of other
     oracles are left out, and so are settings of networks if policies are tables."""
-    unused = set()
+    unused, owners = set(), {config.oracle, "network"}
     if config.oracle in TABULAR:
         unused |= _OF_NETWORKS
+        owners.remove("network")
     uses = EXPANSIONS[config.expansion].uses
     if "levels" not in uses:
         unused.add("levels")
@@ -40,7 +41,7 @@ def in_use(config: RunConfig) -> dict[str, Any]:
     return {
         name: value
         for name, value in _flat(config).items()
-        if name not in unused and name.partition(".")[0] in (name, config.oracle)
+        if name not in unused and name.partition(".")[0] in {name, *owners}
     }
 
 
@@ -51,9 +52,9 @@ def defaults() -> dict[str, Any]:
 
 def _flat(config: RunConfig) -> dict[str, Any]:
     fields = dataclasses.asdict(config)
-    flat = {name: value for name, value in fields.items() if name not in CONFIGS}
-    for oracle in CONFIGS:
-        flat |= {f"{oracle}.{name}": value for name, value in fields[oracle].items()}
+    flat = {name: value for name, value in fields.items() if name not in TABLES}
+    for owner in TABLES:
+        flat |= {f"{owner}.{name}": value for name, value in fields[owner].items()}
     return flat
 
 

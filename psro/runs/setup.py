@@ -237,6 +237,7 @@ def network_settings(config: RunConfig, game: Game) -> dict[str, Any]:
         "hidden_size": config.hidden_size,
         "cell": config.cell,
         "dtype": config.dtype,
+        "network": config.network,
     }
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from games.spaces import Box, Discrete, Space, size_of
+from games.spaces import Box, Discrete, Space
 from psro.errors import SettingsError
 from psro.policies.networks import DTYPES
 from psro.policies.networks.cells import CELLS
 from psro.policies.networks.cells.cell import Carry, initial_carry
-from psro.policies.networks.encoders import centred, flattened
+from psro.policies.networks.encoders import DeepEncoder, LinearEncoder
 from psro.policies.networks.heads import num_outputs
+from psro.policies.networks.separate import BothCells, BothEncoders
+from psro.policies.networks.settings import NetworkConfig
 
 
 class RecurrentNetwork(nnx.Module):
@@ -31,45 +34,59 @@ class RecurrentNetwork(nnx.Module):
         hidden_size: int,
         cell: str,
         dtype: str = "float32",
+        network: NetworkConfig,
         rngs: nnx.Rngs,
     ):
         if cell not in CELLS:
             raise SettingsError(f"unknown cell {cell!r}; known: {', '.join(CELLS)}")
         if dtype not in DTYPES:
             raise SettingsError(f"unknown dtype {dtype!r}; known: {', '.join(DTYPES)}")
-        self.observation_space = observation_space
         self.action_space = action_space
         self.hidden_size = hidden_size
-        self.encoder = nnx.Linear(
-            size_of((observation_space, action_space)), hidden_size, dtype=dtype, rngs=rngs
-        )
-        self.cell = CELLS[cell](hidden_size, hidden_size, dtype=dtype, rngs=rngs)
+        self.separate = network.separate
+        made = {"dtype": dtype, "rngs": rngs}
+        # Orthogonal matrices are what "orthogonal" asks for; else Flax's own start.
+        root = {"kernel_init": nnx.initializers.orthogonal(math.sqrt(2))}
+        start = root if network.orthogonal else {}
+
+        def encoder() -> LinearEncoder | DeepEncoder:
+            spaces = observation_space, action_space
+            if network.encoder == "linear" and not network.layer_norm:
+                return LinearEncoder(*spaces, hidden_size, **made, **start)
+            return DeepEncoder(*spaces, hidden_size, config=network, **made, **start)
+
+        def trunk() -> tuple[nnx.Module, nnx.Module]:
+            return encoder(), CELLS[cell](hidden_size, hidden_size, **made)
+
+        self.encoder, self.cell = trunk()
+        if network.separate:
+            of_value = trunk()
+            self.encoder = BothEncoders(self.encoder, of_value[0])
+            self.cell = BothCells(self.cell, of_value[1], hidden_size)
+        small = nnx.initializers.orthogonal if network.orthogonal else nnx.initializers.normal
         self.policy_head = nnx.Linear(
-            hidden_size,
-            num_outputs(action_space),
-            kernel_init=nnx.initializers.normal(0.01),
-            dtype=dtype,
-            rngs=rngs,
+            hidden_size, num_outputs(action_space), kernel_init=small(0.01), **made
         )
-        self.value_head = nnx.Linear(hidden_size, 1, dtype=dtype, rngs=rngs)
+        start = {"kernel_init": nnx.initializers.orthogonal(1.0)} if network.orthogonal else {}
+        self.value_head = nnx.Linear(hidden_size, 1, **made, **start)
 
     def initial_carry(self, batch_shape: tuple[int, ...]) -> Carry:
         """The cell's own at the start of an episode, leaves `[*batch_shape, ...]`."""
         return initial_carry(self.cell, self.hidden_size, batch_shape)
 
     def encode(self, observation: Any, last_action: jax.Array) -> jax.Array:
-        """Features `[..., H]` of what a player sees and what it did last (-1 for nothing)."""
-        seen = flattened(self.observation_space, observation)
-        last = centred(self.action_space, last_action)
-        return nnx.relu(self.encoder(jnp.concatenate([seen, last], axis=-1)))
+        """Features `[..., H]` of what a player sees and what it did last (-1 for nothing); with
+        separate trunks `[..., 2 H]`, as the memory."""
+        return self.encoder.encode(observation, last_action)
 
     def remember(self, features: jax.Array, carry: Carry) -> tuple[jax.Array, Carry]:
-        """One step of the cell: memory `[..., H]` and the next carry."""
+        """One step of the cell: memory `[..., H]` (or `[..., 2 H]`) and the next carry."""
         carry, memory = self.cell(carry, features)
         return memory, carry
 
     def heads(self, memory: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Outputs `[..., num_outputs]` (illegal actions not yet masked) and value `[...]`,
         float32."""
-        logits, value = self.policy_head(memory), self.value_head(memory)[..., 0]
+        own, of_value = jnp.split(memory, 2, axis=-1) if self.separate else (memory, memory)
+        logits, value = self.policy_head(own), self.value_head(of_value)[..., 0]
         return logits.astype(jnp.float32), value.astype(jnp.float32)
