@@ -101,7 +101,7 @@ class Policy:
         return self._init_network(key) | {"temperature": jnp.ones((), jnp.float32)}
 
     def _init_network(self, key: jax.Array) -> Params:
-        return nnx.to_pure_dict(nnx.state(self._build(key)))
+        return _named(nnx.to_pure_dict(nnx.state(self._build(key))))
 
     def init_many(self, keys: jax.Array) -> Params:
         """Fresh networks for `keys [N]`, leaves `[N, ...]`, made one after another. On a CPU, a
@@ -194,7 +194,24 @@ class Policy:
         return list(logits), list(values)
 
     def _network(self, params: Params) -> RecurrentNetwork:
-        return nnx.merge(self._graph, {k: v for k, v in params.items() if k != "temperature"})
+        network = {name: leaf for name, leaf in params.items() if name != "temperature"}
+        return nnx.merge(self._graph, _numbered(network))
+
+
+def _named(params: Params) -> Params:
+    """Parameters by names alone: NNX numbers the members of a list, and files keep names only."""
+    if not isinstance(params, dict):
+        return params
+    return {str(name): _named(value) for name, value in params.items()}
+
+
+def _numbered(params: Params) -> Params:
+    """The inverse of `_named`."""
+    if not isinstance(params, dict):
+        return params
+    return {
+        int(name) if name.isdigit() else name: _numbered(value) for name, value in params.items()
+    }
 
 
 def _heads(
