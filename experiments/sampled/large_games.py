@@ -46,7 +46,9 @@ GAMES = (
 def measure(game: str, options: argparse.Namespace, folder: Path) -> str:
     """One row of the table."""
     settings = {"decisions": options.decisions} if options.decisions else {}
+    episodes = {"payoff_episodes": options.payoff_episodes} if options.payoff_episodes else {}
     config = psro.RunConfig(
+        **episodes,
         game=game,
         iterations=options.iterations,
         evaluation="sampled",
@@ -85,6 +87,7 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=3)
     parser.add_argument("--games", nargs="*", default=GAMES)
     parser.add_argument("--decisions", type=int, help="of each best response; by default psro's")
+    parser.add_argument("--payoff-episodes", type=int, help="of each profile; by default psro's")
     parser.add_argument("--out", type=Path, help="folder to keep the runs in")
     options = parser.parse_args()
     rows = []
