@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from games.spaces import Box, Discrete
 from psro.policies.networks import CELLS
 from psro.policies.policy import Params, Policy, log_probabilities
 
@@ -47,7 +48,10 @@ def main() -> None:
 def measured(name: str, hidden_size: int, repeats: int) -> list[str]:
     """A cell's row."""
     policy = Policy(
-        observation_size=OBSERVATIONS, num_actions=ACTIONS, hidden_size=hidden_size, cell=name
+        observation_space=Box((OBSERVATIONS,)),
+        action_space=Discrete(ACTIONS),
+        hidden_size=hidden_size,
+        cell=name,
     )
     params = jax.jit(policy.init)(jax.random.key(0))
     carry = sum(
