@@ -21,8 +21,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from games.spaces import Box, Discrete
+from psro.policies.distributions import log_probabilities
 from psro.policies.networks import CELLS
-from psro.policies.policy import Params, Policy, log_probabilities
+from psro.policies.policy import Params, Policy
 
 OBSERVATIONS, ACTIONS = 24, 4
 ENVS = 64
