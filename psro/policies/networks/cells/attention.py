@@ -40,7 +40,8 @@ def step(
     Args:
         steps: steps of the episode so far, int32 `[*batch]`.
         query: `[*batch, heads, d]`, already scaled.
-        key, value: `[*batch, H]`.
+        key: `[*batch, H]`.
+        value: `[*batch, H]`.
         distances: what is added to the matches of each query with steps at the distances 0 to
             W - 1, `[*batch, heads, W]`.
     """
