@@ -209,3 +209,14 @@ def test_a_sequence_is_the_table(name):
                 np.testing.assert_allclose(
                     sequence[way * len(own) + depth], by_level[depth][at[way]], atol=3e-5, rtol=1e-4
                 )
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_parameters_may_be_numpys(name):
+    """As they are in a population, also where a traced function reads them as constants."""
+    graph, fresh = built(name)
+    cell = nnx.merge(graph, jax.tree.map(np.asarray, fresh))
+    carry = cells.initial_carry(cell, HIDDEN, (BATCH,))
+    x = np.zeros((BATCH, IN), np.float32)
+    _, y = jax.eval_shape(lambda carry, x: cell(carry, x), carry, x)
+    assert y.shape == (BATCH, HIDDEN)

@@ -41,7 +41,7 @@ class GPT2(Transformer):
         return Layer(self.hidden_features, len(self.names), dtype=dtype, rngs=rngs)
 
     def _begin(self, x: jax.Array, steps: jax.Array) -> jax.Array:
-        return x + self.positions[...][steps % self.window]
+        return x + jnp.take(self.positions[...], steps % self.window, axis=0)
 
     def _end(self, x: jax.Array) -> jax.Array:
         return self.norm(x).astype(jnp.float32)

@@ -68,7 +68,7 @@ class SHM(nnx.Module):
         u = self.norm(x)
         key, query, value, calibration = jnp.split(self.enter(u).astype(jnp.float32), 4, axis=-1)
         strength = nnx.sigmoid(self.write(u).astype(jnp.float32))  # [..., 1]
-        row = self.calibrations[...][scattered(steps) % _CALIBRATIONS]  # [..., H]
+        row = jnp.take(self.calibrations[...], scattered(steps) % _CALIBRATIONS, axis=0)  # [..., H]
         calibrated = 1 + jnp.tanh(row[..., :, None] * calibration[..., None, :])
         written = (strength * value)[..., :, None] * _shares(key)[..., None, :]
         return calibrated, written, _shares(query)
