@@ -1,5 +1,5 @@
-"""`psro run | resume | eval | plot | report | watch | play | export | games | variants`. Bad input
-ends with one sentence and exit code 2.
+"""`psro run | train | resume | eval | plot | report | watch | play | export | games | variants`.
+Bad input ends with one sentence and exit code 2.
 
 The modules of commands define the options. They import the rest only when a command runs, because
 help texts and errors do not need it, and the import of JAX alone takes a second.
@@ -15,7 +15,7 @@ import warnings
 
 import tyro
 
-from psro.cli import evaluating, listing, playing, plugins, process, showing, training
+from psro.cli import evaluating, learning, listing, playing, plugins, process, showing, training
 
 __all__ = ["command", "main"]
 
@@ -50,6 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
             tyro.extras.subcommand_cli_from_dict(
                 {
                     "run": training.run_with(arguments),
+                    "train": learning.train_with(arguments),
                     "resume": training.resume,
                     "eval": evaluating.evaluate,
                     "plot": showing.plot,

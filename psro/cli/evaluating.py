@@ -19,6 +19,7 @@ from psro.cli.arguments import (
     explained,
 )
 from psro.cli.folders import runs_in, shell
+from psro.cli.learning import measure_learners
 from psro.cli.process import UsageError, note_disagreement, say
 
 if TYPE_CHECKING:
@@ -125,8 +126,8 @@ def evaluate(
             it.
         calibrate: Also print what the same exploiters find in Kuhn poker, Leduc poker and one-die
             Liar's Dice, where the exact exploitability is known.
-        episodes: Episodes of each pairing of populations, and of each exploiter. By default 8,192
-            and 32,768.
+        episodes: Episodes of each pairing of populations, of each exploiter, and of a learner that
+            trained alone. By default 8,192, 32,768 and 1,024.
     """
     runs = runs_in(folders)
     wanted = _Wanted(
@@ -135,6 +136,11 @@ def evaluate(
         calibrate=calibrate, episodes=episodes,
     )  # fmt: skip
     wanted.check()
+    from psro.runs import learner
+
+    if any(map(learner.is_learner, runs)):
+        measure_learners(runs, json=json, episodes=episodes)
+        return
     if len(runs) > 1:
         wanted.check_one()
     if len(folders) == 1 and runs != list(folders):

@@ -123,13 +123,13 @@ def _option(name: str, kind: Any, text: str, default: Any) -> tuple[str, Any, An
     return name, Annotated[kind, shown], dataclasses.field(default=default)
 
 
-def _typed(name: str, fields: list[tuple[str, Any, Any]]) -> type:
+def typed_options(name: str, fields: list[tuple[str, Any, Any]]) -> type:
     made = dataclasses.make_dataclass(name, fields, frozen=True, kw_only=True)
     made.__doc__ = ""
     return made
 
 
-def _options_of(config: type) -> dict[str, tuple[str, Any, Any]]:
+def options_of(config: type) -> dict[str, tuple[str, Any, Any]]:
     """The options of a config's fields, by name, except fields that are configs. The config's own
     checks do not run here, because tyro would add internal names to their sentences."""
     texts, kinds = field_texts(config), typing.get_type_hints(config)
@@ -143,14 +143,14 @@ def _options_of(config: type) -> dict[str, tuple[str, Any, Any]]:
 def run_options(settings: Mapping[str, Any]) -> Any:
     """All options of `psro run`, as a dataclass. Its defaults are `settings`, by the names of
     `RunConfig`, and the standard defaults for the rest."""
-    options = _options_of(Made) | _options_of(RunConfig)
+    options = options_of(Made) | options_of(RunConfig)
     said = {*FIRST, *(name for names in TOPICS.values() for name in names)}
     topics = {**TOPICS, _LAST: tuple(name for name in options if name not in said)}
     fields = [options[name] for name in FIRST]
     values = {name: settings[name] for name in FIRST if name in settings}
     for topic, names in topics.items():
         if names:
-            kind = _typed(f"{topic.title()}Options", [options[name] for name in names])
+            kind = typed_options(f"{topic.title()}Options", [options[name] for name in names])
             shown = Annotated[kind, OmitArgPrefixes, arg(name=topic, help="")]
             fields.append((f"{topic}_options", shown, dataclasses.field()))
             own = {
@@ -160,12 +160,12 @@ def run_options(settings: Mapping[str, Any]) -> Any:
             }
             values[f"{topic}_options"] = kind(**own)
     for owner, config in TABLES.items():
-        kind = _typed(f"{config.__name__}Options", list(_options_of(config).values()))
+        kind = typed_options(f"{config.__name__}Options", list(options_of(config).values()))
         what = f"the oracle {owner}" if owner in CONFIGS else "the network around the cell"
         shown = Annotated[kind, arg(help=f"Settings of {what}.")]
         fields.append((owner, shown, dataclasses.field()))
         values[owner] = kind(**settings.get(owner, {}))
-    return _typed("RunOptions", fields)(**values)
+    return typed_options("RunOptions", fields)(**values)
 
 
 def config_and_rest(options: Any) -> tuple[RunConfig, Made]:

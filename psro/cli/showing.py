@@ -44,11 +44,14 @@ def plot(
     runs = runs or runs_in(folders)
     if payoffs and len(runs) > 1:
         raise UsageError(f"--payoffs draws one folder, not {len(runs)}")
-    from psro.runs import archive
+    from psro.runs import archive, learner
     from psro.runs import folder as run_folder
     from psro.runs.storage import ExperimentError
     from psro.views import plots
 
+    if any(map(learner.is_learner, runs)):
+        _plot_learners(runs, out, x, payoffs)
+        return
     with contextlib.ExitStack() as stack:
         errors = (ExperimentError, plots.PlotError)
         read = [stack.enter_context(archive.as_folder(run, errors)) for run in runs]
@@ -59,6 +62,16 @@ def plot(
             figure = plots.exploitability_figure(read, x=x)
             _print_path(plots.save_figure(figure, out or "exploitability.png"))
     hint(f"psro report {shell(folders)}")
+
+
+def _plot_learners(runs: list[str], out: str | None, x: str, payoffs: bool) -> None:
+    from psro.runs import learner
+    from psro.views import plots, returns
+
+    if payoffs or x not in ("iterations", "decisions", "seconds"):
+        raise UsageError("of learners, plot draws the return, along decisions or seconds")
+    figure = returns.figure([learner.snapshot(run) for run in runs], x=x)
+    _print_path(plots.save_figure(figure, out or learner.PICTURE))
 
 
 @explained

@@ -11,6 +11,7 @@ from tyro.conf import arg
 
 from psro.cli.arguments import Folder, MaybeFolder, MaybeNumber, Names, explained
 from psro.cli.folders import shell
+from psro.cli.learning import resume_learners
 from psro.cli.options import config_and_rest, run_options, settings_of
 from psro.cli.process import UsageError, note_disagreement, say
 
@@ -116,10 +117,16 @@ def resume(
         log: Write records also to tensorboard, wandb, or both. metrics.csv is always written.
     """
     from psro.cli import progress
-    from psro.runs import experiment, loggers
+    from psro.runs import experiment, learner, loggers
     from psro.runs import seeds as seed_runs
-    from psro.runs.seed_folders import is_many
+    from psro.runs.seed_folders import is_many, seed_folders
 
+    parts = seed_folders(folder) if is_many(folder) else [folder]
+    if learner.is_learner(parts[0]):
+        if iterations is not None or out is not None or log:
+            raise UsageError(f"{folder} holds learners of psro train; resume it without options")
+        resume_learners(parts)
+        return
     loggers.check(log)
     if is_many(folder):
         if out is not None:

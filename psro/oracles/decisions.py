@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from psro.policies.networks.cells.cell import Carry
 
@@ -83,3 +84,10 @@ class Outcome:
     reward: jax.Array
     done: jax.Array
     truncated: jax.Array
+
+
+def mean_return(episodes: Episodes, num_strata: int) -> jax.Array:
+    """The learner's mean return per episode. All strata have the same weight."""
+    count = episodes.count.reshape(num_strata, -1).sum(axis=1)
+    total = episodes.total_return.reshape(num_strata, -1).sum(axis=1)
+    return (total / jnp.maximum(count, 1.0)).mean()

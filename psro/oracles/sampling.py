@@ -30,7 +30,7 @@ from games.levels import Level, levels, rows
 from games.tree_game import RowGame
 from psro.errors import SettingsError
 from psro.oracles.base import Jobs, Results
-from psro.oracles.decisions import Decisions, Episodes, Turn
+from psro.oracles.decisions import Decisions, Episodes, Turn, mean_return
 from psro.oracles.devices import OverJobs
 from psro.oracles.rollout import Act, Actors, Rollout
 from psro.oracles.settings import SampledConfig
@@ -182,6 +182,18 @@ class Sampled(abc.ABC):
         return oracle
 
     def __call__(self, jobs: Jobs) -> Results:
+        training = self._train(*self.inputs(jobs))
+        decisions, episodes = training.learner
+        return Results(
+            params=training.best,
+            decisions=decisions,
+            episodes=episodes,
+            diverged=training.diverged,
+            curve=training.curve,
+        )
+
+    def inputs(self, jobs: Jobs) -> tuple[Job, Setting]:
+        """Each job's own input and what all jobs share, as the compiled functions take them."""
         # Summed on the host in float64, so that spare capacity does not change the rounding.
         flat = np.asarray(jobs.opponents, np.float64).reshape(len(jobs), -1)
         cumulative = np.cumsum(flat, axis=1)
@@ -202,15 +214,7 @@ class Sampled(abc.ABC):
             constants=self._rollout.game.constants,
             scale=self._scale,
         )
-        training = self._train(own, setting)
-        decisions, episodes = training.learner
-        return Results(
-            params=training.best,
-            decisions=decisions,
-            episodes=episodes,
-            diverged=training.diverged,
-            curve=training.curve,
-        )
+        return own, setting
 
     def _mixture(self, jobs: Jobs) -> Params:
         if jobs.exact.mixture is None:
@@ -229,43 +233,59 @@ class Sampled(abc.ABC):
 
     def _train_one(self, job: Job, setting: Setting, *, spread: Callable[[Any], Any]) -> Training:
         """One job, start to end."""
-        config, length = self._config, self._config.updates_per_evaluation
-        rollout = self._rollout.with_constants(setting.constants)
-
-        def stretch(learner: Learner, number: jax.Array):
-            numbers = number * length + jnp.arange(length, dtype=jnp.int32)
-            learner, returns = jax.lax.scan(
-                lambda learner, number: self._update(
-                    learner, number, job, setting, rollout=rollout, spread=spread
-                ),
-                learner,
-                numbers,
-            )
-            return learner, returns.mean()
 
         def value(params: Params) -> jax.Array:
             return expected_return(self._policy, params, job.yardstick)
 
         training = train(
-            Learner(
-                student=self._start(at_temperature(job.initial, 1.0)),
-                actors=rollout.empty(),
-                profile=jnp.full(self._num_strata, -1, jnp.int32),  # none yet: all strata restart
-                decisions=jnp.int32(0),
-                episodes=jnp.int32(0),
-            ),
-            learn=stretch,
-            finish=lambda learner: at_temperature(
-                self._params(learner.student), config.temperature
-            ),
+            self.init(job, setting),
+            learn=lambda learner, number: self.train(learner, number, job, setting, spread=spread),
+            finish=self.finished,
             value=None if job.yardstick is None else value,
-            evaluations=config.evaluations,
-            patience=config.patience,
+            evaluations=self._config.evaluations,
+            patience=self._config.patience,
         )
         # The environments and the method's own state are not returned.
         return dataclasses.replace(
             training, learner=(training.learner.decisions, training.learner.episodes)
         )
+
+    def init(self, job: Job, setting: Setting) -> Learner:
+        """The state of a job before training."""
+        rollout = self._rollout.with_constants(setting.constants)
+        return Learner(
+            student=self._start(at_temperature(job.initial, 1.0)),
+            actors=rollout.empty(),
+            profile=jnp.full(self._num_strata, -1, jnp.int32),  # none yet: all strata restart
+            decisions=jnp.int32(0),
+            episodes=jnp.int32(0),
+        )
+
+    def train(
+        self,
+        learner: Learner,
+        number: jax.Array,
+        job: Job,
+        setting: Setting,
+        *,
+        spread: Callable[[Any], Any] = lambda tree: tree,
+    ) -> tuple[Learner, jax.Array]:
+        """Stretch `number` of a job, up to the next evaluation. Also returns the sampled mean
+        return. Every random number is keyed by the update's number."""
+        length = self._config.updates_per_evaluation
+        rollout = self._rollout.with_constants(setting.constants)
+        learner, returns = jax.lax.scan(
+            lambda learner, number: self._update(
+                learner, number, job, setting, rollout=rollout, spread=spread
+            ),
+            learner,
+            number * length + jnp.arange(length, dtype=jnp.int32),
+        )
+        return learner, returns.mean()
+
+    def finished(self, learner: Learner) -> Params:
+        """The policy of a state, at the finished temperature."""
+        return at_temperature(self._params(learner.student), self._config.temperature)
 
     def _update(
         self,
@@ -378,10 +398,3 @@ class Sampled(abc.ABC):
     def _step(self, params: Params, opt_state: optax.OptState, gradient: Params):
         change, opt_state = self._optimizer.update(gradient, opt_state, params)
         return optax.apply_updates(params, change), opt_state
-
-
-def mean_return(episodes: Episodes, num_strata: int) -> jax.Array:
-    """The learner's mean return per episode. All strata have the same weight."""
-    count = episodes.count.reshape(num_strata, -1).sum(axis=1)
-    total = episodes.total_return.reshape(num_strata, -1).sum(axis=1)
-    return (total / jnp.maximum(count, 1.0)).mean()

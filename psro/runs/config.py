@@ -269,16 +269,23 @@ class RunConfig:
     def from_json(cls, fields: Mapping[str, Any]) -> RunConfig:
         """The config from all or some of the fields that `dataclasses.asdict` gives. Raises
         PsroError if they are not valid."""
-        _check_names(cls, fields)
+        check_names(cls, fields)
         for owner in fields.keys() & TABLES.keys():
             if not isinstance(fields[owner], Mapping):
                 raise SettingsError(f"{owner} = {fields[owner]!r} must be a table of settings")
-            _check_names(TABLES[owner], fields[owner], f"{owner}.")
+            check_names(TABLES[owner], fields[owner], f"{owner}.")
         settings = {name: TABLES[name](**fields[name]) for name in TABLES if name in fields}
         return cls(**{**fields, **settings})
 
 
-def _check_names(config: type, fields: Mapping[str, Any], prefix: str = "") -> None:
+def check_cell(name: str) -> None:
+    """Raises SettingsError for a cell that is not known."""
+    known = _cells(name)
+    if name not in known:
+        raise SettingsError(f"unknown cell {name!r}; known: {', '.join(known)}")
+
+
+def check_names(config: type, fields: Mapping[str, Any], prefix: str = "") -> None:
     """Raises SettingsError for a name that is not a setting."""
     names = [field.name for field in dataclasses.fields(config)]
     for name in fields:

@@ -44,7 +44,8 @@ from psro.training.record import Record, why_ended
 
 CONFIG, PICTURE, SUMMARY = "config.json", "exploitability.png", "summary.csv"
 _MEMBERS = (
-    CONFIG, COMMIT, METRICS, POLICIES, PICTURE, SUMMARY, disk.LOCK, "tensorboard", "wandb",
+    CONFIG, COMMIT, METRICS, POLICIES, PICTURE, SUMMARY, disk.LOCK, "state.safetensors",
+    "return.png", "tensorboard", "wandb",
     *(f"game{ending}" for ending in files.ENDINGS),
 )  # fmt: skip
 _PACKAGES = (
@@ -54,15 +55,26 @@ _PACKAGES = (
 
 def default_folder(config: RunConfig) -> Path:
     """A folder in `experiments/` that does not exist, named after the game, the variant and now."""
-    parts = [game_of(config), variant_of(config), f"{datetime.datetime.now():%Y%m%dT%H%M%S}"]
+    return new_folder([game_of(config), variant_of(config)])
+
+
+def new_folder(parts: Sequence[str | None]) -> Path:
+    """A folder in `experiments/` that does not exist, named after these words and now."""
     name = "-".join(
-        re.sub(r"[^A-Za-z0-9_.=]+", "-", part).strip("-")[:80] for part in parts if part
+        re.sub(r"[^A-Za-z0-9_.=]+", "-", part).strip("-")[:80]
+        for part in (*parts, f"{datetime.datetime.now():%Y%m%dT%H%M%S}")
+        if part
     )
     folder, number = Path("experiments") / name, 2
     while os.path.lexists(folder):
         folder = folder.with_name(f"{name}-{number}")
         number += 1
     return folder
+
+
+def versions() -> dict[str, str]:
+    """The versions of the packages that a result depends on."""
+    return {name: importlib.metadata.version(name) for name in _PACKAGES}
 
 
 def begin(folder: Path, config: RunConfig) -> None:
@@ -86,7 +98,7 @@ def write_config(folder: Path, config: RunConfig, held: disk.Held | None = None)
         "format_version": FORMAT_VERSION,
         "variant": variant_of(config),
         "run": dataclasses.asdict(config),
-        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "versions": versions(),
     }
     if copy := game_file(folder, config):
         fields["game_sha256"] = files.digest(copy)
@@ -129,6 +141,10 @@ def read_run(folder: Path, *, foreign: bool = False) -> RunConfig:
             raise ExperimentError(f"{folder} is no experiment: it has no {CONFIG}")
         fields = storage.read_json(path)
         if not isinstance(fields, dict) or not isinstance(fields.get("run"), dict):
+            if isinstance(fields, dict) and "train" in fields:
+                raise ExperimentError(
+                    f"{folder} holds one learner, by psro train; this is for runs of psro run"
+                )
             raise Damaged("it must be an object with the settings as its run")
         storage.check_version(folder, fields.get("format_version"))
         run_config = RunConfig.from_json(fields["run"])

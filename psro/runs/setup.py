@@ -84,6 +84,11 @@ class Setup:
         if config.symmetric and self.tree is not None:
             self.tree = games.symmetric_view(self.tree)
             self.game = TreeGame(self.tree)
+        if self.rules.num_players < 2:
+            raise SettingsError(
+                f"{config.game} is for one player, and a population needs opponents; use "
+                f"psro train {config.game}"
+            )
         self.config = with_defaults(config, self.rules)
         check_solvable(self.config, self.rules)
         self.policy = _policy(self.config, self.game, self.tree, self.capacity)

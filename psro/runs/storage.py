@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ MAX_TENSORS = 10_000
 MAX_NAME = 200
 """Most characters of an array's name. Slashes in it separate the keys of nested dicts."""
 _DTYPES = ("F64", "F32")
-"""The types of all arrays that runs write. NumPy lacks some other types of safetensors."""
+"""The types of the arrays of a run. NumPy lacks some other types of safetensors."""
 
 
 class Damaged(Exception):
@@ -92,7 +92,10 @@ def write_tensors(
 
 
 def read_tensors(
-    path: Path, most: Callable[[dict[str, Any]], int] = lambda info: MAX_BYTES
+    path: Path,
+    most: Callable[[dict[str, Any]], int] = lambda info: MAX_BYTES,
+    *,
+    types: Sequence[str] = _DTYPES,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The arrays and `info` in a file of `write_tensors`.
 
@@ -100,6 +103,7 @@ def read_tensors(
         path: the file.
         most: computes from `info` the most bytes that the arrays may have. If they have more, they
             are not read. It may raise Damaged.
+        types: the types of arrays that the file may hold, in safetensors' words. "U8" are bytes.
 
     Raises:
         ExperimentError: there is no such file, or it is damaged, or larger than any run writes.
@@ -109,7 +113,7 @@ def read_tensors(
         if size > room + MAX_HEADER:
             raise Damaged(f"it has {size:,} bytes, and its arrays at most {room:,}")
         for name in names:
-            if file.get_slice(name).get_dtype() not in _DTYPES:
+            if file.get_slice(name).get_dtype() not in types:
                 raise Damaged(f"{name!r} must be finite float32 or float64 numbers")
         tensors = {name: file.get_tensor(name) for name in names}
         content = {k: v for k, v in info.items() if k not in ("format_version", "sha256")}

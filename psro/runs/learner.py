@@ -1,0 +1,354 @@
+"""One learner alone, and its folder: `psro train`.
+
+A folder holds config.json (a `LearnerConfig`), state.safetensors (the commit: the learner's whole
+state, the best policy and all evaluations, replaced in one rename after each stretch), metrics.csv
+(the evaluations again, for people), return.png (the curve) and .lock.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from psro.errors import PsroError, SettingsError
+from psro.runs import disk, storage
+from psro.runs.commit import METRICS
+from psro.runs.folder import CONFIG, check_members, new_folder, versions
+from psro.runs.learner_config import LearnerConfig
+from psro.runs.storage import FORMAT_VERSION, Damaged, ExperimentError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from psro.training.alone import Alone, Evaluation, Stretch
+
+STATE, PICTURE, KEY = "state.safetensors", "return.png", "train"
+_FRESH_EPISODES = 0xE7A1
+"""What the key of `psro eval` is folded with: its episodes are no evaluation's."""
+_MOST_NUMBER = 1e300
+
+
+class LearnerSetup:
+    """Everything about `psro train` except its seed, its folder and its progress."""
+
+    def __init__(self, config: LearnerConfig):
+        self.config = config
+
+    @functools.cached_property
+    def alone(self) -> Alone:
+        """The learner, ready to train. Raises an error if it cannot play the game."""
+        from games.readers.opening import open_game
+        from psro import oracles
+        from psro.policies.policy import Policy
+        from psro.runs.setup import network_settings
+        from psro.training.alone import Alone
+
+        config = self.config
+        game = open_game(config.game, evaluation="sampled").game
+        if game.num_players != 1:
+            raise SettingsError(
+                f"psro train is for one player, and {config.game} is for {game.num_players}; "
+                f"use psro run --game {config.game}"
+            )
+        policy = Policy(**network_settings(config, game))
+        oracle = oracles.ORACLES[config.learner](game, policy, config.settings)
+        return Alone(game, policy, oracle, episodes=config.evaluation_episodes)
+
+
+class LearnerRun:
+    """A learner and its folder.
+
+    Attributes:
+        folder: where it is saved.
+        config: its `LearnerConfig`.
+        setup: the game and the learner of the config.
+        records: one `Evaluation` per finished stretch, the first before training.
+    """
+
+    def __init__(self, folder: Path, config: LearnerConfig, setup: LearnerSetup | None = None):
+        self.folder, self.config = folder, config
+        self.setup = setup or LearnerSetup(config)
+        self.records: list[Evaluation] = []
+        self._last: Stretch | None = None
+        self._digest: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        return bool(self.records) and self.records[-1].evaluation >= self.config.evaluations
+
+    def train(self) -> Iterator[Evaluation]:
+        """Trains to the end. Yields each evaluation when it is on disk.
+
+        Raises:
+            ExperimentError: another process trains in the folder, or has trained in it meanwhile.
+        """
+        if self.ended:
+            return
+        with disk.lock(self.folder) as held:
+            if _digest(self.folder) != self._digest:
+                raise ExperimentError(
+                    f"{self.folder} has changed since it was read: another psro has trained in it"
+                )
+            stretches = self.setup.alone.train(
+                self.config.seed, self.config.evaluations, self._last
+            )
+            for stretch in stretches:
+                self._commit(stretch, held)
+                yield stretch.record
+
+    def evaluate(self, episodes: int) -> tuple[float, float]:
+        """The mean return of fresh episodes of the best policy, and its standard error."""
+        import jax
+
+        if self._last is None:
+            raise ExperimentError(f"{self.folder} has no finished evaluation yet")
+        key = jax.random.fold_in(jax.random.key(self.config.seed), _FRESH_EPISODES)
+        return self.setup.alone.evaluate(self._last.best, key, episodes)
+
+    def _commit(self, stretch: Stretch, held: disk.Held) -> None:
+        import jax
+
+        tensors = {f"best/{name}": leaf for name, leaf in storage.flatten(stretch.best).items()}
+        for number, leaf in enumerate(jax.tree.leaves(stretch.learner)):
+            leaf = np.ascontiguousarray(leaf)
+            tensors[f"state/{number:04d}"] = np.frombuffer(leaf.tobytes(), np.uint8)
+        records = [*self.records, stretch.record]
+        info = {
+            "records": [dataclasses.asdict(record) for record in records],
+            "best_return": stretch.best_return,
+        }
+        with disk.writing(self.folder):
+            self._digest = storage.write_tensors(self.folder / STATE, tensors, info, held)
+            self.records, self._last = records, stretch
+            disk.write(self.folder / METRICS, metrics_table(records).to_csv(index=False), held)
+
+    def restore(self) -> None:
+        """Reads the folder's state."""
+        import jax
+
+        from psro.training.alone import Stretch
+
+        path = self.folder / STATE
+        if not path.exists():
+            return
+        learner, params = self.setup.alone.shapes()
+        leaves, structure = jax.tree.flatten(learner)
+        sizes = [math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves]
+        room = sum(sizes) + 4 * sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
+        tensors, info = storage.read_tensors(path, lambda _: room, types=("F32", "U8"))
+        try:
+            records = records_of(info)
+            state = [tensors.get(f"state/{number:04d}") for number in range(len(leaves))]
+            if any(
+                raw is None or raw.dtype != np.uint8 or raw.size != size
+                for raw, size in zip(state, sizes, strict=True)
+            ):
+                raise Damaged("it is not the state of the learner that config.json describes")
+            best = storage.unflatten(
+                {n.removeprefix("best/"): t for n, t in tensors.items() if n.startswith("best/")}
+            )
+            shape = functools.partial(jax.tree.map, lambda leaf: leaf.shape)
+            if shape(best) != shape(params):
+                raise Damaged("it does not hold the network that config.json describes")
+        except Damaged as error:
+            raise ExperimentError(f"{path} is damaged: {error}") from None
+        arrays = [
+            np.frombuffer(raw.tobytes(), leaf.dtype).reshape(leaf.shape)
+            for raw, leaf in zip(state, leaves, strict=True)
+        ]
+        self.records, self._digest = records, info["sha256"]
+        self._last = Stretch(
+            record=records[-1],
+            learner=jax.tree.unflatten(structure, arrays),
+            best=best,
+            best_return=records[records[-1].best].mean_return,
+        )
+
+
+def create(
+    config: LearnerConfig, out: str | os.PathLike | None = None, like: LearnerRun | None = None
+) -> LearnerRun:
+    """A new learner and its folder, by default `experiments/<game>-<learner>-<time>`. If the game
+    cannot be opened, no folder is left behind. `like` differs only in its seed."""
+    folder = Path(out) if out is not None else default_folder(config)
+    with disk.writing(folder):
+        taken = folder.exists() or folder.is_symlink()
+    if taken:
+        raise ExperimentError(
+            f"{folder} exists already; choose another --out, or `psro resume {folder}`"
+        )
+    made = LearnerRun(folder, config, like and like.setup)
+    _ = made.setup.alone  # which may refuse the game
+    with disk.making(folder) as aside:
+        disk.write(aside / disk.LOCK, "")
+        _write_config(aside, config)
+    return made
+
+
+def create_many(config: LearnerConfig, seeds: int, out: str | None = None) -> list[LearnerRun]:
+    """Learners that differ in their seed, in folders `seed-N` of one folder."""
+    from psro.runs.seed_folders import seed_folder
+
+    if not 1 <= seeds <= 1_000:
+        raise SettingsError(f"seeds = {seeds} must be between 1 and 1,000")
+    configs = [dataclasses.replace(config, seed=config.seed + n) for n in range(seeds)]
+    folder = Path(out) if out is not None else default_folder(config)
+    with disk.writing(folder):
+        if folder.exists() or folder.is_symlink():
+            raise ExperimentError(f"{folder} exists already; choose another --out")
+    setup = LearnerSetup(config)
+    _ = setup.alone
+    runs = [LearnerRun(folder / seed_folder(own.seed), own, setup) for own in configs]
+    with disk.making(folder) as aside:
+        for run in runs:
+            part = aside / run.folder.name
+            part.mkdir()
+            disk.write(part / disk.LOCK, "")
+            _write_config(part, run.config)
+    return runs
+
+
+def load(folder: str | os.PathLike, like: LearnerRun | None = None) -> LearnerRun:
+    """The learner in a folder, as of its last evaluation; it can be trained on."""
+    folder = Path(folder)
+    config = read_config(folder)
+    same = like and dataclasses.replace(like.config, seed=config.seed) == config
+    run = LearnerRun(folder, config, like.setup if same else None)
+    try:
+        _ = run.setup.alone
+    except ExperimentError:
+        raise
+    except PsroError as error:
+        raise ExperimentError(
+            f"the learner in {folder} cannot be loaded: {storage.sentence(error)}"
+        ) from None
+    run.restore()
+    return run
+
+
+def is_learner(folder: str | os.PathLike) -> bool:
+    """Whether a folder is one of `psro train`."""
+    path = Path(folder) / CONFIG
+    try:
+        fields = storage.read_json(path)
+    except (Damaged, OSError, ExperimentError):
+        return False
+    return isinstance(fields, dict) and isinstance(fields.get(KEY), dict)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LearnerSnapshot:
+    """A learner's files, read without its game or its network."""
+
+    folder: Path
+    config: LearnerConfig
+    records: Sequence[Evaluation]
+
+    @property
+    def ended(self) -> bool:
+        return bool(self.records) and self.records[-1].evaluation >= self.config.evaluations
+
+
+def snapshot(folder: str | os.PathLike) -> LearnerSnapshot:
+    """The learner in a folder as of its last evaluation. Another process may train it meanwhile."""
+    folder = Path(folder)
+    config, path = read_config(folder), folder / STATE
+    records: Sequence[Evaluation] = []
+    if path.exists():
+        try:
+            records = records_of(storage.read_info(path))
+        except Damaged as error:
+            raise ExperimentError(f"{path} is damaged: {error}") from None
+    return LearnerSnapshot(folder=folder, config=config, records=records)
+
+
+def read_config(folder: Path) -> LearnerConfig:
+    """Raises ExperimentError if the folder is not one of `psro train`, or is damaged."""
+    path = folder / CONFIG
+    check_members(folder)
+    try:
+        fields = storage.read_json(path)
+        if not isinstance(fields, dict) or not isinstance(fields.get(KEY), dict):
+            raise Damaged("it must be an object with the settings of psro train")
+        storage.check_version(folder, fields.get("format_version"))
+        return LearnerConfig.from_json(fields[KEY])
+    except ExperimentError:
+        raise
+    except OSError as error:
+        raise ExperimentError(f"cannot read {path}: {storage.sentence(error)}") from None
+    except (Damaged, PsroError) as error:
+        raise ExperimentError(f"{path} is damaged: {storage.sentence(error)}") from None
+
+
+def records_of(info: Mapping[str, Any]) -> list[Evaluation]:
+    """The evaluations of a state file. Raises Damaged if they are not valid."""
+    from psro.training.evaluation_record import Evaluation
+
+    saved = info.get("records")
+    kinds = {field.name: field.type for field in dataclasses.fields(Evaluation)}
+    if not isinstance(saved, list) or not saved:
+        raise Damaged("its evaluations are missing")
+    for number, fields in enumerate(saved):
+        if not isinstance(fields, dict) or fields.keys() != kinds.keys():
+            raise Damaged(f"evaluation {number} is missing or wrong")
+        for name, kind in kinds.items():
+            if not _is_sound(fields[name], kind):
+                raise Damaged(f"{name} of evaluation {number} is missing or wrong")
+        if fields["evaluation"] != number or not 0 <= fields["best"] <= number:
+            raise Damaged(f"the number of evaluation {number} is wrong")
+    return [Evaluation(**fields) for fields in saved]
+
+
+def _is_sound(value: Any, kind: str) -> bool:
+    def number(value: Any) -> bool:
+        return type(value) in (int, float) and abs(value) <= _MOST_NUMBER
+
+    if kind == "int":
+        return type(value) is int and 0 <= value < 1 << 53
+    if kind == "dict[str, float]":
+        return (
+            isinstance(value, dict)
+            and set(value) <= {"train", "evaluate"}
+            and all(map(number, value.values()))
+        )
+    return number(value) or (value is None and kind.endswith("| None"))
+
+
+def metrics_table(records: Sequence[Evaluation]) -> pd.DataFrame:
+    """The evaluations as a table; `return` is the mean return."""
+    import pandas as pd
+
+    rows = []
+    for record in records:
+        row = dataclasses.asdict(record)
+        seconds = row.pop("seconds")
+        row = {("return" if name == "mean_return" else name): v for name, v in row.items()}
+        rows.append(row | {f"seconds_{part}": value for part, value in seconds.items()})
+    return pd.DataFrame(rows)
+
+
+def default_folder(config: LearnerConfig) -> Path:
+    """A folder in `experiments/` that does not exist."""
+    return new_folder([config.game, config.learner, config.cell])
+
+
+def _write_config(folder: Path, config: LearnerConfig) -> None:
+    fields = {
+        "format_version": FORMAT_VERSION,
+        KEY: dataclasses.asdict(config),
+        "versions": versions(),
+    }
+    disk.write(folder / CONFIG, json.dumps(fields, indent=2) + "\n")
+
+
+def _digest(folder: Path) -> str | None:
+    path = folder / STATE
+    return storage.read_info(path)["sha256"] if path.exists() else None

@@ -1,0 +1,123 @@
+"""The settings of `psro train`: one learner in a game for one player."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from psro.errors import SettingsError
+from psro.oracles.checks import check_types
+from psro.oracles.settings import (
+    CONFIGS,
+    A2CConfig,
+    DQNConfig,
+    PPOConfig,
+    ReinforceConfig,
+    SampledConfig,
+)
+from psro.policies import networks
+from psro.runs.config import MAX_GAME, check_cell, check_names
+
+LEARNERS = {name: config for name, config in CONFIGS.items() if issubclass(config, SampledConfig)}
+"""The settings of each learner by its name: those oracles that learn from episodes."""
+DEFAULTS: dict[str, Any] = {
+    "gamma": 0.99,
+    "num_envs": 32,
+    "num_strata": 1,
+    "rollout_length": 64,
+    "learning_rate": 1e-3,
+}
+"""Of every learner alone, where they are not those of best responses: episodes are long, and there
+are no opponents to meet many of."""
+ON_POLICY = DEFAULTS | {"sequence_length": 64, "entropy_weight": 0.01}
+_OWN = ("decisions", "evaluations")
+_MOST = {"decisions": 1 << 40, "evaluations": 100_000, "evaluation_episodes": 1 << 20,
+         "hidden_size": 16_384}  # fmt: skip
+
+
+def _defaults(kind: type) -> Any:
+    return dataclasses.field(
+        default_factory=lambda: kind(
+            **(ON_POLICY if hasattr(kind, "sequence_length") else DEFAULTS | {"burn_in": 8})
+        )
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LearnerConfig:
+    """Everything that the result of `psro train` depends on."""
+
+    game: str
+    """A game for one player, such as "gymnax::CartPole-v1"."""
+    learner: str = "ppo"
+    """The method: ppo, a2c, reinforce or dqn."""
+    decisions: int = 524_288
+    """Decisions of the learner, rounded up to a multiple of evaluations * num_envs *
+    rollout_length."""
+    evaluations: int = 16
+    """How often the policy is evaluated and saved, at even intervals."""
+    evaluation_episodes: int = 128
+    """Fresh episodes of each evaluation."""
+    seed: int = 0
+    """Seed of every random number."""
+    cell: str = "gru"
+    """Memory cell of the policy; none = a feed-forward network."""
+    hidden_size: int = 64
+    """Number of units in the encoder, and in the cell."""
+    dtype: str = "float32"
+    """The numbers that networks compute with: float32 or bfloat16."""
+    ppo: PPOConfig = _defaults(PPOConfig)
+    """Settings of the learner ppo."""
+    a2c: A2CConfig = _defaults(A2CConfig)
+    """Settings of the learner a2c."""
+    reinforce: ReinforceConfig = _defaults(ReinforceConfig)
+    """Settings of the learner reinforce."""
+    dqn: DQNConfig = _defaults(DQNConfig)
+    """Settings of the learner dqn."""
+
+    def __post_init__(self):
+        check_types(self)
+        for what, value, known in (
+            ("learner", self.learner, LEARNERS),
+            ("dtype", self.dtype, networks.DTYPES),
+        ):
+            if value not in known:
+                raise SettingsError(f"unknown {what} {value!r}; known: {', '.join(known)}")
+        check_cell(self.cell)
+        for name, most in _MOST.items():
+            if not 1 <= getattr(self, name) <= most:
+                raise SettingsError(
+                    f"{name} = {getattr(self, name)} must be at least 1 and at most {most:,}"
+                )
+        if self.evaluation_episodes < 2:
+            raise SettingsError(
+                "evaluation_episodes = 1 gives no standard error; it must be at least 2"
+            )
+        if not 0 <= self.seed < 2**32:
+            raise SettingsError(f"seed = {self.seed} must be between 0 and 2**32 - 1")
+        if len(self.game) > MAX_GAME or not self.game.isprintable():
+            raise SettingsError("the name of its game is too long or cannot be printed")
+
+    @property
+    def settings(self) -> SampledConfig:
+        """The learner's settings, with the decisions and evaluations of the run."""
+        return dataclasses.replace(
+            getattr(self, self.learner), decisions=self.decisions, evaluations=self.evaluations
+        )
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> LearnerConfig:
+        """The config from all or some of the fields that `dataclasses.asdict` gives. Raises
+        PsroError if they are not valid."""
+        check_names(cls, fields)
+        if not isinstance(fields.get("game"), str):
+            raise SettingsError("game must be the name of a game")
+        values = dict(fields)
+        for name in LEARNERS.keys() & fields.keys():
+            if not isinstance(fields[name], Mapping):
+                raise SettingsError(f"{name} = {fields[name]!r} must be a table of settings")
+            check_names(LEARNERS[name], fields[name], f"{name}.")
+            default = cls.__dataclass_fields__[name].default_factory()
+            values[name] = dataclasses.replace(default, **fields[name])
+        return cls(**values)
