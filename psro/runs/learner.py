@@ -116,7 +116,8 @@ class LearnerRun:
     def _commit(self, stretch: Stretch, held: disk.Held) -> None:
         import jax
 
-        tensors = {f"best/{name}": leaf for name, leaf in storage.flatten(stretch.best).items()}
+        best = storage.flatten(stretch.best).items()
+        tensors = {f"best/{name}": leaf[None] for name, leaf in best}  # a number keeps its shape
         for number, leaf in enumerate(jax.tree.leaves(stretch.learner)):
             leaf = np.ascontiguousarray(leaf)
             tensors[f"state/{number:04d}"] = np.frombuffer(leaf.tobytes(), np.uint8)
@@ -153,7 +154,11 @@ class LearnerRun:
             ):
                 raise Damaged("it is not the state of the learner that config.json describes")
             best = storage.unflatten(
-                {n.removeprefix("best/"): t for n, t in tensors.items() if n.startswith("best/")}
+                {
+                    name.removeprefix("best/"): value[0]
+                    for name, value in tensors.items()
+                    if name.startswith("best/") and len(value.shape) and len(value) == 1
+                }
             )
             shape = functools.partial(jax.tree.map, lambda leaf: leaf.shape)
             if shape(best) != shape(params):
