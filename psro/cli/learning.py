@@ -12,7 +12,7 @@ from tyro.conf import Positional, arg
 from psro.cli.folders import shell
 from psro.cli.options import options_of, typed_options
 from psro.cli.process import exit_code, note, noting_interrupts, say
-from psro.runs.learner_config import LEARNERS, LearnerConfig
+from psro.runs.learner_config import LEARNERS, TABLES, LearnerConfig
 
 if TYPE_CHECKING:
     from psro.runs.learner import LearnerRun
@@ -60,12 +60,13 @@ def train_with(arguments: list[str]) -> Callable[..., None]:
 
 def _options() -> Any:
     own = {**options_of(_Made), **options_of(LearnerConfig)}
-    fields, values = [own[name] for name in own if name not in LEARNERS], {}
-    for name, config in LEARNERS.items():
+    fields, values = [own[name] for name in own if name not in TABLES], {}
+    for name, config in TABLES.items():
         defaults = vars(LearnerConfig.__dataclass_fields__[name].default_factory())
         settings = {k: v for k, v in options_of(config).items() if k not in _RUN_DECIDES}
         kind = typed_options(f"{config.__name__}Options", list(settings.values()))
-        shown = Annotated[kind, arg(help=f"Settings of the learner {name}.")]
+        what = f"the learner {name}" if name in LEARNERS else "the network around the cell"
+        shown = Annotated[kind, arg(help=f"Settings of {what}.")]
         fields.append((name, shown, dataclasses.field()))
         values[name] = kind(**{key: defaults[key] for key in settings})
     kind = typed_options("TrainOptions", fields)
@@ -77,7 +78,7 @@ def _train(env: str, options: Any) -> None:
 
     values = dict(vars(options))
     made = {field.name: values.pop(field.name) for field in dataclasses.fields(_Made)}
-    settings = {name: vars(v) if name in LEARNERS else v for name, v in values.items()}
+    settings = {name: vars(v) if name in TABLES else v for name, v in values.items()}
     config = LearnerConfig.from_json({"game": env, **settings})
     if made["seeds"] is None:
         train_all([learner.create(config, made["out"])])

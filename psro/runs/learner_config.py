@@ -17,10 +17,13 @@ from psro.oracles.settings import (
     SampledConfig,
 )
 from psro.policies import networks
+from psro.policies.networks.settings import NetworkConfig
 from psro.runs.config import MAX_GAME, check_cell, check_names
 
 LEARNERS = {name: config for name, config in CONFIGS.items() if issubclass(config, SampledConfig)}
 """The settings of each learner by its name: those oracles that learn from episodes."""
+TABLES: dict[str, type[Any]] = {**LEARNERS, "network": NetworkConfig}
+"""The settings that are tables of their own, by name: of each learner, and of networks."""
 DEFAULTS: dict[str, Any] = {
     "gamma": 0.99,
     "num_envs": 32,
@@ -75,9 +78,14 @@ class LearnerConfig:
     """Settings of the learner reinforce."""
     dqn: DQNConfig = _defaults(DQNConfig)
     """Settings of the learner dqn."""
+    network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
+    """Settings of the network around the cell."""
 
     def __post_init__(self):
         check_types(self)
+        for name, kind in TABLES.items():
+            if not isinstance(getattr(self, name), kind):
+                raise SettingsError(f"{name} = {getattr(self, name)!r} must be a {kind.__name__}")
         for what, value, known in (
             ("learner", self.learner, LEARNERS),
             ("dtype", self.dtype, networks.DTYPES),
@@ -114,10 +122,10 @@ class LearnerConfig:
         if not isinstance(fields.get("game"), str):
             raise SettingsError("game must be the name of a game")
         values = dict(fields)
-        for name in LEARNERS.keys() & fields.keys():
+        for name in TABLES.keys() & fields.keys():
             if not isinstance(fields[name], Mapping):
                 raise SettingsError(f"{name} = {fields[name]!r} must be a table of settings")
-            check_names(LEARNERS[name], fields[name], f"{name}.")
+            check_names(TABLES[name], fields[name], f"{name}.")
             default = cls.__dataclass_fields__[name].default_factory()
             values[name] = dataclasses.replace(default, **fields[name])
         return cls(**values)
