@@ -74,6 +74,17 @@ class _Wanted:
         if self.exploiter is not None:
             raise UsageError("--exploiter measures one run; name a single folder")
 
+    def check_learners(self) -> None:
+        """Raises UsageError for options that need a population."""
+        for option, given in (
+            ("--csv", self.csv is not None),
+            ("--equilibrium", self.equilibrium),
+            ("--device", self.device is not None),
+            ("--exploiter", self.exploiter is not None),
+        ):
+            if given:
+                raise UsageError(f"{option} is for populations, not for learners of psro train")
+
     def check_sampled(self, game: str) -> None:
         """Raises UsageError for options that need an enumerated game."""
         for option, given, instead in (
@@ -136,10 +147,7 @@ def evaluate(
         calibrate=calibrate, episodes=episodes,
     )  # fmt: skip
     wanted.check()
-    from psro.runs import learner
-
-    if any(map(learner.is_learner, runs)):
-        measure_learners(runs, json=json, episodes=episodes)
+    if _measured_learners(runs, wanted):
         return
     if len(runs) > 1:
         wanted.check_one()
@@ -152,6 +160,22 @@ def evaluate(
     if not json:
         more = "plot" if len(runs) > 1 else "report"
         say(f"next: psro {more} {shell(folders)}")
+
+
+def _measured_learners(folders: Sequence[str], wanted: _Wanted) -> bool:
+    """Measures learners that trained alone. False if the folders are populations."""
+    from psro.runs.learner import is_learner
+
+    learners = [folder for folder in folders if is_learner(folder)]
+    if not learners:
+        return False
+    if len(learners) < len(folders):
+        raise UsageError(
+            f"{learners[0]} is of psro train, and others are populations; measure them apart"
+        )
+    wanted.check_learners()
+    measure_learners(learners, json=wanted.json, episodes=wanted.episodes)
+    return True
 
 
 def _measure(folder: str, wanted: _Wanted) -> None:

@@ -20,8 +20,9 @@ from psro.policies import networks
 from psro.policies.networks.settings import NetworkConfig
 from psro.runs.config import MAX_GAME, check_cell, check_names
 
-LEARNERS = {name: config for name, config in CONFIGS.items() if issubclass(config, SampledConfig)}
-"""The settings of each learner by its name: those oracles that learn from episodes."""
+LEARNERS = {name: CONFIGS[name] for name in ("ppo", "a2c", "reinforce", "dqn")}
+"""The settings of each learner by its name: oracles that learn from episodes, each with a field of
+`LearnerConfig`."""
 TABLES: dict[str, type[Any]] = {**LEARNERS, "network": NetworkConfig}
 """The settings that are tables of their own, by name: of each learner, and of networks."""
 DEFAULTS: dict[str, Any] = {
