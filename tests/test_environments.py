@@ -13,6 +13,9 @@ import pytest
 from games import GameError, hosted
 from games.hosted import environment
 from games.hosted.names import parsed
+from games.hosted.states import EnvironmentStates
+from games.hosted.words import action_name, in_words
+from games.readers.states import actions_of
 
 # What these libraries do at import, and what of JAX they still use, is theirs.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -250,3 +253,40 @@ def test_an_unknown_tensor_is_refused():
         environment("pgx::tic_tac_toe", observation="information_state")
     with pytest.raises(GameError, match="horizon = 0"):
         environment("pgx::tic_tac_toe", horizon=0)
+
+
+@pytest.mark.parametrize(
+    "name", ["pgx::kuhn_poker", "pettingzoo::tictactoe", "pettingzoo::rps_v2(max_cycles=3)"]
+)
+def test_states_are_shown_in_words_and_remember_decisions(name):
+    """What a person and a bot need: texts, names, and the way to each state."""
+    installed(name)
+    states = EnvironmentStates(game_of(name), name)
+    first, again = states.new_state(7), states.new_state(7)
+    while not first.is_terminal():
+        player, action = first.current_player(), first.legal_actions()[0]
+        assert again.observation_string(player) == first.observation_string(player) != ""
+        assert first.action_to_string(player, action)
+        *before, last = states.way(player).to(first)
+        assert last.legal == tuple(first.legal_actions())
+        assert last.last_action == (actions_of(first, player) or [-1])[-1]
+        assert len(before) == len(actions_of(first, player))
+        for state in (first, again):
+            state.apply_action(action)
+    assert first.returns() == again.returns() and str(first) == str(again)
+    assert first.is_cut == ("rps" in name)
+    with pytest.raises(GameError, match="no OpenSpiel policy"):
+        _ = states.game
+
+
+def test_observations_in_words():
+    board = np.zeros((2, 2, 3))
+    board[0, 1, 0] = board[1, 0, 1] = 1
+    board[..., 2] = 1
+    assert in_words(board) == ". 0\n1 .\nplanes of ones: 2"
+    assert in_words(np.zeros((2, 2, 2))) == ". .\n. ."
+    assert in_words(np.zeros(3)) == "nothing but zeros"
+    assert in_words(np.array([0, 1, 0, 1.0])) == "ones at 1, 3, of 4 numbers"
+    assert in_words(np.array([0, 0.5])) == "not zero: 1: 0.5; of 2 numbers"
+    assert action_name("pettingzoo::rps_v2(max_cycles=3)", 1) == "Paper"
+    assert action_name("pgx::go_9x9", 5) == "action 5"

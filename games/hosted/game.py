@@ -54,6 +54,8 @@ class HostedGame(Game[HostedState]):
         self.observation_size = simulator.observation_size
         self.max_length = simulator.max_length
         self.max_return = simulator.max_return
+        self.shapes = getattr(simulator, "shapes", None)
+        """Of what each player sees, before it is flattened; None if it is flat or mixed."""
         self._is_random = simulator.is_random
         self._action_bits = max(1, (simulator.num_actions - 1).bit_length())
         if self._action_bits > MOST_ACTION_BITS:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import difflib
 import importlib
+import io
 import re
 import warnings
 from collections.abc import Iterable
@@ -39,7 +41,8 @@ def imported(name: str, module: str) -> ModuleType:
     """The module that plays the environment `name`; its library is named by its first part."""
     library = module.partition(".")[0]
     try:
-        with warnings.catch_warnings(action="ignore"):
+        # What some libraries print when they are imported is not for whoever named the game.
+        with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
             return importlib.import_module(module)
     except ImportError as error:
         missing = (error.name or "").partition(".")[0]

@@ -91,6 +91,7 @@ class AecSimulator:
 
         self._flatten = spaces.flatten
         self._shown = {}
+        self.hides_nothing = self._module.__name__.rpartition(".")[2].startswith("chess_")
         for agent in self.agents:
             actions, shown = env.action_space(agent), env.observation_space(agent)
             if not isinstance(actions, spaces.Discrete) or actions.start != 0:
@@ -100,6 +101,9 @@ class AecSimulator:
                 )
             keyed = isinstance(shown, spaces.Dict) and "observation" in shown.spaces
             self._shown[agent] = shown["observation"] if keyed else shown
+        self.shapes = [self._shown[agent].shape or (1,) for agent in self.agents]
+        if not all(isinstance(shown, spaces.Box) for shown in self._shown.values()):
+            self.shapes = None  # flattened in ways of their own
         self.sizes = [int(env.action_space(agent).n) for agent in self.agents]
         self.num_actions = max(self.sizes)
         try:
@@ -173,6 +177,30 @@ class AecEpisode:
     def observe(self, vector: np.ndarray) -> None:
         agent = self.env.agent_selection
         self._simulator.write(agent, self.env.observe(agent), vector)
+
+    @property
+    def hides_nothing(self) -> bool:
+        """Whether every player may see what `drawn` shows."""
+        return self._simulator.hides_nothing
+
+    def drawn(self) -> str | None:
+        """The whole board as text, hidden or not; None where the environment draws none."""
+        env = self.env.unwrapped
+        if "ansi" not in env.metadata.get("render_modes", ()):
+            return None
+        mode, env.render_mode = env.render_mode, "ansi"
+        try:
+            return str(env.render())
+        finally:
+            env.render_mode = mode
+
+    def action_name(self, action: int) -> str | None:
+        """A move of chess, such as e2e4; None in other environments."""
+        if not self.hides_nothing or self.player < 0:
+            return None
+        from pettingzoo.classic.chess import chess_utils
+
+        return chess_utils.action_to_move(self.env.unwrapped.board, action, self.player).uci()
 
     def returns(self) -> np.ndarray:
         return self._returns.copy()

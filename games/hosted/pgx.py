@@ -69,6 +69,7 @@ class PgxGame(Game[PgxState]):
         state = jax.eval_shape(lambda: env.init(jax.random.key_data(jax.random.key(0))))
         self.num_actions = state.legal_action_mask.size
         self.observation_size = math.prod(state.observation.shape)
+        self.shapes = [state.observation.shape] * self.num_players
         self.max_length = max_length
         self.max_return = max_return
         self._env = env

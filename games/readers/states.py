@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyspiel
@@ -16,6 +17,9 @@ from games.readers.openspiel import tensor_name
 from games.readers.openspiel_policy import InfoStateIndex, in_turn
 from games.readers.sources import playable, seeded
 from games.tree import GameTree
+
+if TYPE_CHECKING:
+    from games.hosted.states import EnvironmentStates
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,8 +58,6 @@ class States:
 
     def __init__(self, name: str, observation: str | None = None):
         self._arguments = (name, observation)
-        if "::" in name:
-            raise GameError(f"{name!r} is not one of OpenSpiel's games, whose states can be shown")
         self.game = playable(name)
         self._ask = f"{tensor_name(name, self.game, observation)}_tensor"
 
@@ -73,6 +75,10 @@ class States:
         if not self.hides_chance:
             return self.game.new_initial_state()
         return seeded(self.game, seed).new_initial_state()
+
+    def way(self, player: int) -> Way:
+        """The player's own decisions, state by state."""
+        return Way(self, player)
 
     def observe(self, state: pyspiel.State, player: int) -> np.ndarray:
         """What the player sees at its turn, float32 `[O]`."""
@@ -97,8 +103,12 @@ class TreeStates(States):
         return np.asarray(self.tree.players[player].observation[number], np.float32)
 
 
-def states_of(game: Game, name: str, observation: str | None) -> States:
+def states_of(game: Game, name: str, observation: str | None) -> States | EnvironmentStates:
     """The states of a game that `games.readers.opening.open_game` opened by this name."""
+    if "::" in name:
+        from games.hosted.states import EnvironmentStates
+
+        return EnvironmentStates(game, name)
     tree = getattr(game, "played_from", None)
     return States(name, observation) if tree is None else TreeStates(tree)
 
@@ -167,15 +177,22 @@ class Way:
         self, state: pyspiel.State, before: Sequence[OwnDecision], last_action: int
     ) -> OwnDecision:
         observation = self._states.observe(state, self._player)
-        digest = hashlib.blake2b(before[-1].key if before else b"", digest_size=16)
-        digest.update(last_action.to_bytes(8, signed=True))
-        digest.update(observation.tobytes())
-        return OwnDecision(
-            key=digest.digest(),
-            observation=observation,
-            last_action=last_action,
-            legal=tuple(state.legal_actions()),
-        )
+        return own_decision(observation, before, last_action, state.legal_actions())
+
+
+def own_decision(
+    observation: np.ndarray, before: Sequence[OwnDecision], last_action: int, legal: Sequence[int]
+) -> OwnDecision:
+    """A player's decision after those `before`."""
+    digest = hashlib.blake2b(before[-1].key if before else b"", digest_size=16)
+    digest.update(last_action.to_bytes(8, signed=True))
+    digest.update(observation.tobytes())
+    return OwnDecision(
+        key=digest.digest(),
+        observation=observation,
+        last_action=last_action,
+        legal=tuple(legal),
+    )
 
 
 def actions_of(state: pyspiel.State, player: int) -> list[int]:

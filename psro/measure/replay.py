@@ -13,7 +13,9 @@ import numpy as np
 
 from games import InfoStateIndex, PlayerTree
 from games.printing import player_name
+from games.readers.states import States
 from psro.errors import PsroError
+from psro.policies.jax_settings import own_settings
 from psro.runs.experiment import Experiment
 
 
@@ -25,7 +27,8 @@ class Dealer:
     """Draws policies, resolves chance, and plays for the populations.
 
     Attributes:
-        game: OpenSpiel's game.
+        game: OpenSpiel's game; None for another library's environment.
+        short_name: OpenSpiel's of the game; empty for an environment.
         bots: one per player.
         rng: of chance, and of policies that are drawn together.
     """
@@ -36,21 +39,17 @@ class Dealer:
 
         Raises:
             Unprintable: OpenSpiel cannot print what a player sees.
-            GameError: it is not one of OpenSpiel's games.
+            GameError: the game cannot be loaded.
         """
         self._experiment = experiment
         self._tree = experiment.tree
         if self._tree is None:
             self._tree = experiment.setup.states.tree
         enumerated = self._tree is not None
-        self.game = self._tree.openspiel() if enumerated else experiment.setup.states.game
-        self.num_players = self.game.num_players()
-        kind = self.game.get_type()
-        if not (kind.provides_observation_string or kind.provides_information_state_string):
-            raise Unprintable(
-                f"OpenSpiel cannot print what a player of {experiment.config.game} sees"
-            )
-        self._describes = kind.provides_observation_string
+        self.game, self.short_name, self._describes = None, "", True
+        self.num_players = experiment.rules.num_players
+        if enumerated or isinstance(experiment.setup.states, States):
+            self._describe(experiment)
         labelled = enumerated and all(
             player.action_names is not None for player in self._tree.players
         )
@@ -58,6 +57,18 @@ class Dealer:
         chance, *bots = np.random.SeedSequence(seed).spawn(1 + self.num_players)
         self.rng = np.random.default_rng(chance)
         self.bots = [experiment.bot(p, bot_seed) for p, bot_seed in enumerate(bots)]
+
+    def _describe(self, experiment: Experiment) -> None:
+        """Learns how OpenSpiel prints the game. Raises Unprintable if it does not."""
+        known = self._tree is not None
+        self.game = self._tree.openspiel() if known else experiment.setup.states.game
+        kind = self.game.get_type()
+        self.short_name = kind.short_name
+        if not (kind.provides_observation_string or kind.provides_information_state_string):
+            raise Unprintable(
+                f"OpenSpiel cannot print what a player of {experiment.config.game} sees"
+            )
+        self._describes = kind.provides_observation_string
 
     @property
     def player_names(self) -> tuple[str, ...] | None:
@@ -159,6 +170,7 @@ class Episode:
     is_cut: bool
 
 
+@own_settings()
 def episodes(experiment: Experiment, count: int, seed: int) -> tuple[Dealer, list[Episode]]:
     """Plays `count` episodes between the meta-strategies of a run; the same for the same seed. The
     dealer knows the players' names.
@@ -184,5 +196,5 @@ def _episode(dealer: Dealer, max_length: int) -> Episode:
         moves=tuple(moves),
         returns=tuple(state.returns()),
         end=str(state),
-        is_cut=not state.is_terminal(),
+        is_cut=not state.is_terminal() or getattr(state, "is_cut", False),
     )

@@ -14,6 +14,7 @@ from psro.measure.replay import Dealer, Unprintable
 from psro.play import boards
 from psro.play.boards import Board
 from psro.play.cards import READERS, Picture
+from psro.policies.jax_settings import own_settings
 from psro.runs.experiment import Experiment
 
 
@@ -128,8 +129,8 @@ class Match:
         except (Unprintable, GameError) as error:
             raise MatchError(str(error)) from None
         self._game = self._dealer.game
-        self._kind = self._game.get_type()
-        self._reader = READERS.get(self._kind.short_name)
+        self._short_name = self._dealer.short_name
+        self._reader = READERS.get(self._short_name)
         self.par = _par(experiment)
         self.history: list[View] = []
         self._turn = 0
@@ -163,6 +164,7 @@ class Match:
         self._check(seat)
         return self._deal(seat)
 
+    @own_settings()
     def play(self, number: int) -> View:
         """Plays action `number` for the person. Then the others play until it is the person's turn
         again or the hand is over."""
@@ -180,6 +182,7 @@ class Match:
                 f"{self.num_players} players"
             )
 
+    @own_settings()
     def _deal(self, seat: int) -> View:
         # The person does not play, or learn, its own seat's policy.
         self._seat, self._state = seat, self._dealer.begin()
@@ -213,7 +216,7 @@ class Match:
             seat=seat,
             text=text,
             picture=picture,
-            board=boards.read(self._kind.short_name, text),
+            board=boards.read(self._short_name, text),
             actions=actions,
             end=end,
         )
@@ -245,7 +248,7 @@ class Match:
             ),
             state=self._moves() if self._dealer.labelled else str(self._state),
             pictures=tuple(self._picture(seat) for seat in seats),
-            board=boards.read(self._kind.short_name, str(self._state)),
+            board=boards.read(self._short_name, str(self._state)),
         )
 
 

@@ -12,7 +12,7 @@ import pyspiel
 
 from games import GameTree, InfoStateIndex
 from games.levels import rows
-from games.readers.states import OwnDecision, States, Way, actions_of
+from games.readers.states import OwnDecision, States, actions_of
 from psro.policies.jax_settings import own_settings
 from psro.policies.mixed_behaviour import MixedBehaviour
 from psro.policies.policy import Lookup, Params, Policy, TablePolicy
@@ -203,7 +203,8 @@ class PopulationBot(MixtureBot):
 
 
 class EpisodeBot(MixtureBot):
-    """The bot of a game that is not enumerated. It sees OpenSpiel's states as they come.
+    """The bot of a game that is not enumerated. It sees states as they come: OpenSpiel's, or those
+    of other libraries' environments (`games.hosted.states`).
 
     Args:
         states: the game's states.
@@ -232,7 +233,7 @@ class EpisodeBot(MixtureBot):
             "weights": weights,
         }
         self._states = states
-        self._way = Way(states, player)
+        self._way = states.way(player)
         super().__init__(player=player, policy=policy, params=params, weights=weights, seed=seed)
 
     @own_settings()
