@@ -1,6 +1,7 @@
 """Records go to several loggers at once, and none of them can stop a run."""
 
 import json
+import math
 import os
 import socket
 import struct
@@ -16,6 +17,7 @@ from test_cli import assert_refused, psro_main
 import psro
 from psro.runs import experiment, loggers
 from psro.runs.config import RunConfig
+from psro.training.record import Record
 
 CONFIG = RunConfig(game="kuhn_poker", oracle="best_response", iterations=3, tolerance=0.0)
 ARGUMENTS = ("--game", "kuhn_poker", "--oracle", "best_response", "--tolerance", "0")
@@ -96,6 +98,47 @@ def test_scalars_are_the_metrics(tmp_path):
     for row, record in zip(table.to_dict("records"), run.records, strict=True):
         numbers = {k: v for k, v in row.items() if isinstance(v, int | float) and v == v}
         assert loggers.scalars(record) | {"iteration": record.iteration} == numbers
+
+
+def sampled_record(iteration):
+    """As sampled runs write it; nothing is trained in iteration 0, so nothing is bounded."""
+    first = iteration == 0
+    return Record(
+        iteration=iteration,
+        kind="sampled",
+        concept="nash",
+        meaning="the profile is a Nash equilibrium",
+        **dict.fromkeys(("exploitability", "nash_conv", "cce_gap", "ce_gap")),
+        **dict.fromkeys(("best_response_value", "gap")),
+        value=(0.3, -0.3),
+        value_error=(0.01, 0.01),
+        achieved_value=None if first else (0.4, 0.1),
+        improvement=None if first else (0.1, 0.4),
+        improvement_error=None if first else (0.02, 0.03),
+        nash_conv_bound=None if first else 0.5,
+        nash_conv_bound_error=None if first else 0.036,
+        meta_regret=0.0,
+        size=iteration + 1,
+        support_size=(1, 1),
+        decisions=(512, 512),
+        episodes=(60, 60),
+        seconds={"oracle": 1.0},
+        payoff_episodes=128,
+    )
+
+
+@pytest.mark.parametrize("iteration", [0, 1])
+def test_what_is_sampled_is_logged_with_its_error_and_nothing_as_exact(iteration):
+    told = loggers.scalars(sampled_record(iteration))
+    assert all(map(math.isfinite, told.values()))
+    measured = {"value_0": "value_error_0", "value_1": "value_error_1"}
+    if iteration:
+        measured |= {f"improvement_{p}": f"improvement_error_{p}" for p in range(2)}
+        measured |= {"nash_conv_bound": "nash_conv_bound_error"}
+    assert {name for name in told if "_error" in name} == set(measured.values())
+    assert set(measured) <= set(told)
+    exact = ("exploitability", "nash_conv", "cce_gap", "ce_gap", "distance")
+    assert not [name for name in told if name in exact or name.startswith(("gap", "best_"))]
 
 
 def test_tensorboard_holds_every_number_once(tmp_path):
