@@ -342,8 +342,3 @@ def test_a_game_that_hides_its_chance_cannot_be_replayed():
         state.apply_action(state.legal_actions()[0])
     with pytest.raises(GameError, match="hides its chance"):
         Way(states, state.current_player()).to(state)
-
-
-def test_only_openspiels_states_can_be_shown():
-    with pytest.raises(GameError, match="not one of OpenSpiel's games"):
-        States("pgx::go_9x9")

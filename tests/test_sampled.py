@@ -103,6 +103,20 @@ def test_bits_do_not_depend_on_the_order_or_the_neighbours():
     np.testing.assert_array_equal(together[4:5], alone)
 
 
+def test_padding_is_not_played():
+    """A call has room for 16 matches. What nobody asked for costs a game on the host nothing."""
+    _, population, matches, _ = measured("kuhn_poker(players=3)")
+    plays = np.arange(16) < 2
+    _, decisions = matches._play(
+        population.params,
+        matches.game.constants,
+        np.zeros((16, 3), np.int32),
+        jax.random.key_data(jax.random.split(jax.random.key(1), 16)),
+        plays,
+    )
+    assert ((np.asarray(decisions).sum(axis=(1, 2)) > 0) == plays).all()
+
+
 def test_a_new_policy_leaves_the_other_payoffs_as_they_are():
     """And the payoffs measured at once are those that are measured one policy after another."""
     _, population, matches, _ = measured("leduc_poker")

@@ -105,12 +105,10 @@ class Matches:
         data, results = jax.device_get(jax.random.key_data(keys)), []
         for first in range(0, len(profiles), self.at_once):
             chosen = np.arange(first, first + self.at_once)
-            chosen[chosen >= len(profiles)] = first  # padding: any match, dropped below
-            results.append(
-                jax.device_get(
-                    self._play(params, constants, profiles[chosen].astype(np.int32), data[chosen])
-                )
-            )
+            plays = chosen < len(profiles)
+            chosen[~plays] = first  # padding: any match, not played and dropped below
+            met = profiles[chosen].astype(np.int32)
+            results.append(jax.device_get(self._play(params, constants, met, data[chosen], plays)))
         returns, decisions = map(np.concatenate, zip(*results, strict=True))
         return Played(
             returns=returns[: len(profiles)].astype(np.float64),
@@ -142,8 +140,14 @@ class Matches:
         return jax.vmap(game.deal)(jax.random.split(key, self.episodes), high + low)
 
     def _play_all(
-        self, params: Params, constants: Any, profiles: jax.Array, data: jax.Array
+        self,
+        params: Params,
+        constants: Any,
+        profiles: jax.Array,
+        data: jax.Array,
+        plays: jax.Array,
     ) -> tuple[jax.Array, jax.Array]:
+        """Returns and decisions, `[C, B, P]`, of the matches where `plays [C]` is True."""
         game, seats = self.game.with_constants(constants), range(self.game.num_players)
         keys = jax.random.wrap_key_data(data)
         shape = (self.at_once, self.episodes)
@@ -156,21 +160,25 @@ class Matches:
             decisions=jnp.zeros((*shape, len(seats)), jnp.int32),
             time=jnp.int32(0),
         )
+        idle = ~plays[:, None]  # [C, 1]
         end = jax.lax.while_loop(
-            lambda table: ~table.state.ended.all() & (table.time < game.max_length),
-            lambda table: self._move(game, policies, keys, table),
+            lambda table: ~(table.state.ended | idle).all() & (table.time < game.max_length),
+            lambda table: self._move(game, policies, keys, table, idle),
             start,
         )
         return end.returns, end.decisions
 
-    def _move(self, game: Game, policies: list[Params], keys: jax.Array, table: _Table) -> _Table:
-        """One decision in every episode that goes on."""
+    def _move(
+        self, game: Game, policies: list[Params], keys: jax.Array, table: _Table, idle: jax.Array
+    ) -> _Table:
+        """One decision in every episode that goes on; none where `idle [C, 1]`."""
         state, carries = table.state, list(table.carries)
+        over = state.ended | idle
         act_keys, step_keys = jax.vmap(
             lambda key: tuple(jax.random.split(jax.random.fold_in(key, table.time + 1)))
         )(keys)
         observation = jax.vmap(jax.vmap(game.observe))(state)
-        mover = jnp.where(state.ended, -1, state.player)
+        mover = jnp.where(over, -1, state.player)
         first = self._policies[0]  # all seats have the same actions
         outputs = jnp.zeros((*mover.shape, first.num_outputs))
         for p, params in enumerate(policies):
@@ -185,7 +193,7 @@ class Matches:
         choice = first.distribution(outputs, legal)
         action = choice.played(jax.vmap(lambda own, key: own.sample(key))(choice, act_keys))
         if state.legal is not None:  # no action: a game on the host has no work with it
-            action = jnp.where(state.ended, -1, action.astype(jnp.int32))
+            action = jnp.where(over, -1, action.astype(jnp.int32))
         after = jax.vmap(jax.vmap(game.step))(
             state, action, jax.vmap(lambda key: jax.random.split(key, self.episodes))(step_keys)
         )
