@@ -109,8 +109,12 @@ class TreeGame(Game[TreeState]):
         self.observation_size = tree.observation_size
         self.max_length = tree.max_length
         self.max_return = tree.max_return
-        counts = np.diff(tree.first_outcome)
-        self.begins_with_deals = bool(counts[0] > 1 and counts.max() <= FEW)
+
+    @functools.cached_property
+    def begins_with_deals(self) -> bool:
+        """Not asked before it is needed: a large matrix has no histories laid out."""
+        counts = np.diff(self.played_from.first_outcome)
+        return bool(counts[0] > 1 and counts.max() <= FEW)
 
     @property
     def num_histories(self) -> int | None:
