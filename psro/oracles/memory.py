@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 
 from psro.policies.networks.cells.cell import Carry
+from psro.policies.networks.cells.parts import restarted
 from psro.policies.policy import Policy
 
 
@@ -28,10 +28,7 @@ def blank(policy: Policy, shape: tuple[int, ...]) -> Memory:
 
 def forgotten(policy: Policy, memory: Memory, where: jax.Array) -> Memory:
     """A blank memory where `where [E]`; leaves `[E, ...]` or `[Q, E, ...]`."""
-    start, last = policy.no_action(()), memory.last_action
-    batch = last.shape[: last.ndim - start.ndim]
-    begun = jnp.broadcast_to(where, batch).reshape(*batch, *(1,) * start.ndim)
     return Memory(
         carry=policy.forget(memory.carry, where),
-        last_action=jnp.where(begun, jnp.broadcast_to(start, last.shape), last),
+        last_action=restarted(policy.no_action(()), memory.last_action, where),
     )

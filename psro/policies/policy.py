@@ -32,6 +32,7 @@ from psro.policies.distributions import Distribution, MaskedCategorical, TanhNor
 from psro.policies.jax_settings import own_settings
 from psro.policies.networks import RecurrentNetwork
 from psro.policies.networks.cells.cell import Carry, unroll
+from psro.policies.networks.cells.parts import restarted
 from psro.policies.networks.heads import LOG_STD, num_outputs
 from psro.policies.networks.settings import NetworkConfig
 
@@ -140,13 +141,7 @@ class Policy:
     def forget(self, carry: Carry, where: jax.Array) -> Carry:
         """The initial carry where `where [...]` is True, otherwise `carry`. Leaves of the carry may
         have more leading axes than `where`."""
-
-        def restart(start: np.ndarray, leaf: jax.Array) -> jax.Array:
-            batch = leaf.shape[: leaf.ndim - start.ndim]
-            forgotten = jnp.broadcast_to(where, batch).reshape(*batch, *(1,) * start.ndim)
-            return jnp.where(forgotten, jnp.broadcast_to(start, leaf.shape), leaf)
-
-        return jax.tree.map(restart, self._start, carry)
+        return restarted(self._start, carry, where)
 
     def __call__(
         self, params: Params, observation: Any, last_action: jax.Array, carry: Carry

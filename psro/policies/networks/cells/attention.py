@@ -12,7 +12,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from psro.policies.networks.cells.parts import along, flat
+from psro.policies.networks.cells.parts import along, flat, in_heads
 
 WINDOW = 64
 """Steps that a ring holds by default: W."""
@@ -46,15 +46,14 @@ def step(
             W - 1, `[*batch, heads, W]`.
     """
     window = ring["keys"].shape[-2]
-    slots = along(jnp.arange(window, dtype=jnp.int32), ring["keys"][..., 0])  # [*batch, W]
-    distance = (steps[..., None] - slots) % window
+    distance = (steps[..., None] - _slots(ring)) % window  # [*batch, W]
     here = (distance == 0)[..., None]
     ring = {
         "keys": jnp.where(here, key[..., None, :], ring["keys"]),
         "values": jnp.where(here, value[..., None, :], ring["values"]),
     }
     heads = query.shape[-2]
-    keys, values = (_by_head(ring[name], heads) for name in ("keys", "values"))
+    keys, values = (in_heads(ring[name], heads) for name in ("keys", "values"))
     match = jnp.einsum("...nd,...wnd->...nw", query, keys)
     if distances is not None:
         match += _at(distances, distance[..., None, :])
@@ -82,8 +81,7 @@ def scan(
     time = jnp.arange(length, dtype=jnp.int32)
     # The steps before these, in the ring: slot j holds the last place that is j mod W.
     before = jnp.where(reset[0], 0, steps[0])  # [*batch]; of no use after a reset
-    slots = along(jnp.arange(window, dtype=jnp.int32), ring["keys"][..., 0])
-    age = (before[..., None] - 1 - slots) % window + 1  # [*batch, W], counted from time 0
+    age = (before[..., None] - 1 - _slots(ring)) % window + 1  # [*batch, W], counted from time 0
     held = (age <= before[..., None])[None] & (episode == 0)[..., None]  # [T, *batch, W]
     old_distance = age[None] + time.reshape(-1, *(1,) * age.ndim)
     held &= old_distance < window
@@ -94,8 +92,8 @@ def scan(
     same &= new_distance >= 0
     new_distance = jnp.broadcast_to(new_distance, same.shape)
 
-    old_keys, old_values = (_by_head(ring[name], heads) for name in ("keys", "values"))
-    new_keys, new_values = (_by_head(leaf, heads) for leaf in (key, value))
+    old_keys, old_values = (in_heads(ring[name], heads) for name in ("keys", "values"))
+    new_keys, new_values = (in_heads(leaf, heads) for leaf in (key, value))
     match = jnp.concatenate(
         [
             jnp.einsum("t...nd,...wnd->t...nw", query, old_keys),
@@ -118,8 +116,9 @@ def _written(
 ) -> Ring:
     """The ring after T steps."""
     window, length = ring["keys"].shape[-2], len(steps)
-    slots = along(jnp.arange(window, dtype=jnp.int32), ring["keys"][..., 0])
-    age = (steps[-1][..., None] - slots) % window  # [*batch, W], counted back from the last step
+    age = (
+        steps[-1][..., None] - _slots(ring)
+    ) % window  # [*batch, W], counted back from the last step
     first = jnp.argmax(episode == episode[-1:], axis=0)  # [*batch], when the episode began
     first = first[..., None].astype(jnp.int32)
     new = length - 1 - age >= first
@@ -134,8 +133,10 @@ def _written(
     return {"keys": write(ring["keys"], key), "values": write(ring["values"], value)}
 
 
-def _by_head(x: jax.Array, heads: int) -> jax.Array:
-    return x.reshape(*x.shape[:-1], heads, x.shape[-1] // heads)
+def _slots(ring: Ring) -> jax.Array:
+    """The number of each slot, int32 `[*batch, W]`."""
+    keys = ring["keys"]
+    return along(jnp.arange(keys.shape[-2], dtype=jnp.int32), keys[..., 0])
 
 
 def _at(by_distance: jax.Array, distance: jax.Array) -> jax.Array:

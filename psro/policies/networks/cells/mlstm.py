@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from psro.policies.networks.cells.parts import flat, in_heads, num_heads
+from psro.policies.networks.cells.parts import flat, in_heads, num_heads, restarted
 
 CHUNK = 16
 """Steps that a parallel pass takes at once."""
@@ -127,7 +127,8 @@ def scan(memory: Memory, reset: jax.Array, *steps: jax.Array) -> tuple[Memory, j
     what is read, `[T, *batch, heads, d]`."""
     length = len(reset)
     if length == 1:
-        memory, read = step(_restarted(memory, reset[0]), *(leaf[0] for leaf in steps))
+        memory = restarted(blank((), *memory["n"].shape[-2:]), memory, reset[0])
+        memory, read = step(memory, *(leaf[0] for leaf in steps))
         return memory, read[None]
     if length <= CHUNK:
         return chunk(memory, reset, *steps)
@@ -140,17 +141,6 @@ def scan(memory: Memory, reset: jax.Array, *steps: jax.Array) -> tuple[Memory, j
     chunks = [leaf.reshape(-1, CHUNK, *leaf.shape[1:]) for leaf in filled]
     memory, read = jax.lax.scan(lambda memory, steps: chunk(memory, *steps), memory, chunks)
     return memory, read.reshape(-1, *read.shape[2:])[:length]
-
-
-def _restarted(memory: Memory, where: jax.Array) -> Memory:
-    """The memory at the start of an episode where `where [*batch]` is True."""
-    start = blank((), *memory["n"].shape[-2:])
-
-    def restart(start: jax.Array, leaf: jax.Array) -> jax.Array:
-        begins = where.reshape(*where.shape, *(1,) * start.ndim)
-        return jnp.where(begins, jnp.broadcast_to(start, leaf.shape), leaf)
-
-    return jax.tree.map(restart, start, memory)
 
 
 def _filled(leaf: jax.Array, missing: int, value: float) -> jax.Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -24,6 +26,18 @@ class Fit(nnx.Module):
 def along(param: jax.Array, x: jax.Array) -> jax.Array:
     """A parameter `[K, ...]` in the shape `[..., K, ...]` of x, whose last axes it has."""
     return jnp.broadcast_to(param, x.shape)
+
+
+def restarted(start: Any, carry: Any, where: jax.Array) -> Any:
+    """A carry, leaves `[*batch, ...]`, and its start, leaves `[...]`, where `where` is True. Leaves
+    of the carry may have more leading axes than `where`."""
+
+    def restart(start: jax.Array, leaf: jax.Array) -> jax.Array:
+        batch = leaf.shape[: leaf.ndim - start.ndim]
+        begins = jnp.broadcast_to(where, batch).reshape(*batch, *(1,) * start.ndim)
+        return jnp.where(begins, jnp.broadcast_to(start, leaf.shape), leaf)
+
+    return jax.tree.map(restart, start, carry)
 
 
 def num_heads(features: int) -> int:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from psro.policies.networks.cells import mlstm, slstm
-from psro.policies.networks.cells.parts import Fit, along, flat, in_heads, num_heads
+from psro.policies.networks.cells.parts import Fit, along, flat, in_heads, num_heads, restarted
 
 _TAPS = 4
 """Width of the causal convolutions."""
@@ -64,29 +64,19 @@ class Matrix(nnx.Module):
 
     def __init__(self, features: int, *, dtype: str, rngs: nnx.Rngs):
         inner = 2 * features
-        small = nnx.initializers.normal((2 / (5 * features)) ** 0.5)
         self.heads = num_heads(inner)
         self.width = inner // self.heads
         self.norm = _norm(features, dtype, rngs)
-        self.up = nnx.Linear(
-            features, 2 * inner, kernel_init=small, use_bias=False, dtype=dtype, rngs=rngs
-        )
+        self.up = _up(features, 2 * inner, dtype, rngs)
         self.conv = Convolution(inner, rngs=rngs)
         self.dtype = dtype
         blocks, size = (inner // 4, 4) if inner % 4 == 0 else (1, inner)
         self.blocks = blocks
-        self.into = nnx.Param(small(rngs.params(), (3, blocks, size, size)))
+        self.into = nnx.Param(_small(features)(rngs.params(), (3, blocks, size, size)))
         self.gates = mlstm.Gates(3 * inner, self.heads, dtype=dtype, rngs=rngs)
         self.scale = nnx.Param(jnp.ones(inner))
         self.skip = nnx.Param(jnp.ones(inner))
-        self.down = nnx.Linear(
-            inner,
-            features,
-            kernel_init=nnx.initializers.normal(1 / features**0.5),  # 2 / blocks / sqrt(H)
-            use_bias=False,
-            dtype=dtype,
-            rngs=rngs,
-        )
+        self.down = _down(inner, features, dtype, rngs)
 
     def initial_carry(self, batch_shape: tuple[int, ...]) -> dict[str, Any]:
         return {
@@ -128,7 +118,6 @@ class Scalar(nnx.Module):
     """
 
     def __init__(self, features: int, *, dtype: str, rngs: nnx.Rngs):
-        small = nnx.initializers.normal((2 / (5 * features)) ** 0.5)
         self.heads = num_heads(features)
         self.features = features
         self.dtype = dtype
@@ -136,21 +125,12 @@ class Scalar(nnx.Module):
         wide = -(-4 * features // 3)
         self.norm = _norm(features, dtype, rngs)
         self.conv = Convolution(features, rngs=rngs)
-        self.into = nnx.Param(small(rngs.params(), (4, self.heads, width, width)))
+        self.into = nnx.Param(_small(features)(rngs.params(), (4, self.heads, width, width)))
         self.memory = slstm.Recurrence(features, dtype=dtype)
         self.scale = nnx.Param(jnp.ones(features))
         self.second_norm = _norm(features, dtype, rngs)
-        self.up = nnx.Linear(
-            features, 2 * wide, kernel_init=small, use_bias=False, dtype=dtype, rngs=rngs
-        )
-        self.down = nnx.Linear(
-            wide,
-            features,
-            kernel_init=nnx.initializers.normal(1 / features**0.5),
-            use_bias=False,
-            dtype=dtype,
-            rngs=rngs,
-        )
+        self.up = _up(features, 2 * wide, dtype, rngs)
+        self.down = _down(wide, features, dtype, rngs)
 
     def initial_carry(self, batch_shape: tuple[int, ...]) -> dict[str, Any]:
         return {
@@ -171,10 +151,7 @@ class Scalar(nnx.Module):
 
         def step(memory: slstm.Memory, inputs: tuple[jax.Array, jax.Array]):
             gates, reset = inputs
-            start = slstm.blank(gates.shape[:-1] + (self.features,))
-            memory = jax.tree.map(
-                lambda start, leaf: jnp.where(reset[..., None], start, leaf), start, memory
-            )
+            memory = restarted(slstm.blank((self.features,)), memory, reset)
             memory = self.memory(memory, gates)
             return memory, memory["h"]
 
@@ -221,6 +198,29 @@ class Convolution(nnx.Module):
             y += jnp.where(same, x[tap : tap + length] * along(kernel[tap], y), 0)
         same = (episode[length:] == now[-1:])[..., None]
         return jnp.moveaxis(jnp.where(same, x[length:], 0), 0, -2), y
+
+
+def _small(features: int) -> jax.nn.initializers.Initializer:
+    return nnx.initializers.normal((2 / (5 * features)) ** 0.5)
+
+
+def _up(features: int, wide: int, dtype: str, rngs: nnx.Rngs) -> nnx.Linear:
+    """Into a block."""
+    return nnx.Linear(
+        features, wide, kernel_init=_small(features), use_bias=False, dtype=dtype, rngs=rngs
+    )
+
+
+def _down(wide: int, features: int, dtype: str, rngs: nnx.Rngs) -> nnx.Linear:
+    """Out of a block."""
+    return nnx.Linear(
+        wide,
+        features,
+        kernel_init=nnx.initializers.normal(1 / features**0.5),  # 2 / blocks / sqrt(H)
+        use_bias=False,
+        dtype=dtype,
+        rngs=rngs,
+    )
 
 
 def _norm(features: int, dtype: str, rngs: nnx.Rngs) -> nnx.LayerNorm:
