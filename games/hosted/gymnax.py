@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 from games.errors import GameError
 from games.hosted.host import HORIZON
 from games.hosted.keys import raw
-from games.hosted.names import imported, refused, unknown
+from games.hosted.names import imported, made
 from games.hosted.translation import actions_of, observation_space
 from games.solo import Moved, Solo
 
@@ -47,11 +48,9 @@ def gymnax_game(
             f"{name!r} needs gymnax, but popgym-arcade has installed stable-gymnax in its place; "
             "use another virtual environment for psro[gymnax]"
         )
-    if environment not in gymnax.registered_envs:
-        unknown(name, environment, gymnax.registered_envs)
     if environment in _DOWNLOADED:
         raise GameError(f"{name!r} downloads a data set when it is made, so it is not offered")
-    return _game(name, environment, parameters, horizon, gymnax.make)
+    return _game(name, environment, gymnax.registered_envs, parameters, horizon, gymnax.make)
 
 
 def craftax_game(
@@ -59,14 +58,12 @@ def craftax_game(
 ) -> GymnaxGame:
     """`craftax::Craftax-Symbolic-v1`. See `games.hosted.environment`."""
     module = imported(name, "craftax.craftax_env")
-    if environment not in _CRAFTAX:
-        unknown(name, environment, _CRAFTAX)
 
     def make(environment: str) -> tuple[Any, Any]:
         env = module.make_craftax_env_from_name(environment, auto_reset=False)
         return env, env.default_params
 
-    return _game(name, environment, parameters, horizon, make)
+    return _game(name, environment, _CRAFTAX, parameters, horizon, make)
 
 
 def popgym_arcade_game(
@@ -76,9 +73,7 @@ def popgym_arcade_game(
     `popgym_arcade.make`, such as `(partial_obs=True)`."""
     arcade = imported(name, "popgym_arcade")
     known = imported(name, "popgym_arcade.registration").REGISTERED_ENVIRONMENTS
-    if environment not in known:
-        unknown(name, environment, known)
-    return _game(name, environment, parameters, horizon, arcade.make)
+    return _game(name, environment, known, parameters, horizon, arcade.make)
 
 
 def _distribution_of_gymnax() -> str:
@@ -88,9 +83,14 @@ def _distribution_of_gymnax() -> str:
 
 
 def _game(
-    name: str, environment: str, parameters: dict[str, Any], horizon: int | None, make: Any
+    name: str,
+    environment: str,
+    known: Iterable[str],
+    parameters: dict[str, Any],
+    horizon: int | None,
+    make: Any,
 ) -> GymnaxGame:
-    try:
+    def game() -> GymnaxGame:
         _, defaults = make(environment)
         fields = {field.name for field in dataclasses.fields(defaults)}
         changed = {key: value for key, value in parameters.items() if key in fields}
@@ -99,8 +99,8 @@ def _game(
         )
         params = dataclasses.replace(params, **changed)
         return GymnaxGame(name, env, params, _RETURNS.get(environment), horizon)
-    except Exception as error:  # of several kinds, depending on the environment
-        refused(name, error)
+
+    return made(name, environment, known, game)
 
 
 class GymnaxGame(Solo):

@@ -16,7 +16,7 @@ import numpy as np
 from games.errors import GameError
 from games.hosted.host import HORIZON
 from games.hosted.keys import raw
-from games.hosted.names import imported, refused, unknown
+from games.hosted.names import imported, made
 from games.hosted.translation import Actions, actions_of, between, numbers
 from games.solo import Moved, Solo
 from games.spaces import Box, Discrete
@@ -31,13 +31,10 @@ def brax_game(
 ) -> BraxGame:
     """`brax::ant`, `brax::hopper(backend=spring)`. See `games.hosted.environment`."""
     envs = imported(name, "brax.envs")
-    if environment not in envs._envs:
-        unknown(name, environment, envs._envs)
-    try:
-        env = envs.get_environment(environment, **parameters)
-        return BraxGame(name, env, horizon)
-    except Exception as error:  # of several kinds, depending on the environment
-        refused(name, error)
+    return made(
+        name, environment, envs._envs,
+        lambda: BraxGame(name, envs.get_environment(environment, **parameters), horizon),
+    )  # fmt: skip
 
 
 class BraxGame(Solo):
@@ -72,13 +69,10 @@ def navix_game(
 ) -> NavixGame:
     """`navix::Navix-Empty-5x5-v0`. See `games.hosted.environment`; a parameter is `max_steps`."""
     navix = imported(name, "navix")
-    known = navix.registry()
-    if environment not in known:
-        unknown(name, environment, known)
-    try:
-        return NavixGame(name, navix.make(environment, **parameters), horizon)
-    except Exception as error:  # of several kinds, depending on the environment
-        refused(name, error)
+    return made(
+        name, environment, navix.registry(),
+        lambda: NavixGame(name, navix.make(environment, **parameters), horizon),
+    )  # fmt: skip
 
 
 class NavixGame(Solo):
@@ -117,13 +111,10 @@ def xminigrid_game(
     """`xminigrid::MiniGrid-Empty-8x8`. See `games.hosted.environment`; parameters are fields of its
     `EnvParams`, such as `(view_size=5)`."""
     xminigrid = imported(name, "xminigrid")
-    known = xminigrid.registered_environments()
-    if environment not in known:
-        unknown(name, environment, known)
-    try:
-        return XMiniGridGame(name, *xminigrid.make(environment, **parameters), horizon)
-    except Exception as error:  # of several kinds, depending on the environment
-        refused(name, error)
+    return made(
+        name, environment, xminigrid.registered_environments(),
+        lambda: XMiniGridGame(name, *xminigrid.make(environment, **parameters), horizon),
+    )  # fmt: skip
 
 
 class XMiniGridGame(Solo):
@@ -162,13 +153,10 @@ def jumanji_game(
 ) -> JumanjiGame:
     """`jumanji::Snake-v1`. See `games.hosted.environment`; parameters are those of its class."""
     jumanji = imported(name, "jumanji")
-    known = jumanji.registered_environments()
-    if environment not in known:
-        unknown(name, environment, known)
-    try:
-        return JumanjiGame(name, jumanji.make(environment, **parameters), horizon)
-    except Exception as error:  # of several kinds, depending on the environment
-        refused(name, error)
+    return made(
+        name, environment, jumanji.registered_environments(),
+        lambda: JumanjiGame(name, jumanji.make(environment, **parameters), horizon),
+    )  # fmt: skip
 
 
 class JumanjiGame(Solo):

@@ -9,13 +9,14 @@ import importlib
 import io
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from games.errors import GameError
 
 _NAME = re.compile(r"(?P<library>\w+)::(?P<environment>[^()]+)(\((?P<parameters>.*)\))?")
+T = TypeVar("T")
 OBSERVATION = "observation"
 """The only tensor that these environments have."""
 
@@ -61,7 +62,21 @@ def unknown(name: str, environment: str, known: Iterable[str]) -> NoReturn:
     raise GameError(f"no environment is called {name!r}; {hint}")
 
 
-def refused(name: str, error: Exception) -> NoReturn:
+def made(name: str, environment: str, known: Iterable[str], make: Callable[[], T]) -> T:
+    """What `make` returns, the game of an environment that is in `known`.
+
+    Raises:
+        GameError: it is not known, or its library cannot make it.
+    """
+    if environment not in known:
+        unknown(name, environment, known)
+    try:
+        return make()
+    except Exception as error:  # of several kinds, depending on the environment
+        _refused(name, error)
+
+
+def _refused(name: str, error: Exception) -> NoReturn:
     """Raises the error of an environment that its library cannot make."""
     if isinstance(error, GameError):
         raise error

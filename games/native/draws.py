@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from games.game import Game, S
+
 FEW = 2**12
 """As many outcomes can be drawn from one word: no chance is off by more than one in 2^20."""
 
@@ -37,6 +39,25 @@ def draws(key: jax.Array, number: int, size: int) -> jax.Array:
         values, words = draw(words, number)
         drawn.append(values)
     return jnp.concatenate(drawn)[:size]
+
+
+class Dealt(Game[S]):
+    """A game that begins with one of equally likely deals.
+
+    A subclass defines `_begin`, the state after a deal, and in its constructor `_deals`: all deals
+    from `alike_together`, or None for too many, which only keys draw.
+    """
+
+    _deals: np.ndarray | None
+
+    @property
+    def begins_with_deals(self) -> bool:
+        return self._deals is not None
+
+    def deal(self, key: jax.Array, word: jax.Array) -> S:
+        if self._deals is None:
+            return self.init(key)
+        return self._begin(jnp.asarray(self._deals)[draw(word, len(self._deals))[0]])
 
 
 def alike_together(

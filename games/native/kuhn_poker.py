@@ -8,9 +8,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from games.game import Game, State
+from games.game import State
 from games.native.cards import all_deals, deal, one_hot
-from games.native.draws import draw
+from games.native.draws import Dealt
 
 
 @jax.tree_util.register_dataclass
@@ -24,7 +24,7 @@ class KuhnState(State):
     bets: jax.Array
 
 
-class KuhnPoker(Game[KuhnState]):
+class KuhnPoker(Dealt[KuhnState]):
     """OpenSpiel's `kuhn_poker`: P players, cards 0 to P, an ante of 1. In turn they pass (0) or bet
     1 more (1); after the first bet everybody else has one decision, to fold or to call. The highest
     card among those who bet, or else of all, takes the pot.
@@ -43,17 +43,8 @@ class KuhnPoker(Game[KuhnState]):
         self.observation_size = players + (players + 1) + public
         self._deals = all_deals(players + 1, players, kind=lambda cards: cards)
 
-    @property
-    def begins_with_deals(self) -> bool:
-        return self._deals is not None
-
     def init(self, key: jax.Array) -> KuhnState:
         return self._begin(deal(key, self.num_players + 1, self.num_players))
-
-    def deal(self, key: jax.Array, word: jax.Array) -> KuhnState:
-        if self._deals is None:
-            return self.init(key)
-        return self._begin(jnp.asarray(self._deals)[draw(word, len(self._deals))[0]])
 
     def _begin(self, cards: jax.Array) -> KuhnState:
         return KuhnState(

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 
 from games.errors import GameError
-from games.game import Game, State
+from games.game import State
 from games.native import bits
 from games.native.cards import all_deals, deal, one_hot
-from games.native.draws import draw
+from games.native.draws import Dealt
 
 FOLD, CALL, RAISE = range(3)
 MAX_RAISES = 2
@@ -46,7 +46,7 @@ class LeducState(State):
     sequence: jax.Array
 
 
-class LeducPoker(Game[LeducState]):
+class LeducPoker(Dealt[LeducState]):
     """OpenSpiel's `leduc_poker`: P players, a deck of P + 1 ranks in two suits, an ante of 1, and
     two raises a round. A pair with the public card wins, then the higher card; equals share.
 
@@ -79,17 +79,8 @@ class LeducPoker(Game[LeducState]):
             2 * (players + 1), players + 1, kind=lambda cards: [card // 2 for card in cards]
         )
 
-    @property
-    def begins_with_deals(self) -> bool:
-        return self._deals is not None
-
     def init(self, key: jax.Array) -> LeducState:
         return self._begin(deal(key, 2 * (self.num_players + 1), self.num_players + 1))
-
-    def deal(self, key: jax.Array, word: jax.Array) -> LeducState:
-        if self._deals is None:
-            return self.init(key)
-        return self._begin(jnp.asarray(self._deals)[draw(word, len(self._deals))[0]])
 
     def _begin(self, cards: jax.Array) -> LeducState:
         players = self.num_players

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from games.errors import GameError
-from games.game import Game, State
+from games.game import State
 from games.native import bits
-from games.native.draws import alike_together, draw, draws
+from games.native.draws import Dealt, alike_together, draws
 
 BIDDING_RULES = ("reset-face", "reset-quantity")
 
@@ -37,7 +37,7 @@ class DiceState(State):
     public: jax.Array
 
 
-class LiarsDice(Game[DiceState]):
+class LiarsDice(Dealt[DiceState]):
     """OpenSpiel's `liars_dice`: P players with D dice of F faces. A bid is a quantity and a face;
     the highest face is wild. Bids rise in quantity and then face, or, by the rule
     "reset-quantity", in face and then quantity. The last action calls the last bidder a liar: who
@@ -70,24 +70,15 @@ class LiarsDice(Game[DiceState]):
         self.num_actions = self._liar + 1
         self.max_length = self._liar + 1
         self.observation_size = self._first_bid + self._liar + 1
-        self._all_rolls = alike_together(
+        self._deals = alike_together(
             itertools.product(range(faces), repeat=players * dice),
             self._hand_kinds,
             faces ** (players * dice),
         )
         self._seats = np.stack([bits.packed([p], self.observation_size) for p in range(players)])
 
-    @property
-    def begins_with_deals(self) -> bool:
-        return self._all_rolls is not None
-
     def init(self, key: jax.Array) -> DiceState:
         return self._begin(draws(key, self._faces, self.num_players * self._dice))
-
-    def deal(self, key: jax.Array, word: jax.Array) -> DiceState:
-        if self._all_rolls is None:
-            return self.init(key)
-        return self._begin(jnp.asarray(self._all_rolls)[draw(word, len(self._all_rolls))[0]])
 
     def _hand_kinds(self, rolls: tuple[int, ...]) -> list[list[int]]:
         """Each player's dice in order of their faces."""
