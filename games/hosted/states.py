@@ -38,23 +38,23 @@ class EnvironmentStates:
     hides_chance = True
 
     def __init__(self, game: Game, name: str):
-        self.rules, self._name = game, name
+        self.rules, self.name = game, name
         self.init, self.step = jax.jit(game.init), jax.jit(game.step)
 
     def __reduce__(self):
-        return _opened, (self._name,)
+        return _opened, (self.name,)
 
     @property
     def game(self):
         """Raises GameError: there is no game of OpenSpiel's."""
         raise GameError(
-            f"{self._name!r} is not one of OpenSpiel's games: it has bots, and no OpenSpiel policy"
+            f"{self.name!r} is not one of OpenSpiel's games: it has bots, and no OpenSpiel policy"
         )
 
     def new_state(self, seed: int) -> EnvironmentState:
         """The first state of an episode; all chance in it is a function of the seed and the
         moves."""
-        return EnvironmentState(self, self._name, seed)
+        return EnvironmentState(self, seed)
 
     def way(self, player: int) -> EnvironmentWay:
         return EnvironmentWay(player)
@@ -71,8 +71,8 @@ class EnvironmentState:
         is_cut: whether a limit of length has ended it.
     """
 
-    def __init__(self, states: EnvironmentStates, name: str, seed: int):
-        self._states, self._name = states, name
+    def __init__(self, states: EnvironmentStates, seed: int):
+        self._states = states
         self._key = jax.random.key(seed)
         self._moves: list[Move] = []
         self._decisions: dict[int, list[OwnDecision]] = {
@@ -104,7 +104,7 @@ class EnvironmentState:
     def action_to_string(self, player: int, action: int) -> str:
         drawn = self._episode()
         named = getattr(drawn, "action_name", lambda _: None)(action)
-        return named or action_name(self._name, action)
+        return named or action_name(self._states.name, action)
 
     def observation_string(self, player: int) -> str:
         """What the player saw at its latest decision, in words; or the board, if the environment
@@ -137,7 +137,8 @@ class EnvironmentState:
     def __str__(self) -> str:
         """All moves, one on each line, and the board if the environment draws one."""
         lines = [
-            f"player {move.player}: {action_name(self._name, move.action)}" for move in self._moves
+            f"player {move.player}: {action_name(self._states.name, move.action)}"
+            for move in self._moves
         ]
         board = getattr(self._episode(), "drawn", lambda: None)()
         return "\n".join(lines if board is None else [*lines, board])

@@ -226,6 +226,15 @@ def making(folder: Path) -> Iterator[Path]:
             sync(parent)
 
 
+def check_free(folder: Path, instead: str) -> None:
+    """Raises ExperimentError if anything is at the place of a new folder. `instead` says what to
+    do."""
+    with writing(folder):
+        taken = folder.exists() or folder.is_symlink()
+    if taken:
+        raise ExperimentError(f"{folder} exists already; {instead}")
+
+
 @contextlib.contextmanager
 def _aside(folder: Path) -> Iterator[Path]:
     """A new, empty folder next to `folder`. It is removed if the caller fails."""

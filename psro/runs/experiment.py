@@ -282,12 +282,7 @@ def create(
     if not isinstance(config, RunConfig):
         raise SettingsError(f"{config!r} is not a RunConfig, such as RunConfig(game='kuhn_poker')")
     folder = Path(out) if out is not None else run_folder.default_folder(config)
-    with disk.writing(folder):
-        taken = folder.exists() or folder.is_symlink()
-    if taken:
-        raise ExperimentError(
-            f"{folder} exists already; choose another --out, or `psro resume {folder}`"
-        )
+    disk.check_free(folder, f"choose another --out, or `psro resume {folder}`")
     try:
         check_sizes(config)  # what is saved must be accepted when it is read
     except SettingsError as error:
@@ -385,9 +380,6 @@ def _open_folder(folder: Path, *, foreign: bool = False) -> Experiment:
 
 def _unpack(file: Path, out: str | os.PathLike | None) -> Path:
     folder = file.with_suffix("") if out is None else Path(out)
-    with disk.writing(folder):
-        taken = folder.exists() or folder.is_symlink()
-    if taken:
-        raise ExperimentError(f"{folder} exists already; name a new folder to unpack to with --out")
+    disk.check_free(folder, "name a new folder to unpack to with --out")
     archive.unpack(file, folder)
     return folder

@@ -184,12 +184,7 @@ def create(
     """A new learner and its folder, by default `experiments/<game>-<learner>-<time>`. If the game
     cannot be opened, no folder is left behind. `like` differs only in its seed."""
     folder = Path(out) if out is not None else default_folder(config)
-    with disk.writing(folder):
-        taken = folder.exists() or folder.is_symlink()
-    if taken:
-        raise ExperimentError(
-            f"{folder} exists already; choose another --out, or `psro resume {folder}`"
-        )
+    disk.check_free(folder, f"choose another --out, or `psro resume {folder}`")
     made = LearnerRun(folder, config, like and like.setup)
     _ = made.setup.alone  # which may refuse the game
     with disk.making(folder) as aside:
@@ -206,9 +201,7 @@ def create_many(config: LearnerConfig, seeds: int, out: str | None = None) -> li
         raise SettingsError(f"seeds = {seeds} must be between 1 and 1,000")
     configs = [dataclasses.replace(config, seed=config.seed + n) for n in range(seeds)]
     folder = Path(out) if out is not None else default_folder(config)
-    with disk.writing(folder):
-        if folder.exists() or folder.is_symlink():
-            raise ExperimentError(f"{folder} exists already; choose another --out")
+    disk.check_free(folder, "choose another --out")
     setup = LearnerSetup(config)
     _ = setup.alone
     runs = [LearnerRun(folder / seed_folder(own.seed), own, setup) for own in configs]

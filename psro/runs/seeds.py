@@ -185,8 +185,7 @@ def create_many(config: RunConfig, seeds: int, out: str | os.PathLike | None = N
         raise SettingsError(f"seeds = {seeds} must be between 1 and {MOST_SEEDS:,}")
     configs = [dataclasses.replace(config, seed=config.seed + n) for n in range(seeds)]
     folder = Path(out) if out is not None else run_folder.default_folder(config)
-    if folder.exists() or folder.is_symlink():
-        raise ExperimentError(f"{folder} exists already; choose another --out")
+    disk.check_free(folder, "choose another --out")
     made: list[Experiment] = []
     try:
         for config in configs:

@@ -93,8 +93,9 @@ class Alone:
         played = self._matches(
             population, np.zeros((matches, 1), np.int32), jax.random.split(key, matches)
         )
-        returns = played.returns[..., 0].reshape(-1)
-        return float(returns.mean()), float(returns.std(ddof=1) / np.sqrt(len(returns)))
+        count = played.returns.size
+        error = np.sqrt(self._matches.squares(played.returns)[0] / (count * (count - 1)))
+        return float(played.returns.mean()), float(error)
 
     def _stretch(self, number: int, key: jax.Array, job: Any, last: Stretch | None) -> Stretch:
         since, training_return = time.perf_counter(), None
@@ -128,15 +129,8 @@ class Alone:
 
     def _job(self, key: jax.Array) -> Any:
         """The inputs of the oracle's functions for one run."""
-        params = self._policy.init_many(jax.random.fold_in(key, _FRESH)[None])
-        jobs = Jobs.of_one_run(
-            jax.random.fold_in(key, _TRAIN),
-            player=np.zeros(1, np.int32),
-            initial=params,
-            populations=(),
-            opponents=np.ones(1),
-        )
-        return self._oracle.inputs(jobs)
+        initial = self._policy.init_many(jax.random.fold_in(key, _FRESH)[None])
+        return self._oracle.inputs(Jobs.alone(jax.random.fold_in(key, _TRAIN), _only(initial)))
 
 
 def _only(jobs: Any) -> Any:
