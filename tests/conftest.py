@@ -4,6 +4,7 @@ import importlib.util
 import mmap
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,10 +43,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["PSRO_TREE_CACHE"] = ""  # tests keep nothing in the user's folder
 
-# A shell's background job ignores SIGINT, and so would every process that it starts. Tests send it.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_is_left_in_the_repository():
@@ -55,3 +52,10 @@ def nothing_is_left_in_the_repository():
     yield
     left = {path.name for path in root.iterdir()} - before
     assert not {name for name in left if not name.startswith(".")}
+
+
+def pytest_sessionfinish():
+    """Under `make coverage`, what was measured is saved now: pytest-xdist kills a worker that takes
+    more than 10 seconds to exit, and on a busy machine saving it takes longer."""
+    if "coverage" in sys.modules and (measured := sys.modules["coverage"].Coverage.current()):
+        measured.save()
