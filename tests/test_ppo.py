@@ -5,11 +5,15 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from flax import nnx
 from probes import Lengths, Probe, constant_policy, policy_for
 
 from psro.oracles import PPO, Jobs, PPOConfig
+from psro.oracles.decisions import Decisions, Episodes
+from psro.oracles.on_policy import Batch, Unrolled
+from psro.oracles.sampling import Sample
 from psro.policies.distributions import log_probabilities
 from psro.policies.networks import CELLS
 from psro.policies.policy import stack
@@ -158,8 +162,95 @@ def test_a_training_that_diverges_stops_with_its_last_finite_parameters():
         ({"gamma": 1.5}, "ppo.gamma = 1.5 must be between 0 and 1"),
         ({"learning_rate": 0.0}, "ppo.learning_rate = 0.0 must be above 0"),
         ({"clip": float("nan")}, "ppo.clip = nan must be finite"),
+        ({"target_kl": 0.0}, "ppo.target_kl = 0.0 must be above 0"),
+        ({"clip_value": -1.0}, "ppo.clip_value = -1.0 must be above 0"),
+        ({"adam_eps": 0.0}, "ppo.adam_eps = 0.0 must be above 0"),
     ],
 )
 def test_bad_settings_are_refused_with_their_numbers(wrong, message):
     with pytest.raises(ValueError, match=message):
         PPOConfig(**wrong)
+
+
+class Climber(PPO):
+    """PPO whose loss is -w and whose divergence is w: every step moves w up by the step size."""
+
+    def _loss(self, params, batch, entropy_weight):
+        return -params["w"], jax.lax.stop_gradient(params["w"])
+
+
+def climbed(**settings):
+    """Where w is after one rollout's 2 * 4 steps of 0.01, starting from zero, and how many steps
+    the learning rate's schedule has counted (None: it has none)."""
+    game = Probe("constant")
+    config = PPOConfig(num_envs=4, num_strata=1, num_minibatches=4, epochs=2, **settings)
+    oracle = Climber(game, policy_for(game), config)
+    start = oracle._start({"w": jnp.float32(0)})
+    names = [field.name for field in dataclasses.fields(Decisions)]
+    batch = Batch(
+        decisions=Decisions(**dict.fromkeys(names, jnp.zeros((8, 4))) | {"carry": ()}),
+        **dict.fromkeys(("advantage", "value_target", "weight"), jnp.zeros((8, 4))),
+    ).cut(8)
+    params, opt_state = jax.jit(oracle._improve)(*start, batch, 0.0, jax.random.key(0))
+    nodes = jax.tree.leaves(opt_state, is_leaf=lambda n: isinstance(n, optax.ScaleByScheduleState))
+    counts = [int(node.count) for node in nodes if isinstance(node, optax.ScaleByScheduleState)]
+    return float(params["w"]), next(iter(counts), None)
+
+
+def test_target_kl_ends_the_steps_of_a_rollout():
+    """At 0.01 a step, the divergence is above 0.025 after three steps; no more are taken. The
+    schedule counts them all the same: the learning rate reaches zero at the end of training."""
+    settings = {"anneal_learning_rate": False, "learning_rate": 0.01}
+    assert climbed(**settings)[0] == pytest.approx(0.08, rel=1e-3)
+    assert climbed(**settings, target_kl=0.025)[0] == pytest.approx(0.03, rel=1e-3)
+    moved, counted = climbed(learning_rate=0.01, target_kl=0.025)
+    assert 0.025 < moved < 0.03 and counted == 8
+
+
+def test_the_learning_rate_falls_and_eps_shortens_steps():
+    assert climbed(learning_rate=0.01, decisions=32, evaluations=1) == (
+        pytest.approx(0.01 * sum(1 - n / 8 for n in range(8)), rel=1e-3), 8,
+    )  # fmt: skip
+    settings = {"anneal_learning_rate": False, "learning_rate": 0.01, "max_gradient_norm": 1.0}
+    assert climbed(**settings, adam_eps=1.0)[0] == pytest.approx(0.04, rel=1e-3)  # 1 / (1 + 1)
+
+
+def test_clipped_values_keep_the_larger_error():
+    """The target is 1. A value that has moved from 0 to 0.5 counts as 0.2; one that has moved the
+    other way keeps its error."""
+    game = Probe("constant")
+    blank = dict.fromkeys((field.name for field in dataclasses.fields(Decisions)), None)
+    batch = Batch(
+        decisions=Decisions(**blank | {"value": jnp.zeros(2)}),
+        advantage=None, weight=None, value_target=jnp.ones(2),
+    )  # fmt: skip
+    value = jnp.array([0.5, -0.5])
+    now = Unrolled(log_prob=None, entropy=None, value=value, value_error=(value - 1) ** 2)
+    for most, expected in ((None, [0.25, 2.25]), (0.2, [0.64, 2.25])):
+        oracle = PPO(game, policy_for(game), dataclasses.replace(QUICK, clip_value=most))
+        np.testing.assert_allclose(oracle._value_error(now, batch), expected, rtol=1e-5)
+
+
+def test_advantages_and_entropy_stay_as_they_are_if_asked():
+    game = Probe("constant")
+    config = dataclasses.replace(QUICK, gae_lambda=1.0, num_envs=2, num_minibatches=1)
+    steps = np.ones((8, 2), np.float32)
+    blank = dict.fromkeys((field.name for field in dataclasses.fields(Decisions)), None)
+    decisions = Decisions(
+        **blank
+        | {"reward": steps, "value": 0 * steps, "next_value": steps[0], "valid": steps > 0}
+        | {"done": steps < 0, "truncated": steps < 0}
+    )
+    episodes = Episodes(count=jnp.ones(2), total_return=jnp.ones(2))
+    sample = Sample(decisions=decisions, episodes=episodes, next=None, restarted=None)
+    for normalized in (True, False):
+        changed = dataclasses.replace(
+            config, normalize_advantages=normalized, anneal_entropy_weight=normalized
+        )
+        oracle = PPO(game, policy_for(game), changed)
+        advantage = np.asarray(oracle._batch(sample).advantage)  # rewards to come, and 1
+        expected = np.arange(9, 1, -1)
+        expected = (expected - 5.5) / np.std(expected) if normalized else expected
+        np.testing.assert_allclose(advantage[:, 0, 0], expected, rtol=1e-4)
+        weight = oracle._entropy_weight(jnp.float32(0.25))
+        assert weight == pytest.approx(config.entropy_weight * (0.75 if normalized else 1))

@@ -22,9 +22,8 @@ class A2C(OnPolicy):
         key: jax.Array,
     ) -> tuple[Params, optax.OptState]:
         """One step on the whole rollout."""
-        config = self._config
-        columns = batch.take(jnp.arange(config.num_envs))
-        gradient = jax.grad(self._loss)(params, columns, config.entropy_weight * (1 - progress))
+        columns = batch.take(jnp.arange(self._config.num_envs))
+        gradient = jax.grad(self._loss)(params, columns, self._entropy_weight(progress))
         return self._step(params, opt_state, gradient)
 
     def _loss(self, params: Params, batch: Batch, entropy_weight: jax.Array) -> jax.Array:

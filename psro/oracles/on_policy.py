@@ -53,7 +53,7 @@ class OnPolicy(Sampled):
         """Gradient steps on one rollout. `progress` is the share of training done before it."""
 
     def _batch(self, sample: Sample) -> Batch:
-        """A rollout, with normalised advantages, value targets and weights, cut into sequences."""
+        """A rollout, with advantages, value targets and weights, cut into sequences."""
         decisions = sample.decisions
         advantage, value_target = advantages(
             decisions,
@@ -61,9 +61,10 @@ class OnPolicy(Sampled):
             gae_lambda=self._config.gae_lambda,
         )
         weight = decision_weights(decisions.valid, sample.episodes.count, self._num_strata)
-        mean = (weight * advantage).mean()
-        spread = jnp.sqrt((weight * jnp.square(advantage - mean)).mean())
-        advantage = (advantage - mean) / (spread + 1e-8)
+        if self._config.normalize_advantages:
+            mean = (weight * advantage).mean()
+            spread = jnp.sqrt((weight * jnp.square(advantage - mean)).mean())
+            advantage = (advantage - mean) / (spread + 1e-8)
         batch = Batch(
             decisions=decisions,
             advantage=advantage,
@@ -83,18 +84,26 @@ class OnPolicy(Sampled):
         return Unrolled(
             log_prob=choice.log_prob(seen.action),
             entropy=choice.entropy(),
+            value=value,
             value_error=jnp.square(value - batch.value_target),
         )
+
+    def _entropy_weight(self, progress: jax.Array) -> jax.Array:
+        """The weight of the entropy bonus after this share of training."""
+        config = self._config
+        fallen = progress if config.anneal_entropy_weight else jnp.zeros_like(progress)
+        return config.entropy_weight * (1 - fallen)
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Unrolled:
-    """For each decision, `[L, N]`: log-probability of the action taken, entropy, squared error of
-    the value."""
+    """For each decision, `[L, N]`: log-probability of the action taken, entropy, value, and squared
+    error of the value."""
 
     log_prob: jax.Array
     entropy: jax.Array
+    value: jax.Array
     value_error: jax.Array
 
 

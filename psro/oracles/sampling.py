@@ -162,14 +162,7 @@ class Sampled(abc.ABC):
         self._optimizer = optax.flatten(
             optax.chain(
                 optax.clip_by_global_norm(config.max_gradient_norm),
-                optax.adam(
-                    optax.linear_schedule(
-                        config.first_learning_rate,
-                        0.0,
-                        config.num_updates * config.steps_per_update,
-                    ),
-                    eps=1e-5,
-                ),
+                optax.adam(_step_size(config), eps=config.adam_eps),
             )
         )
         self._train = OverJobs(self._train_one, env_devices=config.env_devices)
@@ -398,3 +391,10 @@ class Sampled(abc.ABC):
     def _step(self, params: Params, opt_state: optax.OptState, gradient: Params):
         change, opt_state = self._optimizer.update(gradient, opt_state, params)
         return optax.apply_updates(params, change), opt_state
+
+
+def _step_size(config: SampledConfig) -> float | optax.Schedule:
+    first = config.first_learning_rate
+    if not config.anneal_learning_rate:
+        return first
+    return optax.linear_schedule(first, 0.0, config.num_updates * config.steps_per_update)

@@ -48,8 +48,12 @@ class SampledConfig:
     rollout_length: int = 8
     """Own decisions in each environment between two updates."""
     learning_rate: float | None = None
-    """Adam's step size at the start. It falls linearly to zero. By default 0.003 for ppo in a game
-    that is measured by episodes; otherwise 0.01."""
+    """Adam's step size at the start. By default 0.003 for ppo in a game that is measured by
+    episodes; otherwise 0.01."""
+    anneal_learning_rate: bool = True
+    """The step size falls linearly to zero over the training. Otherwise it stays as it is."""
+    adam_eps: float = 1e-5
+    """Adam divides by the root of the mean squared gradient plus this number."""
     gamma: float = 1.0
     """Discount for each own decision. Below 1, the objective is no longer the game's."""
     max_gradient_norm: float = 0.5
@@ -74,7 +78,7 @@ class SampledConfig:
             check_positive(self.name, self, "learning_rate")
         check_positive(
             self.name, self, "evaluations", "patience", "num_envs", "num_strata",
-            "rollout_length", "max_gradient_norm", "temperature",
+            "rollout_length", "max_gradient_norm", "temperature", "adam_eps",
         )  # fmt: skip
         check_not_negative(self.name, self, "env_devices")
         check_shares(self.name, self, "gamma")
@@ -137,7 +141,12 @@ class OnPolicyConfig(SampledConfig):
     value_weight: float = 0.5
     """Weight of the value loss."""
     entropy_weight: float = 0.1
-    """Weight of the entropy bonus at the start. It falls linearly to zero."""
+    """Weight of the entropy bonus at the start."""
+    anneal_entropy_weight: bool = True
+    """The weight of the entropy bonus falls linearly to zero over the training. Otherwise it stays
+    as it is."""
+    normalize_advantages: bool = True
+    """Shift and scale the advantages of each rollout to mean 0 and standard deviation 1."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -162,10 +171,19 @@ class PPOConfig(OnPolicyConfig):
     """Decay of generalised advantage estimation."""
     clip: float = 0.2
     """How far a ratio of probabilities may be from 1 before it is clipped."""
+    clip_value: float | None = None
+    """How far a value may move from the rollout's value before its error is clipped, in units of
+    the game's largest return. By default values are not clipped."""
+    target_kl: float | None = None
+    """The steps on a rollout end before the step at which the policy's approximate KL divergence
+    from the rollout's policy is above this. By default all steps are taken."""
 
     def __post_init__(self):
         super().__post_init__()
         check_positive(self.name, self, "epochs", "num_minibatches")
+        for name in ("clip_value", "target_kl"):
+            if getattr(self, name) is not None:
+                check_positive(self.name, self, name)
         check_not_negative(self.name, self, "clip")
         check_multiples(self.name, self, ("num_envs", "num_minibatches"))
 
