@@ -7,6 +7,7 @@ import numpy as np
 
 from psro.oracles.decisions import Decisions
 from psro.oracles.on_policy import Batch, advantages, decision_weights
+from psro.oracles.return_scale import ReturnScale, scaled
 
 
 def test_advantages_are_discounted_sums_of_errors():
@@ -64,3 +65,23 @@ def test_sequences_are_runs_of_time_within_an_environment():
     for name in set(names) - {"carry", "next_value"}:
         np.testing.assert_array_equal(getattr(chosen.decisions, name), expected)
     np.testing.assert_array_equal(chosen.decisions.carry[0][:, 0], expected[0] + 0.5)
+
+
+def test_scaled_rewards_make_returns_of_variance_one():
+    """By the sums of every episode so far, from rollout to rollout; a stratum that meets a new
+    profile begins anew, and steps at which nothing was decided do not count."""
+    rng = np.random.default_rng(0)
+    steps, envs, gamma = 6, 4, 0.9
+    blank = dict.fromkeys((f.name for f in dataclasses.fields(Decisions)), None)
+    scale, sums, sofar = ReturnScale.start(envs), [], np.zeros(envs)
+    for restarted in (np.ones(envs, bool), np.arange(envs) < 2):
+        reward = (100 * rng.normal(size=(steps, envs))).astype(np.float32)
+        done, valid = rng.random((2, steps, envs)) < [[[0.3]], [[0.8]]]
+        decisions = Decisions(**blank | {"reward": reward, "done": done, "valid": valid})
+        scale, after = scaled(scale, decisions, restarted, gamma)
+        sofar = np.where(restarted, 0, sofar)
+        for t in range(steps):
+            sofar = gamma * sofar + reward[t]
+            sums.extend(sofar[valid[t]])
+            sofar = np.where(done[t], 0, sofar)
+        np.testing.assert_allclose(after.reward, reward / np.std(sums), rtol=1e-4)

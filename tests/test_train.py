@@ -12,14 +12,18 @@ from psro.runs import learner
 from psro.runs.learner_config import LearnerConfig
 from psro.runs.storage import ExperimentError
 
-SMALL = {"num_envs": 4, "rollout_length": 8, "sequence_length": 8, "epochs": 1}
+SMALL = {
+    "num_envs": 4, "rollout_length": 8, "sequence_length": 8, "epochs": 1,
+    "target_kl": 0.1, "normalize_returns": True,
+}  # fmt: skip
 CONFIG = LearnerConfig.from_json(
     {
-        "game": "popjaxrl::RepeatFirstEasy",
+        "game": "popjaxrl::PositionOnlyCartPoleEasy(noise=0.1,flicker=0.1,delay=1,sticky=0.1)",
         "decisions": 96,
         "evaluations": 3,
         "evaluation_episodes": 4,
         "hidden_size": 4,
+        "network": {"normalize_observations": True},
         "ppo": SMALL,
     }
 )
@@ -51,6 +55,11 @@ def test_a_stopped_learner_continues_bit_for_bit(whole, tmp_path):
     for ours, theirs in zip(again.records, whole.records, strict=True):
         assert ours.mean_return == theirs.mean_return
     assert [record.decisions for record in again.records] == [0, 32, 64, 96]
+    params, _, scale = again._last.learner.student
+    assert params["normaliser"]["count"] == scale.moments.count == 96
+    spread = np.sqrt(params["normaliser"]["variance"]["0"])
+    assert (spread > 0.05).all() and (spread < 2).all()
+    assert again._last.best["normaliser"]["count"] == 32 * again.records[-1].best
 
 
 def test_the_commands_read_its_folder(whole, tmp_path, capsys):

@@ -9,6 +9,7 @@ from games.errors import GameError
 from games.game import Game
 from games.hosted.host import HORIZON
 from games.hosted.names import check_observation, parsed
+from games.wrappers import wrapped, wrapping_of
 
 GAMES = {
     "jaxmarl": ("games.hosted.jaxmarl", "jaxmarl_game"),
@@ -37,6 +38,7 @@ def environment(name: str, *, observation: str | None = None, horizon: int | Non
 
     The library is imported here. A limit on the length of episodes cuts them off, `truncated`. It
     is the environment's own or `horizon`, whichever is less; without either, it is `HORIZON`.
+    Parameters of wrappers (`games.wrappers`) wrap an environment for one player.
 
     Raises:
         GameError: the library is unknown or not installed, has no such environment, or the
@@ -51,4 +53,8 @@ def environment(name: str, *, observation: str | None = None, horizon: int | Non
     if library in GAMES and horizon is None:
         horizon = HORIZON
     module, function = LIBRARIES[library]
-    return getattr(importlib.import_module(module), function)(name, rest, parameters, horizon)
+    make = getattr(importlib.import_module(module), function)
+    if library in GAMES:
+        return make(name, rest, parameters, horizon)
+    wrapping, parameters = wrapping_of(name, parameters)
+    return wrapped(make(name, rest, parameters, horizon), wrapping)

@@ -17,11 +17,13 @@ import optax
 from games.game import Game
 from games.levels import Level
 from psro.oracles.decisions import Decisions
+from psro.oracles.return_scale import ReturnScale, scaled
 from psro.oracles.sampling import Sample, Sampled
 from psro.oracles.settings import OnPolicyConfig
 from psro.policies.policy import Params, Policy
 
-Student = tuple[Params, optax.OptState]
+Student = tuple[Params, optax.OptState, ReturnScale | None]
+"""The network, the optimiser's state, and the scale of rewards if it follows the returns."""
 
 
 class OnPolicy(Sampled):
@@ -31,7 +33,10 @@ class OnPolicy(Sampled):
         super().__init__(game, policy, config, sequence_length=config.sequence_length)
 
     def _start(self, initial: Params) -> Student:
-        return initial, self._optimizer.init(initial)
+        scale = None
+        if self._config.normalize_returns:
+            scale = ReturnScale.start(self._config.num_envs)
+        return initial, self._optimizer.init(initial), scale
 
     def _params(self, student: Student) -> Params:
         return student[0]
@@ -39,7 +44,13 @@ class OnPolicy(Sampled):
     def _learn(
         self, student: Student, sample: Sample, progress: jax.Array, key: jax.Array
     ) -> Student:
-        return self._improve(*student, self._batch(sample), progress, key)
+        params, opt_state, scale = student
+        if scale is not None:
+            restarted = jnp.repeat(sample.restarted, self._config.num_envs // self._num_strata)
+            scale, decisions = scaled(scale, sample.decisions, restarted, self._config.gamma)
+            sample = dataclasses.replace(sample, decisions=decisions)
+        batch = self._batch(sample)
+        return *self._improve(params, opt_state, batch, progress, key), scale
 
     @abc.abstractmethod
     def _improve(
@@ -49,7 +60,7 @@ class OnPolicy(Sampled):
         batch: Batch,
         progress: jax.Array,
         key: jax.Array,
-    ) -> Student:
+    ) -> tuple[Params, optax.OptState]:
         """Gradient steps on one rollout. `progress` is the share of training done before it."""
 
     def _batch(self, sample: Sample) -> Batch:

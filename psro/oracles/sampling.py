@@ -32,11 +32,13 @@ from psro.errors import SettingsError
 from psro.oracles.base import Jobs, Results
 from psro.oracles.decisions import Decisions, Episodes, Turn, mean_return
 from psro.oracles.devices import OverJobs
+from psro.oracles.optimizer import optimizer
 from psro.oracles.rollout import Act, Actors, Rollout
 from psro.oracles.settings import SampledConfig
 from psro.oracles.tabulated import bonus_tables, opponent_tables
 from psro.oracles.training import Training, Yardstick, expected_return, train, yardstick
 from psro.policies.networks.cells.cell import Carry
+from psro.policies.observed import observed
 from psro.policies.policy import Lookup, Params, Policy, at_temperature
 
 _BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
@@ -158,13 +160,7 @@ class Sampled(abc.ABC):
             act=act,
         )
         jax.eval_shape(self._rollout.empty)  # a game that is too large raises its error here
-        # Flat: one vector instead of a dozen small arrays compiles and runs faster.
-        self._optimizer = optax.flatten(
-            optax.chain(
-                optax.clip_by_global_norm(config.max_gradient_norm),
-                optax.adam(_step_size(config), eps=config.adam_eps),
-            )
-        )
+        self._optimizer = optimizer(config)
         self._train = OverJobs(self._train_one, env_devices=config.env_devices)
 
     def against(self, policy: Policy) -> Self:
@@ -324,7 +320,9 @@ class Sampled(abc.ABC):
             levels=levels,
         )
         learner = Learner(
-            student=self._learn(learner.student, sample, progress, learn_key),
+            student=self._observed(
+                self._learn(learner.student, sample, progress, learn_key), decisions
+            ),
             actors=actors,
             profile=profile,
             decisions=learner.decisions + decisions.valid.sum(dtype=jnp.int32),
@@ -362,6 +360,12 @@ class Sampled(abc.ABC):
     def _learn(self, student: Any, sample: Sample, progress: jax.Array, key: jax.Array) -> Any:
         """The student after one more rollout. `progress` is the share of training done before."""
 
+    def _observed(self, student: Any, decisions: Decisions) -> Any:
+        """The student, whose networks normalise by these observations too. They are counted after
+        the rollout's training, so that it sees what the rollout has seen."""
+        seen, counts = decisions.observation, decisions.valid
+        return observed(self._policy, self._params(student), student, seen, counts)
+
     def _exploration(self, progress: jax.Array) -> jax.Array | float:
         """The amount of exploration, passed to `act`."""
         return 0.0
@@ -391,10 +395,3 @@ class Sampled(abc.ABC):
     def _step(self, params: Params, opt_state: optax.OptState, gradient: Params):
         change, opt_state = self._optimizer.update(gradient, opt_state, params)
         return optax.apply_updates(params, change), opt_state
-
-
-def _step_size(config: SampledConfig) -> float | optax.Schedule:
-    first = config.first_learning_rate
-    if not config.anneal_learning_rate:
-        return first
-    return optax.linear_schedule(first, 0.0, config.num_updates * config.steps_per_update)

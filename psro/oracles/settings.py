@@ -147,6 +147,9 @@ class OnPolicyConfig(SampledConfig):
     as it is."""
     normalize_advantages: bool = True
     """Shift and scale the advantages of each rollout to mean 0 and standard deviation 1."""
+    normalize_returns: bool = False
+    """Scale rewards so that the discounted returns of the training so far have variance 1. For
+    games whose largest return is not known."""
 
     def __post_init__(self):
         super().__post_init__()

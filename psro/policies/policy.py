@@ -74,7 +74,8 @@ class Policy:
                 rngs=nnx.Rngs(key),
             )
 
-        self.action_space = action_space
+        self.observation_space, self.action_space = observation_space, action_space
+        self.normalises = network.normalize_observations
         self._settings = {
             "observation_space": observation_space,
             "action_space": action_space,

@@ -94,6 +94,12 @@ def check_solvable(config: RunConfig, game: Rules) -> None:
             "--expansion hierarchy"
         )
     tabulated = getattr(getattr(config, config.oracle, None), "tabulated", None)
+    if config.network.normalize_observations and (is_enumerated(config.oracle) or tabulated):
+        what = f"{config.oracle}.tabulated" if tabulated else f"oracle {config.oracle}"
+        raise SettingsError(
+            f"network.normalize_observations needs a learner that observes, and {what} looks at "
+            "the whole game"
+        )
     if config.diversity and tabulated is False:
         raise SettingsError(
             f"diversity {config.diversity} rewards actions at info states; oracle {config.oracle} "

@@ -16,6 +16,7 @@ from psro.policies.networks.cells import CELLS
 from psro.policies.networks.cells.cell import Carry, initial_carry
 from psro.policies.networks.encoders import DeepEncoder, LinearEncoder
 from psro.policies.networks.heads import num_outputs
+from psro.policies.networks.normaliser import Normaliser
 from psro.policies.networks.separate import BothCells, BothEncoders
 from psro.policies.networks.settings import NetworkConfig
 
@@ -44,6 +45,9 @@ class RecurrentNetwork(nnx.Module):
         self.action_space = action_space
         self.hidden_size = hidden_size
         self.separate = network.separate
+        self.normalises = network.normalize_observations
+        if self.normalises:
+            self.normaliser = Normaliser(observation_space)
         made = {"dtype": dtype, "rngs": rngs}
         # Orthogonal matrices are what "orthogonal" asks for; else Flax's own start.
         root = {"kernel_init": nnx.initializers.orthogonal(math.sqrt(2))}
@@ -77,6 +81,8 @@ class RecurrentNetwork(nnx.Module):
     def encode(self, observation: Any, last_action: jax.Array) -> jax.Array:
         """Features `[..., H]` of what a player sees and what it did last (-1 for nothing); with
         separate trunks `[..., 2 H]`, as the memory."""
+        if self.normalises:
+            observation = self.normaliser(observation)
         return self.encoder.encode(observation, last_action)
 
     def remember(self, features: jax.Array, carry: Carry) -> tuple[jax.Array, Carry]:

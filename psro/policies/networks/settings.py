@@ -30,12 +30,15 @@ class NetworkConfig:
     """Normalise the outputs of each layer of the encoder, before the rectifier."""
     orthogonal: bool = False
     """Start encoder and heads from orthogonal matrices."""
+    normalize_observations: bool = False
+    """Normalise observations of real numbers by the mean and variance of what the learner has
+    observed so far. They are saved with the policy."""
 
     def __post_init__(self):
         if self.encoder not in ENCODERS:
             known = ", ".join(ENCODERS)
             raise SettingsError(f"unknown encoder {self.encoder!r}; known: {known}")
-        for name in ("separate", "layer_norm", "orthogonal"):
+        for name in ("separate", "layer_norm", "orthogonal", "normalize_observations"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(
                     f"network.{name} = {getattr(self, name)!r} must be true or false"
