@@ -112,9 +112,9 @@ def train_all(runs: Sequence[LearnerRun]) -> None:
     for run in runs:
         if run.records:
             draw(run)
+    folder = runs[0].folder if len(runs) == 1 else runs[0].folder.parent
     if interrupted:
-        folders = [run.folder for run in runs]
-        note(f"\nsaved; continue with: psro resume {shell(folders[:1])}")
+        note(f"\nsaved; continue with: psro resume {shell([folder])}")
         raise SystemExit(exit_code(interrupted))
     for run in runs:
         last = run.records[-1]
@@ -124,7 +124,6 @@ def train_all(runs: Sequence[LearnerRun]) -> None:
             f"{best.return_standard_error:.4f} after {best.decisions:,} decisions, the best; last "
             f"{last.mean_return:.4f}"
         )
-    folder = runs[0].folder if len(runs) == 1 else runs[0].folder.parent
     say(f"saved in {folder}; look at it with\n  psro eval {shell([folder])}")
 
 
