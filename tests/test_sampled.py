@@ -217,6 +217,7 @@ def test_a_run_resumes_bit_for_bit(tmp_path):
     record = loaded.records[-1]
     assert record.kind == "sampled" and record.distance is None and record.exploitability is None
     assert record.bound[0] == record.nash_conv_bound / 2
+    assert set(record.seconds) == {"oracle", "payoffs", "meta_solver"}  # all that takes time
     assert loaded.tree is None and loaded.config.evaluation == "sampled"
     for what in (loaded.exploitability, lambda: loaded.plans):
         with pytest.raises(SettingsError, match="measured by episodes"):

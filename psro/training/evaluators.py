@@ -46,9 +46,11 @@ class Evaluator(Protocol):
 
     Attributes:
         kind: of its figures, `exact` or `sampled`.
+        measures_in: the part of an iteration's `seconds` to which outcomes and gaps belong.
     """
 
     kind: ClassVar[str]
+    measures_in: ClassVar[str]
 
     def empty(self) -> MetaGame:
         """The meta-game without policies."""
@@ -113,6 +115,7 @@ class ExactEvaluator:
     """
 
     kind: ClassVar[str] = "exact"
+    measures_in: ClassVar[str] = "exact"
     tree: GameTree
     tabulate: Callable[[Params], Sequence[np.ndarray]]
     symmetric: bool = False

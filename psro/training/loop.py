@@ -106,7 +106,7 @@ def psro(
         timer.lap("meta_solver")
         concept = (method.evaluation or method.training).concept
         measured = trainer.evaluator.gaps(growth.meta_game, evaluation, concept)
-        timer.lap(trainer.evaluator.kind)
+        timer.lap(trainer.evaluator.measures_in)
         regret = meta_strategy.regret(growth.meta_game.payoffs, method.training.concept)
         last = Iteration(
             record=_record(

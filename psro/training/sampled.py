@@ -47,6 +47,7 @@ class SampledEvaluator:
     """
 
     kind: ClassVar[str] = "sampled"
+    measures_in: ClassVar[str] = "payoffs"  # all that it measures comes from their episodes
     matches: Matches
     first_matches: int
     error: float

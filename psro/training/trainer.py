@@ -313,7 +313,7 @@ class Trainer:
                 trains[0].slot,
                 _unchanged(last.evaluation, growth.policies | new),
             )
-            timer.lap(self.evaluator.kind)
+            timer.lap(self.evaluator.measures_in)
         return dataclasses.replace(
             growth,
             population=population,

@@ -35,7 +35,6 @@ PARTS = {
     "payoffs": "payoffs",
     "tabulate": "tabulating",
     "exact": "measuring",
-    "sampled": "measuring (sampled)",
 }
 """Parts of a record's `seconds`, in words."""
 
