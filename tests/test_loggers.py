@@ -174,8 +174,8 @@ def test_a_missing_package_is_named_before_training(capsys, tmp_path, monkeypatc
 
 
 def test_an_unknown_logger_is_refused(capsys, tmp_path):
-    run = ["run", *ARGUMENTS, "--out", tmp_path / "run", "--log", "tensorboard", "mlflow"]
-    assert "known: tensorboard, wandb" in assert_refused(psro_main(capsys, *run))
+    run = ["run", *ARGUMENTS, "--out", tmp_path / "run", "--log", "tensorboard", "neptune"]
+    assert "known: file, tensorboard, wandb, mlflow" in assert_refused(psro_main(capsys, *run))
     assert not list(tmp_path.iterdir())
 
 
@@ -280,6 +280,31 @@ def test_wandb_offline_for_several_seeds(tmp_path, without_network):
         assert sorted(rows) == [each.iteration for each in run.records] == [0, 1, 2]
         for record in run.records:
             assert loggers.scalars(record).items() <= rows[record.iteration].items()
+
+
+def test_mlflow_keeps_files_for_several_seeds(tmp_path, without_network):
+    """The package itself: a run for each seed in one store, with all its numbers and settings, and
+    nothing is sent."""
+    pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
+    folder = tmp_path / "run"
+    done = without_network(
+        "run", "run", *ARGUMENTS, "--iterations", 2, "--out", folder, "--log", "mlflow", "file",
+        "--seeds", 2,
+    )  # fmt: skip
+    assert done.returncode == 0 and "switched off" not in done.stderr, done.stderr
+    stores = [path.parent for path in (folder / "mlflow").glob("*/*/params/seed")]
+    assert sorted((path / "seed").read_text() for path in stores) == ["0", "1"]
+    for store in stores:
+        run = psro.load(folder / f"seed-{(store / 'seed').read_text()}")
+        assert (store / "game").read_text() == "kuhn_poker" and not list(store.glob("dqn.*"))
+        for name in loggers.scalars(run.records[-1]):
+            lines = (store.parent / "metrics" / name).read_text().split("\n")[:-1]
+            told = {int(line.split()[2]): float(line.split()[1]) for line in lines}
+            assert told == {
+                r.iteration: v
+                for r in run.records
+                if (v := loggers.scalars(r).get(name)) is not None
+            }
 
 
 def test_wandb_is_imported_without_network(without_network):

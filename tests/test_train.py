@@ -1,16 +1,23 @@
 """`psro train`: one learner alone, its folder, and what the other commands make of it."""
 
+import dataclasses
 import json
+import shutil
 
 import jax
 import numpy as np
 import pytest
+from test_cli import assert_refused, psro_main
 
+import psro
 from psro import cli
 from psro.errors import PsroError
-from psro.runs import learner
+from psro.runs import learner, loggers, storage
 from psro.runs.learner_config import LearnerConfig
+from psro.runs.learner_folder import STATE, is_learner, snapshot
 from psro.runs.storage import ExperimentError
+from psro.views import dashboard, page, returns, watch
+from psro.views.page import reading
 
 SMALL = {
     "num_envs": 4, "rollout_length": 8, "sequence_length": 8, "epochs": 1,
@@ -66,7 +73,7 @@ def test_the_commands_read_its_folder(whole, tmp_path, capsys):
     loaded = learner.load(whole.folder, whole)
     mean, error = loaded.evaluate(8)
     assert -1 <= mean <= 1 and error >= 0
-    assert learner.is_learner(whole.folder)
+    assert is_learner(whole.folder)
     cli.main(["plot", str(whole.folder), "--out", str(tmp_path / "x.png")])
     assert (tmp_path / "x.png").stat().st_size > 5_000
     columns = (whole.folder / "metrics.csv").read_text().splitlines()[0].split(",")
@@ -75,11 +82,125 @@ def test_the_commands_read_its_folder(whole, tmp_path, capsys):
     assert config["train"]["game"] == CONFIG.game
 
 
+@pytest.fixture(scope="module")
+def seeds(whole, tmp_path_factory):
+    """The folder of two seeds; the second differs in the number alone."""
+    folder = tmp_path_factory.mktemp("seeds") / "two"
+    for seed in range(2):
+        copy = shutil.copytree(whole.folder, folder / f"seed-{seed}")
+        config = json.loads((copy / "config.json").read_text())
+        config["train"]["seed"] = seed
+        (copy / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_a_page_shows_return_time_and_settings(whole, seeds, tmp_path):
+    one = reading.of_one(snapshot(whole.folder))
+    assert [section["id"] for section in one["sections"]] == ["return", "time", "configuration"]
+    views = one["sections"][0]["figures"][0]["views"]
+    assert list(views) == ["decisions", "seconds", "CPU seconds"]
+    band, curve, training = views["decisions"]["data"]
+    assert curve["x"] == [0, 32, 64, 96] and training["x"] == [32, 64, 96]
+    assert curve["y"] == [record.mean_return for record in whole.records]
+    half = [1.96 * record.return_standard_error for record in whole.records]
+    assert curve["customdata"] == half
+    assert band["y"][:4] == pytest.approx(np.subtract(curve["y"], half))
+    changed = one["sections"][-1]["tables"][0]["rows"]
+    assert ["ppo.epochs", "1", "4"] in changed and all(row[0][:4] != "dqn." for row in changed)
+    cpu = [record.cpu_seconds for record in whole.records]
+    assert views["CPU seconds"]["data"][1]["x"] == pytest.approx(np.cumsum(cpu)) and min(cpu) > 0
+    cli.main(["report", str(seeds), "--out", str(tmp_path / "two.html")])
+    assert "mean of 2 seeds" in (tmp_path / "two.html").read_text()
+
+
+def test_seeds_are_one_curve_with_their_spread(seeds, whole):
+    runs = [snapshot(seeds / f"seed-{seed}") for seed in range(2)]
+    lower = [dataclasses.replace(r, mean_return=r.mean_return - 1) for r in runs[1].records]
+    runs[1] = dataclasses.replace(runs[1], records=lower)
+    (curve,) = returns.curves(runs, "decisions")
+    assert curve.seeds == 2 and list(curve.x) == [0, 32, 64, 96]
+    np.testing.assert_allclose(curve.mean, [r.mean_return - 0.5 for r in whole.records])
+    np.testing.assert_allclose(curve.half, 12.706 * 0.5, rtol=1e-4)  # Student's, for two values
+    assert len(returns.figure(runs, x="cpu_seconds").axes[0].lines) == 1
+
+
+def test_a_learner_is_watched(whole):
+    watched = watch.Watched(whole.folder)
+    shown = json.loads(watched.document())
+    assert (shown["status"], shown["ended"]) == ("ended: budget", True)
+    assert str((whole.folder / STATE).stat().st_ino) in watched.version()
+
+
+def test_an_exported_learner_is_one_all_the_same(whole, tmp_path, capsys):
+    file = psro.export(whole.folder, tmp_path / "run.psro")
+    assert is_learner(file) and snapshot(file).records == whole.records
+    assert learner.load(file, whole).evaluate(8) == learner.load(whole.folder, whole).evaluate(8)
+    again = learner.reopen(file, None, whole)
+    assert again.folder == tmp_path / "run" and again.ended == "budget"
+    assert psro.export(again.folder, tmp_path / "same.psro").read_bytes() == file.read_bytes()
+    page.report([file])
+
+
+def test_a_learner_is_logged_by_its_decisions(whole):
+    with loggers.logging(["file"], whole, complain=pytest.fail):
+        pass
+    rows = [json.loads(line) for line in (whole.folder / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [0, 32, 64, 96]
+    assert [row["return"] for row in rows] == [record.mean_return for record in whole.records]
+    assert "training_return" not in rows[0] and "seconds_train" in rows[1]
+
+
+def test_a_terminal_shows_several_at_once(seeds, capsys, monkeypatch):
+    cli.main(["watch", str(seeds), "--terminal"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines] == [["seed-0", "3/3"], ["seed-1", "3/3"]]
+    monkeypatch.setenv("FORCE_COLOR", "1")  # to rich, any output is a terminal then
+    dashboard.follow([seeds / "seed-0", seeds / "seed-1"])
+    shown = capsys.readouterr().out
+    assert "seed-1" in shown and "ended: budget" in shown and "\x1b[" in shown
+    assert dashboard.trend([0, 7, 3.4]) == "▁█▄" and dashboard.trend(range(160))[-1] == "█"
+
+
+def test_folders_of_before_have_neither_cpu_seconds_nor_losses(whole, tmp_path):
+    folder = shutil.copytree(whole.folder, tmp_path / "old")
+    tensors, info = storage.read_tensors(folder / STATE, types=("F32", "U8"))
+    for record in info["records"]:
+        del record["cpu_seconds"], record["losses"]
+    info = {name: info[name] for name in ("records", "best_return")}
+    storage.write_tensors(folder / STATE, tensors, info)
+    old = snapshot(folder)
+    assert [record.cpu_seconds for record in old.records] == [None] * 4
+    assert returns.axes_of([old]) == ["decisions", "seconds"] and page.report([folder])
+    assert learner.load(folder, whole).ended
+
+
+@pytest.mark.parametrize(
+    "command, words",
+    [
+        ("play {one}", "holds one learner"),
+        ("plot {one} --payoffs", "for populations"),
+        ("plot {one} --x nothing", "cannot draw along"),
+        ("resume {one} --iterations 5", "no iterations"),
+        ("resume {one} --out x", "not an exported file"),
+        ("resume {one} --log neptune", "unknown logger"),
+        ("watch {seeds}", "takes only one run"),
+        ("watch {one} {one}", "--terminal shows several"),
+        ("watch {one} --terminal --port 1", "is for the page"),
+        ("log {one} --to neptune", "unknown logger"),
+        ("export {seeds} x.psro", "takes only one run"),
+        ("eval {one} --csv x.csv", "for populations"),
+    ],
+)
+def test_what_a_learner_s_folder_cannot_serve(whole, seeds, capsys, command, words):
+    words_of_command = command.format(one=whole.folder, seeds=seeds).split()
+    assert words in assert_refused(psro_main(capsys, *words_of_command))
+
+
 def test_a_damaged_state_is_refused(whole, tmp_path):
     copy = learner.create(CONFIG, tmp_path / "copy", whole)
-    content = bytearray((whole.folder / learner.STATE).read_bytes())
+    content = bytearray((whole.folder / STATE).read_bytes())
     content[-1] ^= 1
-    (copy.folder / learner.STATE).write_bytes(content)
+    (copy.folder / STATE).write_bytes(content)
     with pytest.raises(ExperimentError, match="checksum"):
         learner.load(copy.folder, whole)
 

@@ -1,5 +1,5 @@
-"""`psro run | train | resume | eval | plot | report | watch | play | export | games | variants`.
-Bad input ends with one sentence and exit code 2.
+"""`psro run | train | resume | eval | plot | report | watch | log | play | export | games |
+variants`. Bad input ends with one sentence and exit code 2.
 
 The modules of commands define the options. They import the rest only when a command runs, because
 help texts and errors do not need it, and the import of JAX alone takes a second.
@@ -56,6 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
                     "plot": showing.plot,
                     "report": showing.write_page,
                     "watch": showing.watch_run,
+                    "log": showing.log_runs,
                     "play": playing.play,
                     "export": showing.export_run,
                     "games": listing.list_games,

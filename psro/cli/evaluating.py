@@ -147,7 +147,7 @@ def evaluate(
         calibrate=calibrate, episodes=episodes,
     )  # fmt: skip
     wanted.check()
-    if _measured_learners(runs, wanted):
+    if _measured_learners(runs, wanted, folders):
         return
     if len(runs) > 1:
         wanted.check_one()
@@ -162,9 +162,10 @@ def evaluate(
         say(f"next: psro {more} {shell(folders)}")
 
 
-def _measured_learners(folders: Sequence[str], wanted: _Wanted) -> bool:
-    """Measures learners that trained alone. False if the folders are populations."""
-    from psro.runs.learner import is_learner
+def _measured_learners(folders: Sequence[str], wanted: _Wanted, named: Sequence[str]) -> bool:
+    """Measures learners that trained alone; `named` are the folders as the user named them. False
+    if the folders are populations."""
+    from psro.runs.learner_folder import is_learner
 
     learners = [folder for folder in folders if is_learner(folder)]
     if not learners:
@@ -175,6 +176,8 @@ def _measured_learners(folders: Sequence[str], wanted: _Wanted) -> bool:
         )
     wanted.check_learners()
     measure_learners(learners, json=wanted.json, episodes=wanted.episodes)
+    if not wanted.json:
+        say(f"next: psro report {shell(named)}")
     return True
 
 

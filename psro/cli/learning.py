@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json as json_format
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
 from psro.cli.folders import shell
 from psro.cli.options import options_of, typed_options
-from psro.cli.process import exit_code, note, noting_interrupts, say
-from psro.runs.learner_config import LEARNERS, TABLES, LearnerConfig
+from psro.cli.process import complain, exit_code, note, noting_interrupts, say
+from psro.runs.learner_config import LEARNERS, NOT_ALONE, TABLES, LearnerConfig
 
 if TYPE_CHECKING:
     from psro.runs.learner import LearnerRun
@@ -21,8 +22,6 @@ _TRAIN = """Train one learner alone, in a game for one player, and save it as an
 
 ENV is the name of an environment, such as popjaxrl::RepeatPreviousEasy or gymnax::CartPole-v1.
 """
-_RUN_DECIDES = ("decisions", "evaluations", "patience", "num_strata", "tabulated")
-"""Settings of best responses that a learner alone does not have, or has as options of its own."""
 _EPISODES = 1_024
 
 
@@ -35,6 +34,9 @@ class _Made:
     out: str | None = None
     """New folder. It must not exist. By default a folder in experiments/, named after the game, the
     learner and the time."""
+    log: tuple[str, ...] = ()
+    """Write evaluations also to file (log.jsonl), tensorboard, wandb, mlflow, or several of them.
+    metrics.csv is always written."""
 
 
 def train_with(arguments: list[str]) -> Callable[..., None]:
@@ -63,7 +65,7 @@ def _options() -> Any:
     fields, values = [own[name] for name in own if name not in TABLES], {}
     for name, config in TABLES.items():
         defaults = vars(LearnerConfig.__dataclass_fields__[name].default_factory())
-        settings = {k: v for k, v in options_of(config).items() if k not in _RUN_DECIDES}
+        settings = {k: v for k, v in options_of(config).items() if k not in NOT_ALONE}
         kind = typed_options(f"{config.__name__}Options", list(settings.values()))
         what = f"the learner {name}" if name in LEARNERS else "the network around the cell"
         shown = Annotated[kind, arg(help=f"Settings of {what}.")]
@@ -74,20 +76,24 @@ def _options() -> Any:
 
 
 def _train(env: str, options: Any) -> None:
-    from psro.runs import learner
+    from psro.runs import learner, loggers
 
     values = dict(vars(options))
     made = {field.name: values.pop(field.name) for field in dataclasses.fields(_Made)}
     settings = {name: vars(v) if name in TABLES else v for name, v in values.items()}
     config = LearnerConfig.from_json({"game": env, **settings})
+    loggers.check(made["log"])
     if made["seeds"] is None:
-        train_all([learner.create(config, made["out"])])
+        train_all([learner.create(config, made["out"])], made["log"])
     else:
-        train_all(learner.create_many(config, made["seeds"], made["out"]))
+        train_all(learner.create_many(config, made["seeds"], made["out"]), made["log"])
 
 
-def train_all(runs: Sequence[LearnerRun]) -> None:
+def train_all(runs: Sequence[LearnerRun], log: Sequence[str] = ()) -> None:
     """Trains learners side by side, shows every evaluation, then draws the curves."""
+    from psro.runs import loggers
+    from psro.views import dashboard
+
     first = runs[0].config
     say(f"{first.game}: {first.learner}, {first.cell} of {first.hidden_size}")
     say(f"{'seed':>6} {'decisions':>12} {'return':>12} {'± error':>10} {'seconds':>8}")
@@ -96,7 +102,11 @@ def train_all(runs: Sequence[LearnerRun]) -> None:
             _line(run, record)
     interrupted = None
     try:
-        with noting_interrupts() as interrupts:
+        with (
+            loggers.logging_many(log, runs, complain=complain) as tell,
+            dashboard.live(runs) as refresh,
+            noting_interrupts() as interrupts,
+        ):
             going = {id(run): (run, run.train()) for run in runs}
             while going:
                 for key, (run, training) in list(going.items()):
@@ -105,14 +115,14 @@ def train_all(runs: Sequence[LearnerRun]) -> None:
                         del going[key]
                         continue
                     _line(run, record)
+                    tell()
+                    refresh()
                     if interrupts:
                         raise interrupts[0]
     except KeyboardInterrupt as error:
         interrupted = error
-    for run in runs:
-        if run.records:
-            draw(run)
     folder = runs[0].folder if len(runs) == 1 else runs[0].folder.parent
+    _draw(runs, folder)
     if interrupted:
         note(f"\nsaved; continue with: psro resume {shell([folder])}")
         raise SystemExit(exit_code(interrupted))
@@ -124,7 +134,9 @@ def train_all(runs: Sequence[LearnerRun]) -> None:
             f"{best.return_standard_error:.4f} after {best.decisions:,} decisions, the best; last "
             f"{last.mean_return:.4f}"
         )
-    say(f"saved in {folder}; look at it with\n  psro eval {shell([folder])}")
+    say(f"saved in {folder}; look at it with")
+    say(f"  psro eval {shell([folder])}")
+    say(f"  psro report {shell([folder])}")
 
 
 def _line(run: LearnerRun, record: Any) -> None:
@@ -134,29 +146,37 @@ def _line(run: LearnerRun, record: Any) -> None:
     )
 
 
-def draw(run: LearnerRun) -> None:
-    from psro.runs.learner import PICTURE
+def _draw(runs: Sequence[LearnerRun], folder: Path) -> None:
+    """Draws the curve of each learner that has been evaluated, and that of all seeds."""
+    from psro.runs.learner_folder import PICTURE
     from psro.views import plots, returns
 
-    plots.save_figure(returns.figure([run]), run.folder / PICTURE)
+    begun = [run for run in runs if run.records]
+    for run in begun:
+        plots.save_figure(returns.figure([run]), run.folder / PICTURE)
+    if len(begun) > 1:
+        plots.save_figure(returns.figure(begun), folder / PICTURE)
 
 
-def resume_learners(folders: Sequence[Any]) -> None:
+def resume_learners(
+    folders: Sequence[Any], out: str | None = None, log: Sequence[str] = ()
+) -> None:
     """Continues learners that were stopped."""
-    from psro.runs import learner
+    from psro.runs import learner, loggers
 
-    first = learner.load(folders[0])
-    train_all([first, *(learner.load(folder, first) for folder in folders[1:])])
+    loggers.check(log)
+    first = learner.reopen(folders[0], out)
+    train_all([first, *(learner.reopen(folder, None, first) for folder in folders[1:])], log)
 
 
 def measure_learners(folders: Sequence[str], *, json: bool, episodes: int | None) -> None:
     """The mean return of fresh episodes of the best policy of each learner."""
     from psro.runs import learner
 
-    first, results = None, []
+    runs, results = [], []
     for folder in folders:
-        run = learner.load(folder, first)
-        first = first or run
+        run = learner.load(folder, runs[0] if runs else None)
+        runs.append(run)
         mean, error = run.evaluate(episodes or _EPISODES)
         results.append(
             {
@@ -169,11 +189,33 @@ def measure_learners(folders: Sequence[str], *, json: bool, episodes: int | None
                 "kind": "sampled",
             }
         )
+    means = _means(runs, results)
     if json:
-        print(json_format.dumps(results[0] if len(results) == 1 else {"learners": results}))
+        many = {"learners": results, **means}
+        print(json_format.dumps(results[0] if len(results) == 1 else many))
         return
     for result in results:
         say(
             f"{result['folder']}: return {result['return']:.4f} ± "
             f"{result['return_standard_error']:.4f} (standard error)"
         )
+    if means:
+        say(
+            f"mean of {len(results)} seeds: return {means['return_mean']:.4f} ± "
+            f"{means['return_ci95']:.4f} (95 %)"
+        )
+
+
+def _means(runs: Sequence[LearnerRun], results: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """The mean return and half its 95 % interval over learners that differ only in their seed;
+    nothing for others, or for one."""
+    from psro.runs.intervals import half_interval
+
+    shared = {json_format.dumps({**run.config.in_use(), "seed": None}) for run in runs}
+    if len(runs) == 1 or len(shared) > 1:
+        return {}
+    values = [result["return"] for result in results]
+    return {
+        "return_mean": sum(values) / len(values),
+        "return_ci95": half_interval(values),
+    }

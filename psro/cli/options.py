@@ -48,7 +48,8 @@ class Made:
     or_resume: bool = False
     """If the folder of --out exists, continue the run in it. It must be the same run."""
     log: tuple[str, ...] = ()
-    """Write records also to tensorboard, wandb, or both. metrics.csv is always written."""
+    """Write records also to file (log.jsonl), tensorboard, wandb, mlflow, or several of them.
+    metrics.csv is always written."""
 
 
 FIRST = (

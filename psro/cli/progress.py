@@ -16,6 +16,7 @@ from psro.runs.experiment import Experiment
 from psro.training.record import DISTANCES
 from psro.training.trainer import TrainingDiverged
 from psro.variants.expansions import EXPANSIONS
+from psro.views import dashboard
 from psro.views.numbers import decimals
 
 _REGRET = 1e-5
@@ -104,11 +105,13 @@ def train_many(runs: seed_runs.Seeds, log: Sequence[str] = ()) -> None:
     since = time.perf_counter()
     try:
         with (
-            loggers.logging_many(log, runs, complain=complain) as tell,
+            loggers.logging_many(log, runs.experiments, complain=complain) as tell,
+            dashboard.live(runs.experiments) as refresh,
             noting_interrupts() as interrupts,
         ):
             for number in runs.train():
                 tell()
+                refresh()
                 now = time.perf_counter()
                 say(means.line(runs.summary().iloc[number], now - since))
                 since = now

@@ -1,4 +1,4 @@
-"""`psro plot`, `psro report`, `psro watch` and `psro export`."""
+"""`psro plot`, `psro report`, `psro watch`, `psro log` and `psro export`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from psro.cli.arguments import (
     Folder,
     Folders,
     MaybeFile,
+    MaybeNumber,
     Name,
+    Names,
     NewFile,
-    Number,
     explained,
 )
 from psro.cli.folders import one_run, runs_in, shell
-from psro.cli.process import UsageError, hint
+from psro.cli.process import UsageError, complain, hint, say
 
 
 @explained
@@ -28,7 +29,7 @@ def plot(
     x: Name = "iterations",
     payoffs: Flag = False,
 ) -> None:
-    """Draw how the exploitability of one or many runs falls.
+    """Draw how the exploitability of one or many runs falls, or how the return of learners rises.
 
     For a correlated meta-strategy, the curve shows the gap to a correlated equilibrium. Runs that
     differ only in their seed become one curve with a band.
@@ -36,21 +37,24 @@ def plot(
     Args:
         folders: Experiment folders, folders of several seeds, or files that `psro export` wrote.
         out: The picture to write. Its ending chooses PNG or SVG. By default exploitability.png, or
-            payoffs.png with --payoffs.
-        x: Horizontal axis: iterations, decisions or seconds.
+            payoffs.png with --payoffs, or return.png for learners of psro train.
+        x: Horizontal axis: iterations, decisions or seconds. For learners of psro train: decisions,
+            seconds or cpu_seconds.
         payoffs: Draw heat maps of the payoffs between the populations of one run instead.
     """
     runs = [one_run(folder, "--payoffs") for folder in folders] if payoffs else None
     runs = runs or runs_in(folders)
     if payoffs and len(runs) > 1:
         raise UsageError(f"--payoffs draws one folder, not {len(runs)}")
-    from psro.runs import archive, learner
+    from psro.runs import archive
     from psro.runs import folder as run_folder
+    from psro.runs.learner_folder import is_learner
     from psro.runs.storage import ExperimentError
     from psro.views import plots
 
-    if any(map(learner.is_learner, runs)):
+    if all(map(is_learner, runs)):
         _plot_learners(runs, out, x, payoffs)
+        hint(f"psro report {shell(folders)}")
         return
     with contextlib.ExitStack() as stack:
         errors = (ExperimentError, plots.PlotError)
@@ -65,13 +69,17 @@ def plot(
 
 
 def _plot_learners(runs: list[str], out: str | None, x: str, payoffs: bool) -> None:
-    from psro.runs import learner
+    from psro.runs import learner_folder
     from psro.views import plots, returns
 
-    if payoffs or x not in ("iterations", "decisions", "seconds"):
-        raise UsageError("of learners, plot draws the return, along decisions or seconds")
-    figure = returns.figure([learner.snapshot(run) for run in runs], x=x)
-    _print_path(plots.save_figure(figure, out or learner.PICTURE))
+    if payoffs:
+        raise UsageError("--payoffs is for populations, not for learners of psro train")
+    read = [learner_folder.snapshot(run) for run in runs]
+    for run in read:
+        if not run.records:
+            raise plots.PlotError(f"{run.folder} has no finished evaluation yet")
+    figure = returns.figure(read, x="decisions" if x == "iterations" else x)
+    _print_path(plots.save_figure(figure, out or learner_folder.PICTURE))
 
 
 @explained
@@ -105,17 +113,57 @@ def write_page(folders: Folders, out: File = "report.html") -> None:
 
 
 @explained
-def watch_run(folder: Folder, port: Number = 0) -> None:
-    """Show the page of a run that is still training, in a browser on this machine.
+def watch_run(folders: Folders, port: MaybeNumber = None, terminal: Flag = False) -> None:
+    """Show a run that is still training, on a page in a browser on this machine.
 
     Args:
-        folder: An experiment folder.
-        port: Port of the page on 127.0.0.1. 0 = a free port.
+        folders: An experiment folder. With --terminal also several, and folders of several seeds.
+        port: Port of the page on 127.0.0.1. By default a free port.
+        terminal: Show a table in the terminal instead, with a line for each run, until all runs
+            have ended. If the output is no terminal, print a line for each new record.
     """
-    run = one_run(folder, "psro watch")
+    runs = runs_in(folders)
+    if terminal:
+        if port is not None:
+            raise UsageError(f"--port {port} is for the page; leave out --terminal")
+        from psro.views import dashboard
+
+        dashboard.follow(runs)
+        return
+    if len(folders) > 1:
+        raise UsageError(
+            f"a page shows one run, not {len(folders)}; psro watch --terminal shows several"
+        )
+    run = one_run(folders[0], "psro watch without --terminal")
     from psro.views import watch
 
-    watch.watch(run, port=port)
+    watch.watch(run, port=port or 0)
+
+
+@explained
+def log_runs(folders: Folders, to: Names) -> None:
+    """Send the records of finished runs to loggers, as --log does while a run trains.
+
+    Args:
+        folders: Experiment folders, or folders of several seeds.
+        to: The loggers: file, tensorboard, wandb or mlflow.
+    """
+    from psro.runs import archive, loggers
+    from psro.views.page import reading
+
+    loggers.check(to)
+    if not to:
+        raise UsageError(f"name at least one logger with --to; known: {', '.join(loggers.LOGGERS)}")
+    folders = runs_in(folders)
+    for folder in folders:
+        if archive.is_file(folder):
+            raise UsageError(
+                f"{folder} is an exported run, and logs stand in a run's folder; unpack it with "
+                "psro resume"
+            )
+    for run in [reading.read(folder) for folder in folders]:
+        with loggers.logging(to, run, complain=complain):
+            say(f"{run.folder}: {len(run.records)} records to {', '.join(to)}")
 
 
 def _print_path(path: Path) -> None:

@@ -114,18 +114,23 @@ def resume(
         iterations: Train to iteration N. By default N is the number in the run's config.
         out: New folder for the contents of an exported file. It must not exist. By default it is
             next to the file and has the file's name without the ending.
-        log: Write records also to tensorboard, wandb, or both. metrics.csv is always written.
+        log: Write records also to file (log.jsonl), tensorboard, wandb, mlflow, or several of them.
+            metrics.csv is always written.
     """
     from psro.cli import progress
-    from psro.runs import experiment, learner, loggers
+    from psro.runs import experiment, loggers
     from psro.runs import seeds as seed_runs
+    from psro.runs.learner_folder import is_learner
     from psro.runs.seed_folders import is_many, seed_folders
 
     parts = seed_folders(folder) if is_many(folder) else [folder]
-    if learner.is_learner(parts[0]):
-        if iterations is not None or out is not None or log:
-            raise UsageError(f"{folder} holds learners of psro train; resume it without options")
-        resume_learners(parts)
+    if is_learner(parts[0]):
+        if iterations is not None:
+            raise UsageError(
+                f"{folder} holds learners of psro train, which have no iterations; their number of "
+                "decisions is fixed, because their schedules depend on it"
+            )
+        resume_learners(parts, out, log)
         return
     loggers.check(log)
     if is_many(folder):

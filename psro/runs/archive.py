@@ -26,7 +26,7 @@ from psro.runs import disk, storage
 from psro.runs.storage import ExperimentError
 
 MEMBERS = re.compile(
-    r"config\.json|metrics\.csv|payoffs\.safetensors|game\.(csv|npy|npz|nfg|efg)"
+    r"config\.json|metrics\.csv|(payoffs|state)\.safetensors|game\.(csv|npy|npz|nfg|efg)"
     r"|policies/[0-9]{4,7}\.safetensors",
     re.ASCII,
 )
@@ -85,20 +85,42 @@ def unpack(file: Path, folder: Path) -> None:
     Raises:
         ExperimentError: the file cannot be read, or holds other files than an experiment's.
     """
+    with _members(file) as (archive, members), disk.making(folder) as aside:
+        _extract(archive, members, aside)
+
+
+@contextlib.contextmanager
+def _members(file: Path) -> Iterator[tuple[zipfile.ZipFile, list[zipfile.ZipInfo]]]:
+    """The open archive of an exported file and its members, which are checked. Its errors become
+    sentences."""
     try:
         with open(file, "rb") as opened:
             _check_end(opened)
             with zipfile.ZipFile(opened) as archive:
                 members = archive.infolist()
                 _check_members(members, file.stat().st_size)
-                with disk.making(folder) as aside:
-                    _extract(archive, members, aside)
+                yield archive, members
     except OSError as error:
         raise ExperimentError(f"cannot read {file}: {error.strerror or error}") from None
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
         raise ExperimentError(f"{file} is damaged: {storage.sentence(error)}") from None
     except _Refused as error:
         raise ExperimentError(f"{file} is no exported experiment: {error}") from None
+
+
+def unpack_beside(file: Path, out: str | os.PathLike | None) -> Path:
+    """Unpacks an exported file to the new folder `out`; by default it is next to the file and has
+    its name without the ending. Returns the folder. Raises the errors of `unpack`."""
+    folder = file.with_suffix("") if out is None else Path(out)
+    disk.check_free(folder, "name a new folder to unpack to with --out")
+    unpack(file, folder)
+    return folder
+
+
+def read_config(file: Path) -> bytes:
+    """The config.json in an exported file. Raises the errors of `unpack`."""
+    with _members(file) as (archive, _):
+        return archive.read("config.json")
 
 
 @contextlib.contextmanager
@@ -164,11 +186,14 @@ def _check_members(members: list[zipfile.ZipInfo], size: int) -> None:
 
 
 def _extract(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], folder: Path) -> None:
-    (folder / "policies").mkdir()
+    policies = folder / "policies"
+    if any(member.filename.startswith("policies/") for member in members):
+        policies.mkdir()
     for member in members:
         target = folder / member.filename
         with archive.open(member) as source, open(target, "xb") as written:
             shutil.copyfileobj(source, written)
             written.flush()
             os.fsync(written.fileno())
-    disk.sync(folder / "policies")
+    if policies.exists():
+        disk.sync(policies)

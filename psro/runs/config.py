@@ -334,13 +334,18 @@ def check_sizes(config: RunConfig) -> None:
 def check_shareable(config: RunConfig) -> None:
     """Raises ExperimentError if loading the run would read a file that is not in the export, or
     would enumerate a larger game than `psro run` accepts by default."""
-    if trial.NAMES_A_FILE.search(config.game):
-        raise ExperimentError(
-            f"{config.game[:80]!r} names a file, and an exported run must not name files; give the "
-            "file itself as the game, as in --game poker.efg, so that the run keeps a copy"
-        )
+    check_own_game(config.game)
     if config.max_histories > games.MAX_HISTORIES:
         raise ExperimentError(
             f"max_histories = {config.max_histories:,} must be at most {games.MAX_HISTORIES:,} in "
             "an exported run"
+        )
+
+
+def check_own_game(game: str) -> None:
+    """Raises ExperimentError if loading the game would read a file that is not in the export."""
+    if trial.NAMES_A_FILE.search(game):
+        raise ExperimentError(
+            f"{game[:80]!r} names a file, and an exported run must not name files; give the "
+            "file itself as the game, as in --game poker.efg, so that the run keeps a copy"
         )

@@ -345,7 +345,7 @@ def reopen(
     if out is not None and not exported:
         raise ExperimentError(f"{folder} is not an exported file; leave out --out")
     if exported:
-        folder = _unpack(Path(folder), out)
+        folder = archive.unpack_beside(Path(folder), out)
     try:
         experiment = _open_folder(Path(folder), foreign=exported)
         with experiment._locked() as held, disk.writing(experiment.folder):
@@ -376,10 +376,3 @@ def _open_folder(folder: Path, *, foreign: bool = False) -> Experiment:
         raise ExperimentError(f"the run in {folder} cannot be loaded: {sentence}") from None
     experiment._restore()
     return experiment
-
-
-def _unpack(file: Path, out: str | os.PathLike | None) -> Path:
-    folder = file.with_suffix("") if out is None else Path(out)
-    disk.check_free(folder, "name a new folder to unpack to with --out")
-    archive.unpack(file, folder)
-    return folder

@@ -8,15 +8,17 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from psro.runs import archive, disk, experiment, policies, storage
+from psro.runs import archive, disk, experiment, learner, policies, storage
 from psro.runs import folder as run_folder
 from psro.runs.config import RunConfig, check_shareable
+from psro.runs.learner_folder import is_learner
 from psro.runs.storage import ExperimentError
 
 
 def export(folder: str | os.PathLike, file: str | os.PathLike) -> Path:
     """Writes an experiment, as of its last finished iteration, to a new file. `psro.load` accepts
     the file like a folder. The same experiment gives the same bytes. The run may still be training.
+    A learner of `psro train` is written as of its last evaluation.
 
     If the game came from a file, the export contains the run's copy of it. Of the original path, it
     contains only the file's name.
@@ -30,12 +32,8 @@ def export(folder: str | os.PathLike, file: str | os.PathLike) -> Path:
             raise _taken(file)
     with archive.as_folder(folder) as source, tempfile.TemporaryDirectory(prefix="psro-") as made:
         copy = Path(made) / "run"
-        config = experiment.load(source).config
-        check_shareable(config)
-        with disk.writing(copy):
-            _snapshot(source, copy, config)
         try:
-            experiment.reopen(copy)  # the copy is whole; and its metrics are written
+            (learner.copy if is_learner(source) else _copy_run)(source, copy)
         except ExperimentError as error:
             raise ExperimentError(str(error).replace(str(copy), str(source))) from None
         with disk.writing(file):
@@ -48,6 +46,15 @@ def export(folder: str | os.PathLike, file: str | os.PathLike) -> Path:
 
 def _taken(file: Path) -> ExperimentError:
     return ExperimentError(f"{file} exists already; choose another name")
+
+
+def _copy_run(source: Path, copy: Path) -> None:
+    """Makes the folder `copy` from a run, and checks that it is whole."""
+    config = experiment.load(source).config
+    check_shareable(config)
+    with disk.writing(copy):
+        _snapshot(source, copy, config)
+    experiment.reopen(copy)  # which also writes its metrics
 
 
 def _snapshot(source: Path, copy: Path, config: RunConfig) -> None:

@@ -11,7 +11,8 @@ A folder holds
     game.csv                  a copy of the game if it came from a file, with the file's ending;
                               its SHA-256 is in config.json
     .lock                     empty; held by the process that trains (`psro.runs.disk.lock`)
-    tensorboard/, wandb/      what `--log` writes (`psro.runs.loggers`); nothing here reads them
+    tensorboard/, wandb/, mlflow/, log.jsonl
+                              what `--log` writes (`psro.runs.loggers`); nothing here reads them
 
 `payoffs.safetensors` is replaced in one rename after the iteration's policies are on disk. So the
 folder always holds a finished iteration, whenever the process or the machine stops. A policy file
@@ -45,7 +46,7 @@ from psro.training.record import Record, why_ended
 CONFIG, PICTURE, SUMMARY = "config.json", "exploitability.png", "summary.csv"
 _MEMBERS = (
     CONFIG, COMMIT, METRICS, POLICIES, PICTURE, SUMMARY, disk.LOCK, "state.safetensors",
-    "return.png", "tensorboard", "wandb",
+    "return.png", "tensorboard", "wandb", "mlflow", "log.jsonl",
     *(f"game{ending}" for ending in files.ENDINGS),
 )  # fmt: skip
 _PACKAGES = (

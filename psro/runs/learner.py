@@ -1,9 +1,4 @@
-"""One learner alone, and its folder: `psro train`.
-
-A folder holds config.json (a `LearnerConfig`), state.safetensors (the commit: the learner's whole
-state, the best policy and all evaluations, replaced in one rename after each stretch), metrics.csv
-(the evaluations again, for people), return.png (the curve) and .lock.
-"""
+"""One learner alone, in its folder (`psro.runs.learner_folder`): `psro train`, and resuming."""
 
 from __future__ import annotations
 
@@ -12,28 +7,33 @@ import functools
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from psro.errors import PsroError, SettingsError
-from psro.runs import disk, storage
+from psro.runs import archive, disk, storage
 from psro.runs.commit import METRICS
-from psro.runs.folder import CONFIG, check_members, new_folder, versions
+from psro.runs.folder import CONFIG, new_folder, versions
 from psro.runs.learner_config import LearnerConfig
+from psro.runs.learner_folder import (
+    KEY,
+    STATE,
+    metrics_table,
+    read_config,
+    records_of,
+    why_ended,
+)
 from psro.runs.storage import FORMAT_VERSION, Damaged, ExperimentError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from psro.training.alone import Alone, Evaluation, Stretch
 
-STATE, PICTURE, KEY = "state.safetensors", "return.png", "train"
 _FRESH_EPISODES = 0xE7A1
 """What the key of `psro eval` is folded with: its episodes are no evaluation's."""
-_MOST_NUMBER = 1e300
 
 
 class LearnerSetup:
@@ -81,8 +81,9 @@ class LearnerRun:
         self._digest: str | None = None
 
     @property
-    def ended(self) -> bool:
-        return bool(self.records) and self.records[-1].evaluation >= self.config.evaluations
+    def ended(self) -> str | None:
+        """`budget` if it has trained to its end; None if not."""
+        return why_ended(self.records, self.config)
 
     def train(self) -> Iterator[Evaluation]:
         """Trains to the end. Yields each evaluation when it is on disk.
@@ -214,10 +215,34 @@ def create_many(config: LearnerConfig, seeds: int, out: str | None = None) -> li
     return runs
 
 
-def load(folder: str | os.PathLike, like: LearnerRun | None = None) -> LearnerRun:
-    """The learner in a folder, as of its last evaluation; it can be trained on."""
-    folder = Path(folder)
-    config = read_config(folder)
+def load(path: str | os.PathLike, like: LearnerRun | None = None) -> LearnerRun:
+    """The learner in a folder, or in an exported file, as of its last evaluation. One in a folder
+    can be trained on. `like` may differ only in its seed; otherwise it is not used."""
+    with archive.as_folder(path) as folder:
+        run = _open_folder(folder, like, foreign=archive.is_file(path))
+    run.folder = Path(path)
+    return run
+
+
+def reopen(
+    path: str | os.PathLike, out: str | os.PathLike | None = None, like: LearnerRun | None = None
+) -> LearnerRun:
+    """The learner in a folder, to train it on. An exported file is first unpacked to a new folder
+    `out`. By default, it is next to the file and has its name without the ending."""
+    if not archive.is_file(path):
+        if out is not None:
+            raise ExperimentError(f"{path} is not an exported file; leave out --out")
+        return load(path, like)
+    folder = archive.unpack_beside(Path(path), out)
+    try:
+        return _open_folder(folder, like, foreign=True)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _open_folder(folder: Path, like: LearnerRun | None, *, foreign: bool) -> LearnerRun:
+    config = read_config(folder, foreign=foreign)
     same = like and dataclasses.replace(like.config, seed=config.seed) == config
     run = LearnerRun(folder, config, like.setup if same else None)
     try:
@@ -232,105 +257,17 @@ def load(folder: str | os.PathLike, like: LearnerRun | None = None) -> LearnerRu
     return run
 
 
-def is_learner(folder: str | os.PathLike) -> bool:
-    """Whether a folder is one of `psro train`."""
-    path = Path(folder) / CONFIG
-    try:
-        fields = storage.read_json(path)
-    except (Damaged, OSError, ExperimentError):
-        return False
-    return isinstance(fields, dict) and isinstance(fields.get(KEY), dict)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class LearnerSnapshot:
-    """A learner's files, read without its game or its network."""
-
-    folder: Path
-    config: LearnerConfig
-    records: Sequence[Evaluation]
-
-    @property
-    def ended(self) -> bool:
-        return bool(self.records) and self.records[-1].evaluation >= self.config.evaluations
-
-
-def snapshot(folder: str | os.PathLike) -> LearnerSnapshot:
-    """The learner in a folder as of its last evaluation. Another process may train it meanwhile."""
-    folder = Path(folder)
-    config, path = read_config(folder), folder / STATE
-    records: Sequence[Evaluation] = []
-    if path.exists():
-        try:
-            records = records_of(storage.read_info(path))
-        except Damaged as error:
-            raise ExperimentError(f"{path} is damaged: {error}") from None
-    return LearnerSnapshot(folder=folder, config=config, records=records)
-
-
-def read_config(folder: Path) -> LearnerConfig:
-    """Raises ExperimentError if the folder is not one of `psro train`, or is damaged."""
-    path = folder / CONFIG
-    check_members(folder)
-    try:
-        fields = storage.read_json(path)
-        if not isinstance(fields, dict) or not isinstance(fields.get(KEY), dict):
-            raise Damaged("it must be an object with the settings of psro train")
-        storage.check_version(folder, fields.get("format_version"))
-        return LearnerConfig.from_json(fields[KEY])
-    except ExperimentError:
-        raise
-    except OSError as error:
-        raise ExperimentError(f"cannot read {path}: {storage.sentence(error)}") from None
-    except (Damaged, PsroError) as error:
-        raise ExperimentError(f"{path} is damaged: {storage.sentence(error)}") from None
-
-
-def records_of(info: Mapping[str, Any]) -> list[Evaluation]:
-    """The evaluations of a state file. Raises Damaged if they are not valid."""
-    from psro.training.evaluation_record import Evaluation
-
-    saved = info.get("records")
-    kinds = {field.name: field.type for field in dataclasses.fields(Evaluation)}
-    if not isinstance(saved, list) or not saved:
-        raise Damaged("its evaluations are missing")
-    for number, fields in enumerate(saved):
-        if not isinstance(fields, dict) or fields.keys() != kinds.keys():
-            raise Damaged(f"evaluation {number} is missing or wrong")
-        for name, kind in kinds.items():
-            if not _is_sound(fields[name], kind):
-                raise Damaged(f"{name} of evaluation {number} is missing or wrong")
-        if fields["evaluation"] != number or not 0 <= fields["best"] <= number:
-            raise Damaged(f"the number of evaluation {number} is wrong")
-    return [Evaluation(**fields) for fields in saved]
-
-
-def _is_sound(value: Any, kind: str) -> bool:
-    def number(value: Any) -> bool:
-        return type(value) in (int, float) and abs(value) <= _MOST_NUMBER
-
-    if kind == "int":
-        return type(value) is int and 0 <= value < 1 << 53
-    if kind == "dict[str, float]":
-        return (
-            isinstance(value, dict)
-            and set(value) <= {"train", "evaluate"}
-            and all(map(number, value.values()))
-        )
-    return number(value) or (value is None and kind.endswith("| None"))
-
-
-def metrics_table(records: Sequence[Evaluation]) -> pd.DataFrame:
-    """The evaluations as a table; `return` is the mean return."""
-    import pandas as pd
-
-    rows = []
-    for record in records:
-        row = dataclasses.asdict(record)
-        seconds = row.pop("seconds")
-        row = {("return" if name == "mean_return" else name): v for name, v in row.items()}
-        rows.append(row | {f"seconds_{part}": value for part, value in seconds.items()})
-    return pd.DataFrame(rows)
+def copy(source: Path, folder: Path) -> None:
+    """Makes `folder` from a learner's folder, as of its last evaluation, and checks that it is
+    whole. Raises ExperimentError if it cannot be loaded, or names files."""
+    if not (source / STATE).exists():
+        raise ExperimentError(f"{source} has no finished evaluation yet")
+    with disk.writing(folder):
+        folder.mkdir()
+        for name in (STATE, CONFIG):
+            shutil.copyfile(source / name, folder / name)
+    run = _open_folder(folder, None, foreign=True)
+    disk.write(folder / METRICS, metrics_table(run.records).to_csv(index=False))
 
 
 def default_folder(config: LearnerConfig) -> Path:

@@ -35,7 +35,8 @@ DEFAULTS: dict[str, Any] = {
 """Of every learner alone, where they are not those of best responses: episodes are long, and there
 are no opponents to meet many of."""
 ON_POLICY = DEFAULTS | {"sequence_length": 64, "entropy_weight": 0.01}
-_OWN = ("decisions", "evaluations")
+NOT_ALONE = ("decisions", "evaluations", "patience", "num_strata", "tabulated")
+"""Settings of best responses that a learner alone does not have, or has as settings of its own."""
 _MOST = {"decisions": 1 << 40, "evaluations": 100_000, "evaluation_episodes": 1 << 20,
          "hidden_size": 16_384}  # fmt: skip
 
@@ -114,6 +115,22 @@ class LearnerConfig:
         return dataclasses.replace(
             getattr(self, self.learner), decisions=self.decisions, evaluations=self.evaluations
         )
+
+    def in_use(self) -> dict[str, Any]:
+        """The settings that the learner uses, by name, such as `ppo.gamma`: all but those of other
+        learners."""
+        values = {name: value for name, value in vars(self).items() if name not in TABLES}
+        for owner in (self.learner, "network"):
+            settings = vars(getattr(self, owner)).items()
+            values |= {f"{owner}.{name}": v for name, v in settings if name not in NOT_ALONE}
+        return values
+
+    def defaults(self) -> dict[str, Any]:
+        """The defaults of the settings in use; the game has none."""
+        return LearnerConfig(game=self.game, learner=self.learner).in_use() | {
+            "game": None,
+            "learner": LearnerConfig.learner,
+        }
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> LearnerConfig:

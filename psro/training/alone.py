@@ -98,7 +98,7 @@ class Alone:
         return float(played.returns.mean()), float(error)
 
     def _stretch(self, number: int, key: jax.Array, job: Any, last: Stretch | None) -> Stretch:
-        since, training_return = time.perf_counter(), None
+        since, cpu_since, training_return = time.perf_counter(), time.process_time(), None
         if last is None:
             learner = self._init(*job)
         else:
@@ -121,6 +121,7 @@ class Alone:
                 training_return=training_return,
                 best=number if better else last.record.best,
                 seconds={"train": trained - since, "evaluate": time.perf_counter() - trained},
+                cpu_seconds=time.process_time() - cpu_since,
             ),
             learner=jax.device_get(learner),
             best=params if better else last.best,

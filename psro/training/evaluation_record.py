@@ -19,6 +19,10 @@ class Evaluation:
             None before training.
         best: the number of the evaluation with the highest `mean_return` so far.
         seconds: wall seconds since the evaluation before, by part.
+        cpu_seconds: processor seconds of this process meanwhile, of all its threads; None in older
+            folders.
+        losses: of the learner, by name, means over the stretch; empty before training, and in older
+            folders.
     """
 
     evaluation: int
@@ -29,3 +33,5 @@ class Evaluation:
     training_return: float | None
     best: int
     seconds: dict[str, float]
+    cpu_seconds: float | None = None
+    losses: dict[str, float] = dataclasses.field(default_factory=dict)

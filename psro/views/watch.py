@@ -19,7 +19,7 @@ from psro.runs import archive
 from psro.runs import folder as run_folder
 from psro.runs.storage import ExperimentError
 from psro.views import page
-from psro.views.page import document
+from psro.views.page import reading
 from psro.views.server import LoopbackServer, Refused, Response, text
 
 NICENESS = 19
@@ -38,12 +38,14 @@ class Watched:
             )
         self._lock = threading.Lock()
         self._made: tuple[str, str] | None = None
-        self.title = run_folder.snapshot(self.folder).config.game
+        run = reading.read(self.folder)
+        self.title = run.config.game
+        self._names = (run_folder.CONFIG, reading.commit_of(run))
 
     def version(self) -> str:
         """A text that changes when the folder does."""
         parts = []
-        for name in (run_folder.CONFIG, run_folder.COMMIT):
+        for name in self._names:
             try:
                 of = os.lstat(self.folder / name)
                 parts.append(f"{of.st_ino}.{of.st_mtime_ns}.{of.st_size}")
@@ -61,18 +63,12 @@ class Watched:
         with self._lock:
             version = self.version()
             if self._made is None or self._made[0] != version:
-                run = run_folder.snapshot(self.folder)
+                run = reading.read(self.folder)
                 why = run.ended
-                status = f"ended: {why}" if why else _going_on(run)
-                content = document.of_run(run) | {"status": status, "ended": why is not None}
+                status = f"ended: {why}" if why else reading.going_on(run)
+                content = reading.of_one(run) | {"status": status, "ended": why is not None}
                 self._made = version, page.as_json(content)
             return self._made[1]
-
-
-def _going_on(run: run_folder.Snapshot) -> str:
-    if not run.records:
-        return "waiting for the first iteration"
-    return f"iteration {run.records[-1].iteration} of {run.config.iterations} is finished"
 
 
 def server(folder: str | os.PathLike, *, port: int = 0) -> LoopbackServer:

@@ -23,8 +23,9 @@ from plotly.offline import get_plotlyjs
 
 from psro.errors import PsroError
 from psro.runs import archive, disk
-from psro.runs import folder as run_folder
-from psro.views.page import document
+from psro.runs.folder import Snapshot
+from psro.runs.learner_folder import LearnerSnapshot
+from psro.views.page import reading
 
 
 class PageError(PsroError):
@@ -33,11 +34,12 @@ class PageError(PsroError):
 
 def report(folders: Sequence[str | os.PathLike]) -> str:
     """The page of a run, or of several side by side, as HTML that needs no other file. `folders`
-    are folders of runs, or files that `psro export` wrote.
+    are of runs, all of `psro run` or all of `psro train`, or files that `psro export` wrote.
 
     Raises:
         ExperimentError: a folder is no experiment, or is damaged.
-        PageError: no folder is given, or a run has no finished iteration.
+        PageError: no folder is given, or a run has no finished iteration, or they have no page in
+            common.
     """
     if not folders:
         raise PageError("name at least one experiment folder")
@@ -45,12 +47,10 @@ def report(folders: Sequence[str | os.PathLike]) -> str:
         runs = []
         for path in folders:
             read = stack.enter_context(archive.as_folder(path))
-            run = run_folder.snapshot(read, foreign=archive.is_file(path))
+            run = reading.read(read, foreign=archive.is_file(path))
             runs.append(dataclasses.replace(run, folder=Path(path)))
-        for run in runs:
-            if not run.records:
-                raise PageError(f"{run.folder} has no finished iteration yet")
-        content = document.of_run(runs[0]) if len(runs) == 1 else document.of_runs(runs)
+        _check(runs)
+        content = reading.of_one(runs[0]) if len(runs) == 1 else reading.of_several(runs)
     scripts = [get_plotlyjs(), asset("page.js")]
     hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
     data = as_json(content).replace("<", "\\u003c")  # so that no </script> ends it early
@@ -62,6 +62,19 @@ def report(folders: Sequence[str | os.PathLike]) -> str:
         f'<script id="document" type="application/json">{data}</script>\n'
         + "\n".join(f"<script>{script}</script>" for script in scripts),
     )
+
+
+def _check(runs: Sequence[reading.Shown]) -> None:
+    for run in runs:
+        if not run.records:
+            one = "evaluation" if isinstance(run, LearnerSnapshot) else "iteration"
+            raise PageError(f"{run.folder} has no finished {one} yet")
+    kinds = {type(run): run.folder for run in runs}
+    if len(kinds) > 1:
+        raise PageError(
+            f"{kinds[LearnerSnapshot]} is of psro train, and {kinds[Snapshot]} is of psro run; "
+            "they have no page in common"
+        )
 
 
 def live(title: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,11 @@ _TOLERANCE = 1e-6
 
 def of_run(run: Snapshot) -> dict[str, Any]:
     """The section of one run."""
-    used, default = naming.in_use(run.config), _defaults(run)
+    return of_settings(naming.in_use(run.config), _defaults(run))
+
+
+def of_settings(used: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
+    """The section of one run by its settings in use, and every setting's default."""
     changed = [
         [name, _said(value), _said(default[name])]
         for name, value in used.items()
@@ -35,10 +39,9 @@ def of_run(run: Snapshot) -> dict[str, Any]:
     return _section("" if changed else "Every setting is at its default.", tables)
 
 
-def of_runs(runs: Sequence[Snapshot], labels: Sequence[str]) -> dict[str, Any]:
-    """The section of several runs: the settings in which they differ, with a column for each run.
-    An oracle's settings are compared only among its own runs."""
-    used = [naming.in_use(run.config) for run in runs]
+def of_runs(used: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> dict[str, Any]:
+    """The section of several runs by their settings in use: those in which they differ, with a
+    column for each run. An oracle's settings are compared only among its own runs."""
     names = list(dict.fromkeys(name for own in used for name in own))
     differing, shared = [], []
     for name in names:

@@ -52,7 +52,7 @@ def of_run(run: Snapshot) -> Document:
             *_behaviour_section(run),
             _payoffs_section(run),
             _best_response_section(run),
-            _section("time", "Time", "Wall seconds so far, by part.", figures.time(run)),
+            section("time", "Time", "Wall seconds so far, by part.", _time(run)),
         ]
     sections.append(configuration.of_run(run))
     return {
@@ -82,13 +82,18 @@ def of_runs(runs: Sequence[Snapshot]) -> Document:
                 "tables": [_results(runs, labels)],
             },
             *_response_gaps_section(runs, labels),
-            _section("time", "Time", "Wall seconds, by part.", figures.times(runs, labels)),
-            configuration.of_runs(runs, labels),
+            section("time", "Time", "Wall seconds, by part.", figures.times(runs, labels)),
+            configuration.of_runs([naming.in_use(run.config) for run in runs], labels),
         ],
     }
 
 
-def _section(name: str, title: str, text: str, figure: figures.Figure) -> dict[str, Any]:
+def _time(run: Snapshot) -> figures.Figure:
+    axis = figures.counting("iteration", run.records[-1].iteration)
+    return figures.time(run.records, [record.iteration for record in run.records], axis)
+
+
+def section(name: str, title: str, text: str, figure: figures.Figure) -> dict[str, Any]:
     return {
         "id": name,
         "title": title,
@@ -194,7 +199,7 @@ def _payoffs_section(run: Snapshot) -> dict[str, Any]:
 
 def _best_response_section(run: Snapshot) -> dict[str, Any]:
     if run.is_sampled:
-        return _section(
+        return section(
             "best-responses",
             "Best responses",
             "The gain of each iteration's best responses over the meta-strategy that they were "
@@ -202,7 +207,7 @@ def _best_response_section(run: Snapshot) -> dict[str, Any]:
             "would gain is not known.",
             figures.improvements(run),
         )
-    return _section(
+    return section(
         "best-responses",
         "Best responses",
         "The gain of each iteration's best responses over the meta-strategy that they were "
@@ -217,7 +222,7 @@ def _response_gaps_section(runs: Sequence[Snapshot], labels: Sequence[str]) -> l
     if all(run.is_sampled for run in runs):
         return []
     return [
-        _section(
+        section(
             "best-responses",
             "Best responses",
             "How much more an exact best response would have earned than the trained one, for "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -17,9 +17,6 @@ from psro.runs.folder import Snapshot
 from psro.training.record import QUANTILE
 from psro.views import curves
 from psro.views.bounds import Bounds
-
-if TYPE_CHECKING:
-    from psro.training.record import Record
 
 COLOURS = (
     "#2f7fc1", "#e0812c", "#3a9d6a", "#c2417f", "#8562c9", "#a98338", "#6b7a90", "#d0453e",
@@ -35,20 +32,35 @@ PARTS = {
     "payoffs": "payoffs",
     "tabulate": "tabulating",
     "exact": "measuring",
+    "train": "training",
+    "evaluate": "evaluating",
 }
 """Parts of a record's `seconds`, in words."""
 
 Figure = dict[str, Any]
 
 
-def _axis(title: str, **more: Any) -> dict[str, Any]:
+class Timed(Protocol):
+    """A record with wall `seconds` by part."""
+
+    seconds: dict[str, float]
+
+
+class TimedRun(Protocol):
+    """What is timed of a run: each of its records."""
+
+    records: Sequence[Timed]
+
+
+def axis(title: str, **more: Any) -> dict[str, Any]:
+    """An axis with a title."""
     return {"title": {"text": title}, **more}
 
 
 def counting(title: str, last: float, **more: Any) -> dict[str, Any]:
     """An axis that counts from 0 to `last`: its ticks are whole numbers."""
     few = {"dtick": 1} if last <= 10 else {}
-    return _axis(title, **few, **more)
+    return axis(title, **few, **more)
 
 
 def gaps(runs: Sequence[Snapshot]) -> dict[str, Figure]:
@@ -64,7 +76,7 @@ def _curves(chart: curves.Chart) -> Figure:
     for curve in chart.curves:
         colour = COLOURS[curve.configuration % len(COLOURS)]
         if curve.seeds > 1:
-            traces.append(_band(curve, colour))
+            traces.append(band(curve.x, curve.lower, curve.upper, colour))
         hover = f"{chart.x_label} %{{x}}<br>%{{y:.6g}}<extra>{plain(curve.label)}</extra>"
         traces.append(
             {
@@ -72,7 +84,7 @@ def _curves(chart: curves.Chart) -> Figure:
                 "name": curve.label,
                 "x": curve.x.tolist(),
                 "y": curve.mean.tolist(),
-                "mode": _mode(curve.x),
+                "mode": mode(curve.x),
                 "line": {"color": colour, "width": 2.2, "dash": dashes.get(curve.gap, "solid")},
                 "marker": {"size": 5},
                 "hovertemplate": hover,
@@ -91,8 +103,8 @@ def _curves(chart: curves.Chart) -> Figure:
     return {
         "data": traces,
         "layout": {
-            "xaxis": counting(chart.x_label, last) if chart.whole else _axis(chart.x_label),
-            "yaxis": _axis(chart.y_label, **height),
+            "xaxis": counting(chart.x_label, last) if chart.whole else axis(chart.x_label),
+            "yaxis": axis(chart.y_label, **height),
             "showlegend": len(traces) > 1,
             "height": 380,
         },
@@ -136,11 +148,12 @@ def _bars(above: np.ndarray, below: np.ndarray, colour: str) -> dict[str, Any]:
     }
 
 
-def _band(curve: curves.Curve, colour: str) -> dict[str, Any]:
+def band(x: np.ndarray, lower: np.ndarray, upper: np.ndarray, colour: str) -> dict[str, Any]:
+    """The area between two curves at the same places, `[N]` each."""
     return {
         "type": "scatter",
-        "x": [*curve.x.tolist(), *curve.x[::-1].tolist()],
-        "y": [*curve.lower.tolist(), *curve.upper[::-1].tolist()],
+        "x": [*x.tolist(), *x[::-1].tolist()],
+        "y": [*lower.tolist(), *upper[::-1].tolist()],
         "fill": "toself",
         "fillcolor": f"{colour}2e",
         "line": {"width": 0},
@@ -150,7 +163,8 @@ def _band(curve: curves.Curve, colour: str) -> dict[str, Any]:
     }
 
 
-def _mode(points: Sequence[float]) -> str:
+def mode(points: Sequence[Any]) -> str:
+    """Marks at the points of a short curve, and a line."""
     return "lines+markers" if len(points) <= _MARKED else "lines"
 
 
@@ -178,7 +192,7 @@ def best_responses(run: Snapshot) -> Figure:
                     "x": [record.iteration for record in records],
                     "y": values,
                     "customdata": gap,
-                    "mode": _mode(records),
+                    "mode": mode(records),
                     "line": {"color": COLOURS[p % len(COLOURS)], "width": 2, "dash": dash},
                     "marker": {"size": 4},
                     "hovertemplate": "iteration %{x}<br>gains %{y:.6g}"
@@ -227,7 +241,7 @@ def _gains(run: Snapshot, traces: list[dict[str, Any]], label: str) -> Figure:
         "data": traces,
         "layout": {
             "xaxis": counting("iteration", run.records[-1].iteration),
-            "yaxis": _axis(label, zeroline=True),
+            "yaxis": axis(label, zeroline=True),
             "showlegend": True,
             "height": 340,
         },
@@ -260,51 +274,53 @@ def response_gaps(runs: Sequence[Snapshot], labels: Sequence[str]) -> Figure:
         "data": traces,
         "layout": {
             "xaxis": counting("iteration", last),
-            "yaxis": _axis("largest gap", rangemode="tozero"),
+            "yaxis": axis("largest gap", rangemode="tozero"),
             "showlegend": True,
             "height": 340,
         },
     }
 
 
-def _parts(records: Iterable[Record]) -> list[str]:
+def _parts(records: Iterable[Timed]) -> list[str]:
     """The parts of the records' time, in the same order on all pages."""
     names = {part for record in records for part in record.seconds}
     return [part for part in PARTS if part in names] + sorted(names - set(PARTS))
 
 
-def time(run: Snapshot) -> Figure:
-    """Wall seconds so far, by part, stacked."""
-    parts = _parts(run.records)
+def time(
+    records: Sequence[Timed], at: Sequence[float], x: dict[str, Any], one: str = "iteration"
+) -> Figure:
+    """Wall seconds so far, by part, stacked, at the places `at` of an axis `x`. `one` is what a
+    record is of."""
     traces = []
-    for number, part in enumerate(parts):
-        seconds = [record.seconds.get(part, 0.0) for record in run.records]
+    for number, part in enumerate(_parts(records)):
+        seconds = [record.seconds.get(part, 0.0) for record in records]
         traces.append(
             {
                 "type": "scatter",
                 "name": PARTS.get(part, part),
-                "x": [record.iteration for record in run.records],
+                "x": list(at),
                 "y": np.cumsum(seconds).tolist(),
                 "customdata": seconds,
                 "stackgroup": "time",
                 "mode": "lines",
                 "line": {"width": 0.8, "color": COLOURS[number % len(COLOURS)]},
-                "hovertemplate": "%{y:.3g} s, %{customdata:.3g} s of it in iteration %{x}"
+                "hovertemplate": f"%{{y:.3g}} s, %{{customdata:.3g}} s of it in this {one}"
                 f"<extra>{PARTS.get(part, part)}</extra>",
             }
         )
     return {
         "data": traces,
         "layout": {
-            "xaxis": counting("iteration", run.records[-1].iteration),
-            "yaxis": _axis("seconds so far", rangemode="tozero"),
+            "xaxis": x,
+            "yaxis": axis("seconds so far", rangemode="tozero"),
             "showlegend": True,
             "height": 340,
         },
     }
 
 
-def times(runs: Sequence[Snapshot], labels: Sequence[str]) -> Figure:
+def times(runs: Sequence[TimedRun], labels: Sequence[str]) -> Figure:
     """Wall seconds of whole runs (bars), by part."""
     parts = _parts(record for run in runs for record in run.records)
     return {
@@ -322,7 +338,7 @@ def times(runs: Sequence[Snapshot], labels: Sequence[str]) -> Figure:
         ],
         "layout": {
             "barmode": "stack",
-            "xaxis": _axis("seconds"),
+            "xaxis": axis("seconds"),
             "yaxis": {"automargin": True, "autorange": "reversed"},
             "showlegend": True,
             "height": 160 + 34 * len(runs),
