@@ -12,17 +12,16 @@ import games
 from games.tree_game import TreeGame
 from psro.oracles import DQN, DQNConfig, Jobs
 from psro.oracles.decisions import Turn
-from psro.oracles.dqn import (
+from psro.oracles.q_learning import double_q_returns, epsilon_greedy
+from psro.oracles.rollout import Rollout
+from psro.oracles.sampling import Sample
+from psro.oracles.sequences import (
     Sequences,
     decisions_per_episode,
-    double_q_returns,
-    epsilon_greedy,
     sequences,
     time_first,
     trained_on,
 )
-from psro.oracles.rollout import Rollout
-from psro.oracles.sampling import Sample
 from psro.policies.policy import stack
 
 
@@ -119,6 +118,7 @@ def test_targets_are_double_q_learnings(trace_decay):
     batch = Sequences(
         turn=turn,
         action=jnp.array(action),
+        log_prob=None,
         reward=reward,
         done=done,
         truncated=cut,
@@ -186,7 +186,7 @@ def test_replayed_sequences_never_mix_environments_or_rollouts():
         replay = oracle._buffer.add(replay, items)
     seen = set()
     for number in range(20):
-        batch = oracle._sample(replay, jax.random.key(number))
+        batch, _ = oracle._sample(replay, jax.random.key(number))
         start = np.asarray(batch.weight)
         steps = start + np.arange(4)[:, None]
         np.testing.assert_array_equal(np.asarray(batch.turn.observation[..., 0]), steps)

@@ -27,6 +27,9 @@ SMALL = {
     "a2c": {"decisions": 49_152, "num_envs": 64, "num_strata": 2},
     "reinforce": {"decisions": 49_152, "num_envs": 64, "num_strata": 2},
     "dqn": {"decisions": 24_576, "num_envs": 64, "num_strata": 2, "buffer_size": 8_192},
+    "r2d2": {"decisions": 24_576, "num_envs": 64, "num_strata": 2, "buffer_size": 8_192},
+    "pqn": {"decisions": 24_576, "num_envs": 64, "num_strata": 2},
+    "sac": {"decisions": 24_576, "num_envs": 64, "num_strata": 2, "buffer_size": 8_192},
 }
 """Settings with which a probe takes seconds, where the defaults are for real games."""
 
@@ -93,9 +96,8 @@ def values(tree, jobs, behaviours):
     ]
 
 
-SOME = [  # reinforce is a2c with another target
-    pytest.param(name, marks=pytest.mark.slow) if name == "reinforce" else name for name in ORACLES
-]
+ALIKE = ("reinforce", "r2d2")  # a2c with another target, dqn with priorities
+SOME = [pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in ORACLES]
 
 
 @pytest.mark.parametrize(

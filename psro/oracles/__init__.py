@@ -19,7 +19,10 @@ from psro.oracles.settings import (
     DQNConfig,
     FullWidthConfig,
     PPOConfig,
+    PQNConfig,
+    R2D2Config,
     ReinforceConfig,
+    SACConfig,
 )
 
 if TYPE_CHECKING:
@@ -32,7 +35,10 @@ if TYPE_CHECKING:
     from psro.oracles.full_width import FullWidth
     from psro.oracles.known import ORACLES
     from psro.oracles.ppo import PPO
+    from psro.oracles.pqn import PQN
+    from psro.oracles.r2d2 import R2D2
     from psro.oracles.reinforce import Reinforce
+    from psro.oracles.sac import SAC
 
 __all__ = [
     "A2C",
@@ -40,6 +46,9 @@ __all__ = [
     "DQN",
     "ORACLES",
     "PPO",
+    "PQN",
+    "R2D2",
+    "SAC",
     "STARTS",
     "A2CConfig",
     "BestResponse",
@@ -54,10 +63,13 @@ __all__ = [
     "Jobs",
     "Oracle",
     "PPOConfig",
+    "PQNConfig",
     "Populations",
+    "R2D2Config",
     "Reinforce",
     "ReinforceConfig",
     "Results",
+    "SACConfig",
 ]
 
 __getattr__ = attributes(
@@ -74,9 +86,12 @@ __getattr__ = attributes(
         "ORACLES": "psro.oracles.known",
         "Oracle": "psro.oracles.base",
         "PPO": "psro.oracles.ppo",
+        "PQN": "psro.oracles.pqn",
         "Populations": "psro.oracles.base",
+        "R2D2": "psro.oracles.r2d2",
         "Reinforce": "psro.oracles.reinforce",
         "Results": "psro.oracles.base",
+        "SAC": "psro.oracles.sac",
     },
 )
 """The first use of one of these imports JAX. The settings do not need JAX."""

@@ -9,13 +9,19 @@ from psro.oracles.distill import Distill
 from psro.oracles.dqn import DQN
 from psro.oracles.full_width import FullWidth
 from psro.oracles.ppo import PPO
+from psro.oracles.pqn import PQN
+from psro.oracles.r2d2 import R2D2
 from psro.oracles.reinforce import Reinforce
+from psro.oracles.sac import SAC
 
 ORACLES: dict[str, type[Oracle]] = {
     "ppo": PPO,
     "a2c": A2C,
     "reinforce": Reinforce,
     "dqn": DQN,
+    "r2d2": R2D2,
+    "pqn": PQN,
+    "sac": SAC,
     "full_width": FullWidth,
     "distill": Distill,
     "conditional": Conditional,

@@ -196,7 +196,12 @@ def decision_weights(valid: jax.Array, episodes: jax.Array, num_strata: int) -> 
         valid: `[T, E]`, False where it was not the learner's turn.
         episodes: episodes that each environment finished, `[E]`.
     """
-    finished = episodes.reshape(num_strata, -1).sum(axis=1)  # [S]
-    per_stratum = 1.0 / jnp.maximum(finished, 1.0)
-    weight = valid * jnp.repeat(per_stratum, valid.shape[1] // num_strata)[None]
+    weight = valid * episode_weights(episodes, num_strata)[None]
     return weight / jnp.maximum(weight.mean(), 1e-12)
+
+
+def episode_weights(episodes: jax.Array, num_strata: int) -> jax.Array:
+    """1 / (episodes that each environment's stratum finished), `[E]`, from those of each
+    environment, `[E]`."""
+    finished = episodes.reshape(num_strata, -1).sum(axis=1)  # [S]
+    return jnp.repeat(1.0 / jnp.maximum(finished, 1.0), len(episodes) // num_strata)

@@ -41,6 +41,10 @@ from psro.policies.networks.cells.cell import Carry
 from psro.policies.observed import observed
 from psro.policies.policy import Lookup, Params, Policy, at_temperature
 
+Actor = Any
+"""What acts in rollouts in place of the policy: its methods that a `Rollout` uses, with a carry of
+its own."""
+
 _BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 
 
@@ -92,7 +96,7 @@ class Job:
     Attributes:
         player: the learner's seat.
         key: data of the job's random key.
-        initial: the first parameters.
+        initial: the first parameters, of all networks.
         group: the group of `Populations` that the opponents come from.
         cumulative: cumulative probabilities of the opponents' profiles, `[K ** Q]`.
         yardstick: what the exact value needs; None in a game that is not enumerated as a tree.
@@ -137,7 +141,9 @@ class Sampled(abc.ABC):
         *,
         sequence_length: int,
         act: Act | None = None,
+        actor: Actor | None = None,
     ):
+        """`act` and `actor` say how the learner acts in rollouts; by default as the policy does."""
         self._config = config
         self._num_opponents = game.num_players - 1
         self._policy = policy
@@ -152,13 +158,15 @@ class Sampled(abc.ABC):
         self._sequence_length = config.rollout_length if config.tabulated else sequence_length
         self._rollout = Rollout(
             RowGame(game.tree, rows(game.tree)) if config.tabulated else game,
-            Lookup() if config.tabulated else policy,
+            Lookup() if config.tabulated else actor or policy,
             num_envs=config.num_envs,
             num_strata=self._num_strata,
             length=config.rollout_length,
             sequence_length=self._sequence_length,
             act=act,
         )
+        if actor is not None and not config.tabulated:
+            self._rollout = self._rollout.against(policy)
         jax.eval_shape(self._rollout.empty)  # a game that is too large raises its error here
         self._optimizer = optimizer(config)
         self._train = OverJobs(self._train_one, env_devices=config.env_devices)
@@ -191,7 +199,7 @@ class Sampled(abc.ABC):
         own = Job(
             player=np.asarray(jobs.player, np.int32),
             key=jax.device_get(jax.random.key_data(jobs.key)),
-            initial=jobs.initial,
+            initial=self._first(jobs),
             group=np.asarray(jobs.populations.group, np.int32),
             cumulative=cumulative,
             yardstick=view and yardstick(self._tree, self._levels, jobs.player, view),
@@ -243,7 +251,7 @@ class Sampled(abc.ABC):
         """The state of a job before training."""
         rollout = self._rollout.with_constants(setting.constants)
         return Learner(
-            student=self._start(at_temperature(job.initial, 1.0)),
+            student=self._start(job.initial),
             actors=rollout.empty(),
             profile=jnp.full(self._num_strata, -1, jnp.int32),  # none yet: all strata restart
             decisions=jnp.int32(0),
@@ -291,13 +299,13 @@ class Sampled(abc.ABC):
         profile_key, restart_key, play_key, learn_key = jax.random.split(
             jax.random.fold_in(key, number), 4
         )
-        params, levels = self._params(learner.student), None
+        params, levels = self._acting(learner.student), None
         if job.mixture is None:
             profile = self._draw(job.cumulative, profile_key)
             opponents = self._opponents(setting.populations, job, profile)
         else:
             levels = job.yardstick.levels
-            params = self._table(params, levels)
+            params = self._table(self._params(learner.student), levels)
             profile, opponents = jnp.zeros(1, jnp.int32), job.mixture
         restarted = profile != learner.profile
         actors = rollout.restart(learner.actors, restarted, restart_key)
@@ -348,6 +356,10 @@ class Sampled(abc.ABC):
         seats = (job.player + 1 + jnp.arange(opponents)) % (opponents + 1)  # [Q]
         return jax.tree.map(lambda leaf: leaf[job.group, seats[:, None], members], populations)
 
+    def _first(self, jobs: Jobs) -> Params:
+        """The first parameters of all networks that training needs, leaves `[J, ...]`."""
+        return at_temperature(jobs.initial, 1.0)
+
     @abc.abstractmethod
     def _start(self, initial: Params) -> Any:
         """The student before training."""
@@ -365,6 +377,10 @@ class Sampled(abc.ABC):
         the rollout's training, so that it sees what the rollout has seen."""
         seen, counts = decisions.observation, decisions.valid
         return observed(self._policy, self._params(student), student, seen, counts)
+
+    def _acting(self, student: Any) -> Params:
+        """The parameters of what acts in rollouts (`actor`): by default the network itself."""
+        return self._params(student)
 
     def _exploration(self, progress: jax.Array) -> jax.Array | float:
         """The amount of exploration, passed to `act`."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar
 
-from psro.errors import SettingsError
 from psro.oracles.checks import (
     check_multiples,
     check_not_negative,
@@ -14,121 +13,8 @@ from psro.oracles.checks import (
     check_shares,
     check_types,
 )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SampledConfig:
-    """Settings of rollouts, stopping and the optimiser."""
-
-    name: ClassVar[str]
-    """The oracle's, in error messages."""
-
-    usual_decisions: ClassVar[int] = 16_384
-    """The default of `decisions` in a game that is enumerated."""
-    usual_sampled_decisions: ClassVar[int] = 524_288
-    """The default of `decisions` in a game that is measured by episodes."""
-    usual_learning_rate: ClassVar[float] = 1e-2
-    """The default of `learning_rate` in a game that is enumerated."""
-    usual_sampled_learning_rate: ClassVar[float] = 1e-2
-    """The default of `learning_rate` in a game that is measured by episodes."""
-
-    decisions: int | None = None
-    """Most own decisions of the learner for one best response, rounded up to a multiple of
-    evaluations * num_envs * rollout_length. By default 524,288 in a game that is measured by
-    episodes; otherwise 16,384 for ppo, and 131,072 for the other oracles."""
-    evaluations: int = 8
-    """How often the policy is evaluated during training. The best policy seen is the best
-    response."""
-    patience: int = 8
-    """Training ends early after so many evaluations without a better policy."""
-    num_envs: int = 256
-    """Environments that each best response is trained in at once."""
-    num_strata: int = 16
-    """Groups of environments. Those of a group meet the same opponents. It divides num_envs."""
-    rollout_length: int = 8
-    """Own decisions in each environment between two updates."""
-    learning_rate: float | None = None
-    """Adam's step size at the start. By default 0.003 for ppo in a game that is measured by
-    episodes; otherwise 0.01."""
-    anneal_learning_rate: bool = True
-    """The step size falls linearly to zero over the training. Otherwise it stays as it is."""
-    adam_eps: float = 1e-5
-    """Adam divides by the root of the mean squared gradient plus this number."""
-    gamma: float = 1.0
-    """Discount for each own decision. Below 1, the objective is no longer the game's."""
-    max_gradient_norm: float = 0.5
-    """Gradients are scaled down to this global norm."""
-    temperature: float = 0.1
-    """Softmax temperature of the finished policy. In training it is 1. A low temperature removes
-    the remaining exploration: a pure best response always exists."""
-    tabulated: bool = False
-    """Evaluate the network once per step at all info states, not once for each decision. One table
-    acts for all opponents. The objective is the same. It is faster if a minibatch has more
-    decisions than the player has info states. Gradients flow through whole episodes. num_strata and
-    the length of sequences are not used. Needs a game that is enumerated."""
-    env_devices: int = 0
-    """Devices that share the environments of one best response. 0 = one on a CPU; on accelerators
-    all devices that remain when each best response has one."""
-
-    def __post_init__(self):
-        check_types(self, f"{self.name}.")
-        if self.decisions is not None:
-            check_positive(self.name, self, "decisions")
-        if self.learning_rate is not None:
-            check_positive(self.name, self, "learning_rate")
-        check_positive(
-            self.name, self, "evaluations", "patience", "num_envs", "num_strata",
-            "rollout_length", "max_gradient_norm", "temperature", "adam_eps",
-        )  # fmt: skip
-        check_not_negative(self.name, self, "env_devices")
-        check_shares(self.name, self, "gamma")
-        check_multiples(self.name, self, ("num_envs", "num_strata"))
-
-    def shared_by(self, rounds: int) -> SampledConfig:
-        """The settings of one of several rounds. The rounds share decisions and evaluations."""
-        return dataclasses.replace(
-            self,
-            decisions=-(-self.most_decisions // rounds),
-            evaluations=max(1, self.evaluations // rounds),
-        )
-
-    def for_sampled_game(self) -> SampledConfig:
-        """The settings in a game that is measured by episodes, with every default decided."""
-        usual = {
-            "decisions": self.usual_sampled_decisions,
-            "learning_rate": self.usual_sampled_learning_rate,
-        }
-        return dataclasses.replace(
-            self, **{name: value for name, value in usual.items() if getattr(self, name) is None}
-        )
-
-    @property
-    def first_learning_rate(self) -> float:
-        """`learning_rate`, or its default in an enumerated game."""
-        return self.usual_learning_rate if self.learning_rate is None else self.learning_rate
-
-    @property
-    def most_decisions(self) -> int:
-        """`decisions`, or their default in an enumerated game."""
-        return self.usual_decisions if self.decisions is None else self.decisions
-
-    @property
-    def batch_size(self) -> int:
-        """Own decisions of one job in one update."""
-        return self.num_envs * self.rollout_length
-
-    @property
-    def updates_per_evaluation(self) -> int:
-        return -(-self.most_decisions // (self.batch_size * self.evaluations))
-
-    @property
-    def num_updates(self) -> int:
-        return self.updates_per_evaluation * self.evaluations
-
-    @property
-    def steps_per_update(self) -> int:
-        """Gradient steps on one rollout."""
-        return 1
+from psro.oracles.off_policy_settings import DQNConfig, PQNConfig, R2D2Config, SACConfig
+from psro.oracles.sampled_settings import SampledConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -222,75 +108,6 @@ class ReinforceConfig(OnPolicyConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DQNConfig(SampledConfig):
-    """Recurrent Q-learning from replayed sequences."""
-
-    name: ClassVar[str] = "dqn"
-
-    usual_decisions: ClassVar[int] = 131_072
-    num_envs: int = 128
-    max_gradient_norm: float = 10.0
-    temperature: float = 0.002
-    """Softmax temperature of the finished policy. The unit is that of the Q-values: the game's
-    largest return."""
-    buffer_size: int = 65_536
-    """Own decisions that are kept for replay, rounded down to whole rollouts."""
-    num_batches: int = 8
-    """Gradient steps for each rollout, each on its own batch."""
-    num_sequences: int = 64
-    """Sequences in a batch, of rollout_length own decisions each."""
-    burn_in: int = 2
-    """Number of first decisions of a sequence that only warm up the stored carry. It must be below
-    rollout_length. It is not used with tabulated."""
-    trace_decay: float = 0.9
-    """Lambda: 0 = one-step targets, 1 = returns up to the first action that is not greedy."""
-    target_rate: float = 0.05
-    """How far the target network moves towards the learner at each gradient step: 0 to 1."""
-    exploration: float = 1.0
-    """Share of actions that are random at the start. It falls linearly."""
-    last_exploration: float = 0.1
-    """Share of actions that are random at the end."""
-    exploration_share: float = 0.5
-    """Share of training after which the share of random actions no longer falls."""
-
-    def __post_init__(self):
-        super().__post_init__()
-        check_positive(
-            self.name, self, "buffer_size", "num_batches", "num_sequences", "target_rate",
-            "exploration_share",
-        )  # fmt: skip
-        check_not_negative(self.name, self, "burn_in")
-        check_shares(
-            self.name, self, "trace_decay", "target_rate", "exploration", "last_exploration",
-            "exploration_share",
-        )  # fmt: skip
-        if self.burn_in >= self.rollout_length:
-            raise SettingsError(
-                f"dqn.burn_in = {self.burn_in} must be below "
-                f"dqn.rollout_length = {self.rollout_length}"
-            )
-        if self.num_sequences > self.num_kept > 0:
-            raise SettingsError(
-                f"dqn.num_sequences = {self.num_sequences} must not be above the {self.num_kept} "
-                f"that dqn.buffer_size = {self.buffer_size} decisions hold"
-            )
-        if self.buffer_size < self.batch_size:
-            raise SettingsError(
-                f"dqn.buffer_size = {self.buffer_size} must hold a rollout: dqn.num_envs * "
-                f"dqn.rollout_length = {self.num_envs} * {self.rollout_length} decisions"
-            )
-
-    @property
-    def steps_per_update(self) -> int:
-        return self.num_batches
-
-    @property
-    def num_kept(self) -> int:
-        """Sequences that the buffer holds."""
-        return self.buffer_size // self.batch_size * self.num_envs
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class WholeTreeConfig:
     """Settings of steps and stopping."""
 
@@ -364,6 +181,9 @@ CONFIGS: dict[str, type[Any]] = {
     "a2c": A2CConfig,
     "reinforce": ReinforceConfig,
     "dqn": DQNConfig,
+    "r2d2": R2D2Config,
+    "pqn": PQNConfig,
+    "sac": SACConfig,
     "full_width": FullWidthConfig,
     "distill": DistillConfig,
     "conditional": ConditionalConfig,

@@ -168,10 +168,21 @@ class Policy:
         `carry` is the carry before step 0. Where `reset [T, B]` is True an episode begins at that
         step, and the cell gets the initial carry.
         """
+        return self.unroll_on(params, observation, last_action, reset, carry)[:2]
+
+    def unroll_on(
+        self,
+        params: Params,
+        observation: Any,
+        last_action: jax.Array,
+        reset: jax.Array,
+        carry: Carry,
+    ) -> tuple[jax.Array, jax.Array, Carry]:
+        """As `unroll`, and the carry after the last step."""
         network = self._network(params)
         features = network.encode(observation, last_action)
-        _, memory = unroll(network.cell, carry, features, reset, self.forget)
-        return _heads(network, params, memory)
+        carry, memory = unroll(network.cell, carry, features, reset, self.forget)
+        return *_heads(network, params, memory), carry
 
     def tabulate(
         self, params: Params, levels: Sequence[Level]
@@ -263,16 +274,16 @@ class ConditionalPolicy(Policy):
         seen = self._beside(params, observation, last_action)
         return super().__call__(params, seen, last_action, carry)
 
-    def unroll(
+    def unroll_on(
         self,
         params: Params,
         observation: Any,
         last_action: jax.Array,
         reset: jax.Array,
         carry: Carry,
-    ) -> tuple[jax.Array, jax.Array]:
+    ) -> tuple[jax.Array, jax.Array, Carry]:
         seen = self._beside(params, observation, last_action)
-        return super().unroll(params, seen, last_action, reset, carry)
+        return super().unroll_on(params, seen, last_action, reset, carry)
 
     def tabulate(
         self, params: Params, levels: Sequence[Level]

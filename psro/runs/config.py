@@ -28,7 +28,10 @@ from psro.oracles.settings import (
     DQNConfig,
     FullWidthConfig,
     PPOConfig,
+    PQNConfig,
+    R2D2Config,
     ReinforceConfig,
+    SACConfig,
 )
 from psro.policies import networks
 from psro.policies.initial import INITS
@@ -105,9 +108,9 @@ class RunConfig:
     seed: int = 0
     """Seed of every random number."""
     oracle: str = "ppo"
-    """The method that trains best responses: ppo, a2c, reinforce, dqn, full_width, distill,
-    conditional (one network for all policies: NeuPL), or best_response (exact, as a table: double
-    oracle)."""
+    """The method that trains best responses: ppo, a2c, reinforce, dqn, r2d2, pqn, sac,
+    full_width, distill, conditional (one network for all policies: NeuPL), or best_response (exact,
+    as a table: double oracle)."""
     cell: str = "lstm"
     """Memory cell of the policies: lstm, gru, slstm, mlstm, xlstm, gtrxl, gpt2, s5, shm, dnc, ffm,
     or none for feed-forward networks."""
@@ -196,6 +199,12 @@ class RunConfig:
     """Settings of the oracle reinforce."""
     dqn: DQNConfig = dataclasses.field(default_factory=DQNConfig)
     """Settings of the oracle dqn."""
+    r2d2: R2D2Config = dataclasses.field(default_factory=R2D2Config)
+    """Settings of the oracle r2d2."""
+    pqn: PQNConfig = dataclasses.field(default_factory=PQNConfig)
+    """Settings of the oracle pqn."""
+    sac: SACConfig = dataclasses.field(default_factory=SACConfig)
+    """Settings of the oracle sac."""
     full_width: FullWidthConfig = dataclasses.field(default_factory=FullWidthConfig)
     """Settings of the oracle full_width."""
     distill: DistillConfig = dataclasses.field(default_factory=DistillConfig)

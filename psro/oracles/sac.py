@@ -1,0 +1,220 @@
+"""Recurrent soft actor-critic for actions that are numbers (Christodoulou 2019, arXiv:1910.07207).
+
+The actor's logits are those of the policy pi. Two critics, networks of the same kind, estimate the
+values Q of a player's own action-observation history h, in units of the game's largest return.
+Their logits are Q-values. Targets use the smaller of two target critics Q', moving averages. They
+count the entropy that the policy will have (alpha is its weight):
+
+    V(h)     = sum over a of pi(a | h) (min Q'(h, a) - alpha log pi(a | h))
+    G(h)     = r + gamma [V(h') + c(h') (G(h') - min Q'(h', a'))]      0 for [] at the end
+    c(h)     = lambda min(1, pi(a | h) / mu(a | h))                    mu: the policy that acted
+    critics:   (Q(h, a) - G(h))^2
+    actor:     sum over a of pi(a | h) (alpha log pi(a | h) - min Q(h, a))
+    alpha:     log alpha (entropy of pi at h - its target)
+
+G is Retrace (Munos et al. 2016, arXiv:1606.02647); lambda = 0 gives the paper's one-step targets.
+All actions are summed over, not sampled. The target of the entropy is a share of its largest value
+where it stands, log(number of legal actions), and the share falls linearly in training: a pure best
+response always exists. Decisions without a choice have no part in it.
+
+Sequences are replayed from stored carries (`psro.oracles.replay`). Each of the three networks has a
+memory of its own. So the critics run beside the actor in rollouts (`Beside`), and their carries are
+stored with the actor's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from games.game import Game
+from games.levels import Level
+from psro.oracles.base import Jobs
+from psro.oracles.off_policy_settings import SACConfig
+from psro.oracles.q_learning import traced_returns
+from psro.oracles.replay import Replayed, Student, check_numbers, weighted_mean
+from psro.oracles.sequences import Sequences
+from psro.policies.distributions import Distribution
+from psro.policies.networks.cells.cell import Carry
+from psro.policies.policy import Params, Policy
+
+_CRITICS = 0x5AC
+"""What the random keys of the critics' first parameters are folded with."""
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Networks:
+    """What is trained.
+
+    Attributes:
+        actor: the policy's network.
+        critics: two networks, leaves `[2, ...]`.
+        log_alpha: logarithm of the weight of the entropy bonus, `[]`.
+    """
+
+    actor: Params
+    critics: Params
+    log_alpha: jax.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trained:
+    """The networks, the target critics, and the optimiser's state."""
+
+    networks: Networks
+    target: Params
+    opt_state: optax.OptState
+
+
+class Beside:
+    """Acts as the actor does, with the critics' memories beside it. Parameters are `Networks`."""
+
+    def __init__(self, policy: Policy):
+        self._policy = policy
+        self.no_action = policy.no_action
+        self.distribution = policy.distribution
+
+    def initial_carry(self, batch_shape: tuple[int, ...] = ()) -> tuple[Carry, Carry]:
+        """The actor's carry, leaves `[*batch_shape, ...]`, and the critics', `[*batch_shape, 2,
+        ...]`."""
+        own = self._policy.initial_carry(batch_shape)
+        return own, self._policy.initial_carry((*batch_shape, 2))
+
+    def forget(self, carry: tuple[Carry, Carry], where: jax.Array) -> tuple[Carry, Carry]:
+        own, critics = carry
+        return self._policy.forget(own, where), self._policy.forget(critics, where[..., None])
+
+    def __call__(
+        self,
+        networks: Networks,
+        observation: Any,
+        last_action: jax.Array,
+        carry: tuple[Carry, Carry],
+    ) -> tuple[jax.Array, jax.Array, tuple[Carry, Carry]]:
+        """As `Policy.__call__`, for decisions `[E]`."""
+        own, critics = carry
+        outputs, value, own = self._policy(networks.actor, observation, last_action, own)
+        both = jax.vmap(self._policy, in_axes=(0, None, None, 1), out_axes=(0, 0, 1))
+        _, _, critics = both(networks.critics, observation, last_action, critics)
+        return outputs, value, (own, critics)
+
+
+class SAC(Replayed):
+    """The oracle: `SAC(game, policy, config)(jobs)`."""
+
+    def __init__(self, game: Game, policy: Policy, config: SACConfig):
+        check_numbers(config.name, game)
+        super().__init__(game, policy, config, actor=Beside(policy))
+
+    def _first(self, jobs: Jobs) -> dict[str, Params]:
+        """The critics are made here: on a CPU, compiled code must not map over initialisers."""
+        own = jax.vmap(lambda key, player: jax.random.fold_in(key, player))(
+            jobs.key, jnp.asarray(jobs.player)
+        )
+        keys = jax.vmap(lambda key: jax.random.split(jax.random.fold_in(key, _CRITICS)))(own)
+        critics = self._policy.init_many(keys.reshape(-1))
+        return {
+            "actor": super()._first(jobs),
+            "critics": jax.tree.map(
+                lambda leaf: leaf.reshape(len(jobs), 2, *leaf.shape[1:]), critics
+            ),
+        }
+
+    def _begin(self, initial: dict[str, Params]) -> Trained:
+        networks = Networks(
+            actor=initial["actor"],
+            critics=initial["critics"],
+            log_alpha=jnp.log(jnp.float32(self._config.first_entropy_weight)),
+        )
+        return Trained(
+            networks=networks,
+            target=initial["critics"],
+            opt_state=self._optimizer.init(networks),
+        )
+
+    def _params(self, student: Student) -> Params:
+        return student.trained.networks.actor
+
+    def _acting(self, student: Student) -> Networks:
+        return student.trained.networks
+
+    def _improve(
+        self,
+        trained: Trained,
+        batch: Sequences,
+        levels: Sequence[Level] | None,
+        progress: jax.Array,
+        key: jax.Array,
+    ) -> tuple[Trained, jax.Array]:
+        gradient, error = jax.grad(self._loss, has_aux=True)(
+            trained.networks, trained.target, batch, levels, progress
+        )
+        networks, opt_state = self._step(trained.networks, trained.opt_state, gradient)
+        target = optax.incremental_update(
+            networks.critics, trained.target, self._config.target_rate
+        )
+        return Trained(networks=networks, target=target, opt_state=opt_state), error
+
+    def _loss(
+        self,
+        networks: Networks,
+        target: Params,
+        batch: Sequences,
+        levels: Sequence[Level] | None,
+        progress: jax.Array,
+    ) -> tuple[jax.Array, jax.Array]:
+        """The sum of the three losses of the module's docstring; none has a gradient in another's
+        networks. Also the size of each decision's error, `[L, N]`."""
+        turn = batch.turn
+        own, beside = batch.carry if levels is None else ((), ())
+        outputs = self._warmed_outputs(networks.actor, batch, own, levels)
+        choice = self._policy.distribution(outputs, turn.legal)  # [L + 1, N]
+        q = self._q_values(networks.critics, batch, beside, levels)  # [2, L + 1, N, A]
+        held = self._q_values(target, batch, beside, levels).min(axis=0)  # [L + 1, N, A]
+        weight = self._weight(batch, levels)
+        alpha = jnp.exp(jax.lax.stop_gradient(networks.log_alpha))
+        goal = self._goal(jax.lax.stop_gradient(choice), held, batch, alpha)
+        taken = jnp.take_along_axis(q[:, :-1], batch.action[None, ..., None], axis=-1)[..., 0]
+        error = taken - goal  # [2, L, N]
+        pi = jnp.exp(choice.log_pi)
+        smaller = jax.lax.stop_gradient(q.min(axis=0))
+        cost = jnp.where(turn.legal, pi * (alpha * choice.log_pi - smaller), 0.0).sum(axis=-1)
+        surplus = jax.lax.stop_gradient(choice.entropy()) - self._wanted(turn.legal, progress)
+        loss = (
+            weighted_mean(weight, jnp.square(error).sum(axis=0))
+            + weighted_mean(weight, cost[:-1])
+            + weighted_mean(weight, networks.log_alpha * surplus[:-1])
+        )
+        return loss, (weight > 0) * jnp.abs(error).mean(axis=0)
+
+    def _goal(
+        self, choice: Distribution, held: jax.Array, batch: Sequences, alpha: jax.Array
+    ) -> jax.Array:
+        """G of the module's docstring, `[L, N]`, from Q-values of the target, `[L + 1, N, A]`."""
+        soft = held - alpha * choice.log_pi
+        value = jnp.where(batch.turn.legal, jnp.exp(choice.log_pi) * soft, 0.0).sum(axis=-1)
+        action = batch.action[..., None]
+        taken = jnp.take_along_axis(held[:-1], action, axis=-1)[..., 0]
+        log_prob = jnp.take_along_axis(choice.log_pi[:-1], action, axis=-1)[..., 0]
+        trace = self._config.trace_decay * jnp.exp(jnp.minimum(log_prob - batch.log_prob, 0.0))
+        return traced_returns(value, taken, trace, batch, gamma=self._config.gamma)
+
+    def _wanted(self, legal: jax.Array, progress: jax.Array) -> jax.Array:
+        """The entropy that alpha is adapted to, `[L + 1, N]`."""
+        config = self._config
+        first, last = config.target_entropy, config.last_target_entropy
+        return (first + progress * (last - first)) * jnp.log(legal.sum(axis=-1))
+
+    def _q_values(
+        self, critics: Params, batch: Sequences, carry: Carry, levels: Sequence[Level] | None
+    ) -> jax.Array:
+        """Both critics' Q-values of replayed sequences, `[2, L + 1, N, A]`."""
+        both = jax.vmap(self._warmed_outputs, in_axes=(0, None, 1, None))
+        return both(critics, batch, carry, levels)
