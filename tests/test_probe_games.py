@@ -12,7 +12,22 @@ from probe_games import LENGTHS, Aim, ProbeGame
 from probes import begin, policy_for
 
 from psro.errors import SettingsError
-from psro.oracles import A2C, DQN, PPO, A2CConfig, DQNConfig, Jobs, PPOConfig, Reinforce
+from psro.oracles import (
+    A2C,
+    DQN,
+    PPO,
+    PQN,
+    R2D2,
+    SAC,
+    A2CConfig,
+    DQNConfig,
+    Jobs,
+    PPOConfig,
+    PQNConfig,
+    R2D2Config,
+    Reinforce,
+    SACConfig,
+)
 from psro.oracles import ReinforceConfig as RConfig
 from psro.oracles.rollout import Rollout
 from psro.policies.networks.settings import ENCODERS, NetworkConfig
@@ -21,12 +36,30 @@ from psro.training.matches import Matches
 
 GAMMA = 0.5
 ALIKE = {"evaluations": 1, "gamma": GAMMA, "rollout_length": 8, "num_strata": 1, "num_envs": 32}
+REPLAY = {"decisions": 16_384, "buffer_size": 4_096, **ALIKE}
+
+
+class Critic(SAC):
+    """Its finished policy plays by a critic's values."""
+
+    def _params(self, student):
+        return jax.tree.map(lambda leaf: leaf[0], student.trained.networks.critics)
+
+
 LEARNERS = {
     "ppo": (PPO, PPOConfig(decisions=16_384, **ALIKE)),
-    "dqn": (DQN, DQNConfig(decisions=16_384, buffer_size=4_096, **ALIKE)),
+    "dqn": (DQN, DQNConfig(**REPLAY)),
+    "r2d2": (R2D2, R2D2Config(**REPLAY)),
+    "pqn": (PQN, PQNConfig(decisions=16_384, **ALIKE)),
+    "sac": (SAC, SACConfig(**REPLAY)),
+    "critic": (
+        Critic,
+        SACConfig(first_entropy_weight=1e-3, target_entropy=0, last_target_entropy=0, **REPLAY),
+    ),
     "a2c": (A2C, A2CConfig(decisions=65_536, **ALIKE)),
     "reinforce": (Reinforce, RConfig(decisions=65_536, **ALIKE)),
 }
+VALUES_ARE_LOGITS = ("dqn", "r2d2", "pqn", "critic")
 KINDS = list(LENGTHS)
 
 
@@ -41,7 +74,7 @@ def learner(name):
     @jax.jit
     def play(params, constants):
         of_kind = rollout.with_constants(constants)
-        params = at_temperature(params, 0.01 if name != "dqn" else 1e-4)
+        params = at_temperature(params, 1e-4 if name in VALUES_ARE_LOGITS else 0.01)
         _, seen, episodes = of_kind(
             params, (), jnp.int32(0), begin(of_kind, jax.random.key(1)), jax.random.key(2)
         )
@@ -49,7 +82,7 @@ def learner(name):
             at_temperature(params, 1.0), seen.observation, seen.last_action, seen.reset,
             jax.tree.map(lambda leaf: leaf[0], seen.carry),
         )  # fmt: skip
-        return seen, episodes, logits.max(axis=-1) if name == "dqn" else value
+        return seen, episodes, logits.max(axis=-1) if name in VALUES_ARE_LOGITS else value
 
     return policy, oracle(game, policy, config), play
 
@@ -70,6 +103,7 @@ def test_a_learner_finds_the_known_values(name):
         seen, episodes, value = jax.device_get(play(params, game.constants))
         decided = np.asarray(seen.valid)
         error = np.abs(value - game.values(seen, GAMMA))[decided].max()
+        error *= name != "sac"  # the actor has no values: see "critic"
         best = {"choice": 1.0, "memory": 1.0}.get(kind)
         mean = episodes.total_return.sum() / episodes.count.sum()
         if error > 0.15 or (best is not None and mean < 0.9):
