@@ -96,8 +96,11 @@ def values(tree, jobs, behaviours):
     ]
 
 
+def some(*slow):
+    return [pytest.param(name, marks=pytest.mark.slow if name in slow else ()) for name in ORACLES]
+
+
 ALIKE = ("reinforce", "r2d2")  # a2c with another target, dqn with priorities
-SOME = [pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in ORACLES]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +112,7 @@ SOME = [pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name fo
         pytest.param("constant", marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize("name", some(*ALIKE, "pqn", "sac"))  # those: in test_probe_games
 def test_probe_is_solved(name, kind):
     tree = tree_of(Probe(kind))
     oracle, jobs, tabulate = setting(tree, name)
@@ -118,7 +121,7 @@ def test_probe_is_solved(name, kind):
     assert not results.diverged.any()
 
 
-@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize("name", some(*ALIKE))
 def test_the_curve_is_of_exact_values_and_the_best_is_returned(name):
     tree = games.load("kuhn_poker")
     oracle, jobs, tabulate = setting(tree, name)
