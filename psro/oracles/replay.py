@@ -150,7 +150,8 @@ class Replayed(Sampled):
         )
         num_envs = config.num_envs // self._num_strata  # of a stratum
         weight = jnp.repeat(decisions_per_episode(decided, finished, num_envs), num_envs)  # [E]
-        replay = self._buffer.add(student.replay, sequences(sample, weight))
+        with jax.numpy_rank_promotion("allow"):  # flashbax needs it
+            replay = self._buffer.add(student.replay, sequences(sample, weight))
 
         def step(carry: tuple[Any, TrajectoryBufferState[Sequences]], keys: tuple[jax.Array, ...]):
             trained, replay = carry
