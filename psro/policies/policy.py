@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,7 +32,7 @@ from psro.policies.jax_settings import own_settings
 from psro.policies.networks import RecurrentNetwork
 from psro.policies.networks.cells.cell import Carry, unroll
 from psro.policies.networks.cells.parts import restarted
-from psro.policies.networks.heads import LOG_STD, num_outputs
+from psro.policies.networks.heads import LOG_STD, check_actions, num_outputs
 from psro.policies.networks.settings import NetworkConfig
 
 Params = Any
@@ -60,7 +59,7 @@ class Policy:
     ):
         if hidden_size < 1:
             raise SettingsError(f"hidden_size = {hidden_size} must be at least 1")
-        _check_actions(action_space)
+        check_actions(action_space)
         network = network or NetworkConfig()
 
         def build(key: jax.Array) -> RecurrentNetwork:
@@ -233,15 +232,6 @@ def _heads(
     mean, log_std = jnp.split(outputs, 2, axis=-1)
     log_std = jnp.clip(log_std, *LOG_STD) + 0.5 * jnp.log(temperature)
     return jnp.concatenate([mean, log_std], axis=-1), value
-
-
-def _check_actions(space: Box | Discrete) -> None:
-    if isinstance(space, Discrete) and space.shape:
-        raise SettingsError(
-            f"a policy plays one number at a time, not numbers of shape {space.shape}"
-        )
-    if isinstance(space, Box) and not (math.isfinite(space.low) and math.isfinite(space.high)):
-        raise SettingsError(f"actions between {space.low} and {space.high} must have finite bounds")
 
 
 class ConditionalPolicy(Policy):
