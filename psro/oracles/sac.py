@@ -182,7 +182,7 @@ class SAC(Replayed):
         alpha = jnp.exp(jax.lax.stop_gradient(networks.log_alpha))
         goal = self._goal(jax.lax.stop_gradient(choice), held, batch, alpha)
         taken = jnp.take_along_axis(q[:, :-1], batch.action[None, ..., None], axis=-1)[..., 0]
-        error = taken - goal  # [2, L, N]
+        error = taken - goal[None]  # [2, L, N]
         pi = jnp.exp(choice.log_pi)
         smaller = jax.lax.stop_gradient(q.min(axis=0))
         cost = jnp.where(turn.legal, pi * (alpha * choice.log_pi - smaller), 0.0).sum(axis=-1)
