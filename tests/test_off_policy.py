@@ -23,15 +23,22 @@ from psro.oracles.sequences import sequences, time_first
 SMALL = {"num_envs": 8, "num_strata": 2, "buffer_size": 256, "num_sequences": 8}
 
 
+@pytest.fixture(scope="module")
+def episodes():
+    """The policy and a rollout of it on Leduc poker."""
+    policy, _, (sample,) = played(rollouts=1)
+    return policy, sample
+
+
 def test_rescaling_has_its_inverse():
     value = jnp.array([-50.0, -1.0, -1e-3, 0.0, 1e-6, 0.5, 3.0, 400.0])
     np.testing.assert_allclose(unscaled(rescaled(value)), value, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(rescaled(jnp.float32(3.0)), 1.003, rtol=1e-6)
 
 
-def test_rescaled_targets_are_those_of_unscaled_values():
+def test_rescaled_targets_are_those_of_unscaled_values(episodes):
     """Values learned as h(value) have the targets h(target)."""
-    policy, _, (sample, *_) = played(rollouts=1)
+    policy, sample = episodes
     batch = time_first(sequences(sample, jnp.ones(8)))
     oracle = R2D2(TreeGame(games.load("leduc_poker")), policy, R2D2Config(value_rescaling=True))
     rng = np.random.default_rng(0)
@@ -41,6 +48,7 @@ def test_rescaled_targets_are_those_of_unscaled_values():
     np.testing.assert_allclose(goal, rescaled(plain), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_priorities_and_weights_leave_the_objective_alone():
     """A sequence is replayed in proportion to its priority, and the mean of the weights that it has
     over many batches does not depend on it."""
@@ -70,6 +78,7 @@ def test_priorities_and_weights_leave_the_objective_alone():
     np.testing.assert_allclose(total / total.sum(), 1 / 8, rtol=0.1)
 
 
+@pytest.mark.slow
 def test_burn_in_carries_no_gradient():
     """A sequence from the middle of an episode: its first decisions change what comes after, but
     have no gradient; if an episode begins there, they have one."""
@@ -100,9 +109,9 @@ def test_burn_in_carries_no_gradient():
     assert gradients[0] == 0 < gradients[1]
 
 
-def test_returns_without_traces_are_one_step_targets_and_cuts_are_left_alone():
+def test_returns_without_traces_are_one_step_targets_and_cuts_are_left_alone(episodes):
     rng = np.random.default_rng(0)
-    _, _, (sample, *_) = played(rollouts=1)
+    _, sample = episodes
     batch = time_first(sequences(sample, jnp.ones(8)))
     cut = batch.done & (jnp.cumsum(batch.done, axis=0) == 1)
     batch = dataclasses.replace(batch, truncated=cut)
@@ -118,9 +127,9 @@ def test_returns_without_traces_are_one_step_targets_and_cuts_are_left_alone():
     )
 
 
-def test_the_last_observation_of_a_cut_episode_has_the_value_of_its_best_action():
+def test_the_last_observation_of_a_cut_episode_has_the_value_of_its_best_action(episodes):
     """Games may say that nothing is legal there."""
-    _, _, (sample, *_) = played(rollouts=1)
+    _, sample = episodes
     sample = dataclasses.replace(
         sample,
         decisions=dataclasses.replace(

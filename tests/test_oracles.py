@@ -96,11 +96,12 @@ def values(tree, jobs, behaviours):
     ]
 
 
-def some(*slow):
-    return [pytest.param(name, marks=pytest.mark.slow if name in slow else ()) for name in ORACLES]
-
-
-ALIKE = ("reinforce", "r2d2")  # a2c with another target, dqn with priorities
+SOME = [  # test_probe_games and test_off_policy are about those that are slow here
+    pytest.param(name, marks=pytest.mark.slow)
+    if name in ("reinforce", "r2d2", "pqn", "sac")
+    else name
+    for name in ORACLES
+]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ ALIKE = ("reinforce", "r2d2")  # a2c with another target, dqn with priorities
         pytest.param("constant", marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.parametrize("name", some(*ALIKE, "pqn", "sac"))  # those: in test_probe_games
+@pytest.mark.parametrize("name", SOME)
 def test_probe_is_solved(name, kind):
     tree = tree_of(Probe(kind))
     oracle, jobs, tabulate = setting(tree, name)
@@ -121,7 +122,7 @@ def test_probe_is_solved(name, kind):
     assert not results.diverged.any()
 
 
-@pytest.mark.parametrize("name", some(*ALIKE))
+@pytest.mark.parametrize("name", SOME)
 def test_the_curve_is_of_exact_values_and_the_best_is_returned(name):
     tree = games.load("kuhn_poker")
     oracle, jobs, tabulate = setting(tree, name)
