@@ -12,9 +12,9 @@ import games
 from games.tree_game import TreeGame
 from psro.oracles import DQN, DQNConfig, Jobs
 from psro.oracles.decisions import Turn
+from psro.oracles.job import Sample
 from psro.oracles.q_learning import double_q_returns, epsilon_greedy
 from psro.oracles.rollout import Rollout
-from psro.oracles.sampling import Sample
 from psro.oracles.sequences import (
     Sequences,
     decisions_per_episode,

@@ -14,10 +14,10 @@ import games
 from games.tree_game import TreeGame
 from psro.errors import SettingsError
 from psro.oracles import CONFIGS, ORACLES, R2D2, SAC, PQNConfig, R2D2Config, SACConfig
+from psro.oracles.job import Sample
 from psro.oracles.q_learning import double_q_returns, traced_returns
 from psro.oracles.r2d2 import rescaled, unscaled
 from psro.oracles.sac import Networks
-from psro.oracles.sampling import Sample
 from psro.oracles.sequences import sequences, time_first
 
 SMALL = {"num_envs": 8, "num_strata": 2, "buffer_size": 256, "num_sequences": 8}

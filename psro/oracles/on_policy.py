@@ -17,8 +17,9 @@ import optax
 from games.game import Game
 from games.levels import Level
 from psro.oracles.decisions import Decisions
+from psro.oracles.job import Sample
 from psro.oracles.return_scale import ReturnScale, scaled
-from psro.oracles.sampling import Sample, Sampled
+from psro.oracles.sampling import Sampled
 from psro.oracles.settings import OnPolicyConfig
 from psro.policies.policy import Params, Policy
 

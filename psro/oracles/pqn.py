@@ -25,11 +25,12 @@ import optax
 
 from games.game import Game
 from games.levels import Level
+from psro.oracles.job import Sample
 from psro.oracles.off_policy_settings import PQNConfig
 from psro.oracles.on_policy import episode_weights
 from psro.oracles.q_learning import double_q_returns, epsilon_greedy, share_of_random_actions
 from psro.oracles.replay import check_numbers
-from psro.oracles.sampling import Sample, Sampled
+from psro.oracles.sampling import Sampled
 from psro.oracles.sequences import Sequences, sequences, time_first
 from psro.policies.policy import Params, Policy
 

@@ -33,9 +33,10 @@ from games.game import Game
 from games.levels import Level
 from games.spaces import Discrete
 from psro.errors import SettingsError
+from psro.oracles.job import Sample
 from psro.oracles.off_policy_settings import ReplayConfig
 from psro.oracles.rollout import Act
-from psro.oracles.sampling import Actor, Sample, Sampled
+from psro.oracles.sampling import Actor, Sampled
 from psro.oracles.sequences import (
     Sequences,
     decisions_per_episode,

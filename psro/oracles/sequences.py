@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from psro.oracles.decisions import Turn
-from psro.oracles.sampling import Sample
+from psro.oracles.job import Sample
 from psro.policies.networks.cells.cell import Carry
 
 

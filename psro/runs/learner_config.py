@@ -8,19 +8,26 @@ from typing import Any
 
 from psro.errors import SettingsError
 from psro.oracles.checks import check_types
+from psro.oracles.off_policy_settings import ReplayConfig
+from psro.oracles.sampled_settings import SampledConfig
 from psro.oracles.settings import (
     CONFIGS,
     A2CConfig,
     DQNConfig,
+    OnPolicyConfig,
     PPOConfig,
+    PQNConfig,
+    R2D2Config,
     ReinforceConfig,
-    SampledConfig,
+    SACConfig,
 )
 from psro.policies import networks
 from psro.policies.networks.settings import NetworkConfig
 from psro.runs.config import MAX_GAME, check_cell, check_names
 
-LEARNERS = {name: CONFIGS[name] for name in ("ppo", "a2c", "reinforce", "dqn")}
+LEARNERS = {
+    name: CONFIGS[name] for name in ("ppo", "a2c", "reinforce", "dqn", "r2d2", "pqn", "sac")
+}
 """The settings of each learner by its name: oracles that learn from episodes, each with a field of
 `LearnerConfig`."""
 TABLES: dict[str, type[Any]] = {**LEARNERS, "network": NetworkConfig}
@@ -35,18 +42,17 @@ DEFAULTS: dict[str, Any] = {
 """Of every learner alone, where they are not those of best responses: episodes are long, and there
 are no opponents to meet many of."""
 ON_POLICY = DEFAULTS | {"sequence_length": 64, "entropy_weight": 0.01}
+REPLAY = DEFAULTS | {"burn_in": 8}
 NOT_ALONE = ("decisions", "evaluations", "patience", "num_strata", "tabulated")
 """Settings of best responses that a learner alone does not have, or has as settings of its own."""
 _MOST = {"decisions": 1 << 40, "evaluations": 100_000, "evaluation_episodes": 1 << 20,
          "hidden_size": 16_384}  # fmt: skip
 
 
-def _defaults(kind: type) -> Any:
-    return dataclasses.field(
-        default_factory=lambda: kind(
-            **(ON_POLICY if hasattr(kind, "sequence_length") else DEFAULTS | {"burn_in": 8})
-        )
-    )
+def _defaults(kind: type[SampledConfig]) -> Any:
+    own = ON_POLICY if issubclass(kind, OnPolicyConfig) else DEFAULTS
+    own = REPLAY if issubclass(kind, ReplayConfig) else own
+    return dataclasses.field(default_factory=lambda: kind(**own))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,7 +62,7 @@ class LearnerConfig:
     game: str
     """A game for one player, such as "gymnax::CartPole-v1"."""
     learner: str = "ppo"
-    """The method: ppo, a2c, reinforce or dqn."""
+    """The method: ppo, a2c, reinforce, dqn, r2d2, pqn or sac."""
     decisions: int = 524_288
     """Decisions of the learner, rounded up to a multiple of evaluations * num_envs *
     rollout_length."""
@@ -80,6 +86,12 @@ class LearnerConfig:
     """Settings of the learner reinforce."""
     dqn: DQNConfig = _defaults(DQNConfig)
     """Settings of the learner dqn."""
+    r2d2: R2D2Config = _defaults(R2D2Config)
+    """Settings of the learner r2d2."""
+    pqn: PQNConfig = _defaults(PQNConfig)
+    """Settings of the learner pqn."""
+    sac: SACConfig = _defaults(SACConfig)
+    """Settings of the learner sac."""
     network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
     """Settings of the network around the cell."""
 

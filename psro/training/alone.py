@@ -18,7 +18,8 @@ import numpy as np
 from games.game import Game
 from psro.errors import PsroError
 from psro.oracles import Jobs
-from psro.oracles.sampling import Learner, Sampled
+from psro.oracles.job import Learner
+from psro.oracles.sampling import Sampled
 from psro.policies.jax_settings import own_settings
 from psro.policies.policy import Params, Policy
 from psro.training.evaluation_record import Evaluation
