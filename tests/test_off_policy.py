@@ -19,6 +19,8 @@ from psro.oracles.q_learning import double_q_returns, traced_returns
 from psro.oracles.r2d2 import rescaled, unscaled
 from psro.oracles.sac import Networks
 from psro.oracles.sequences import sequences, time_first
+from psro.oracles.soft_values import soft_values
+from psro.policies.distributions import TanhNormal
 
 SMALL = {"num_envs": 8, "num_strata": 2, "buffer_size": 256, "num_sequences": 8}
 
@@ -89,7 +91,7 @@ def test_burn_in_carries_no_gradient():
     def late(params, reset):
         turn = dataclasses.replace(batch.turn, reset=reset)
         outputs = oracle._warmed_outputs(
-            params, dataclasses.replace(batch, turn=turn), batch.carry, None
+            policy, params, dataclasses.replace(batch, turn=turn), batch.carry, None
         )
         return outputs[2:].sum(), outputs
 
@@ -171,10 +173,10 @@ def test_sacs_training_pass_reproduces_what_acted():
     assert not np.asarray(batch.turn.reset[0]).all()
     for stored, carry in zip(jax.tree.leaves(batch.carry), jax.tree.leaves(before), strict=True):
         np.testing.assert_array_equal(stored, carry)
-    outputs = oracle._warmed_outputs(networks.actor, batch, batch.carry[0], None)
+    outputs = oracle._warmed_outputs(policy, networks.actor, batch, batch.carry[0], None)
     log_prob = policy.distribution(outputs[:-1], batch.turn.legal[:-1]).log_prob(batch.action)
     np.testing.assert_allclose(log_prob, batch.log_prob, atol=1e-5)
-    q = oracle._q_values(critics, batch, batch.carry[1], None)
+    q = oracle._of_critics(critics, batch, batch.carry[1], None)
     at_end = actors.learner
     outputs, _, _ = jax.vmap(policy, in_axes=(0, None, None, 1))(
         critics, batch.turn.observation[-1], batch.turn.last_action[-1],
@@ -205,7 +207,8 @@ def test_critics_differ_and_none_learns_for_another():
     batch = dataclasses.replace(
         batch, turn=turn, reward=batch.reward + 1, done=~batch.done, weight=batch.weight + 1
     )
-    loss = jax.jit(lambda networks: oracle._loss(networks, trained.target, batch, None, 0.0)[0])
+    given = trained.target, batch, None, 0.0, jax.random.key(0)
+    loss = jax.jit(lambda networks: oracle._loss(networks, *given)[0])
     gradient = jax.jit(jax.grad(loss))(trained.networks)
     for part in (gradient.actor, gradient.critics):
         assert np.abs(part["policy_head"]["bias"]).max() > 0
@@ -223,11 +226,47 @@ def test_critics_differ_and_none_learns_for_another():
     assert all(np.abs(leaf).max() < 1e-6 for leaf in jax.tree.leaves(at_rest.critics))
 
 
-@pytest.mark.parametrize("name", ["r2d2", "pqn", "sac"])
+@pytest.mark.parametrize("name", ["r2d2", "pqn"])
 def test_boxes_are_refused(name):
     game = Aim()
     with pytest.raises(SettingsError, match=f"{name} needs a finite number of actions"):
         ORACLES[name](game, policy_for(game), CONFIGS[name]())
+
+
+def test_sac_in_a_box_refuses_to_wish_for_no_entropy():
+    game = Aim()
+    with pytest.raises(SettingsError, match="must be above 0 where actions are real numbers"):
+        SAC(game, policy_for(game), SACConfig(last_target_entropy=0.0))
+
+
+def test_the_sampled_cost_in_a_box_is_right_on_average_and_finite_at_its_edge():
+    """alpha log pi - min Q of one sample, against quadrature over both entries of the action."""
+    values = soft_values(policy_for(Aim(), hidden_size=4), SACConfig())
+    critics = values.critic.init_many(jax.random.split(jax.random.key(0)))
+    critics["value_head"] = jax.tree.map(lambda leaf: 50 * leaf + 0.1, critics["value_head"])
+    memory = jax.random.normal(jax.random.key(1), (2, 1, 1, 4))
+    choice = TanhNormal(
+        mean=jnp.array([[[0.5, -1.0]]]), log_std=jnp.array([[[-1.0, 0.0]]]), space=Aim.action_space
+    )
+
+    @jax.jit
+    def cost(choice, keys):
+        each = jax.vmap(lambda key: values.cost(critics, memory, choice, jnp.float32(0.3), key))
+        return each(keys).mean()
+
+    sampled = cost(choice, jax.random.split(jax.random.key(2), 20_000))
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+    weights = np.outer(weights, weights) / weights.sum() ** 2  # [40, 40]
+    noise = np.stack(np.meshgrid(nodes, nodes, indexing="ij"), axis=-1)  # [40, 40, 2]
+    played = choice.played(choice.mean + jnp.exp(choice.log_std) * noise)
+    of_both = jax.vmap(values.critic.value, in_axes=(0, 0, None))
+    value = of_both(critics, jnp.broadcast_to(memory, (2, 40, 40, 4)), played).min(axis=0)
+    exact = -0.3 * choice.entropy()[0, 0] - (weights * value).sum()
+    np.testing.assert_allclose(sampled, exact, atol=0.02)
+    far = dataclasses.replace(choice, mean=jnp.array([[[30.0, -30.0]]]))
+    gradient = jax.grad(cost)(far, jax.random.split(jax.random.key(3), 20_000))
+    assert np.isfinite(gradient.mean).all() and np.isfinite(gradient.log_std).all()
+    assert (np.sign(gradient.mean) == [1, -1]).all()  # the bonus for entropy leads back
 
 
 @pytest.mark.parametrize(

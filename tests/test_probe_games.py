@@ -158,14 +158,16 @@ def test_the_training_pass_reproduces_what_acted_in_a_box(cell, encoder):
 
 
 @pytest.mark.parametrize(
-    "name", ["ppo", *(pytest.param(name, marks=pytest.mark.slow) for name in ("a2c", "reinforce"))]
+    "name",
+    ["ppo", *(pytest.param(name, marks=pytest.mark.slow) for name in ("a2c", "reinforce", "sac"))],
 )
 def test_a_learner_aims(name):
     """Perfect play earns 3 an episode, playing the middle of what is wanted 0.75."""
     oracle, config = LEARNERS[name]
     game = Aim()
     policy = policy_for(game, cell="none", hidden_size=16)
-    config = dataclasses.replace(config, entropy_weight=0.01, decisions=2 * config.decisions)
+    own = {} if name == "sac" else {"entropy_weight": 0.01}
+    config = dataclasses.replace(config, decisions=2 * config.decisions, **own)
     start = Jobs.alone(jax.random.key(0), policy.init(jax.random.key(1)))
     results = oracle(game, policy, config)(start)
     matches = Matches(game, policy, episodes=64, at_once=1)

@@ -82,7 +82,7 @@ class R2D2(DQN):
     def _q_values(
         self, params: Params, batch: Sequences, levels: Sequence[Level] | None
     ) -> jax.Array:
-        return self._warmed_outputs(params, batch, batch.carry, levels)
+        return self._warmed_outputs(self._policy, params, batch, batch.carry, levels)
 
     def _goal(self, online: jax.Array, target: jax.Array, batch: Sequences) -> jax.Array:
         if not self._config.value_rescaling:

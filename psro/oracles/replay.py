@@ -183,18 +183,25 @@ class Replayed(Sampled):
         return replay
 
     def _warmed_outputs(
-        self, params: Params, batch: Sequences, carry: Carry, levels: Sequence[Level] | None
+        self,
+        policy: Policy,
+        params: Params,
+        batch: Sequences,
+        carry: Carry,
+        levels: Sequence[Level] | None,
     ) -> jax.Array:
         """Outputs `[L + 1, N, ...]` of replayed sequences. No gradient flows into the warm-up."""
         turn, burn_in = batch.turn, self._config.burn_in
         steps = (turn.observation, turn.last_action, turn.reset)
-        if levels is not None or not burn_in:
+        if levels is not None:
             return self._outputs(params, *steps, carry, levels)[0]
+        if not burn_in:
+            return policy.unroll(params, *steps, carry)[0]
         first, rest = (
             jax.tree.map(lambda leaf, part=part: leaf[part], steps)
             for part in (slice(None, burn_in), slice(burn_in, None))
         )
-        before, _, carry = self._policy.unroll_on(params, *first, carry)
+        before, _, carry = policy.unroll_on(params, *first, carry)
         begun = turn.reset[:burn_in].any(axis=0)  # these are trained on from the start
         carry = jax.tree.map(
             lambda leaf: jnp.where(
@@ -202,7 +209,7 @@ class Replayed(Sampled):
             ),
             carry,
         )
-        after, _ = self._policy.unroll(params, *rest, carry)
+        after, _ = policy.unroll(params, *rest, carry)
         return jnp.concatenate([before, after])
 
     def _weight(self, batch: Sequences, levels: Sequence[Level] | None) -> jax.Array:

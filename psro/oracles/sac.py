@@ -1,21 +1,23 @@
-"""Recurrent soft actor-critic for actions that are numbers (Christodoulou 2019, arXiv:1910.07207).
+"""Recurrent soft actor-critic (Haarnoja et al. 2018, arXiv:1812.05905; for actions that are numbers
+Christodoulou 2019, arXiv:1910.07207).
 
-The actor's logits are those of the policy pi. Two critics, networks of the same kind, estimate the
-values Q of a player's own action-observation history h, in units of the game's largest return.
-Their logits are Q-values. Targets use the smaller of two target critics Q', moving averages. They
-count the entropy that the policy will have (alpha is its weight):
+The actor's network is that of the policy pi. Two critics estimate the values Q of a player's own
+action-observation history h and an action, in units of the game's largest return. Targets use the
+smaller of two target critics Q', moving averages. They count the entropy that the policy will have
+(alpha is its weight):
 
-    V(h)     = sum over a of pi(a | h) (min Q'(h, a) - alpha log pi(a | h))
+    V(h)     = mean over a of pi(a | h) of (min Q'(h, a) - alpha log pi(a | h))
     G(h)     = r + gamma [V(h') + c(h') (G(h') - min Q'(h', a'))]      0 for [] at the end
     c(h)     = lambda min(1, pi(a | h) / mu(a | h))                    mu: the policy that acted
     critics:   (Q(h, a) - G(h))^2
-    actor:     sum over a of pi(a | h) (alpha log pi(a | h) - min Q(h, a))
+    actor:     mean over a of pi(a | h) of (alpha log pi(a | h) - min Q(h, a))
     alpha:     log alpha (entropy of pi at h - its target)
 
-G is Retrace (Munos et al. 2016, arXiv:1606.02647); lambda = 0 gives the paper's one-step targets.
-All actions are summed over, not sampled. The target of the entropy is a share of its largest value
-where it stands, log(number of legal actions), and the share falls linearly in training: a pure best
-response always exists. Decisions without a choice have no part in it.
+G is Retrace (Munos et al. 2016, arXiv:1606.02647); lambda = 0 gives the papers' one-step targets.
+Means over numbers are sums over all of them. Means over a box are one sample each, through which
+the actor's gradient flows (`psro.oracles.soft_values`). The target of the entropy is a share of the
+largest where the policy stands, and the share falls linearly in training: a pure best response
+always exists. Decisions without a choice have no part in it.
 
 Sequences are replayed from stored carries (`psro.oracles.replay`). Each of the three networks has a
 memory of its own. So the critics run beside the actor in rollouts (`Beside`), and their carries are
@@ -37,8 +39,9 @@ from games.levels import Level
 from psro.oracles.base import Jobs
 from psro.oracles.off_policy_settings import SACConfig
 from psro.oracles.q_learning import traced_returns
-from psro.oracles.replay import Replayed, Student, check_numbers, weighted_mean
+from psro.oracles.replay import Replayed, Student, weighted_mean
 from psro.oracles.sequences import Sequences
+from psro.oracles.soft_values import soft_values
 from psro.policies.distributions import Distribution
 from psro.policies.networks.cells.cell import Carry
 from psro.policies.policy import Params, Policy
@@ -76,8 +79,8 @@ class Trained:
 class Beside:
     """Acts as the actor does, with the critics' memories beside it. Parameters are `Networks`."""
 
-    def __init__(self, policy: Policy):
-        self._policy = policy
+    def __init__(self, policy: Policy, critic: Policy):
+        self._policy, self._critic = policy, critic
         self.no_action = policy.no_action
         self.distribution = policy.distribution
 
@@ -85,11 +88,11 @@ class Beside:
         """The actor's carry, leaves `[*batch_shape, ...]`, and the critics', `[*batch_shape, 2,
         ...]`."""
         own = self._policy.initial_carry(batch_shape)
-        return own, self._policy.initial_carry((*batch_shape, 2))
+        return own, self._critic.initial_carry((*batch_shape, 2))
 
     def forget(self, carry: tuple[Carry, Carry], where: jax.Array) -> tuple[Carry, Carry]:
         own, critics = carry
-        return self._policy.forget(own, where), self._policy.forget(critics, where[..., None])
+        return self._policy.forget(own, where), self._critic.forget(critics, where[..., None])
 
     def __call__(
         self,
@@ -101,7 +104,7 @@ class Beside:
         """As `Policy.__call__`, for decisions `[E]`."""
         own, critics = carry
         outputs, value, own = self._policy(networks.actor, observation, last_action, own)
-        both = jax.vmap(self._policy, in_axes=(0, None, None, 1), out_axes=(0, 0, 1))
+        both = jax.vmap(self._critic, in_axes=(0, None, None, 1), out_axes=(0, 0, 1))
         _, _, critics = both(networks.critics, observation, last_action, critics)
         return outputs, value, (own, critics)
 
@@ -110,8 +113,8 @@ class SAC(Replayed):
     """The oracle: `SAC(game, policy, config)(jobs)`."""
 
     def __init__(self, game: Game, policy: Policy, config: SACConfig):
-        check_numbers(config.name, game)
-        super().__init__(game, policy, config, actor=Beside(policy))
+        self._values = soft_values(policy, config)
+        super().__init__(game, policy, config, actor=Beside(policy, self._values.critic))
 
     def _first(self, jobs: Jobs) -> dict[str, Params]:
         """The critics are made here: on a CPU, compiled code must not map over initialisers."""
@@ -119,7 +122,7 @@ class SAC(Replayed):
             jobs.key, jnp.asarray(jobs.player)
         )
         keys = jax.vmap(lambda key: jax.random.split(jax.random.fold_in(key, _CRITICS)))(own)
-        critics = self._policy.init_many(keys.reshape(-1))
+        critics = self._values.critic.init_many(keys.reshape(-1))
         return {
             "actor": super()._first(jobs),
             "critics": jax.tree.map(
@@ -154,7 +157,7 @@ class SAC(Replayed):
         key: jax.Array,
     ) -> tuple[Trained, jax.Array]:
         gradient, error = jax.grad(self._loss, has_aux=True)(
-            trained.networks, trained.target, batch, levels, progress
+            trained.networks, trained.target, batch, levels, progress, key
         )
         networks, opt_state = self._step(trained.networks, trained.opt_state, gradient)
         target = optax.incremental_update(
@@ -169,24 +172,24 @@ class SAC(Replayed):
         batch: Sequences,
         levels: Sequence[Level] | None,
         progress: jax.Array,
+        key: jax.Array,
     ) -> tuple[jax.Array, jax.Array]:
         """The sum of the three losses of the module's docstring; none has a gradient in another's
         networks. Also the size of each decision's error, `[L, N]`."""
-        turn = batch.turn
+        turn, values, held = batch.turn, self._values, jax.lax.stop_gradient
         own, beside = batch.carry if levels is None else ((), ())
-        outputs = self._warmed_outputs(networks.actor, batch, own, levels)
+        outputs = self._warmed_outputs(self._policy, networks.actor, batch, own, levels)
         choice = self._policy.distribution(outputs, turn.legal)  # [L + 1, N]
-        q = self._q_values(networks.critics, batch, beside, levels)  # [2, L + 1, N, A]
-        held = self._q_values(target, batch, beside, levels).min(axis=0)  # [L + 1, N, A]
+        seen = self._of_critics(networks.critics, batch, beside, levels)  # [2, L + 1, N, ...]
         weight = self._weight(batch, levels)
-        alpha = jnp.exp(jax.lax.stop_gradient(networks.log_alpha))
-        goal = self._goal(jax.lax.stop_gradient(choice), held, batch, alpha)
-        taken = jnp.take_along_axis(q[:, :-1], batch.action[None, ..., None], axis=-1)[..., 0]
+        alpha = jnp.exp(held(networks.log_alpha))
+        of_target, of_actor = jax.random.split(key)
+        seen_by_target = self._of_critics(target, batch, beside, levels)
+        goal = self._goal(held(choice), target, seen_by_target, batch, alpha, of_target)
+        taken = values.taken(networks.critics, seen[:, :-1], choice, batch.action)
         error = taken - goal[None]  # [2, L, N]
-        pi = jnp.exp(choice.log_pi)
-        smaller = jax.lax.stop_gradient(q.min(axis=0))
-        cost = jnp.where(turn.legal, pi * (alpha * choice.log_pi - smaller), 0.0).sum(axis=-1)
-        surplus = jax.lax.stop_gradient(choice.entropy()) - self._wanted(turn.legal, progress)
+        cost = values.cost(held(networks.critics), held(seen), choice, alpha, of_actor)
+        surplus = held(choice).entropy() - values.wanted(choice, self._share(progress))
         loss = (
             weighted_mean(weight, jnp.square(error).sum(axis=0))
             + weighted_mean(weight, cost[:-1])
@@ -195,26 +198,36 @@ class SAC(Replayed):
         return loss, (weight > 0) * jnp.abs(error).mean(axis=0)
 
     def _goal(
-        self, choice: Distribution, held: jax.Array, batch: Sequences, alpha: jax.Array
+        self,
+        choice: Distribution,
+        target: Params,
+        seen: jax.Array,
+        batch: Sequences,
+        alpha: jax.Array,
+        key: jax.Array,
     ) -> jax.Array:
-        """G of the module's docstring, `[L, N]`, from Q-values of the target, `[L + 1, N, A]`."""
-        soft = held - alpha * choice.log_pi
-        value = jnp.where(batch.turn.legal, jnp.exp(choice.log_pi) * soft, 0.0).sum(axis=-1)
-        action = batch.action[..., None]
-        taken = jnp.take_along_axis(held[:-1], action, axis=-1)[..., 0]
-        log_prob = jnp.take_along_axis(choice.log_pi[:-1], action, axis=-1)[..., 0]
-        trace = self._config.trace_decay * jnp.exp(jnp.minimum(log_prob - batch.log_prob, 0.0))
+        """G of the module's docstring, `[L, N]`, from what the target critics see, `[2, L + 1, N,
+        ...]`."""
+        value = -self._values.cost(target, seen, choice, alpha, key)
+        decided = jax.tree.map(lambda leaf: leaf[:-1], choice)
+        taken = self._values.taken(target, seen[:, :-1], decided, batch.action).min(axis=0)
+        gone = decided.log_prob(batch.action) - batch.log_prob
+        trace = self._config.trace_decay * jnp.exp(jnp.minimum(gone, 0.0))
         return traced_returns(value, taken, trace, batch, gamma=self._config.gamma)
 
-    def _wanted(self, legal: jax.Array, progress: jax.Array) -> jax.Array:
-        """The entropy that alpha is adapted to, `[L + 1, N]`."""
-        config = self._config
-        first, last = config.target_entropy, config.last_target_entropy
-        return (first + progress * (last - first)) * jnp.log(legal.sum(axis=-1))
+    def _share(self, progress: jax.Array) -> jax.Array:
+        """The share of the largest entropy that alpha is adapted to."""
+        first, last = self._config.target_entropy, self._config.last_target_entropy
+        return first + progress * (last - first)
 
-    def _q_values(
+    def _of_critics(
         self, critics: Params, batch: Sequences, carry: Carry, levels: Sequence[Level] | None
     ) -> jax.Array:
-        """Both critics' Q-values of replayed sequences, `[2, L + 1, N, A]`."""
-        both = jax.vmap(self._warmed_outputs, in_axes=(0, None, 1, None))
-        return both(critics, batch, carry, levels)
+        """Both critics' outputs on replayed sequences, `[2, L + 1, N, ...]`."""
+        both = jax.vmap(
+            lambda params, carry: self._warmed_outputs(
+                self._values.critic, params, batch, carry, levels
+            ),
+            in_axes=(0, 1),
+        )
+        return both(critics, carry)

@@ -47,6 +47,8 @@ def at_temperature(params: Params, temperature: float) -> Params:
 class Policy:
     """A `RecurrentNetwork` without its parameters. They are the first argument of every call."""
 
+    network_type = RecurrentNetwork
+
     def __init__(
         self,
         *,
@@ -63,7 +65,7 @@ class Policy:
         network = network or NetworkConfig()
 
         def build(key: jax.Array) -> RecurrentNetwork:
-            return RecurrentNetwork(
+            return self.network_type(
                 observation_space=observation_space,
                 action_space=action_space,
                 hidden_size=hidden_size,
@@ -75,7 +77,7 @@ class Policy:
 
         self.observation_space, self.action_space = observation_space, action_space
         self.normalises = network.normalize_observations
-        self._settings = {
+        self.settings = {
             "observation_space": observation_space,
             "action_space": action_space,
             "hidden_size": hidden_size,
@@ -90,12 +92,12 @@ class Policy:
         self._init = jax.jit(lambda keys: jax.lax.map(self.init, keys))
 
     def __reduce__(self):
-        return functools.partial(type(self), **self._settings), ()
+        return functools.partial(type(self), **self.settings), ()
 
     @property
     def architecture(self) -> tuple[Any, ...]:
         """What tells networks apart: parameters of one fit every other that is equal."""
-        return type(self), repr(sorted(self._settings.items()))
+        return type(self), repr(sorted(self.settings.items()))
 
     def init(self, key: jax.Array) -> Params:
         """Parameters of a fresh network. On a CPU do not `vmap` it: see `init_many`."""
@@ -150,7 +152,7 @@ class Policy:
         value `[...]` and the next carry."""
         network = self._network(params)
         memory, carry = network.remember(network.encode(observation, last_action), carry)
-        logits, value = _heads(network, params, memory)
+        logits, value = self._heads(network, params, memory)
         return logits, value, carry
 
     def unroll(
@@ -181,7 +183,7 @@ class Policy:
         network = self._network(params)
         features = network.encode(observation, last_action)
         carry, memory = unroll(network.cell, carry, features, reset, self.forget)
-        return *_heads(network, params, memory), carry
+        return *self._heads(network, params, memory), carry
 
     def tabulate(
         self, params: Params, levels: Sequence[Level]
@@ -196,12 +198,25 @@ class Policy:
             features = network.encode(level.observation, level.last_action)
             memory, carry = network.remember(features, carry)
             memories.append(memory)
-        logits, values = zip(*(_heads(network, params, memory) for memory in memories), strict=True)
-        return list(logits), list(values)
+        heads = [self._heads(network, params, memory) for memory in memories]
+        return [logits for logits, _ in heads], [values for _, values in heads]
 
     def _network(self, params: Params) -> RecurrentNetwork:
         network = {name: leaf for name, leaf in params.items() if name != "temperature"}
         return nnx.merge(self._graph, _numbered(network))
+
+    def _heads(
+        self, network: RecurrentNetwork, params: Params, memory: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """Outputs at the policy's temperature, and values `[...]`. The temperature is not trained:
+        its gradient is zero."""
+        outputs, value = network.heads(memory)
+        temperature = jax.lax.stop_gradient(params["temperature"])
+        if isinstance(network.action_space, Discrete):
+            return outputs / temperature, value
+        mean, log_std = jnp.split(outputs, 2, axis=-1)
+        log_std = jnp.clip(log_std, *LOG_STD) + 0.5 * jnp.log(temperature)
+        return jnp.concatenate([mean, log_std], axis=-1), value
 
 
 def _named(params: Params) -> Params:
@@ -220,20 +235,6 @@ def _numbered(params: Params) -> Params:
     }
 
 
-def _heads(
-    network: RecurrentNetwork, params: Params, memory: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """Outputs at the policy's temperature, and values `[...]`. The temperature is not trained: its
-    gradient is zero."""
-    outputs, value = network.heads(memory)
-    temperature = jax.lax.stop_gradient(params["temperature"])
-    if isinstance(network.action_space, Discrete):
-        return outputs / temperature, value
-    mean, log_std = jnp.split(outputs, 2, axis=-1)
-    log_std = jnp.clip(log_std, *LOG_STD) + 0.5 * jnp.log(temperature)
-    return jnp.concatenate([mean, log_std], axis=-1), value
-
-
 class ConditionalPolicy(Policy):
     """A `Policy` whose parameters are a `network` and a `condition [C]`. The network gets the
     condition with every observation. Many policies share the network and differ in the
@@ -242,7 +243,7 @@ class ConditionalPolicy(Policy):
     def __init__(self, *, observation_space: Space, condition_size: int, **settings: Any):
         seen = (observation_space, Box((condition_size,)))
         super().__init__(observation_space=seen, **settings)
-        self._settings |= {
+        self.settings |= {
             "observation_space": observation_space,
             "condition_size": condition_size,
         }

@@ -67,12 +67,14 @@ class RecurrentNetwork(nnx.Module):
             of_value = trunk()
             self.encoder = BothEncoders(self.encoder, of_value[0])
             self.cell = BothCells(self.cell, of_value[1], hidden_size)
-        small = nnx.initializers.orthogonal if network.orthogonal else nnx.initializers.normal
-        self.policy_head = nnx.Linear(
-            hidden_size, num_outputs(action_space), kernel_init=small(0.01), **made
-        )
-        start = {"kernel_init": nnx.initializers.orthogonal(1.0)} if network.orthogonal else {}
-        self.value_head = nnx.Linear(hidden_size, 1, **made, **start)
+        self.make_heads(network.orthogonal, **made)
+
+    def make_heads(self, orthogonal: bool, **made: Any) -> None:
+        small = nnx.initializers.orthogonal if orthogonal else nnx.initializers.normal
+        outputs = num_outputs(self.action_space)
+        self.policy_head = nnx.Linear(self.hidden_size, outputs, kernel_init=small(0.01), **made)
+        start = {"kernel_init": nnx.initializers.orthogonal(1.0)} if orthogonal else {}
+        self.value_head = nnx.Linear(self.hidden_size, 1, **made, **start)
 
     def initial_carry(self, batch_shape: tuple[int, ...]) -> Carry:
         """The cell's own at the start of an episode, leaves `[*batch_shape, ...]`."""
