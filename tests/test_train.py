@@ -36,6 +36,13 @@ CONFIG = LearnerConfig.from_json(
 )
 
 
+def smaller(name):
+    """The defaults of a learner alone, in small."""
+    own = {"num_envs": 4, "rollout_length": 16}
+    own |= {} if name == "pqn" else {"buffer_size": 64, "num_sequences": 4}
+    return dataclasses.replace(getattr(CONFIG, name), **own)
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A learner that trained without a stop."""
@@ -44,8 +51,19 @@ def whole(tmp_path_factory):
     return run
 
 
-def test_a_stopped_learner_continues_bit_for_bit(whole, tmp_path):
-    part = learner.create(CONFIG, tmp_path / "part", whole)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ppo",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("dqn", "r2d2", "pqn", "sac")),
+    ],
+)
+def test_a_stopped_learner_continues_bit_for_bit(name, whole, tmp_path):
+    if name != "ppo":
+        config = dataclasses.replace(CONFIG, learner=name, **{name: smaller(name)})
+        whole = learner.create(config, tmp_path / "whole")
+        list(whole.train())
+    part = learner.create(whole.config, tmp_path / "part", whole)
     training = part.train()
     next(training), next(training)  # the evaluation before training, and one stretch
     training.close()
@@ -61,12 +79,18 @@ def test_a_stopped_learner_continues_bit_for_bit(whole, tmp_path):
         np.testing.assert_array_equal(ours, theirs)
     for ours, theirs in zip(again.records, whole.records, strict=True):
         assert ours.mean_return == theirs.mean_return
-    assert [record.decisions for record in again.records] == [0, 32, 64, 96]
-    params, _, scale = again._last.learner.student
-    assert params["normaliser"]["count"] == scale.moments.count == 96
-    spread = np.sqrt(params["normaliser"]["variance"]["0"])
-    assert (spread > 0.05).all() and (spread < 2).all()
-    assert again._last.best["normaliser"]["count"] == 32 * again.records[-1].best
+    step = 32 if name == "ppo" else 64
+    assert [record.decisions for record in again.records] == [0, step, 2 * step, 3 * step]
+    assert again._last.best["normaliser"]["count"] == step * again.records[-1].best
+    student = again._last.learner.student
+    if name == "sac":
+        for params in (student.trained.networks.critics, student.trained.target):
+            assert (params["normaliser"]["count"] == 3 * step).all()
+    elif name == "ppo":
+        params, _, scale = student
+        assert params["normaliser"]["count"] == scale.moments.count == 96
+        spread = np.sqrt(params["normaliser"]["variance"]["0"])
+        assert (spread > 0.05).all() and (spread < 2).all()
 
 
 def test_the_commands_read_its_folder(whole, tmp_path, capsys):
