@@ -64,10 +64,10 @@ def jobs_against(run: psro.Experiment, size: int, seed: int) -> tuple[Jobs, np.n
     ), exact.returns(tree, mixture)
 
 
-def measure(name: str, settings: dict, game: str, seeds: int, folder: Path) -> pd.DataFrame:
+def measure(name: str, settings: dict, game: str, seeds: range, folder: Path) -> pd.DataFrame:
     """One oracle on one game."""
     rows, oracle = [], None
-    for seed in range(seeds):
+    for seed in seeds:
         run = opponents(game, seed, folder)
         tree = run.tree
         if oracle is None:
@@ -146,6 +146,7 @@ def main() -> None:
     parser.add_argument("--games", nargs="+", default=GAMES)
     parser.add_argument("--oracles", nargs="+", default=list(CONFIGS), choices=list(CONFIGS))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0, help="another one to tune with")
     parser.add_argument(
         "--decisions", type=int, nargs="+", default=[65_536, 262_144], help="of sampled oracles"
     )
@@ -155,6 +156,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("experiments/best_response/results"))
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     tables = []
     print("| game | oracle | share: median | worst | at sizes 1, 5, 10, 20 | CPU s | wall s |")
     print("|---|---|---|---|---|---|---|")
@@ -165,9 +167,7 @@ def main() -> None:
             own = {k: int(v) if fields[k] == "int" else float(v) for k, v in own.items()}
             sampled = [{"decisions": d} for d in arguments.decisions]
             for budget in sampled if "decisions" in fields else [{}]:
-                table = measure(
-                    name, {**budget, **own}, game, arguments.seeds, arguments.out / "runs"
-                )
+                table = measure(name, {**budget, **own}, game, seeds, arguments.out / "runs")
                 tables.append(table)
                 last = table[table["last"]]
                 sizes = last.groupby("size")["share"].median()
