@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from probes import policy_for
 
 import games
 import psro
@@ -22,7 +23,7 @@ from psro.metagame.solving import solver_of
 from psro.metagame.strategy import MetaStrategy
 from psro.oracles import PPOConfig
 from psro.oracles.rollout import Rollout
-from psro.policies.policy import Policy, Tabulator
+from psro.policies.policy import Policy, Tabulator, at_temperature
 from psro.policies.population import Population
 from psro.runs.experiment import create
 from psro.runs.fitting import with_defaults
@@ -46,10 +47,7 @@ def measured(name, size=3):
     """Random recurrent policies of a game, their matches, and their exact payoffs."""
     tree = games.load(name)
     game = TreeGame(tree, known=False)
-    policy = Policy(
-        observation_space=tree.observation_space, action_space=tree.action_space,
-        hidden_size=8, cell="gru",
-    )  # fmt: skip
+    policy = policy_for(tree, hidden_size=8, cell="gru")
     population = Population.empty(4)
     tabulate, behaviours = Tabulator(policy, tree), []
     for k in range(size):
@@ -71,7 +69,11 @@ def table(name):
     """The sampled meta-game of `measured`."""
     tree, population, matches, _ = measured(name)
     evaluator = SampledEvaluator(
-        matches=matches, first_matches=16, error=0.0, total=TreeGame(tree).utility_sum
+        matches=matches,
+        first_matches=16,
+        error=0.0,
+        total=TreeGame(tree).utility_sum,
+        softmax=False,
     )
     key = jax.random.key(5)
     return evaluator.put(evaluator.empty(), population, [0, 1, 2], key, lambda part: None)
@@ -120,7 +122,9 @@ def test_padding_is_not_played():
 def test_a_new_policy_leaves_the_other_payoffs_as_they_are():
     """And the payoffs measured at once are those that are measured one policy after another."""
     _, population, matches, _ = measured("leduc_poker")
-    evaluator = SampledEvaluator(matches=matches, first_matches=16, error=0.0, total=0.0)
+    evaluator = SampledEvaluator(
+        matches=matches, first_matches=16, error=0.0, total=0.0, softmax=False
+    )
     grown, key = evaluator.empty(), jax.random.key(5)
     for size in (1, 2, 3):
         members = population.members[:size]
@@ -136,7 +140,9 @@ def test_refining_goes_where_the_value_is_uncertain():
     before = table("leduc_poker")
     solve = solver_of("nash")
     wanted = 0.7 * value_error(before, solve(before)).max()
-    evaluator = SampledEvaluator(matches=matches, first_matches=16, error=wanted, total=0.0)
+    evaluator = SampledEvaluator(
+        matches=matches, first_matches=16, error=wanted, total=0.0, softmax=False
+    )
     after, strategy = evaluator.refine(
         before, population, solve, jax.random.key(5), lambda lap: None
     )
@@ -149,6 +155,35 @@ def test_refining_goes_where_the_value_is_uncertain():
     more = after.episodes - before.episodes
     assert more.ravel()[np.argmax(weight * before.standard_error[0])] > 0
     assert (np.abs(after.payoffs - payoffs) <= 4.5 * after.standard_error + 1e-6).all()
+
+
+@pytest.mark.parametrize("finished, kept", [(1e-3, 1.0), (5.0, 5.0)])
+def test_the_noise_of_training_is_kept_where_it_earns_more(finished, kept):
+    """Random policies: sharp ones lose to their noisy selves; to nearly uniform ones it is equal,
+    and then the finished temperature stays."""
+    tree, population, matches, _ = measured("leduc_poker")
+    evaluator = SampledEvaluator(
+        matches=matches, first_matches=16, error=0.0, total=0.0, softmax=True
+    )
+    tabulate, size = Tabulator(policy_for(tree, hidden_size=8, cell="gru"), tree), population.size
+    before = [tabulate(population.policies(k)) for k in range(size)]
+
+    def worth(params):
+        """Each player's exact return against the mixture of all others, `[P]`."""
+        plans = [
+            np.stack([exact.realization_plan(player, b[p]) for b in (tabulate(params), *before)])
+            for p, player in enumerate(tree.players)
+        ]
+        payoffs = exact.payoffs(tree, plans)
+        return np.array([payoffs[0, 0, 1:].mean(), payoffs[1, 1:, 0].mean()])
+
+    new = at_temperature(population.policies(1), finished)
+    opponents = np.zeros((2, population.capacity))
+    opponents[:, :size] = 1 / size
+    result = evaluator.finished(population, {size: new}, {size: opponents}, jax.random.key(1))
+    gain = worth(at_temperature(new, 1.0)) - worth(new)  # errors by episodes: 0.07
+    assert (gain > 0.35).all() if kept == 1 else (np.abs(gain) < 0.05).all()
+    np.testing.assert_array_equal(result[size]["temperature"], np.full(2, kept, np.float32))
 
 
 def test_pooled_batches_are_one_sample():
@@ -191,7 +226,9 @@ def test_the_free_bound_is_below_the_exact_nash_conv():
     """Whatever policies play: the bound is the value of particular deviations."""
     tree, _, matches, payoffs = measured("leduc_poker")
     sampled = table("leduc_poker")
-    evaluator = SampledEvaluator(matches=matches, first_matches=16, error=0.0, total=0.0)
+    evaluator = SampledEvaluator(
+        matches=matches, first_matches=16, error=0.0, total=0.0, softmax=False
+    )
     for weights in ([1.0, 0.0], [0.4, 0.6]):
         strategy = MetaStrategy.of([np.array(weights), np.array(weights[::-1])])
         target = evaluator.target(sampled.take([0, 1]), strategy, "nash", 4, None)

@@ -257,7 +257,7 @@ def test_a_bound_is_of_the_measured_meta_strategy():
         standard_error=rng.uniform(size=(2, 3, 3)),
         episodes=np.full((3, 3), 9),
     )
-    evaluator = SampledEvaluator(matches=None, first_matches=1, error=0.1, total=0.0)
+    evaluator = SampledEvaluator(matches=None, first_matches=1, error=0.1, total=0.0, softmax=True)
     first, second = np.array([1.0, 0.0]), np.array([0.25, 0.75])
     trained = MetaStrategy.of([first, first]).padded(3)
     target = sampled_target(table, trained, capacity=3)

@@ -87,7 +87,8 @@ class Outcome:
 
 
 def mean_return(episodes: Episodes, num_strata: int) -> jax.Array:
-    """The learner's mean return per episode. All strata have the same weight."""
+    """The learner's mean return per episode. All strata in which an episode ended have the same
+    weight; 0 if none did."""
     count = episodes.count.reshape(num_strata, -1).sum(axis=1)
     total = episodes.total_return.reshape(num_strata, -1).sum(axis=1)
-    return (total / jnp.maximum(count, 1.0)).mean()
+    return (total / jnp.maximum(count, 1.0)).sum() / jnp.maximum((count > 0).sum(), 1)

@@ -19,6 +19,7 @@ from psro.oracles.sampled_settings import SampledConfig
 class QConfig(SampledConfig):
     """Settings of Q-learning."""
 
+    softmax: ClassVar[bool] = False
     usual_decisions: ClassVar[int] = 131_072
     num_envs: int = 128
     max_gradient_norm: float = 10.0

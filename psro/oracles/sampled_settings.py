@@ -20,6 +20,9 @@ class SampledConfig:
 
     name: ClassVar[str]
     """The oracle's, in error messages."""
+    softmax: ClassVar[bool] = True
+    """In training the policy acts by its own softmax at temperature 1. In games that are measured
+    by episodes it keeps this temperature where it earns more (`psro.training.finishing`)."""
 
     usual_decisions: ClassVar[int] = 16_384
     """The default of `decisions` in a game that is enumerated."""

@@ -131,6 +131,7 @@ class Setup:
             first_matches=max(1, round(config.payoff_episodes / matches.episodes)),
             error=config.payoff_error,
             total=self.game.utility_sum,
+            softmax=getattr(config, config.oracle).softmax,
         )
 
     @property

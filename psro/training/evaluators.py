@@ -56,6 +56,23 @@ class Evaluator(Protocol):
         """The meta-game without policies."""
         ...
 
+    def finished(
+        self,
+        population: Population,
+        policies: dict[int, Params],
+        opponents: dict[int, np.ndarray],
+        key: jax.Array,
+    ) -> dict[int, Params]:
+        """New policies by number, leaves `[P, ...]`, as they are to be kept.
+
+        Args:
+            population: the policies so far.
+            policies: the new ones, as training returned them.
+            opponents: those that each was trained against; see `Target.opponents`.
+            key: of the training.
+        """
+        ...
+
     def put(
         self,
         meta_game: MetaGame,
@@ -122,6 +139,15 @@ class ExactEvaluator:
 
     def empty(self) -> ExactMetaGame:
         return ExactMetaGame.empty(self.tree)
+
+    def finished(
+        self,
+        population: Population,
+        policies: dict[int, Params],
+        opponents: dict[int, np.ndarray],
+        key: jax.Array,
+    ) -> dict[int, Params]:
+        return policies  # training has measured them exactly, as they are
 
     def put(
         self,

@@ -233,3 +233,20 @@ def _think(
         return jnp.where(where.reshape(*where.shape, *(1,) * (new.ndim - 2)), new, old)
 
     return chosen(own, outputs), jax.tree.map(chosen, after, carry)
+
+
+@jax.jit
+def _fold_one(key: jax.Array, numbers: jax.Array) -> jax.Array:
+    def fold(row: jax.Array) -> jax.Array:
+        return jax.random.key_data(
+            jax.lax.fori_loop(0, row.shape[0], lambda n, k: jax.random.fold_in(k, row[n]), key)
+        )
+
+    return jax.vmap(fold)(numbers)
+
+
+def fold(key: jax.Array, numbers: np.ndarray) -> jax.Array:
+    """`key` with the numbers `[N, M]` of each row folded in, `[N]`."""
+    padded = np.zeros((1 << max(len(numbers) - 1, 0).bit_length(), numbers.shape[1]), np.uint32)
+    padded[: len(numbers)] = numbers  # a power of two: few shapes are compiled
+    return jax.random.wrap_key_data(_fold_one(key, padded)[: len(numbers)])

@@ -22,8 +22,9 @@ from psro.metagame.target import Target, sampled_target
 from psro.policies.jax_settings import own_settings
 from psro.policies.policy import Params
 from psro.policies.population import Population
+from psro.training import finishing
 from psro.training.evaluators import Lap, Outcome, Solve
-from psro.training.matches import Matches
+from psro.training.matches import Matches, fold
 from psro.training.record import QUANTILE
 
 _MOST_ROUNDS = 32
@@ -44,6 +45,8 @@ class SampledEvaluator:
         error: the standard error to which the meta-strategy's value is measured, in units of the
             game's payoff.
         total: the sum of all players' returns, where it is the same for every episode; else None.
+        softmax: whether new policies acted by their own softmax in training
+            (`psro.training.finishing`).
     """
 
     kind: ClassVar[str] = "sampled"
@@ -52,6 +55,7 @@ class SampledEvaluator:
     first_matches: int
     error: float
     total: float | None
+    softmax: bool
 
     def empty(self) -> MetaGame:
         players = self.matches.game.num_players
@@ -59,6 +63,20 @@ class SampledEvaluator:
             payoffs=np.zeros((players, *(0,) * players)),
             standard_error=np.zeros((players, *(0,) * players)),
             episodes=np.zeros((0,) * players, np.int64),
+        )
+
+    @own_settings()
+    def finished(
+        self,
+        population: Population,
+        policies: dict[int, Params],
+        opponents: dict[int, np.ndarray],
+        key: jax.Array,
+    ) -> dict[int, Params]:
+        if not self.softmax:
+            return policies
+        return finishing.finished(
+            self.matches, 2 * self.first_matches, population, policies, opponents, key
         )
 
     def put(
@@ -180,7 +198,7 @@ class SampledEvaluator:
         number = meta_game.episodes[tuple(profiles.T)] // self.matches.episodes
         for rows in matches_of:
             number[rows] += np.arange(len(rows))
-        keys = _fold(key, np.concatenate([profiles, number[:, None]], axis=1))
+        keys = fold(key, np.concatenate([profiles, number[:, None]], axis=1))
         played = self.matches(params, profiles, keys)
         payoffs, error = meta_game.payoffs.copy(), meta_game.standard_error.copy()
         episodes = meta_game.episodes.copy()
@@ -259,20 +277,3 @@ def _pooled(
         np.sqrt(squares / (total * max(total - 1, 1))),
         total,
     )
-
-
-@jax.jit
-def _fold_one(key: jax.Array, numbers: jax.Array) -> jax.Array:
-    def fold(row: jax.Array) -> jax.Array:
-        return jax.random.key_data(
-            jax.lax.fori_loop(0, row.shape[0], lambda n, k: jax.random.fold_in(k, row[n]), key)
-        )
-
-    return jax.vmap(fold)(numbers)
-
-
-def _fold(key: jax.Array, numbers: np.ndarray) -> jax.Array:
-    """`key` with the numbers `[N, M]` of each row folded in, `[N]`."""
-    padded = np.zeros((1 << max(len(numbers) - 1, 0).bit_length(), numbers.shape[1]), np.uint32)
-    padded[: len(numbers)] = numbers  # a power of two: few shapes are compiled
-    return jax.random.wrap_key_data(_fold_one(key, padded)[: len(numbers)])

@@ -166,6 +166,15 @@ class Trainer:
                 results = yield self._ask(key, trains, targets, last, growth, keys)
                 _check_finite(results, number, len(trains))
                 growth, trained = self._trained(growth, trains, results)
+                trained = self.evaluator.finished(
+                    growth.population,
+                    trained,
+                    {
+                        train.slot: goal.opponents
+                        for train, goal in zip(trains, targets, strict=True)
+                    },
+                    key,
+                )
                 new, part = new | trained, part + 1
             timer.lap("oracle")
             growth = self._added(growth, new, trains, targets, keys, timer, last)
