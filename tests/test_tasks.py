@@ -22,9 +22,15 @@ from games.tasks import NAMES
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 OTHERS = [
+    "gymnasium::CartPole-v1(max_episode_steps=20)",
+    "gymnasium::Blackjack-v1",
+    "gymnasium::FrozenLake-v1(sticky=0.1)",
     "gymnax::CartPole-v1(max_steps_in_episode=30)",
     "gymnax::Pendulum-v1",
     "gymnax::Catch-bsuite",
+    "mujoco::Hopper",
+    "mujoco::InvertedPendulum-v5(mask=0+1,delay=1)",
+    "popgym::BattleshipEasy",
     "jumanji::Snake-v1(time_limit=30)",
     "xminigrid::MiniGrid-Empty-5x5(max_steps=20)",
 ]

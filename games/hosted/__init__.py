@@ -20,9 +20,12 @@ GAMES = {
 ENVIRONMENTS = {
     "brax": ("games.hosted.jax_libraries", "brax_game"),
     "craftax": ("games.hosted.gymnax", "craftax_game"),
+    "gymnasium": ("games.hosted.gymnasium", "gymnasium_game"),
     "gymnax": ("games.hosted.gymnax", "gymnax_game"),
     "jumanji": ("games.hosted.jax_libraries", "jumanji_game"),
+    "mujoco": ("games.hosted.gymnasium", "mujoco_game"),
     "navix": ("games.hosted.jax_libraries", "navix_game"),
+    "popgym": ("games.hosted.gymnasium", "popgym_game"),
     "popgym_arcade": ("games.hosted.gymnax", "popgym_arcade_game"),
     "popjaxrl": ("games.tasks", "task"),
     "xminigrid": ("games.hosted.jax_libraries", "xminigrid_game"),

@@ -14,20 +14,10 @@ import jax.numpy as jnp
 from games.errors import GameError
 from games.hosted.host import HORIZON
 from games.hosted.keys import raw
-from games.hosted.names import imported, made
+from games.hosted.names import RETURNS, imported, made
 from games.hosted.translation import actions_of, observation_space
 from games.solo import Moved, Solo
 
-_RETURNS = {
-    "Acrobot-v1": 500.0,
-    "Breakout-MinAtar": 100.0,
-    "CartPole-v1": 500.0,
-    "Catch-bsuite": 1.0,
-    "MountainCar-v0": 200.0,
-    "MountainCarContinuous-v0": 100.0,
-    "Pendulum-v1": 1600.0,
-}
-"""About the largest absolute returns, where random play would not show them."""
 _DOWNLOADED = ("MNISTBandit-bsuite",)
 _CRAFTAX = (
     "Craftax-Symbolic-v1",
@@ -98,7 +88,7 @@ def _game(
             environment, **{key: v for key, v in parameters.items() if key not in fields}
         )
         params = dataclasses.replace(params, **changed)
-        return GymnaxGame(name, env, params, _RETURNS.get(environment), horizon)
+        return GymnaxGame(name, env, params, RETURNS.get(environment), horizon)
 
     return made(name, environment, known, game)
 

@@ -87,7 +87,7 @@ class Host:
             As `step`, without the last two.
         """
         shape, rows = where.shape, np.flatnonzero(where).tolist()
-        digests = _whole(seeds)
+        digests = whole(seeds)
         table = self._table(where.size)
         with self._playing():
             for row in rows:
@@ -118,7 +118,7 @@ class Host:
             the new digests uint32 `[..., 2]`.
         """
         shape, rows = where.shape, np.flatnonzero(where).tolist()
-        seeds, before, words = _whole(seeds), _whole(digests), words.reshape(-1)
+        seeds, before, words = whole(seeds), whole(digests), words.reshape(-1)
         after = mixed(before, words)
         histories = histories.reshape(len(words), -1)
         known, next_known = before.tolist(), after.tolist()
@@ -179,13 +179,17 @@ class Host:
         if not ends and episode.player >= 0:
             self._episodes.setdefault(digest, []).append(episode)
 
+    def _trim(self, num_rows: int) -> None:
+        """Forgets what callers have left that went elsewhere."""
+        self._most_rows = max(self._most_rows, num_rows)
+        with self._lock:
+            while len(self._episodes) > 4 * self._most_rows:
+                del self._episodes[next(iter(self._episodes))]
+
     def _table(self, num_rows: int) -> _Table:
         """To fill in. Its memory is a thread's own until that thread's next call: by then what it
         returned has been copied."""
-        self._most_rows = max(self._most_rows, num_rows)
-        with self._lock:
-            while len(self._episodes) > 4 * self._most_rows:  # left by callers that went elsewhere
-                del self._episodes[next(iter(self._episodes))]
+        self._trim(num_rows)
         memories = vars(self._local).setdefault("memories", {})
         if num_rows not in memories:
             memories[num_rows] = np.zeros((num_rows, self._simulator.observation_size), np.float32)
@@ -227,6 +231,6 @@ class _Table:
         return tuple(array.reshape(shape + array.shape[1:]) for array in flat)
 
 
-def _whole(digests: np.ndarray) -> np.ndarray:
+def whole(digests: np.ndarray) -> np.ndarray:
     """uint32 `[..., 2]` as uint64 `[N]`."""
     return np.ascontiguousarray(digests).reshape(-1).view(np.uint64)

@@ -17,6 +17,16 @@ from games.errors import GameError
 
 _NAME = re.compile(r"(?P<library>\w+)::(?P<environment>[^()]+)(\((?P<parameters>.*)\))?")
 T = TypeVar("T")
+RETURNS = {
+    "Acrobot-v1": 500.0,
+    "Breakout-MinAtar": 100.0,
+    "CartPole-v1": 500.0,
+    "Catch-bsuite": 1.0,
+    "MountainCar-v0": 200.0,
+    "MountainCarContinuous-v0": 100.0,
+    "Pendulum-v1": 1600.0,
+}
+"""About the largest absolute returns, where random play would not show them."""
 OBSERVATION = "observation"
 """The only tensor that these environments have."""
 

@@ -330,9 +330,9 @@ class Rollout:
         return state.truncated & (state.player == seat) & ~actors.fresh & ~actors.shown
 
     def _step(self, state: State, action: jax.Array, where: jax.Array, keys: jax.Array) -> State:
-        if jnp.issubdtype(action.dtype, jnp.integer):
-            # An action that is none: a game on the host has no work with it.
-            action = jnp.where(where, action, -1)
+        # An action that is none: a game on the host has no work with it.
+        none = -1 if jnp.issubdtype(action.dtype, jnp.integer) else jnp.nan
+        action = jnp.where(where.reshape(-1, *(1,) * (action.ndim - 1)), action, none)
         return _select(where, jax.vmap(self.game.step)(state, action, keys), state)
 
 

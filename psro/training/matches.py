@@ -192,8 +192,11 @@ class Matches:
         legal = None if state.legal is None else state.legal | state.ended[..., None]
         choice = first.distribution(outputs, legal)
         action = choice.played(jax.vmap(lambda own, key: own.sample(key))(choice, act_keys))
-        if state.legal is not None:  # no action: a game on the host has no work with it
-            action = jnp.where(over, -1, action.astype(jnp.int32))
+        # An action that is none: a game on the host has no work with it.
+        numbers = state.legal is not None
+        none = over.reshape(*over.shape, *(1,) * (action.ndim - 2))
+        action = jnp.where(none, -1 if numbers else jnp.nan, action)
+        action = action.astype(jnp.int32) if numbers else action
         after = jax.vmap(jax.vmap(game.step))(
             state, action, jax.vmap(lambda key: jax.random.split(key, self.episodes))(step_keys)
         )
