@@ -183,3 +183,36 @@ def test_dqn_refuses_a_box():
     game = Aim()
     with pytest.raises(SettingsError, match="dqn needs a finite number of actions"):
         DQN(game, policy_for(game), DQNConfig())
+
+
+class Far(ProbeGame):
+    """The bit, a thousand away from zero, in steps of fifty."""
+
+    def observe(self, state):
+        return 1_000 + 50 * super().observe(state)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in LEARNERS if name != "critic"])
+def test_all_networks_of_a_learner_normalise_alike(name):
+    """Also target networks and critics, by the decisions of the training so far."""
+    oracle, config = LEARNERS[name]
+    game = Far("choice")
+    network = NetworkConfig(normalize_observations=True)
+    policy = policy_for(game, cell="none", hidden_size=8, network=network)
+    learner = oracle(game, policy, dataclasses.replace(config, decisions=4_096))
+    start = Jobs.alone(jax.random.key(0), policy.init(jax.random.key(1)))
+    own, shared = learner.inputs(start)
+    own = jax.tree.map(lambda leaf: leaf[0], own)
+    trained, _ = jax.jit(lambda: learner.train(learner.init(own, shared), 0, own, shared))()
+
+    def is_network(node):
+        return isinstance(node, dict) and "normaliser" in node
+
+    nodes = jax.tree.leaves(trained.student, is_leaf=is_network)
+    networks = [node["normaliser"] for node in nodes if is_network(node)]
+    assert len(networks) == {"dqn": 2, "r2d2": 2, "sac": 3}.get(name, 1)
+    for statistics in networks:
+        assert (statistics["count"] == trained.decisions).all()
+        for mean in statistics["mean"]["0"].reshape(-1, 4):
+            np.testing.assert_allclose(mean, [1025, 1025, 1000, 1050], atol=3)
