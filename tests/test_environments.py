@@ -87,7 +87,8 @@ def test_an_environment_keeps_the_contract_of_games(name):
     game = installed(name)
     states, seen, actions = episodes(name)
     ended = states.ended
-    assert seen.shape == (NUM_STEPS + 1, NUM_ENVS, game.observation_size)
+    assert seen.shape == (NUM_STEPS + 1, NUM_ENVS, *game.observation_space.shape)
+    assert game.observation_space.size == game.observation_size
     assert seen.dtype == states.rewards.dtype == np.float32
     assert states.legal.shape[2:] == (game.num_actions,)
     assert states.rewards.shape[2:] == (game.num_players,)
@@ -131,6 +132,21 @@ def test_seat_0_begins_in_pgx_and_kuhn_poker_is_kuhn_poker():
     assert (returns.sum(axis=1) == 0).all()
     error = returns[:, 0].std() / np.sqrt(number)
     assert abs(returns[:, 0].mean() - 1 / 8) < 4 * error
+
+
+@pytest.mark.parametrize(
+    "name, shape",
+    [
+        ("pgx::tic_tac_toe", (3, 3, 2)),
+        ("pgx::kuhn_poker", (7,)),
+        ("pettingzoo::connect_four_v3", (6, 7, 2)),
+        ("jaxmarl::MPE_simple_tag_v3", None),
+    ],
+)
+def test_boards_keep_their_shape_for_convolutions(name, shape):
+    """Where agents see arrays of different shapes, they are vectors."""
+    space = installed(name).observation_space
+    assert space.shape == shape if shape else len(space.shape) == 1
 
 
 @pytest.mark.parametrize("name", ["pgx::tic_tac_toe", "pettingzoo::tictactoe_v3"])
@@ -236,7 +252,7 @@ def test_random_numbers_that_no_seed_determines_are_refused():
 
     assert AecSimulator("rps_v2", rps_v2, {}, 9).num_players == 2
     with pytest.raises(GameError, match="random numbers that its seed does not determine"):
-        AecSimulator("dice", types.SimpleNamespace(raw_env=Dice), {}, 9)
+        AecSimulator("dice", types.SimpleNamespace(raw_env=Dice, __name__="dice_v0"), {}, 9)
 
 
 def test_a_name_has_a_library_an_environment_and_parameters():

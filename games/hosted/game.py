@@ -13,6 +13,7 @@ from games.errors import GameError
 from games.game import Game, State
 from games.hosted.callback import host_call
 from games.hosted.host import Episode, Host, Simulator
+from games.spaces import Box
 
 MOST_ACTION_BITS = 20
 """The other 12 bits, or more, of a decision's word are random."""
@@ -56,6 +57,8 @@ class HostedGame(Game[HostedState]):
         self.max_return = simulator.max_return
         self.shapes = getattr(simulator, "shapes", None)
         """Of what each player sees, before it is flattened; None if it is flat or mixed."""
+        alike = self.shapes is not None and len(set(self.shapes)) == 1
+        self.observation_space = Box(self.shapes[0] if alike else (self.observation_size,))
         self._is_random = simulator.is_random
         self._action_bits = max(1, (simulator.num_actions - 1).bit_length())
         if self._action_bits > MOST_ACTION_BITS:
@@ -133,7 +136,7 @@ class HostedGame(Game[HostedState]):
         )
 
     def observe(self, state: HostedState) -> jax.Array:
-        return state.observation
+        return state.observation.reshape(self.observation_space.shape)
 
     def episode(self, state: HostedState) -> Episode:
         """The simulator's own episode at the history of one state, to look at: its board, or its

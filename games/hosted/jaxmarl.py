@@ -19,6 +19,7 @@ from games.game import Game, State
 from games.hosted.keys import raw
 from games.hosted.names import imported, unknown
 from games.random_play import largest_return
+from games.spaces import Box
 
 
 def jaxmarl_game(name: str, environment: str, parameters: dict[str, Any], horizon: int) -> Game:
@@ -70,9 +71,12 @@ class JaxMarlGame(Game[JaxMarlState]):
         self._sizes = [int(env.action_space(agent).n) for agent in env.agents]
         self.num_actions = max(self._sizes)
         shown, _ = jax.eval_shape(lambda: env.reset(jax.random.key_data(jax.random.key(0))))
-        self.observation_size = max(
-            sum(leaf.size for leaf in jax.tree.leaves(shown[agent])) for agent in env.agents
-        )
+        leaves = [jax.tree.leaves(shown[agent]) for agent in env.agents]
+        self.observation_size = max(sum(leaf.size for leaf in seen) for seen in leaves)
+        shapes = {tuple(leaf.shape for leaf in seen) for seen in leaves}
+        only = next(iter(shapes)) if len(shapes) == 1 else ()
+        # One array of the same shape for all stays as it is; others are flattened.
+        self.observation_space = Box(only[0] if len(only) == 1 else (self.observation_size,))
         rounds = max(1, horizon // self.num_players)
         self.max_length = self.num_players * min(rounds, getattr(env, "max_steps", None) or rounds)
 
@@ -117,7 +121,8 @@ class JaxMarlGame(Game[JaxMarlState]):
         )
 
     def observe(self, state: JaxMarlState) -> jax.Array:
-        return jnp.where(state.ended, 0.0, state.observations[state.player])
+        seen = jnp.where(state.ended, 0.0, state.observations[state.player])
+        return seen.reshape(self.observation_space.shape)
 
     def _state(self, *, terminal, rewards, available, count, **fields) -> JaxMarlState:
         ended = terminal | (count >= self.max_length)

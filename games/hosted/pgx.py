@@ -16,6 +16,7 @@ from games.errors import GameError
 from games.game import Game, State
 from games.hosted.keys import raw
 from games.hosted.names import imported, unknown
+from games.spaces import Box
 
 _RETURNS = {"backgammon": 3.0, "kuhn_poker": 2.0, "leduc_holdem": 13.0, "sparrow_mahjong": 2.0}
 """The largest returns that are not 1."""
@@ -69,7 +70,7 @@ class PgxGame(Game[PgxState]):
         state = jax.eval_shape(lambda: env.init(jax.random.key_data(jax.random.key(0))))
         self.num_actions = state.legal_action_mask.size
         self.observation_size = math.prod(state.observation.shape)
-        self.shapes = [state.observation.shape] * self.num_players
+        self.observation_space = Box(state.observation.shape)
         self.max_length = max_length
         self.max_return = max_return
         self._env = env
@@ -89,8 +90,7 @@ class PgxGame(Game[PgxState]):
         return self._state(inner, state.first, state.count + follows, rewards)
 
     def observe(self, state: PgxState) -> jax.Array:
-        observation = state.inner.observation.reshape(-1).astype(jnp.float32)
-        return jnp.where(state.ended, 0.0, observation)
+        return jnp.where(state.ended, 0.0, state.inner.observation.astype(jnp.float32))
 
     def _state(
         self, inner: Any, first: jax.Array, count: jax.Array, rewards: jax.Array

@@ -118,7 +118,7 @@ class EnvironmentState:
         seen = decisions[-1].observation
         if shapes is not None:
             shape = shapes[player]
-            seen = seen[: int(np.prod(shape))].reshape(shape or (1,))
+            seen = seen.ravel()[: int(np.prod(shape))].reshape(shape)
         return in_words(seen)
 
     def returns(self) -> list[float]:
