@@ -119,6 +119,18 @@ def test_padding_is_not_played():
     assert ((np.asarray(decisions).sum(axis=(1, 2)) > 0) == plays).all()
 
 
+def test_fewer_matches_side_by_side_where_actions_are_many():
+    game = TreeGame(games.load("kuhn_poker"), known=False)
+    policy = policy_for(game, hidden_size=8)
+    assert Matches(game, policy).at_once == 32
+    game.num_actions = 512
+    assert Matches(game, policy).at_once == 32
+    game.num_actions = 4_674
+    assert Matches(game, policy).at_once == 2
+    game.num_actions = 100_000
+    assert Matches(game, policy).at_once == 1
+
+
 def test_a_new_policy_leaves_the_other_payoffs_as_they_are():
     """And the payoffs measured at once are those that are measured one policy after another."""
     _, population, matches, _ = measured("leduc_poker")

@@ -24,6 +24,9 @@ EPISODES = 128
 """Episodes of a match. The parameters of its policies are gathered once for all of them."""
 MATCHES = 32
 """Matches that are played side by side. Fewer are padded, so that nothing is compiled again."""
+MOST_ACTIONS = MATCHES * EPISODES * 512
+"""Of all episodes that are played side by side. Padding costs little but for the probabilities of
+actions, which are computed in every episode: in chess's 4,672 they are nearly all the work."""
 
 
 @jax.tree_util.register_dataclass
@@ -68,7 +71,8 @@ class Matches:
         game: the game.
         policy: the network of all policies, or a sequence with the network of each seat.
         episodes: episodes of a match.
-        at_once: matches that are played side by side.
+        at_once: matches that are played side by side; by default 32, or fewer in games with so
+            many actions that padding would cost more than calls.
 
     Attributes:
         stratified: whether a match's episodes are pairs, one pair for each of B / 2 equally likely
@@ -82,9 +86,11 @@ class Matches:
         policy: Policy | Sequence[Policy],
         *,
         episodes: int = EPISODES,
-        at_once: int = MATCHES,
+        at_once: int | None = None,
     ):
-        self.game, self.episodes, self.at_once = game, episodes, at_once
+        self.game, self.episodes = game, episodes
+        most = MOST_ACTIONS // (episodes * game.num_actions)
+        self.at_once = at_once or min(MATCHES, 1 << max(0, most.bit_length() - 1))
         seats = isinstance(policy, Sequence)
         self.stratified = game.begins_with_deals and episodes > 2 and episodes.bit_count() == 1
         self._policies = tuple(policy) if seats else (policy,) * game.num_players
