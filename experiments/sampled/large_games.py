@@ -46,9 +46,9 @@ GAMES = (
 def measure(game: str, options: argparse.Namespace, folder: Path) -> str:
     """One row of the table."""
     settings = {"decisions": options.decisions} if options.decisions else {}
-    episodes = {"payoff_episodes": options.payoff_episodes} if options.payoff_episodes else {}
+    given = {name: getattr(options, name) for name in ("payoff_episodes", "payoff_error")}
     config = psro.RunConfig(
-        **episodes,
+        **{name: value for name, value in given.items() if value is not None},
         game=game,
         iterations=options.iterations,
         evaluation="sampled",
@@ -88,6 +88,7 @@ def main() -> None:
     parser.add_argument("--games", nargs="*", default=GAMES)
     parser.add_argument("--decisions", type=int, help="of each best response; by default psro's")
     parser.add_argument("--payoff-episodes", type=int, help="of each profile; by default psro's")
+    parser.add_argument("--payoff-error", type=float, help="of the value; by default psro's")
     parser.add_argument("--out", type=Path, help="folder to keep the runs in")
     options = parser.parse_args()
     rows = []
