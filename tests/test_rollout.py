@@ -11,6 +11,7 @@ from probes import Lengths, Probe, begin, constant_policy, opinionated, policy_f
 import games
 from games.tree_game import TreeGame
 from psro import exact
+from psro.oracles.decisions import Episodes, returns_of_strata
 from psro.oracles.rollout import Memory, Rollout
 from psro.policies.policy import Tabulator, stack
 
@@ -96,6 +97,22 @@ def test_short_episodes_do_not_count_for_more():
     # every reward stands where its episode ended, and nowhere else
     np.testing.assert_array_equal(np.asarray(seen.reward) != 0, np.asarray(seen.done))
     np.testing.assert_array_equal(np.asarray(seen.reset)[1:], np.asarray(seen.done)[:-1])
+
+
+def test_strata_that_finished_no_episode_have_no_return():
+    """In two rollouts of two strata: means of 2 and 5, and of 8 where two episodes ended."""
+    strata = [
+        returns_of_strata(
+            Episodes(count=jnp.array(count), total_return=jnp.array(total)), num_strata=2
+        )
+        for count, total in (
+            ([0.0, 2.0, 1.0, 0.0], [0.0, 4.0, 5.0, 0.0]),
+            ([0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 6.0, 10.0]),
+            ([0.0] * 4, [0.0] * 4),
+        )
+    ]
+    total, number = jnp.array(strata).sum(axis=0)
+    assert total / number == 5.0 and number == 3
 
 
 def test_one_seats_carry_never_touches_anothers():

@@ -86,9 +86,9 @@ class Outcome:
     truncated: jax.Array
 
 
-def mean_return(episodes: Episodes, num_strata: int) -> jax.Array:
-    """The learner's mean return per episode. All strata in which an episode ended have the same
-    weight; 0 if none did."""
+def returns_of_strata(episodes: Episodes, num_strata: int) -> tuple[jax.Array, jax.Array]:
+    """The sum over strata of the learner's mean return per episode, and the number of strata that
+    finished an episode. All strata have the same weight; one that finished none has no return."""
     count = episodes.count.reshape(num_strata, -1).sum(axis=1)
     total = episodes.total_return.reshape(num_strata, -1).sum(axis=1)
-    return (total / jnp.maximum(count, 1.0)).sum() / jnp.maximum((count > 0).sum(), 1)
+    return (total / jnp.maximum(count, 1.0)).sum(), (count > 0).sum()

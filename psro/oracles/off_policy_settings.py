@@ -25,7 +25,10 @@ class QConfig(SampledConfig):
     max_gradient_norm: float = 10.0
     temperature: float = 0.002
     """Softmax temperature of the finished policy. The unit is that of the Q-values: the game's
-    largest return."""
+    largest return / reward_scale."""
+    reward_scale: float = 1.0
+    """Rewards, in units of the game's largest return, are multiplied by this number. Q-values have
+    the same unit. The larger they are, the less a gradient step disturbs them."""
     trace_decay: float = 0.9
     """Lambda: 0 = one-step targets, 1 = returns up to the first action that is not greedy."""
     exploration: float = 1.0
@@ -37,7 +40,7 @@ class QConfig(SampledConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        check_positive(self.name, self, "exploration_share")
+        check_positive(self.name, self, "exploration_share", "reward_scale")
         check_shares(
             self.name, self, "trace_decay", "exploration", "last_exploration", "exploration_share"
         )

@@ -33,6 +33,9 @@ class SampledConfig:
     usual_sampled_learning_rate: ClassVar[float] = 1e-2
     """The default of `learning_rate` in a game that is measured by episodes."""
 
+    reward_scale: ClassVar[float] = 1.0
+    """What rewards, in units of the game's largest return, are multiplied by."""
+
     decisions: int | None = None
     """Most own decisions of the learner for one best response, rounded up to a multiple of
     evaluations * num_envs * rollout_length. By default 524,288 in a game that is measured by

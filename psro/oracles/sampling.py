@@ -30,7 +30,7 @@ from games.levels import Level, levels, rows
 from games.tree_game import RowGame
 from psro.errors import SettingsError
 from psro.oracles.base import Jobs, Results
-from psro.oracles.decisions import Decisions, mean_return
+from psro.oracles.decisions import Decisions, returns_of_strata
 from psro.oracles.devices import OverJobs
 from psro.oracles.job import Job, Learner, Sample, Setting
 from psro.oracles.optimizer import optimizer
@@ -70,7 +70,8 @@ class Sampled(abc.ABC):
         self._config = config
         self._num_opponents = game.num_players - 1
         self._policy = policy
-        self._scale = np.float32(1 / max(game.max_return, 1e-9))  # rewards within [-1, 1]
+        # Returns within [-1, 1], times a setting.
+        self._scale = np.float32(config.reward_scale / max(game.max_return, 1e-9))
         self._tree = game.tree
         self._levels = [] if game.tree is None else levels(game.tree)
         if config.tabulated and game.tree is None:
@@ -190,18 +191,18 @@ class Sampled(abc.ABC):
         *,
         spread: Callable[[Any], Any] = lambda tree: tree,
     ) -> tuple[Learner, jax.Array]:
-        """Stretch `number` of a job, up to the next evaluation. Also returns the sampled mean
-        return. Every random number is keyed by the update's number."""
+        """Stretch `number` of a job, up to the next evaluation. Also returns the mean return of the
+        episodes that ended in it. Every random number is keyed by the update's number."""
         length = self._config.updates_per_evaluation
         rollout = self._rollout.with_constants(setting.constants)
-        learner, returns = jax.lax.scan(
+        learner, (returns, strata) = jax.lax.scan(
             lambda learner, number: self._update(
                 learner, number, job, setting, rollout=rollout, spread=spread
             ),
             learner,
             number * length + jnp.arange(length, dtype=jnp.int32),
         )
-        return learner, returns.mean()
+        return learner, returns.sum() / jnp.maximum(strata.sum(), 1)
 
     def finished(self, learner: Learner) -> Params:
         """The policy of a state, at the finished temperature."""
@@ -216,8 +217,8 @@ class Sampled(abc.ABC):
         *,
         rollout: Rollout,
         spread: Callable[[Any], Any],
-    ) -> tuple[Learner, jax.Array]:
-        """Plays one rollout and learns from it. Also returns the sampled mean return."""
+    ) -> tuple[Learner, tuple[jax.Array, jax.Array]]:
+        """Plays one rollout and learns from it. Also returns its `returns_of_strata`."""
         key = jax.random.fold_in(jax.random.wrap_key_data(job.key), job.player)
         profile_key, restart_key, play_key, learn_key = jax.random.split(
             jax.random.fold_in(key, number), 4
@@ -259,7 +260,7 @@ class Sampled(abc.ABC):
             decisions=learner.decisions + decisions.valid.sum(dtype=jnp.int32),
             episodes=learner.episodes + episodes.count.sum().astype(jnp.int32),
         )
-        return learner, mean_return(episodes, self._num_strata)
+        return learner, returns_of_strata(episodes, self._num_strata)
 
     def _draw(self, cumulative: jax.Array, key: jax.Array) -> jax.Array:
         """A profile for every stratum, int `[S]`, by systematic sampling. Each profile is drawn

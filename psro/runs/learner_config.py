@@ -8,7 +8,7 @@ from typing import Any
 
 from psro.errors import SettingsError
 from psro.oracles.checks import check_types
-from psro.oracles.off_policy_settings import ReplayConfig
+from psro.oracles.off_policy_settings import QConfig, ReplayConfig
 from psro.oracles.sampled_settings import SampledConfig
 from psro.oracles.settings import (
     CONFIGS,
@@ -42,7 +42,8 @@ DEFAULTS: dict[str, Any] = {
 """Of every learner alone, where they are not those of best responses: episodes are long, and there
 are no opponents to meet many of."""
 ON_POLICY = DEFAULTS | {"sequence_length": 64, "entropy_weight": 0.01}
-REPLAY = DEFAULTS | {"burn_in": 8}
+REPLAY = DEFAULTS | {"burn_in": 8, "num_sequences": 16, "num_batches": 32}
+"""Of learners that replay: many small batches, because sequences are long."""
 NOT_ALONE = ("decisions", "evaluations", "patience", "num_strata", "tabulated")
 """Settings of best responses that a learner alone does not have, or has as settings of its own."""
 _MOST = {"decisions": 1 << 40, "evaluations": 100_000, "evaluation_episodes": 1 << 20,
@@ -52,6 +53,10 @@ _MOST = {"decisions": 1 << 40, "evaluations": 100_000, "evaluation_episodes": 1 
 def _defaults(kind: type[SampledConfig]) -> Any:
     own = ON_POLICY if issubclass(kind, OnPolicyConfig) else DEFAULTS
     own = REPLAY if issubclass(kind, ReplayConfig) else own
+    if issubclass(kind, QConfig):  # what one decision changes is small beside a return
+        own = own | {"reward_scale": 10.0}
+    if kind is PQNConfig:
+        own = own | {"num_minibatches": 16}
     return dataclasses.field(default_factory=lambda: kind(**own))
 
 
