@@ -20,10 +20,12 @@ from games.readers.states import OwnDecision, own_decision
 
 @dataclasses.dataclass(frozen=True)
 class Move:
-    """A move that was made, as in `pyspiel.State.full_history`."""
+    """A move that was made, as in `pyspiel.State.full_history`, and its name where it was made: in
+    chess the same number is another move elsewhere."""
 
     player: int
     action: int
+    name: str
 
 
 class EnvironmentStates:
@@ -79,7 +81,8 @@ class EnvironmentState:
             player: [] for player in range(states.rules.num_players)
         }
         self._returns = np.zeros(states.rules.num_players)
-        self._arrive(states.init(self._next_key()))
+        self._replayed = None
+        self._arrive(jax.device_get(states.init(self._next_key())))
 
     def current_player(self) -> int:
         """The seat to move; -4 where the episode has ended, as in OpenSpiel."""
@@ -98,8 +101,12 @@ class EnvironmentState:
     def apply_action(self, action: int) -> None:
         if action not in self.legal_actions():
             raise GameError(f"action {action} is not legal here")
-        self._moves.append(Move(self.current_player(), action))
-        self._arrive(self._states.step(self._inner, np.int32(action), self._next_key()))
+        player = self.current_player()
+        self._moves.append(Move(player, action, self.action_to_string(player, action)))
+        inner = jax.device_get(self._states.step(self._inner, np.int32(action), self._next_key()))
+        if self._replayed is not None:
+            self._replayed.play(action, int(inner.digest.view(np.uint64)[0]))
+        self._arrive(inner)
 
     def action_to_string(self, player: int, action: int) -> str:
         drawn = self._episode()
@@ -136,10 +143,7 @@ class EnvironmentState:
 
     def __str__(self) -> str:
         """All moves, one on each line, and the board if the environment draws one."""
-        lines = [
-            f"player {move.player}: {action_name(self._states.name, move.action)}"
-            for move in self._moves
-        ]
+        lines = [f"player {move.player}: {move.name}" for move in self._moves]
         board = getattr(self._episode(), "drawn", lambda: None)()
         return "\n".join(lines if board is None else [*lines, board])
 
@@ -147,7 +151,7 @@ class EnvironmentState:
         return jax.random.fold_in(self._key, len(self._moves))
 
     def _arrive(self, inner) -> None:
-        self._inner, self._replayed = jax.device_get(inner), None
+        self._inner = inner
         self.is_cut = bool(self._inner.truncated)
         self._returns += np.asarray(self._inner.rewards, np.float64)
         if not self.is_terminal():
@@ -161,7 +165,8 @@ class EnvironmentState:
             )
 
     def _episode(self):
-        """The library's own episode, where the host plays it; else None."""
+        """The library's own episode, where the host plays it; else None. It is replayed once, and
+        then plays every move along."""
         rules = self._states.rules
         if self._replayed is None and isinstance(rules, HostedGame):
             self._replayed = rules.episode(self._inner)
