@@ -21,6 +21,7 @@ import optax
 
 from games.game import Game
 from games.levels import Level
+from psro.oracles.job import Losses
 from psro.oracles.off_policy_settings import DQNConfig
 from psro.oracles.q_learning import double_q_returns, epsilon_greedy, share_of_random_actions
 from psro.oracles.replay import Replayed, Student, check_numbers, weighted_mean
@@ -61,13 +62,14 @@ class DQN(Replayed):
         levels: Sequence[Level] | None,
         progress: jax.Array,
         key: jax.Array,
-    ) -> tuple[QNetworks, jax.Array]:
-        gradient, error = jax.grad(self._loss, has_aux=True)(
+    ) -> tuple[QNetworks, jax.Array, Losses]:
+        (loss, error), gradient = jax.value_and_grad(self._loss, has_aux=True)(
             trained.params, trained.target, batch, levels
         )
         params, opt_state = self._step(trained.params, trained.opt_state, gradient)
         target = optax.incremental_update(params, trained.target, self._config.target_rate)
-        return QNetworks(params=params, target=target, opt_state=opt_state), error
+        trained = QNetworks(params=params, target=target, opt_state=opt_state)
+        return trained, error, {"q": loss}
 
     def _loss(
         self, params: Params, target: Params, batch: Sequences, levels: Sequence[Level] | None

@@ -15,6 +15,14 @@ from psro.oracles.rollout import Actors
 from psro.oracles.training import Yardstick
 from psro.policies.policy import Params
 
+Losses = dict[str, jax.Array]
+"""The losses of a method by name, for people: of a step, or means over many, `[]` each."""
+
+
+def mean_losses(losses: Losses) -> Losses:
+    """The means of losses `[N]` of many steps."""
+    return {name: loss.mean() for name, loss in losses.items()}
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ import optax
 from games.game import Game
 from games.levels import Level
 from psro.oracles.decisions import Decisions
-from psro.oracles.job import Sample
+from psro.oracles.job import Losses, Sample
 from psro.oracles.return_scale import ReturnScale, scaled
 from psro.oracles.sampling import Sampled
 from psro.oracles.settings import OnPolicyConfig
@@ -44,14 +44,15 @@ class OnPolicy(Sampled):
 
     def _learn(
         self, student: Student, sample: Sample, progress: jax.Array, key: jax.Array
-    ) -> Student:
+    ) -> tuple[Student, Losses]:
         params, opt_state, scale = student
         if scale is not None:
             restarted = jnp.repeat(sample.restarted, self._config.num_envs // self._num_strata)
             scale, decisions = scaled(scale, sample.decisions, restarted, self._config.gamma)
             sample = dataclasses.replace(sample, decisions=decisions)
         batch = self._batch(sample)
-        return *self._improve(params, opt_state, batch, progress, key), scale
+        params, opt_state, losses = self._improve(params, opt_state, batch, progress, key)
+        return (params, opt_state, scale), losses
 
     @abc.abstractmethod
     def _improve(
@@ -61,8 +62,9 @@ class OnPolicy(Sampled):
         batch: Batch,
         progress: jax.Array,
         key: jax.Array,
-    ) -> tuple[Params, optax.OptState]:
-        """Gradient steps on one rollout. `progress` is the share of training done before it."""
+    ) -> tuple[Params, optax.OptState, Losses]:
+        """Gradient steps on one rollout, and the means of their losses. `progress` is the share of
+        training done before it."""
 
     def _batch(self, sample: Sample) -> Batch:
         """A rollout, with advantages, value targets and weights, cut into sequences."""
@@ -99,6 +101,16 @@ class OnPolicy(Sampled):
             value=value,
             value_error=jnp.square(value - batch.value_target),
         )
+
+    def _losses(self, batch: Batch, policy: jax.Array, now: Unrolled, error: jax.Array) -> Losses:
+        """The parts of a loss, as weighted means over decisions.
+
+        Args:
+            policy: the loss of each decision's action, `[L, N]`.
+            error: each decision's squared error of the value, `[L, N]`.
+        """
+        parts = {"policy": policy, "value": error, "entropy": now.entropy}
+        return {name: (batch.weight * part).mean() for name, part in parts.items()}
 
     def _entropy_weight(self, progress: jax.Array) -> jax.Array:
         """The weight of the entropy bonus after this share of training."""

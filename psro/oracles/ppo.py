@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from psro.oracles.job import Losses, mean_losses
 from psro.oracles.on_policy import Batch, OnPolicy, Unrolled
 from psro.policies.policy import Params
 
@@ -20,35 +21,36 @@ class PPO(OnPolicy):
         batch: Batch,
         progress: jax.Array,
         key: jax.Array,
-    ) -> tuple[Params, optax.OptState]:
+    ) -> tuple[Params, optax.OptState, Losses]:
         """`epochs` passes of minibatch steps over one rollout."""
         config = self._config
         entropy_weight = self._entropy_weight(progress)
 
         def step(carry: tuple[Params, optax.OptState, jax.Array], envs: jax.Array):
             params, opt_state, goes_on = carry
-            gradient, divergence = jax.grad(self._loss, has_aux=True)(
+            gradient, losses = jax.grad(self._loss, has_aux=True)(
                 params, batch.take(envs), entropy_weight
             )
             after = self._step(params, opt_state, gradient)
             if config.target_kl is not None:
-                goes_on &= divergence <= config.target_kl
+                goes_on &= losses["kl"] <= config.target_kl
                 after = _only_where(goes_on, after, (params, opt_state))
-            return (*after, goes_on), None
+            return (*after, goes_on), losses
 
         keys = jax.random.split(key, config.epochs)
         order = jax.vmap(lambda key: jax.random.permutation(key, config.num_envs))(keys)
         order = order.reshape(config.epochs * config.num_minibatches, -1)
-        (params, opt_state, _), _ = jax.lax.scan(step, (params, opt_state, jnp.bool_(True)), order)
-        return params, opt_state
+        carry = (params, opt_state, jnp.bool_(True))
+        (params, opt_state, _), losses = jax.lax.scan(step, carry, order)
+        return params, opt_state, mean_losses(losses)
 
     def _loss(
         self, params: Params, batch: Batch, entropy_weight: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
+    ) -> tuple[jax.Array, Losses]:
         """Clipped surrogate, value error and entropy (arXiv:1707.06347, eq. 7 and 9), as a weighted
-        mean over decisions. Also returns the approximate KL divergence of the policy from the one
-        that acted: the mean of `ratio - 1 - log ratio` (Schulman 2020, "Approximating KL
-        divergence")."""
+        mean over decisions. Also returns its parts, and as `kl` the approximate KL divergence of
+        the policy from the one that acted: the mean of `ratio - 1 - log ratio` (Schulman 2020,
+        "Approximating KL divergence")."""
         config, seen = self._config, batch.decisions
         now = self._unroll(params, batch)
         log_ratio = jnp.where(seen.valid, now.log_prob - seen.log_prob, 0.0)
@@ -57,7 +59,9 @@ class PPO(OnPolicy):
         surrogate = jnp.minimum(ratio * batch.advantage, clipped * batch.advantage)
         error = self._value_error(now, batch)
         loss = config.value_weight * error - surrogate - entropy_weight * now.entropy
-        return (batch.weight * loss).mean(), (batch.weight * (ratio - 1 - log_ratio)).mean()
+        divergence = (batch.weight * (ratio - 1 - log_ratio)).mean()
+        losses = self._losses(batch, -surrogate, now, error) | {"kl": divergence}
+        return (batch.weight * loss).mean(), losses
 
     def _value_error(self, now: Unrolled, batch: Batch) -> jax.Array:
         """Squared errors of values, `[L, N]`. With `clip_value` they are not below those of the

@@ -25,7 +25,7 @@ import optax
 
 from games.game import Game
 from games.levels import Level
-from psro.oracles.job import Sample
+from psro.oracles.job import Losses, Sample, mean_losses
 from psro.oracles.off_policy_settings import PQNConfig
 from psro.oracles.on_policy import episode_weights
 from psro.oracles.q_learning import double_q_returns, epsilon_greedy, share_of_random_actions
@@ -57,7 +57,7 @@ class PQN(Sampled):
 
     def _learn(
         self, student: Student, sample: Sample, progress: jax.Array, key: jax.Array
-    ) -> Student:
+    ) -> tuple[Student, Losses]:
         config = self._config
         decided = sample.decisions.valid
         weight = episode_weights(sample.episodes.count, self._num_strata)  # [E]
@@ -67,13 +67,14 @@ class PQN(Sampled):
         def step(student: Student, envs: jax.Array):
             params, opt_state = student
             batch = time_first(jax.tree.map(lambda leaf: leaf[envs], items))
-            gradient = jax.grad(self._loss)(params, batch, sample.levels)
-            return self._step(params, opt_state, gradient), None
+            loss, gradient = jax.value_and_grad(self._loss)(params, batch, sample.levels)
+            return self._step(params, opt_state, gradient), {"q": loss}
 
         keys = jax.random.split(key, config.epochs)
         order = jax.vmap(lambda key: jax.random.permutation(key, config.num_envs))(keys)
         order = order.reshape(config.epochs * config.num_minibatches, -1)
-        return jax.lax.scan(step, student, order)[0]
+        student, losses = jax.lax.scan(step, student, order)
+        return student, mean_losses(losses)
 
     def _loss(self, params: Params, batch: Sequences, levels: Sequence[Level] | None) -> jax.Array:
         """Mean squared error of the Q-values of the actions taken (arXiv:2407.04811, algorithm 2),

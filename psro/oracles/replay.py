@@ -33,7 +33,7 @@ from games.game import Game
 from games.levels import Level
 from games.spaces import Discrete
 from psro.errors import SettingsError
-from psro.oracles.job import Sample
+from psro.oracles.job import Losses, Sample, mean_losses
 from psro.oracles.off_policy_settings import ReplayConfig
 from psro.oracles.rollout import Act
 from psro.oracles.sampling import Actor, Sampled
@@ -104,9 +104,9 @@ class Replayed(Sampled):
         levels: Sequence[Level] | None,
         progress: jax.Array,
         key: jax.Array,
-    ) -> tuple[Any, jax.Array]:
+    ) -> tuple[Any, jax.Array, Losses]:
         """One gradient step on a batch. Also returns the size of each decision's error, `[L, N]`,
-        which is zero where it was not trained on."""
+        which is zero where it was not trained on, and the losses."""
 
     def _start(self, initial: Params) -> Student:
         length = self._config.rollout_length
@@ -139,7 +139,7 @@ class Replayed(Sampled):
 
     def _learn(
         self, student: Student, sample: Sample, progress: jax.Array, key: jax.Array
-    ) -> Student:
+    ) -> tuple[Student, Losses]:
         """Adds the rollout to the buffer, then takes `num_batches` steps on batches from it."""
         config = self._config
         decided, finished = (
@@ -157,16 +157,17 @@ class Replayed(Sampled):
         def step(carry: tuple[Any, TrajectoryBufferState[Sequences]], keys: tuple[jax.Array, ...]):
             trained, replay = carry
             batch, indices = self._sample(replay, keys[0])
-            trained, error = self._improve(trained, batch, sample.levels, progress, keys[1])
-            return (trained, self._reordered(replay, indices, error)), None
+            trained, error, losses = self._improve(trained, batch, sample.levels, progress, keys[1])
+            return (trained, self._reordered(replay, indices, error)), losses
 
         # The second keys do not depend on the first, and the first are what they always were.
         keys = tuple(
             jax.random.split(which, config.num_batches)
             for which in (key, jax.random.fold_in(key, 1))
         )
-        (trained, replay), _ = jax.lax.scan(step, (student.trained, replay), keys)
-        return Student(trained=trained, replay=replay, decided=decided, finished=finished)
+        (trained, replay), losses = jax.lax.scan(step, (student.trained, replay), keys)
+        student = Student(trained=trained, replay=replay, decided=decided, finished=finished)
+        return student, mean_losses(losses)
 
     def _sample(
         self, replay: TrajectoryBufferState[Sequences], key: jax.Array

@@ -37,6 +37,7 @@ import optax
 from games.game import Game
 from games.levels import Level
 from psro.oracles.base import Jobs
+from psro.oracles.job import Losses
 from psro.oracles.off_policy_settings import SACConfig
 from psro.oracles.q_learning import traced_returns
 from psro.oracles.replay import Replayed, Student, weighted_mean
@@ -155,15 +156,16 @@ class SAC(Replayed):
         levels: Sequence[Level] | None,
         progress: jax.Array,
         key: jax.Array,
-    ) -> tuple[Trained, jax.Array]:
-        gradient, error = jax.grad(self._loss, has_aux=True)(
+    ) -> tuple[Trained, jax.Array, Losses]:
+        gradient, (error, losses) = jax.grad(self._loss, has_aux=True)(
             trained.networks, trained.target, batch, levels, progress, key
         )
         networks, opt_state = self._step(trained.networks, trained.opt_state, gradient)
         target = optax.incremental_update(
             networks.critics, trained.target, self._config.target_rate
         )
-        return Trained(networks=networks, target=target, opt_state=opt_state), error
+        trained = Trained(networks=networks, target=target, opt_state=opt_state)
+        return trained, error, losses
 
     def _loss(
         self,
@@ -173,9 +175,9 @@ class SAC(Replayed):
         levels: Sequence[Level] | None,
         progress: jax.Array,
         key: jax.Array,
-    ) -> tuple[jax.Array, jax.Array]:
+    ) -> tuple[jax.Array, tuple[jax.Array, Losses]]:
         """The sum of the three losses of the module's docstring; none has a gradient in another's
-        networks. Also the size of each decision's error, `[L, N]`."""
+        networks. Also the size of each decision's error, `[L, N]`, and the losses one by one."""
         turn, values, held = batch.turn, self._values, jax.lax.stop_gradient
         own, beside = batch.carry if levels is None else ((), ())
         outputs = self._warmed_outputs(self._policy, networks.actor, batch, own, levels)
@@ -190,12 +192,13 @@ class SAC(Replayed):
         error = taken - goal[None]  # [2, L, N]
         cost = values.cost(held(networks.critics), held(seen), choice, alpha, of_actor)
         surplus = held(choice).entropy() - values.wanted(choice, self._share(progress))
-        loss = (
-            weighted_mean(weight, jnp.square(error).sum(axis=0))
-            + weighted_mean(weight, cost[:-1])
-            + weighted_mean(weight, networks.log_alpha * surplus[:-1])
-        )
-        return loss, (weight > 0) * jnp.abs(error).mean(axis=0)
+        losses = {
+            "critics": weighted_mean(weight, jnp.square(error).sum(axis=0)),
+            "actor": weighted_mean(weight, cost[:-1]),
+            "alpha": weighted_mean(weight, networks.log_alpha * surplus[:-1]),
+        }
+        loss = losses["critics"] + losses["actor"] + losses["alpha"]
+        return loss, ((weight > 0) * jnp.abs(error).mean(axis=0), losses)
 
     def _goal(
         self,

@@ -32,7 +32,7 @@ from psro.errors import SettingsError
 from psro.oracles.base import Jobs, Results
 from psro.oracles.decisions import Decisions, returns_of_strata
 from psro.oracles.devices import OverJobs
-from psro.oracles.job import Job, Learner, Sample, Setting
+from psro.oracles.job import Job, Learner, Losses, Sample, Setting, mean_losses
 from psro.oracles.optimizer import optimizer
 from psro.oracles.rollout import Act, Rollout
 from psro.oracles.settings import SampledConfig
@@ -160,7 +160,9 @@ class Sampled(abc.ABC):
 
         training = train(
             self.init(job, setting),
-            learn=lambda learner, number: self.train(learner, number, job, setting, spread=spread),
+            learn=lambda learner, number: self.train(learner, number, job, setting, spread=spread)[
+                :2
+            ],
             finish=self.finished,
             value=None if job.yardstick is None else value,
             evaluations=self._config.evaluations,
@@ -190,19 +192,21 @@ class Sampled(abc.ABC):
         setting: Setting,
         *,
         spread: Callable[[Any], Any] = lambda tree: tree,
-    ) -> tuple[Learner, jax.Array]:
+    ) -> tuple[Learner, jax.Array, Losses]:
         """Stretch `number` of a job, up to the next evaluation. Also returns the mean return of the
-        episodes that ended in it. Every random number is keyed by the update's number."""
+        episodes that ended in it, and the losses' means. Every random number is keyed by the
+        update's number."""
         length = self._config.updates_per_evaluation
         rollout = self._rollout.with_constants(setting.constants)
-        learner, (returns, strata) = jax.lax.scan(
+        learner, (returns, strata, losses) = jax.lax.scan(
             lambda learner, number: self._update(
                 learner, number, job, setting, rollout=rollout, spread=spread
             ),
             learner,
             number * length + jnp.arange(length, dtype=jnp.int32),
         )
-        return learner, returns.sum() / jnp.maximum(strata.sum(), 1)
+        mean_return = returns.sum() / jnp.maximum(strata.sum(), 1)
+        return learner, mean_return, mean_losses(losses)
 
     def finished(self, learner: Learner) -> Params:
         """The policy of a state, at the finished temperature."""
@@ -217,8 +221,9 @@ class Sampled(abc.ABC):
         *,
         rollout: Rollout,
         spread: Callable[[Any], Any],
-    ) -> tuple[Learner, tuple[jax.Array, jax.Array]]:
-        """Plays one rollout and learns from it. Also returns its `returns_of_strata`."""
+    ) -> tuple[Learner, tuple[jax.Array, jax.Array, Losses]]:
+        """Plays one rollout and learns from it. Also returns its `returns_of_strata`, and the
+        method's losses."""
         key = jax.random.fold_in(jax.random.wrap_key_data(job.key), job.player)
         profile_key, restart_key, play_key, learn_key = jax.random.split(
             jax.random.fold_in(key, number), 4
@@ -251,16 +256,15 @@ class Sampled(abc.ABC):
             restarted=restarted,
             levels=levels,
         )
+        student, losses = self._learn(learner.student, sample, progress, learn_key)
         learner = Learner(
-            student=self._observed(
-                self._learn(learner.student, sample, progress, learn_key), decisions
-            ),
+            student=self._observed(student, decisions),
             actors=actors,
             profile=profile,
             decisions=learner.decisions + decisions.valid.sum(dtype=jnp.int32),
             episodes=learner.episodes + episodes.count.sum().astype(jnp.int32),
         )
-        return learner, returns_of_strata(episodes, self._num_strata)
+        return learner, (*returns_of_strata(episodes, self._num_strata), losses)
 
     def _draw(self, cumulative: jax.Array, key: jax.Array) -> jax.Array:
         """A profile for every stratum, int `[S]`, by systematic sampling. Each profile is drawn
@@ -293,8 +297,11 @@ class Sampled(abc.ABC):
         """The network that acts. The best response is this network at another temperature."""
 
     @abc.abstractmethod
-    def _learn(self, student: Any, sample: Sample, progress: jax.Array, key: jax.Array) -> Any:
-        """The student after one more rollout. `progress` is the share of training done before."""
+    def _learn(
+        self, student: Any, sample: Sample, progress: jax.Array, key: jax.Array
+    ) -> tuple[Any, Losses]:
+        """The student after one more rollout, and the losses of its steps, which are for people.
+        `progress` is the share of training done before."""
 
     def _observed(self, student: Any, decisions: Decisions) -> Any:
         """The student, whose networks normalise by these observations too. They are counted after

@@ -99,12 +99,13 @@ class Alone:
         return float(played.returns.mean()), float(error)
 
     def _stretch(self, number: int, key: jax.Array, job: Any, last: Stretch | None) -> Stretch:
-        since, cpu_since, training_return = time.perf_counter(), time.process_time(), None
+        since, cpu_since = time.perf_counter(), time.process_time()
+        training_return, losses = None, {}
         if last is None:
             learner = self._init(*job)
         else:
-            learner, sampled = self._train(last.learner, jnp.int32(number - 1), *job)
-            training_return = float(sampled)
+            learner, *told = self._train(last.learner, jnp.int32(number - 1), *job)
+            training_return, losses = jax.tree.map(float, told)
         params = jax.device_get(self._finished(learner))
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
             raise LearningDiverged(f"evaluation {number} met a number that is not finite")
@@ -123,6 +124,7 @@ class Alone:
                 best=number if better else last.record.best,
                 seconds={"train": trained - since, "evaluate": time.perf_counter() - trained},
                 cpu_seconds=time.process_time() - cpu_since,
+                losses={name: loss for name, loss in losses.items() if np.isfinite(loss)},
             ),
             learner=jax.device_get(learner),
             best=params if better else last.best,
