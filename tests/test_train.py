@@ -101,7 +101,7 @@ def test_the_commands_read_its_folder(whole, tmp_path, capsys):
     cli.main(["plot", str(whole.folder), "--out", str(tmp_path / "x.png")])
     assert (tmp_path / "x.png").stat().st_size > 5_000
     columns = (whole.folder / "metrics.csv").read_text().splitlines()[0].split(",")
-    assert {"return", "return_standard_error", "decisions"} <= set(columns)
+    assert {"return", "return_standard_error", "decisions", "loss_value"} <= set(columns)
     config = json.loads((whole.folder / "config.json").read_text())
     assert config["train"]["game"] == CONFIG.game
 
@@ -120,7 +120,12 @@ def seeds(whole, tmp_path_factory):
 
 def test_a_page_shows_return_time_and_settings(whole, seeds, tmp_path):
     one = reading.of_one(snapshot(whole.folder))
-    assert [section["id"] for section in one["sections"]] == ["return", "time", "configuration"]
+    sections = ["return", "losses", "time", "configuration"]
+    assert [section["id"] for section in one["sections"]] == sections
+    loss = {figure["id"]: figure["views"][""]["data"] for figure in one["sections"][1]["figures"]}
+    assert set(loss) == {"loss-policy", "loss-value", "loss-entropy", "loss-kl"}
+    assert loss["loss-kl"][0]["y"] == [record.losses["kl"] for record in whole.records[1:]]
+    assert all(record.losses["entropy"] > 0 for record in whole.records[1:])
     views = one["sections"][0]["figures"][0]["views"]
     assert list(views) == ["decisions", "seconds", "CPU seconds"]
     band, curve, training = views["decisions"]["data"]
