@@ -173,10 +173,12 @@ class SACConfig(ReplayConfig):
     """The same share at the end of training."""
     first_entropy_weight: float = 0.1
     """Weight of the entropy bonus before it is adapted."""
+    entropy_weight_rate: float = 1.0
+    """How many times as fast as the networks the logarithm of that weight moves."""
     trace_decay: float = 0.9
     """Lambda: 0 = one-step targets, 1 = returns up to where the policy has changed since."""
 
     def __post_init__(self):
         super().__post_init__()
-        check_positive(self.name, self, "first_entropy_weight")
+        check_positive(self.name, self, "first_entropy_weight", "entropy_weight_rate")
         check_shares(self.name, self, "target_entropy", "last_target_entropy", "trace_decay")

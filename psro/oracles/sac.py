@@ -160,7 +160,10 @@ class SAC(Replayed):
         gradient, (error, losses) = jax.grad(self._loss, has_aux=True)(
             trained.networks, trained.target, batch, levels, progress, key
         )
-        networks, opt_state = self._step(trained.networks, trained.opt_state, gradient)
+        change, opt_state = self._optimizer.update(gradient, trained.opt_state, trained.networks)
+        rate = self._config.entropy_weight_rate
+        change = dataclasses.replace(change, log_alpha=rate * change.log_alpha)
+        networks = optax.apply_updates(trained.networks, change)
         target = optax.incremental_update(
             networks.critics, trained.target, self._config.target_rate
         )

@@ -55,6 +55,8 @@ def _defaults(kind: type[SampledConfig]) -> Any:
     own = REPLAY if issubclass(kind, ReplayConfig) else own
     if issubclass(kind, QConfig):  # what one decision changes is small beside a return
         own = own | {"reward_scale": 10.0}
+    if kind is SACConfig:
+        own = own | {"entropy_weight_rate": 10.0}
     if kind is PQNConfig:
         own = own | {"num_minibatches": 16}
     return dataclasses.field(default_factory=lambda: kind(**own))
