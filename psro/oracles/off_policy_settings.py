@@ -173,6 +173,9 @@ class SACConfig(ReplayConfig):
     """The same share at the end of training."""
     first_entropy_weight: float = 0.1
     """Weight of the entropy bonus before it is adapted."""
+    reward_scale: float = 1.0
+    """Rewards, in units of the game's largest return, are multiplied by this number. Q-values and
+    the weight of the entropy bonus have the same unit."""
     entropy_weight_rate: float = 1.0
     """How many times as fast as the networks the logarithm of that weight moves."""
     trace_decay: float = 0.9
@@ -180,5 +183,7 @@ class SACConfig(ReplayConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        check_positive(self.name, self, "first_entropy_weight", "entropy_weight_rate")
+        check_positive(
+            self.name, self, "first_entropy_weight", "reward_scale", "entropy_weight_rate"
+        )
         check_shares(self.name, self, "target_entropy", "last_target_entropy", "trace_decay")
