@@ -11,6 +11,7 @@ import games
 from games.game import Game, State
 from games.tree import GameTree, PlayerTree
 from psro import exact
+from psro.policies.dreamer_policy import DreamerPolicy
 from psro.policies.policy import Policy, at_temperature
 
 
@@ -314,6 +315,17 @@ def policy_for(game, *, cell="lstm", hidden_size=16, dtype="float32", network=No
         cell=cell,
         dtype=dtype,
         network=network,
+    )
+
+
+def world_model_for(game, *, cell="block_gru", hidden_size=16, latents=4, classes=4):
+    return DreamerPolicy(
+        observation_space=game.observation_space,
+        action_space=game.action_space,
+        hidden_size=hidden_size,
+        cell=cell,
+        latents=latents,
+        classes=classes,
     )
 
 

@@ -13,7 +13,9 @@ from psro.runs.config import RunConfig
 SAMPLED = {"decisions": 256, "evaluations": 1, "num_envs": 16, "num_strata": 4}
 SMALL = {
     "ppo": {**SAMPLED, "sequence_length": 4, "num_minibatches": 1, "epochs": 1},
-    **dict.fromkeys(("dqn", "r2d2", "sac"), {**SAMPLED, "num_batches": 1, "num_sequences": 8}),
+    **dict.fromkeys(
+        ("dqn", "r2d2", "sac", "dreamer"), {**SAMPLED, "num_batches": 1, "num_sequences": 8}
+    ),
     "pqn": {**SAMPLED, "num_minibatches": 1, "epochs": 1},
     **dict.fromkeys(("a2c", "reinforce"), SAMPLED),
     **dict.fromkeys(("full_width", "distill", "conditional"), {"steps": 4, "steps_per_round": 2}),

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from probes import NativeKuhn, Probe, opinionated, policy_for, tree_of
+from probes import NativeKuhn, Probe, opinionated, policy_for, tree_of, world_model_for
 
 import games
 from games.levels import levels, rows
@@ -30,6 +30,7 @@ SMALL = {
     "r2d2": {"decisions": 24_576, "num_envs": 64, "num_strata": 2, "buffer_size": 8_192},
     "pqn": {"decisions": 24_576, "num_envs": 64, "num_strata": 2},
     "sac": {"decisions": 24_576, "num_envs": 64, "num_strata": 2, "buffer_size": 8_192},
+    "dreamer": {"decisions": 12_288, "num_envs": 32, "num_strata": 2},
 }
 """Settings with which a probe takes seconds, where the defaults are for real games."""
 
@@ -52,6 +53,8 @@ def setting(tree, name, *, size=2, seed=0, game=None, **changes):
             hidden_size=16,
             cell="lstm",
         )
+    if ORACLES[name].world_model:
+        policy = world_model_for(tree)
     tabulate = Tabulator(policy, tree)
     if tabular:
         rng = np.random.default_rng(seed)
@@ -98,7 +101,7 @@ def values(tree, jobs, behaviours):
 
 SOME = [  # test_probe_games and test_off_policy are about those that are slow here
     pytest.param(name, marks=pytest.mark.slow)
-    if name in ("reinforce", "r2d2", "pqn", "sac")
+    if name in ("reinforce", "r2d2", "pqn", "sac", "dreamer")
     else name
     for name in ORACLES
 ]
@@ -268,13 +271,14 @@ def test_training_stops_when_it_has_plateaued():
         pytest.param("dqn", marks=pytest.mark.slow),
         pytest.param("a2c", marks=pytest.mark.slow),
         pytest.param("reinforce", marks=pytest.mark.slow),
+        pytest.param("dreamer", marks=pytest.mark.slow),
     ],
 )
 def test_a_native_game_with_its_tree_trains(name):
     """And is measured on its tree, the same at each call."""
     game = NativeKuhn()
     budget = {"decisions": 1_024, "evaluations": 1, "num_envs": 32}
-    budget |= {"buffer_size": 1_024} if name == "dqn" else {}
+    budget |= {"buffer_size": 1_024} if name in ("dqn", "dreamer") else {}
     oracle, jobs, tabulate = setting(game.tree, name, game=game, **budget)
     results = oracle(jobs)
     reached = values(game.tree, jobs, tabulate(results.params))

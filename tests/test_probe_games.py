@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from probe_games import LENGTHS, Aim, ProbeGame
-from probes import begin, policy_for
+from probes import begin, policy_for, world_model_for
 
 from psro.errors import SettingsError
 from psro.oracles import (
@@ -21,6 +21,8 @@ from psro.oracles import (
     SAC,
     A2CConfig,
     DQNConfig,
+    Dreamer,
+    DreamerConfig,
     Jobs,
     PPOConfig,
     PQNConfig,
@@ -52,6 +54,7 @@ LEARNERS = {
     "r2d2": (R2D2, R2D2Config(**REPLAY)),
     "pqn": (PQN, PQNConfig(decisions=16_384, **ALIKE)),
     "sac": (SAC, SACConfig(**REPLAY)),
+    "dreamer": (Dreamer, DreamerConfig(horizon=4, **REPLAY)),
     "critic": (
         Critic,
         SACConfig(first_entropy_weight=1e-3, target_entropy=0, last_target_entropy=0, **REPLAY),
@@ -63,12 +66,16 @@ VALUES_ARE_LOGITS = ("dqn", "r2d2", "pqn", "critic")
 KINDS = list(LENGTHS)
 
 
+def network_for(name, game, **settings):
+    return (world_model_for if name == "dreamer" else policy_for)(game, **settings)
+
+
 @functools.cache
 def learner(name):
     """A policy, an oracle, and play with the trained network: compiled once for all kinds."""
     oracle, config = LEARNERS[name]
     game = ProbeGame("constant")
-    policy = policy_for(game, cell="gru", hidden_size=8)
+    policy = network_for(name, game, cell="gru", hidden_size=8)
     rollout = Rollout(game, policy, num_envs=16, num_strata=1, length=8, sequence_length=8)
 
     @jax.jit
@@ -159,13 +166,19 @@ def test_the_training_pass_reproduces_what_acted_in_a_box(cell, encoder):
 
 @pytest.mark.parametrize(
     "name",
-    ["ppo", *(pytest.param(name, marks=pytest.mark.slow) for name in ("a2c", "reinforce", "sac"))],
+    [
+        "ppo",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("a2c", "reinforce", "sac", "dreamer")
+        ),
+    ],
 )
 def test_a_learner_aims(name):
     """Perfect play earns 3 an episode, playing the middle of what is wanted 0.75."""
     oracle, config = LEARNERS[name]
     game = Aim()
-    policy = policy_for(game, cell="none", hidden_size=16)
+    policy = network_for(name, game, cell="none", hidden_size=16)
     own = {} if name == "sac" else {"entropy_weight": 0.01}
     config = dataclasses.replace(config, decisions=2 * config.decisions, **own)
     start = Jobs.alone(jax.random.key(0), policy.init(jax.random.key(1)))
@@ -193,7 +206,7 @@ class Far(ProbeGame):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in LEARNERS if name != "critic"])
+@pytest.mark.parametrize("name", [name for name in LEARNERS if name not in ("critic", "dreamer")])
 def test_all_networks_of_a_learner_normalise_alike(name):
     """Also target networks and critics, by the decisions of the training so far."""
     oracle, config = LEARNERS[name]

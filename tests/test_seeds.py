@@ -35,7 +35,7 @@ NETWORK = {"game": "kuhn_poker", "iterations": 2, "hidden_size": 8, "tolerance":
 SAMPLED = {"decisions": 2048, "evaluations": 2, "num_envs": 32, "num_strata": 4}
 SMALL = {
     "ppo": {**SAMPLED, "sequence_length": 4, "num_minibatches": 2, "epochs": 2},
-    **dict.fromkeys(("a2c", "reinforce", "dqn", "r2d2", "pqn", "sac"), SAMPLED),
+    **dict.fromkeys(("a2c", "reinforce", "dqn", "r2d2", "pqn", "sac", "dreamer"), SAMPLED),
     **dict.fromkeys(("full_width", "distill", "conditional"), {"steps": 60}),
 }
 

@@ -11,10 +11,9 @@ import games
 from psro import exact
 from psro.measure.exploiter import Exploitation, Exploiter, exploit
 from psro.measure.mixtures import Mixture, mixture_of, uniform_play
-from psro.policies.policy import Policy
 from psro.runs import experiment
 from psro.runs.config import RunConfig
-from psro.runs.setup import network_settings
+from psro.runs.setup import network_of
 
 GAMES = ("kuhn_poker", "leduc_poker", "liars_dice(numdice=1)")
 """Small games of imperfect information, in the order of their sizes."""
@@ -70,15 +69,17 @@ def calibrate(
             cell=config.cell,
             dtype=config.dtype,
             network=config.network,
+            dreamer=config.dreamer,
             seed=config.seed,
         )
         with tempfile.TemporaryDirectory() as folder:
             run = experiment.run(like, Path(folder) / "run")
         game = run.setup.game
-        network = network_settings(like, game) | {"hidden_size": exploiter.hidden_size}
+        oracle, size = exploiter.settings.name, exploiter.hidden_size
+        network = network_of(oracle, like, game, hidden_size=size)
 
         def found(mixture: Mixture, game=game, network=network) -> Exploitation:
-            return exploit(game, mixture, Policy(**network), exploiter, seed=config.seed)
+            return exploit(game, mixture, network, exploiter, seed=config.seed)
 
         yield Calibrated(
             game=name,

@@ -17,6 +17,7 @@ from psro.oracles.settings import (
     ConditionalConfig,
     DistillConfig,
     DQNConfig,
+    DreamerConfig,
     FullWidthConfig,
     PPOConfig,
     PQNConfig,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from psro.oracles.conditional import Conditional
     from psro.oracles.distill import Distill
     from psro.oracles.dqn import DQN
+    from psro.oracles.dreamer.learner import Dreamer
     from psro.oracles.full_width import FullWidth
     from psro.oracles.known import ORACLES
     from psro.oracles.ppo import PPO
@@ -57,6 +59,8 @@ __all__ = [
     "DQNConfig",
     "Distill",
     "DistillConfig",
+    "Dreamer",
+    "DreamerConfig",
     "ExactView",
     "FullWidth",
     "FullWidthConfig",
@@ -80,6 +84,7 @@ __getattr__ = attributes(
         "Conditional": "psro.oracles.conditional",
         "DQN": "psro.oracles.dqn",
         "Distill": "psro.oracles.distill",
+        "Dreamer": "psro.oracles.dreamer.learner",
         "ExactView": "psro.oracles.base",
         "FullWidth": "psro.oracles.full_width",
         "Jobs": "psro.oracles.base",

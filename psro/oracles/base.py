@@ -148,6 +148,9 @@ class Oracle(Protocol):
     enumerated: ClassVar[bool] = False
     """It needs a game that is enumerated, and `Jobs.exact`."""
 
+    world_model: ClassVar[bool] = False
+    """Its policies' networks are models of the world (`DreamerPolicy`)."""
+
     def __call__(self, jobs: Jobs) -> Results:
         """Trains all jobs. The result of a job does not depend on the other jobs; on a CPU it is
         the same bit for bit. Exception: in a conditional oracle, jobs of a group share a

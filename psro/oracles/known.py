@@ -7,6 +7,7 @@ from psro.oracles.best_response import BestResponse
 from psro.oracles.conditional import Conditional
 from psro.oracles.distill import Distill
 from psro.oracles.dqn import DQN
+from psro.oracles.dreamer.learner import Dreamer
 from psro.oracles.full_width import FullWidth
 from psro.oracles.ppo import PPO
 from psro.oracles.pqn import PQN
@@ -22,6 +23,7 @@ ORACLES: dict[str, type[Oracle]] = {
     "r2d2": R2D2,
     "pqn": PQN,
     "sac": SAC,
+    "dreamer": Dreamer,
     "full_width": FullWidth,
     "distill": Distill,
     "conditional": Conditional,

@@ -55,6 +55,7 @@ class Sampled(abc.ABC):
     tabular = False
     conditional = False
     enumerated = False
+    world_model = False
 
     def __init__(
         self,

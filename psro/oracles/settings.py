@@ -13,6 +13,7 @@ from psro.oracles.checks import (
     check_shares,
     check_types,
 )
+from psro.oracles.dreamer_settings import DreamerConfig
 from psro.oracles.off_policy_settings import DQNConfig, PQNConfig, R2D2Config, SACConfig
 from psro.oracles.sampled_settings import SampledConfig
 
@@ -184,6 +185,7 @@ CONFIGS: dict[str, type[Any]] = {
     "r2d2": R2D2Config,
     "pqn": PQNConfig,
     "sac": SACConfig,
+    "dreamer": DreamerConfig,
     "full_width": FullWidthConfig,
     "distill": DistillConfig,
     "conditional": ConditionalConfig,

@@ -26,6 +26,7 @@ from psro.oracles.settings import (
     ConditionalConfig,
     DistillConfig,
     DQNConfig,
+    DreamerConfig,
     FullWidthConfig,
     PPOConfig,
     PQNConfig,
@@ -108,12 +109,12 @@ class RunConfig:
     seed: int = 0
     """Seed of every random number."""
     oracle: str = "ppo"
-    """The method that trains best responses: ppo, a2c, reinforce, dqn, r2d2, pqn, sac,
-    full_width, distill, conditional (one network for all policies: NeuPL), or best_response (exact,
-    as a table: double oracle)."""
+    """The method that trains best responses: ppo, a2c, reinforce, dqn, r2d2, pqn, sac, dreamer (a
+    world model), full_width, distill, conditional (one network for all policies: NeuPL), or
+    best_response (exact, as a table: double oracle)."""
     cell: str = "lstm"
-    """Memory cell of the policies: lstm, gru, slstm, mlstm, xlstm, gtrxl, gpt2, s5, shm, dnc, ffm,
-    or none for feed-forward networks."""
+    """Memory cell of the policies: lstm, gru, block_gru, slstm, mlstm, xlstm, gtrxl, gpt2, s5, shm,
+    dnc, ffm, or none for feed-forward networks."""
     hidden_size: int = 32
     """Number of units in the encoder, and in the cell."""
     dtype: str = "float32"
@@ -205,6 +206,8 @@ class RunConfig:
     """Settings of the oracle pqn."""
     sac: SACConfig = dataclasses.field(default_factory=SACConfig)
     """Settings of the oracle sac."""
+    dreamer: DreamerConfig = dataclasses.field(default_factory=DreamerConfig)
+    """Settings of the oracle dreamer."""
     full_width: FullWidthConfig = dataclasses.field(default_factory=FullWidthConfig)
     """Settings of the oracle full_width."""
     distill: DistillConfig = dataclasses.field(default_factory=DistillConfig)

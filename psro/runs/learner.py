@@ -47,8 +47,7 @@ class LearnerSetup:
         """The learner, ready to train. Raises an error if it cannot play the game."""
         from games.readers.opening import open_game
         from psro import oracles
-        from psro.policies.policy import Policy
-        from psro.runs.setup import network_settings
+        from psro.runs.setup import check_layers, network_of
         from psro.training.alone import Alone
 
         config = self.config
@@ -58,7 +57,8 @@ class LearnerSetup:
                 f"psro train is for one player, and {config.game} is for {game.num_players}; "
                 f"use psro run --game {config.game}"
             )
-        policy = Policy(**network_settings(config, game))
+        check_layers(config.learner, config)
+        policy = network_of(config.learner, config, game)
         oracle = oracles.ORACLES[config.learner](game, policy, config.settings)
         return Alone(game, policy, oracle, episodes=config.evaluation_episodes)
 

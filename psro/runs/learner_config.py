@@ -14,6 +14,7 @@ from psro.oracles.settings import (
     CONFIGS,
     A2CConfig,
     DQNConfig,
+    DreamerConfig,
     OnPolicyConfig,
     PPOConfig,
     PQNConfig,
@@ -26,7 +27,8 @@ from psro.policies.networks.settings import NetworkConfig
 from psro.runs.config import MAX_GAME, check_cell, check_names
 
 LEARNERS = {
-    name: CONFIGS[name] for name in ("ppo", "a2c", "reinforce", "dqn", "r2d2", "pqn", "sac")
+    name: CONFIGS[name]
+    for name in ("ppo", "a2c", "reinforce", "dqn", "r2d2", "pqn", "sac", "dreamer")
 }
 """The settings of each learner by its name: oracles that learn from episodes, each with a field of
 `LearnerConfig`."""
@@ -69,7 +71,7 @@ class LearnerConfig:
     game: str
     """A game for one player, such as "gymnax::CartPole-v1"."""
     learner: str = "ppo"
-    """The method: ppo, a2c, reinforce, dqn, r2d2, pqn or sac."""
+    """The method: ppo, a2c, reinforce, dqn, r2d2, pqn, sac or dreamer."""
     decisions: int = 524_288
     """Decisions of the learner, rounded up to a multiple of evaluations * num_envs *
     rollout_length."""
@@ -99,6 +101,8 @@ class LearnerConfig:
     """Settings of the learner pqn."""
     sac: SACConfig = _defaults(SACConfig)
     """Settings of the learner sac."""
+    dreamer: DreamerConfig = _defaults(DreamerConfig)
+    """Settings of the learner dreamer."""
     network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
     """Settings of the network around the cell."""
 
@@ -114,6 +118,7 @@ class LearnerConfig:
             if value not in known:
                 raise SettingsError(f"unknown {what} {value!r}; known: {', '.join(known)}")
         check_cell(self.cell)
+        check_cell(self.dreamer.cell)
         for name, most in _MOST.items():
             if not 1 <= getattr(self, name) <= most:
                 raise SettingsError(

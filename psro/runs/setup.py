@@ -20,10 +20,12 @@ from psro.errors import SettingsError
 from psro.exact.on_devices import devices_of
 from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
 from psro.metagame.solving import solver_of
+from psro.policies.dreamer_policy import DreamerPolicy
 from psro.policies.initial import INITS
 from psro.policies.jax_settings import own_settings
+from psro.policies.networks.settings import NetworkConfig
 from psro.policies.policy import ConditionalPolicy, Params, Policy, TablePolicy, Tabulator
-from psro.runs.config import RunConfig, is_conditional, is_tabular
+from psro.runs.config import RunConfig, is_conditional, is_tabular, is_world_model
 from psro.runs.fitting import Rules, check_solvable, with_defaults
 from psro.variants.diversity import TERMS
 from psro.variants.expansions import EXPANSIONS
@@ -32,6 +34,7 @@ from psro.variants.objective import diverse
 if TYPE_CHECKING:
     from games.readers.states import States
     from psro.oracles import Oracle, Results
+    from psro.runs.learner_config import LearnerConfig
     from psro.training.evaluators import Evaluator
     from psro.training.executors import Ask
     from psro.training.loop import Method
@@ -235,6 +238,29 @@ def _check_imported(config: RunConfig) -> None:
             )
 
 
+def check_layers(oracle: str, config: RunConfig | LearnerConfig) -> None:
+    """Raises SettingsError if there are settings for layers that the oracle's network lacks."""
+    if is_world_model(oracle) and config.network != NetworkConfig():
+        raise SettingsError(
+            f"{oracle} has a world model with layers of its own; leave out the settings --network.*"
+        )
+
+
+def network_of(
+    oracle: str, config: RunConfig | LearnerConfig, game: Game, *, hidden_size: int | None = None
+) -> Policy:
+    """The network that a sampled oracle trains in a game, by default of the run's size."""
+    settings = network_settings(config, game)
+    if hidden_size is not None:
+        settings["hidden_size"] = hidden_size
+    if not is_world_model(oracle):
+        return Policy(**settings)
+    model = config.dreamer
+    return DreamerPolicy(
+        **settings | {"cell": model.cell}, latents=model.latents, classes=model.classes
+    )
+
+
 def network_settings(config: RunConfig, game: Game) -> dict[str, Any]:
     """The arguments of `Policy` for a game."""
     return {
@@ -262,4 +288,5 @@ def _policy(
                 f"more than {_MOST_CONDITION:,} numbers; choose fewer levels or iterations"
             )
         return ConditionalPolicy(condition_size=size, **settings)
-    return Policy(**settings)
+    check_layers(config.oracle, config)
+    return network_of(config.oracle, config, game)

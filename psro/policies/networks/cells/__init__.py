@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from psro.policies.networks.cells.block_gru import BlockGRU
 from psro.policies.networks.cells.cell import Cell
 from psro.policies.networks.cells.dnc import DNC
 from psro.policies.networks.cells.ffm import FFM
@@ -19,6 +20,7 @@ from psro.policies.networks.cells.xlstm import XLSTM
 CELLS: dict[str, Callable[..., Cell]] = {
     "lstm": LSTM,
     "gru": GRU,
+    "block_gru": BlockGRU,
     "slstm": SLSTM,
     "mlstm": MLSTM,
     "xlstm": XLSTM,
