@@ -6,8 +6,8 @@ critic on what the model dreams from every one of their states. The opponents ar
 rewards, endings and observations are those at the player's own next decision.
 
 A sequence is stored with the carry at its start and with its first-flags (`reset`), so it goes on
-where it was cut and forgets where an episode begins. See `psro.oracles.replay` for why sequences have
-weights.
+where it was cut and forgets where an episode begins. See `psro.oracles.replay` for why sequences
+have weights.
 
 What is smaller than in the paper: the widths; one optimiser step (Adam) for all losses; the critic
 learns from dreams alone. What differs is said in `psro.policies.networks.world_model`.
