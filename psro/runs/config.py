@@ -85,6 +85,13 @@ def is_conditional(oracle: str) -> bool:
     return oracle == "conditional" if _is_built_in(oracle) else oracles.ORACLES[oracle].conditional
 
 
+def is_world_model(oracle: str) -> bool:
+    """Whether the networks of an oracle's policies are models of the world."""
+    if _is_built_in(oracle):
+        return oracle == "dreamer"
+    return getattr(oracles.ORACLES[oracle], "world_model", False)
+
+
 def is_enumerated(oracle: str) -> bool:
     """Whether an oracle needs a game that is enumerated."""
     return oracle in ENUMERATED if _is_built_in(oracle) else oracles.ORACLES[oracle].enumerated
@@ -226,6 +233,7 @@ class RunConfig:
         for what, name, known in (
             ("oracle", self.oracle, _oracles(self.oracle)),
             ("cell", self.cell, _cells(self.cell)),
+            ("cell", self.dreamer.cell, _cells(self.dreamer.cell)),
             ("dtype", self.dtype, networks.DTYPES),
             ("expansion", self.expansion, EXPANSIONS),
             ("regret minimiser", self.regret_minimiser, REGRET_MINIMISERS),
