@@ -18,7 +18,11 @@ from psro.oracles.dreamer.imagination import Spread, actor_critic_loss, dream, l
 from psro.oracles.dreamer.model import balanced, divergence, filtered, learned_from
 from psro.oracles.rollout import Rollout
 from psro.policies.networks import two_hot
+from psro.policies.networks.settings import NetworkConfig
 from psro.policies.networks.world_model import UNIMIX, draw
+from psro.runs.config import RunConfig
+from psro.runs.learner_config import LearnerConfig
+from psro.runs.setup import check_layers
 
 SMALL = {"hidden_size": 8, "latents": 3, "classes": 4}
 
@@ -293,3 +297,11 @@ def test_what_does_not_fit_is_refused():
         DreamerConfig(tabulated=True)
     with pytest.raises(ValueError, match="dreamer.burn_in = 8 must be below"):
         DreamerConfig(burn_in=8)
+    for config in (
+        RunConfig(oracle="dreamer", network=NetworkConfig(depth=3)),
+        LearnerConfig(game="x", learner="dreamer", network=NetworkConfig(depth=3)),
+    ):
+        with pytest.raises(ValueError, match="dreamer has a world model with layers of its own"):
+            check_layers("dreamer", config)
+    with pytest.raises(ValueError, match="unknown cell 'ggru'"):
+        LearnerConfig(game="x", dreamer=DreamerConfig(cell="ggru"))

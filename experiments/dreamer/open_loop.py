@@ -2,7 +2,8 @@
 
     python experiments/dreamer/open_loop.py --game leduc_poker
 
-The first player of a game trains against untrained networks. Then fresh episodes are played. From
+The first player of a game trains against untrained networks; an environment's learner trains alone,
+with the defaults of `psro train`. Then fresh episodes are played. From
 every decision whose episode goes on long enough, the model is told the actions that follow and
 nothing else: the prior answers, by its mode. Errors are means of squares per entry of the flat
 observation, after symlog. The copy is the observation at the start.
@@ -11,6 +12,7 @@ observation, after symlog. The copy is the observation at the start.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +26,7 @@ from psro.oracles.dreamer.model import filtered
 from psro.oracles.rollout import Rollout
 from psro.policies.dreamer_policy import DreamerPolicy
 from psro.policies.networks.world_model import draw
+from psro.runs.learner_config import LearnerConfig
 
 
 def open_loop(
@@ -69,7 +72,9 @@ def main() -> None:
         observation=None,
         max_histories=games.MAX_HISTORIES,
     ).game
-    config = DreamerConfig(decisions=options.decisions)
+    alone = game.num_players == 1
+    config = LearnerConfig(game=options.game).dreamer if alone else DreamerConfig()
+    config = dataclasses.replace(config, decisions=options.decisions)
     policy = DreamerPolicy(
         observation_space=game.observation_space,
         action_space=game.action_space,
@@ -81,17 +86,21 @@ def main() -> None:
     keys = jax.random.split(jax.random.key(options.seed), 4)
     fresh = policy.init_many(jax.random.split(keys[0], game.num_players))
     oracle = Dreamer(game, policy, config)
-    jobs = Jobs.of_one_run(
-        keys[1],
-        player=np.zeros(1, np.int32),
-        initial=jax.tree.map(lambda leaf: leaf[:1], fresh),
-        populations=jax.tree.map(lambda leaf: leaf[:, None], fresh),
-        opponents=np.ones((1, *(1,) * (game.num_players - 1))),
+    jobs = (
+        Jobs.alone(keys[1], jax.tree.map(lambda leaf: leaf[0], fresh))
+        if alone
+        else Jobs.of_one_run(
+            keys[1],
+            player=np.zeros(1, np.int32),
+            initial=jax.tree.map(lambda leaf: leaf[:1], fresh),
+            populations=jax.tree.map(lambda leaf: leaf[:, None], fresh),
+            opponents=np.ones((1, *(1,) * (game.num_players - 1))),
+        )
     )
     params = jax.tree.map(lambda leaf: leaf[0], oracle(jobs).params)
     rollout = Rollout(game, policy, num_envs=256, num_strata=1, length=32, sequence_length=32)
     opponents = jax.tree.map(lambda leaf: leaf[1:, None], fresh)
-    others = opponents if game.num_players > 1 else ()
+    others = () if alone else opponents
     actors = rollout.restart(rollout.empty(), jnp.ones(1, bool), keys[2])
     play = jax.jit(lambda params, others: rollout(params, others, 0, actors, keys[3])[1])
     untempered = params | {"temperature": jnp.float32(1)}  # explores, so that it sees more

@@ -132,8 +132,7 @@ def evaluate(
             default numpy computes it.
         exploiter: Train exploiters of one run's mixture with this number of own decisions each, and
             print the approximate exploitability, a lower bound. By default none are trained.
-        exploiter_oracle: What trains exploiters: ppo, a2c, reinforce, dqn, r2d2, pqn, sac or
-            dreamer.
+        exploiter_oracle: What trains exploiters: ppo, a2c, reinforce, dqn, r2d2, pqn, sac, dreamer.
         restarts: Exploiters of each player. Some episodes choose the best one, and others measure
             it.
         calibrate: Also print what the same exploiters find in Kuhn poker, Leduc poker and one-die

@@ -46,6 +46,9 @@ are no opponents to meet many of."""
 ON_POLICY = DEFAULTS | {"sequence_length": 64, "entropy_weight": 0.01}
 REPLAY = DEFAULTS | {"burn_in": 8, "num_sequences": 16, "num_batches": 32}
 """Of learners that replay: many small batches, because sequences are long."""
+DREAMER = REPLAY | {"num_envs": 16, "num_sequences": 8, "num_batches": 8, "horizon": 15, "least_spread": 0.02}
+"""A decision costs a dream of 15 for each of the times it is replayed: fewer are taken, and more is
+learned from each."""
 NOT_ALONE = ("decisions", "evaluations", "patience", "num_strata", "tabulated")
 """Settings of best responses that a learner alone does not have, or has as settings of its own."""
 _MOST = {"decisions": 1 << 40, "evaluations": 100_000, "evaluation_episodes": 1 << 20,
@@ -61,6 +64,7 @@ def _defaults(kind: type[SampledConfig]) -> Any:
         own = own | {"entropy_weight_rate": 10.0}
     if kind is PQNConfig:
         own = own | {"num_minibatches": 16}
+    own = DREAMER if issubclass(kind, DreamerConfig) else own
     return dataclasses.field(default_factory=lambda: kind(**own))
 
 

@@ -18,12 +18,23 @@ import jax
 import jax.numpy as jnp
 
 from psro.oracles.dreamer.model import per_decision
+from psro.policies.distributions import Distribution, MaskedCategorical
 from psro.policies.dreamer_policy import DreamerPolicy
 from psro.policies.networks import two_hot
 from psro.policies.networks.cells.cell import Carry
-from psro.policies.networks.world_model import WorldModel, draw
+from psro.policies.networks.world_model import UNIMIX, WorldModel, draw
 
 _PERCENTILES = (5.0, 95.0)
+
+
+def explored(choice: Distribution) -> Distribution:
+    """What the actor plays in training: numbers with the share `UNIMIX` of the uniform distribution
+    over the legal actions, so that none is forgotten. Real numbers as they are."""
+    if not isinstance(choice, MaskedCategorical):
+        return choice
+    uniform = choice.legal / jnp.maximum(choice.legal.sum(axis=-1, keepdims=True), 1)
+    mixed = (1 - UNIMIX) * jnp.exp(choice.log_pi) + UNIMIX * uniform
+    return MaskedCategorical(log_pi=jnp.log(jnp.maximum(mixed, 1e-30)), legal=choice.legal)
 
 
 @jax.tree_util.register_dataclass
@@ -62,7 +73,7 @@ def dream(
     def step(now, key: jax.Array):
         carry, state, legal = now
         act, answer = jax.random.split(key)
-        action = policy.choice(model, state, legal).sample(act)
+        action = explored(policy.choice(model, state, legal)).sample(act)
         memory, y = model.cell.advance(carry, policy.vector(action))
         z = draw(model.cell.prior(y), answer)
         then = jnp.concatenate([y, z], axis=-1)
@@ -154,7 +165,7 @@ def actor_critic_loss(
     reached = jnp.cumprod(jnp.concatenate([jnp.ones_like(discount[:1]), discount[:-1]]), axis=0)
     weight = stop(reached * start[None])  # [H, M]
     state = stop(dreamt.state[:-1])
-    chosen = policy.choice(model, state, dreamt.legal)
+    chosen = explored(policy.choice(model, state, dreamt.legal))
     bins = model.value_head(state)
     advantage = stop((returns - two_hot.mean(bins)) / unit)
     actor = -advantage * chosen.log_prob(dreamt.action) - entropy_weight * chosen.entropy()

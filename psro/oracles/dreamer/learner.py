@@ -31,12 +31,14 @@ from psro.oracles.dreamer.imagination import (
     Spread,
     actor_critic_loss,
     dream,
+    explored,
     lambda_returns,
 )
 from psro.oracles.dreamer.model import States, learned_from, model_loss
 from psro.oracles.dreamer_settings import DreamerConfig
 from psro.oracles.replay import Replayed, Student
 from psro.oracles.sequences import Sequences
+from psro.policies.distributions import Distribution
 from psro.policies.dreamer_policy import DreamerPolicy
 from psro.policies.networks import two_hot
 from psro.policies.networks.world_model import WorldModel
@@ -69,7 +71,10 @@ class Dreamer(Replayed):
     def __init__(self, game: Game, policy: DreamerPolicy, config: DreamerConfig):
         if not isinstance(policy, DreamerPolicy):
             raise SettingsError("oracle dreamer needs policies with a world model")
-        super().__init__(game, policy, config)
+        super().__init__(game, policy, config, act=self._act)
+
+    def _act(self, outputs: jax.Array, legal: jax.Array | None, exploration: Any) -> Distribution:
+        return explored(self._policy.distribution(outputs, legal))
 
     def _begin(self, initial: Params) -> Dreaming:
         return Dreaming(

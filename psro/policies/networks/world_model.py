@@ -40,7 +40,8 @@ from psro.policies.networks.heads import num_outputs
 from psro.policies.networks.two_hot import NUM_BINS, mean, symlog
 
 UNIMIX = 0.01
-"""Share of the uniform distribution in every latent, so that no divergence is infinite."""
+"""Share of the uniform distribution in every latent, so that no divergence is infinite, and in what
+the actor plays in training."""
 
 Features = tuple[jax.Array, jax.Array]
 """The embedded observation `[..., H]`, and the last action as a vector `[..., A]`."""
