@@ -18,7 +18,6 @@ class DreamerConfig(ReplayConfig):
     name: ClassVar[str] = "dreamer"
 
     usual_decisions: ClassVar[int] = 65_536
-    usual_learning_rate: ClassVar[float] = 3e-3
     usual_sampled_learning_rate: ClassVar[float] = 1e-3
     num_envs: int = 64
     num_sequences: int = 32
@@ -34,13 +33,14 @@ class DreamerConfig(ReplayConfig):
     """Own decisions that are imagined from every decision of a batch."""
     trace_decay: float = 0.95
     """Lambda of the imagined returns."""
-    entropy_weight: float = 0.01
+    entropy_weight: float = 0.3
     """Weight of the entropy bonus at the start. It falls linearly to zero."""
     spread_decay: float = 0.99
     """Decay of the moving averages of the returns' 5th and 95th percentiles."""
-    least_spread: float = 0.1
+    least_spread: float = 1.0
     """Advantages are divided by the distance of these percentiles, or by this if it is more. The
-    unit is the game's largest return."""
+    unit is the game's largest return. If this is small, noise of a model that has learned little
+    decides, and the actor settles before there is anything to learn from."""
 
     def __post_init__(self):
         super().__post_init__()

@@ -46,7 +46,8 @@ are no opponents to meet many of."""
 ON_POLICY = DEFAULTS | {"sequence_length": 64, "entropy_weight": 0.01}
 REPLAY = DEFAULTS | {"burn_in": 8, "num_sequences": 16, "num_batches": 32}
 """Of learners that replay: many small batches, because sequences are long."""
-DREAMER = REPLAY | {"num_envs": 16, "num_sequences": 8, "num_batches": 8, "horizon": 15, "least_spread": 0.02}
+DREAMER = REPLAY | {"num_envs": 16, "num_sequences": 8, "num_batches": 8, "horizon": 15,
+                    "least_spread": 0.02, "entropy_weight": 0.02}  # fmt: skip
 """A decision costs a dream of 15 for each of the times it is replayed: fewer are taken, and more is
 learned from each."""
 NOT_ALONE = ("decisions", "evaluations", "patience", "num_strata", "tabulated")
