@@ -167,6 +167,7 @@ def test_every_class_of_a_latent_keeps_its_share():
     np.testing.assert_allclose(through, straight, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_acting_is_a_function_of_history_and_can_be_tabulated():
     """Two steps by hand are the table's rows."""
     tree = games.load("kuhn_poker")
@@ -243,7 +244,8 @@ def trained(kind):
     return jax.jit(jax.grad(loss)), jax.jit(measured)
 
 
-@pytest.mark.parametrize("kind", ["memory", pytest.param("aim", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["memory", "aim"])
 def test_a_step_raises_entropy_and_the_probability_of_what_was_good(kind):
     _, params, dreamt = imagined(kind)
     gradient, measured = trained(kind)
@@ -267,6 +269,7 @@ def test_actions_at_the_edge_of_a_box_have_a_probability():
     assert np.abs(policy.vector(far.action)).max() <= 1
 
 
+@pytest.mark.slow
 def test_what_a_cut_hides_is_not_learned_and_what_it_shows_is():
     _, _, seen, turn, _ = played("truncation")
     last = jax.tree.map(lambda leaf: jnp.concatenate([leaf, leaf[:1]]), turn)
