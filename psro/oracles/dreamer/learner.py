@@ -36,6 +36,7 @@ from psro.oracles.dreamer.imagination import (
 )
 from psro.oracles.dreamer.model import States, learned_from, model_loss
 from psro.oracles.dreamer_settings import DreamerConfig
+from psro.oracles.job import Losses
 from psro.oracles.replay import Replayed, Student
 from psro.oracles.sequences import Sequences
 from psro.policies.distributions import Distribution
@@ -94,10 +95,10 @@ class Dreamer(Replayed):
         levels: Sequence[Level] | None,
         progress: jax.Array,
         key: jax.Array,
-    ) -> tuple[Dreaming, jax.Array]:
+    ) -> tuple[Dreaming, jax.Array, Losses]:
         """As in `Replayed`. All sequences are alike, so the errors are zeros."""
         entropy_weight = self._config.entropy_weight * (1 - progress)
-        gradient, spread = jax.grad(self._loss, has_aux=True)(
+        gradient, (spread, losses) = jax.grad(self._loss, has_aux=True)(
             trained.params, trained.slow, trained.spread, batch, entropy_weight, key
         )
         params, opt_state = self._step(trained.params, trained.opt_state, gradient)
@@ -105,7 +106,7 @@ class Dreamer(Replayed):
             params["value_head"], trained.slow, self._config.target_rate
         )
         trained = Dreaming(params=params, slow=slow, opt_state=opt_state, spread=spread)
-        return trained, jnp.zeros_like(batch.reward)
+        return trained, jnp.zeros_like(batch.reward), losses
 
     def _loss(
         self,
@@ -115,19 +116,20 @@ class Dreamer(Replayed):
         batch: Sequences,
         entropy_weight: jax.Array,
         key: jax.Array,
-    ) -> tuple[jax.Array, Spread]:
-        """The world model's, the actor's and the critic's loss, and how far returns are apart."""
+    ) -> tuple[jax.Array, tuple[Spread, Losses]]:
+        """The world model's, the actor's and the critic's loss; how far returns are apart; and the
+        losses of the model, and of the actor and the critic."""
         config, policy = self._config, self._policy
         model_key, dream_key = jax.random.split(key)
         model = policy.model(params)
-        loss, states = model_loss(policy, model, batch, model_key, burn_in=config.burn_in)
+        of_model, states = model_loss(policy, model, batch, model_key, burn_in=config.burn_in)
         fixed = policy.model(jax.lax.stop_gradient(params))
         dreamt, start = self._dreams(fixed, batch, jax.lax.stop_gradient(states), dream_key)
         discount = config.gamma * dreamt.going_on
         value = two_hot.mean(fixed.value_head(dreamt.state))
         returns = lambda_returns(dreamt.reward, discount, value, config.trace_decay)
         spread = spread.after(returns, start > 0, config.spread_decay)
-        loss += actor_critic_loss(
+        of_dreams = actor_critic_loss(
             policy,
             model,
             policy.model(params | {"value_head": slow}),
@@ -138,7 +140,7 @@ class Dreamer(Replayed):
             unit=spread.unit(config.least_spread),
             entropy_weight=entropy_weight,
         )
-        return loss, spread
+        return of_model + of_dreams, (spread, {"model": of_model, "actor_critic": of_dreams})
 
     def _dreams(
         self, model: WorldModel, batch: Sequences, states: States, key: jax.Array
