@@ -512,7 +512,7 @@ def test_a_run_whose_reader_has_seen_enough(tmp_path):
         (["--game"], "--game"),
         (["--cell", "transformer"], "lstm"),
         (["--cell", "ltsm"], "lstm"),
-        (["--oracle", "sac"], "ppo"),
+        (["--oracle", "trpo"], "ppo"),
         (["--meta-solver", "nahs"], "nash"),
         (["--observation", "pixels"], "information_state"),
         (["--diversity", ""], "diversity"),

@@ -176,7 +176,7 @@ class Climber(PPO):
     """PPO whose loss is -w and whose divergence is w: every step moves w up by the step size."""
 
     def _loss(self, params, batch, entropy_weight):
-        return -params["w"], jax.lax.stop_gradient(params["w"])
+        return -params["w"], {"kl": jax.lax.stop_gradient(params["w"])}
 
 
 def climbed(**settings):
@@ -191,7 +191,7 @@ def climbed(**settings):
         decisions=Decisions(**dict.fromkeys(names, jnp.zeros((8, 4))) | {"carry": ()}),
         **dict.fromkeys(("advantage", "value_target", "weight"), jnp.zeros((8, 4))),
     ).cut(8)
-    params, opt_state = jax.jit(oracle._improve)(*start[:2], batch, 0.0, jax.random.key(0))
+    params, opt_state, _ = jax.jit(oracle._improve)(*start[:2], batch, 0.0, jax.random.key(0))
     nodes = jax.tree.leaves(opt_state, is_leaf=lambda n: isinstance(n, optax.ScaleByScheduleState))
     counts = [int(node.count) for node in nodes if isinstance(node, optax.ScaleByScheduleState)]
     return float(params["w"]), next(iter(counts), None)

@@ -27,6 +27,7 @@ class BestResponse:
 
     tabular = True
     conditional = False
+    world_model = False
     enumerated = True
 
     def __init__(self, game: Game, policy: TablePolicy, config: None = None):

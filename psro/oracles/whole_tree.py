@@ -33,6 +33,7 @@ class WholeTree(abc.ABC):
 
     tabular = False
     conditional = False
+    world_model = False
     enumerated = True
 
     def __init__(self, game: Game, policy: Policy, config: WholeTreeConfig):
