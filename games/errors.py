@@ -8,6 +8,11 @@ class GameError(ValueError):
     """A game that cannot be loaded; one sentence says why."""
 
 
+def sentence(error: Exception) -> str:
+    """What another program's error says, on one line and not too long."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 MAX_HISTORIES = 20_000_000
 """The largest game that is enumerated by default: at most 250 bytes a history, 5 GB in all, and
 about a minute."""

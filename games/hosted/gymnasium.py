@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from games.errors import GameError
+from games.errors import GameError, sentence
 from games.hosted.host import CUT, ENDED, HORIZON
 from games.hosted.names import RETURNS, imported, unknown
 from games.hosted.solo_host import HostedSolo, vector_size
@@ -89,7 +89,7 @@ class GymnasiumSimulator:
             env = self._make()
             env.reset(seed=0)
         except Exception as error:  # of several kinds, depending on the environment
-            raise GameError(f"Gymnasium cannot make {name!r}: {_said(error)}") from None
+            raise GameError(f"Gymnasium cannot make {name!r}: {sentence(error)}") from None
         self.idle.append(env)
         self.observation_space = observation_space(env.observation_space)
         self.actions = actions_of(name, env.action_space)
@@ -125,7 +125,7 @@ class GymnasiumSimulator:
         try:
             one, other = list(self._random_play()), list(self._random_play())
         except Exception as error:  # of several kinds, depending on the environment
-            raise GameError(f"{self.name!r} failed during play: {_said(error)}") from None
+            raise GameError(f"{self.name!r} failed during play: {sentence(error)}") from None
         if not all(map(np.array_equal, one, other)):
             raise GameError(f"{self.name!r} draws random numbers that its seed does not determine")
         return float(max(abs(row[-1]) for row in one)) or 1.0
@@ -178,7 +178,3 @@ def _leaves(seen: Any) -> list[Any]:
     if isinstance(seen, tuple):
         return [leaf for part in seen for leaf in _leaves(part)]
     return [seen]
-
-
-def _said(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from games.errors import GameError
+from games.errors import GameError, sentence
 from games.hosted.chance import all_mixed, mixed
 
 ENDED, CUT = -1, -2
@@ -156,8 +156,9 @@ class Host:
             with self._lock:
                 yield
         except Exception as error:  # of any kind, by the game
-            said = " ".join(str(error).split())[:200] or type(error).__name__
-            raise GameError(f"{self._simulator.name!r} failed during play: {said}") from error
+            raise GameError(
+                f"{self._simulator.name!r} failed during play: {sentence(error)}"
+            ) from error
 
     def _replay(self, seed: int, words: np.ndarray) -> Episode:
         episode = self._simulator.begin(seed)

@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from games.errors import GameError
+from games.errors import GameError, sentence
 from games.game import Game, State
 from games.hosted.keys import raw
 from games.hosted.names import imported, unknown
@@ -31,8 +31,7 @@ def jaxmarl_game(name: str, environment: str, parameters: dict[str, Any], horizo
     try:
         env = jaxmarl.make(environment, **parameters)
     except Exception as error:  # of several kinds, depending on the environment
-        said = " ".join(str(error).split())[:200] or type(error).__name__
-        raise GameError(f"JaxMARL cannot make {name!r}: {said}") from None
+        raise GameError(f"JaxMARL cannot make {name!r}: {sentence(error)}") from None
     if env.num_agents < 2:
         raise GameError(f"{name!r} has {env.num_agents} player; a population needs opponents")
     for agent in env.agents:

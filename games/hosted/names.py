@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any, NoReturn, TypeVar
 
-from games.errors import GameError
+from games.errors import GameError, sentence
 
 _NAME = re.compile(r"(?P<library>\w+)::(?P<environment>[^()]+)(\((?P<parameters>.*)\))?")
 T = TypeVar("T")
@@ -90,8 +90,7 @@ def _refused(name: str, error: Exception) -> NoReturn:
     """Raises the error of an environment that its library cannot make."""
     if isinstance(error, GameError):
         raise error
-    said = " ".join(str(error).split())[:200] or type(error).__name__
-    raise GameError(f"{name!r} cannot be made: {said}") from None
+    raise GameError(f"{name!r} cannot be made: {sentence(error)}") from None
 
 
 def check_observation(name: str, observation: str | None) -> None:

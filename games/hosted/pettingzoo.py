@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from games.errors import GameError
+from games.errors import GameError, sentence
 from games.hosted.game import HostedGame
 from games.hosted.host import CUT, ENDED
 from games.hosted.names import imported, unknown
@@ -62,8 +62,7 @@ class AecSimulator:
             env = self._make()
             env.reset(seed=0)
         except Exception as error:  # of several kinds, depending on the environment
-            said = " ".join(str(error).split())[:200] or type(error).__name__
-            raise GameError(f"PettingZoo cannot make {name!r}: {said}") from None
+            raise GameError(f"PettingZoo cannot make {name!r}: {sentence(error)}") from None
         self.agents = list(env.possible_agents)
         self.num_players = len(self.agents)
         if self.num_players < 2:
@@ -123,8 +122,7 @@ class AecSimulator:
         try:
             one, other = list(self._random_play()), list(self._random_play())
         except Exception as error:  # of several kinds, depending on the environment
-            said = " ".join(str(error).split())[:200] or type(error).__name__
-            raise GameError(f"{self.name!r} failed during play: {said}") from None
+            raise GameError(f"{self.name!r} failed during play: {sentence(error)}") from None
         if not all(map(np.array_equal, one, other)):
             raise GameError(f"{self.name!r} draws random numbers that its seed does not determine")
         return float(max(np.abs(row[-self.num_players :]).max() for row in one)) or 1.0

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from games.errors import MAX_RETURN, GameError
+from games.errors import MAX_RETURN, GameError, sentence
 from games.readers.labels import MAX_AXES, MAX_PAYOFFS, PayoffTable
 
 
@@ -63,7 +63,7 @@ def _members(file: BinaryIO) -> dict[str, np.ndarray]:
         zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, KeyError, EOFError,
         RuntimeError,
     ) as error:  # fmt: skip
-        raise GameError(f"it is not an archive of arrays ({_sentence(error)})") from None
+        raise GameError(f"it is not an archive of arrays ({sentence(error)})") from None
 
 
 def _all_players(array: np.ndarray) -> np.ndarray:
@@ -86,7 +86,7 @@ def _array(file: BinaryIO, size: int) -> np.ndarray:
     except (OSError, zipfile.BadZipFile):
         raise
     except Exception as error:  # of any kind: NumPy parses the header as Python
-        raise GameError(f"it is not an array ({_sentence(error)})") from None
+        raise GameError(f"it is not an array ({sentence(error)})") from None
     if len(shape) > MAX_AXES or any(type(length) is not int or length < 0 for length in shape):
         raise GameError(f"{str(shape)[:100]} is not a shape of an array")
     if kind.kind not in "biuf":
@@ -118,7 +118,3 @@ def _finite(payoffs: np.ndarray) -> np.ndarray:
             f"{MAX_RETURN:g}"
         )
     return payoffs
-
-
-def _sentence(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

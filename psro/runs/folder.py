@@ -34,7 +34,6 @@ import numpy as np
 
 from games.printing import player_name
 from games.readers import files
-from psro.errors import PsroError
 from psro.runs import commit, disk, policies, storage
 from psro.runs.commit import COMMIT, METRICS
 from psro.runs.config import SAME, RunConfig, check_shareable, check_sizes
@@ -134,7 +133,7 @@ def read_run(folder: Path, *, foreign: bool = False) -> RunConfig:
     """The config of the run in a folder. Its copy of the game is checked. `foreign` if the folder
     was unpacked from an exported file."""
     path = folder / CONFIG
-    try:
+    with storage.reading(path):
         if not folder.is_dir():
             raise ExperimentError(f"{folder} is no experiment: it does not exist")
         check_members(folder)
@@ -156,12 +155,6 @@ def read_run(folder: Path, *, foreign: bool = False) -> RunConfig:
         }
         run_config = dataclasses.replace(run_config, **missing)
         check_sizes(run_config)
-    except ExperimentError:
-        raise
-    except OSError as error:
-        raise ExperimentError(f"cannot read {path}: {storage.sentence(error)}") from None
-    except (Damaged, PsroError) as error:
-        raise ExperimentError(f"{path} is damaged: {storage.sentence(error)}") from None
     if foreign:
         check_shareable(run_config)
     _check_game_file(folder, run_config, fields.get("game_sha256"))

@@ -22,7 +22,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from psro.errors import PsroError
 from psro.runs import archive, storage
 from psro.runs.config import check_own_game
 from psro.runs.folder import CONFIG, check_members
@@ -107,18 +106,12 @@ def read_config(folder: Path, *, foreign: bool = False) -> LearnerConfig:
     file. Raises ExperimentError if the folder is not one of `psro train`, or is damaged."""
     path = folder / CONFIG
     check_members(folder)
-    try:
+    with storage.reading(path):
         fields = storage.read_json(path)
         if not isinstance(fields, dict) or not isinstance(fields.get(KEY), dict):
             raise Damaged("it must be an object with the settings of psro train")
         storage.check_version(folder, fields.get("format_version"))
         config = LearnerConfig.from_json(fields[KEY])
-    except ExperimentError:
-        raise
-    except OSError as error:
-        raise ExperimentError(f"cannot read {path}: {storage.sentence(error)}") from None
-    except (Damaged, PsroError) as error:
-        raise ExperimentError(f"{path} is damaged: {storage.sentence(error)}") from None
     if foreign:
         check_own_game(config.game)
     return config

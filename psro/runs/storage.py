@@ -16,6 +16,7 @@ import safetensors
 import safetensors.numpy
 
 from games.printing import printable
+from psro.errors import PsroError
 from psro.runs import disk
 from psro.runs.disk import ExperimentError
 
@@ -209,6 +210,19 @@ def _digest(tensors: Mapping[str, np.ndarray], info: Mapping[str, Any]) -> str:
         digest.update(f"{name} {value.dtype.str} {value.shape}".encode())
         digest.update(value.tobytes())
     return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """While the config at `path` is read: what is wrong with it becomes an ExperimentError."""
+    try:
+        yield
+    except ExperimentError:
+        raise
+    except OSError as error:
+        raise ExperimentError(f"cannot read {path}: {sentence(error)}") from None
+    except (Damaged, PsroError) as error:
+        raise ExperimentError(f"{path} is damaged: {sentence(error)}") from None
 
 
 def sentence(error: Exception) -> str:

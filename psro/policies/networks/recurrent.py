@@ -21,6 +21,14 @@ from psro.policies.networks.separate import BothCells, BothEncoders
 from psro.policies.networks.settings import NetworkConfig
 
 
+def check_known(cell: str, dtype: str) -> None:
+    """Raises SettingsError if networks know no such cell, or cannot compute with such numbers."""
+    if cell not in CELLS:
+        raise SettingsError(f"unknown cell {cell!r}; known: {', '.join(CELLS)}")
+    if dtype not in DTYPES:
+        raise SettingsError(f"unknown dtype {dtype!r}; known: {', '.join(DTYPES)}")
+
+
 class RecurrentNetwork(nnx.Module):
     """Encoder, cell and two heads. Split in three so that a sequence scans the cell alone.
 
@@ -38,10 +46,7 @@ class RecurrentNetwork(nnx.Module):
         network: NetworkConfig,
         rngs: nnx.Rngs,
     ):
-        if cell not in CELLS:
-            raise SettingsError(f"unknown cell {cell!r}; known: {', '.join(CELLS)}")
-        if dtype not in DTYPES:
-            raise SettingsError(f"unknown dtype {dtype!r}; known: {', '.join(DTYPES)}")
+        check_known(cell, dtype)
         self.action_space = action_space
         self.hidden_size = hidden_size
         self.separate = network.separate

@@ -31,12 +31,11 @@ import jax.numpy as jnp
 from flax import nnx
 
 from games.spaces import Box, Discrete, Space, size_of
-from psro.errors import SettingsError
-from psro.policies.networks import DTYPES
 from psro.policies.networks.cells import CELLS
 from psro.policies.networks.cells.cell import Carry, initial_carry
 from psro.policies.networks.encoders import centred, flattened
 from psro.policies.networks.heads import num_outputs
+from psro.policies.networks.recurrent import check_known
 from psro.policies.networks.two_hot import NUM_BINS, mean, symlog
 
 UNIMIX = 0.01
@@ -160,10 +159,7 @@ class WorldModel(nnx.Module):
         dtype: str = "float32",
         rngs: nnx.Rngs,
     ):
-        if cell not in CELLS:
-            raise SettingsError(f"unknown cell {cell!r}; known: {', '.join(CELLS)}")
-        if dtype not in DTYPES:
-            raise SettingsError(f"unknown dtype {dtype!r}; known: {', '.join(DTYPES)}")
+        check_known(cell, dtype)
         self.observation_space = observation_space
         self.action_space = action_space
         seen, state = size_of(observation_space), hidden_size + latents * classes
