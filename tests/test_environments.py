@@ -8,6 +8,7 @@ import types
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pyspiel
 import pytest
 
 from games import GameError, hosted
@@ -15,6 +16,7 @@ from games.hosted import environment
 from games.hosted.names import parsed
 from games.hosted.states import EnvironmentStates
 from games.hosted.words import action_name, in_words
+from games.native import native_game
 from games.readers.states import actions_of
 
 # What these libraries do at import, and what of JAX they still use, is theirs.
@@ -41,6 +43,7 @@ def libraries_may_promote_ranks():
         yield
 
 
+PHANTOM = pyspiel.load_game("phantom_ttt")
 NUM_ENVS, NUM_STEPS = 5, 45
 game_of = functools.cache(environment)
 
@@ -291,6 +294,36 @@ def test_states_are_shown_in_words_and_remember_decisions(name):
             state.apply_action(action)
     assert first.returns() == again.returns() and str(first) == str(again)
     assert first.is_cut == ("rps" in name)
+    with pytest.raises(GameError, match="no OpenSpiel policy"):
+        _ = states.game
+
+
+def test_states_of_any_game_are_played_move_by_move():
+    """A native game stands for an environment, because OpenSpiel has its states too."""
+    states = EnvironmentStates(native_game("phantom_ttt"), "phantom_ttt")
+    first, again, theirs = states.new_state(7), states.new_state(7), PHANTOM.new_initial_state()
+    rng = np.random.default_rng(0)
+    while not first.is_terminal():
+        player = first.current_player()
+        assert (player, first.legal_actions()) == (theirs.current_player(), theirs.legal_actions())
+        *before, last = states.way(player).to(first)
+        np.testing.assert_array_equal(last.observation, theirs.information_state_tensor())
+        assert last.legal == tuple(theirs.legal_actions())
+        assert last.last_action == (actions_of(first, player) or [-1])[-1]
+        assert states.way(1 - player).before(first) == first.decisions(1 - player)
+        assert len(states.way(player).before(first)) == len(before)
+        with pytest.raises(KeyError, match="does not move"):
+            states.way(1 - player).to(first)
+        with pytest.raises(GameError, match="not legal"):
+            first.apply_action(9)
+        action = int(rng.choice(first.legal_actions()))
+        for state in (first, again, theirs):
+            state.apply_action(action)
+    assert first.returns() == again.returns() == theirs.returns()
+    assert first.history() == theirs.history() and not first.is_chance_node()
+    assert str(first) == str(again) and str(first).count("player") == len(first.full_history())
+    assert first.observation_string(0) == again.observation_string(0) != "nothing yet"
+    assert first.current_player() == theirs.current_player() and not first.is_cut
     with pytest.raises(GameError, match="no OpenSpiel policy"):
         _ = states.game
 

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from games.readers import trial
-
 FILE = Path(__file__).resolve().parent.parent / "experiments" / "trust" / "fuzz_commands.py"
 
 
@@ -68,6 +66,5 @@ def test_what_goes_wrong_is_noticed(fuzz, world, monkeypatch):
 
 
 @pytest.mark.parametrize("given", [("eval", "pipe"), ("games", "efg_game(filename=pipe)")], ids=str)
-def test_a_pipe_that_nobody_writes_to_is_not_waited_for(fuzz, world, given, monkeypatch):
-    monkeypatch.setattr(trial, "_SLOWDOWN", 1)
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(fuzz, world, given):
     assert fuzz.attempt(fuzz.Input(given), world).word == "refused"

@@ -185,6 +185,7 @@ def test_sacs_training_pass_reproduces_what_acted():
     np.testing.assert_allclose(q[:, -1], outputs, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_critics_differ_and_none_learns_for_another():
     """Twin critics start apart. Each loss has a gradient in its own network alone."""
     game = Lengths()

@@ -101,7 +101,7 @@ def values(tree, jobs, behaviours):
 
 SOME = [  # test_probe_games and test_off_policy are about those that are slow here
     pytest.param(name, marks=pytest.mark.slow)
-    if name in ("reinforce", "r2d2", "pqn", "sac", "dreamer")
+    if name in ("a2c", "reinforce", "r2d2", "pqn", "sac", "dreamer")
     else name
     for name in ORACLES
 ]

@@ -126,6 +126,24 @@ def test_a_learner_finds_the_known_values(name):
     assert not wrong
 
 
+@pytest.mark.parametrize("name", sorted(LEARNERS))
+def test_a_stretch_of_training_keeps_what_it_changes(name):
+    """Traced, not run: the same state afterwards, and losses."""
+    kind, config = LEARNERS[name]
+    small = {"num_envs": 4, "decisions": 32}
+    small |= {"buffer_size": 64, "num_sequences": 4} if hasattr(config, "buffer_size") else {}
+    game = ProbeGame("memory")
+    policy = network_for(name, game, cell="gru", hidden_size=4)
+    oracle = kind(game, policy, dataclasses.replace(config, **small))
+    own, shared = oracle.inputs(Jobs.alone(jax.random.key(0), policy.init(jax.random.key(1))))
+    own = jax.tree.map(lambda leaf: leaf[0], own)
+    before = jax.eval_shape(oracle.init, own, shared)
+    after, _, losses = jax.eval_shape(oracle.train, before, jnp.int32(0), own, shared)
+    assert jax.tree.structure(after) == jax.tree.structure(before)
+    assert [x.shape for x in jax.tree.leaves(after)] == [x.shape for x in jax.tree.leaves(before)]
+    assert losses
+
+
 @pytest.mark.parametrize(
     "encoder, cell",
     [

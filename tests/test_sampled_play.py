@@ -255,7 +255,10 @@ def test_a_page_is_told_nothing_of_the_other_s_marks(trained):
     assert sum(len(states) > 1 for states in hidden.values()) >= 6
 
 
-@pytest.mark.parametrize("name", ["phantom", "hex", "negotiation", "native", "file"])
+SLOW = pytest.param("negotiation", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("name", ["phantom", "hex", SLOW, "native", "file"])
 def test_a_hand_in_the_terminal(trained, name, monkeypatch):
     """With boards, cards and texts; the first action each time, and then `q`."""
     match = Match(trained(name), 1, seed=2)

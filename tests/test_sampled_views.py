@@ -11,7 +11,7 @@ import plotly.graph_objects
 import pytest
 
 import psro
-from psro.cli import progress
+from psro.cli import display, progress
 from psro.metagame.meta_game import MetaGame
 from psro.metagame.strategy import MetaStrategy
 from psro.metagame.target import sampled_target
@@ -295,6 +295,23 @@ def test_descriptions_say_bounds_and_errors(seeds, run, capsys):
     said = seeds.facts()
     assert "±" in said["mean value 0"] and "mean lower bound of the NashConv before" in said
     assert "mean exploitability" not in said and run.folder.name in repr(run)
+
+
+def test_the_terminal_shows_values_and_bounds_with_their_errors(seeds, run, capsys):
+    with display.display(run):
+        out = capsys.readouterr().out
+    record, unit = run.records[-1], run.rules.span
+    assert "measured by episodes" in out and "improvement" in out
+    assert f"{record.value[0]:.4f} ± {record.value_error[0]:.4f}" in out
+    assert f"{record.nash_conv_bound:.4f} ± {record.nash_conv_bound_error:.4f}" in out
+    value, error = record.bound
+    assert display.bound(record, unit) == f"{value:.4f} ± {error:.4f}"
+    table, last = display.MeansTable(run), seeds.summary().iloc[-1]
+    mean = f"{last.value_0_mean:.4f} ± {last.value_0_ci95:.4f}"
+    assert "value, 95 %" in table.head() and mean in table.line(last, 1.0)
+    assert f"value {mean} (95 %), measured by episodes" in table.result(last)
+    bounded = f"≥ {last.nash_conv_bound_mean:.4f} ± {last.nash_conv_bound_ci95:.4f} (95 %)"
+    assert bounded in table.result(last)
 
 
 def test_loggers_get_the_errors_beside_the_figures(run):

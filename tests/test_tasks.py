@@ -178,6 +178,32 @@ def with_deck(state, deck):
     return dataclasses.replace(state, inner=dataclasses.replace(state.inner, deck=deck))
 
 
+@pytest.mark.parametrize(
+    "name", ["RepeatFirstMedium", "RepeatPreviousEasy", "HigherLowerEasy", "CountRecallMedium"]
+)
+def test_who_remembers_every_card_is_paid_1(name):
+    """By its observations; only in HigherLower it must know the next card."""
+    game = games.load(f"popjaxrl::{name}")
+    step, observe = jax.jit(game.step), jax.jit(game.observe)
+    state, seen, total, ties = game.init(jax.random.key(3)), [], 0.0, 0
+    while not state.ended:
+        seen.append(jax.tree.map(int, observe(state)))
+        if name.startswith("RepeatFirst"):
+            action = seen[0]
+        elif name.startswith("RepeatPrevious"):
+            action = seen[-4] if len(seen) >= 4 else 0
+        elif name.startswith("HigherLower"):
+            following = int(state.inner.deck[len(seen)])
+            action, ties = int(following < seen[-1]), ties + (following == seen[-1])
+        else:
+            action = [kind for kind, _ in seen].count(seen[-1][1])
+        state = step(state, action, jax.random.key(0))
+        total += float(state.rewards[0])
+    assert len(seen) == game.max_length
+    best = (51 - ties) / 52 if name.startswith("HigherLower") else 1.0
+    assert total == pytest.approx(best, abs=1e-5)
+
+
 def test_a_bandit_pays_by_its_arm():
     game = games.load("popjaxrl::MultiarmedBanditEasy")
     state = game.init(jax.random.key(0))
@@ -202,6 +228,18 @@ def test_spaces_of_other_libraries():
     bounds = actions_of("x", Of(low=np.array([0.0, -4.0]), high=np.array([1.0, 4.0]), shape=(2,)))
     assert bounds.space == Box((2,), -1.0, 1.0)
     np.testing.assert_allclose(bounds.theirs(np.array([1.0, 0.5])), [1.0, 2.0])
+    pair = Of(spaces=(Of(nvec=[3, 5]), Of(n=2, shape=(4,))))
+    assert observation_space(pair) == (Discrete(5, (2,)), Box((4,), 0.0, 1.0))
+    amount = Of(low=-5, high=500, shape=(), dtype=np.int64)
+    assert observation_space(amount) == Box((), -5.0, 500.0)
+    with pytest.raises(GameError, match="of the kind list have no fixed size"):
+        observation_space([])
+    later = actions_of("x", Of(n=3, start=2))
+    assert later.space == Discrete(3) and later.theirs(1) == 3
+    scalar = actions_of("x", Of(low=-2.0, high=4.0, shape=()))
+    assert scalar.space == Box((1,), -1.0, 1.0) and scalar.theirs(np.array([0.5])) == 2.5
+    same = actions_of("x", Of(low=np.full(2, -2.0), high=np.full(2, 2.0), shape=(2,)))
+    assert same.space == Box((2,), -2.0, 2.0) and same.theirs(0.5) == 0.5
     with pytest.raises(GameError, match="no learner here can choose"):
         actions_of("x", Of(low=-np.inf, high=np.inf, shape=(2,)))
 

@@ -211,6 +211,39 @@ def test_folders_of_before_have_neither_cpu_seconds_nor_losses(whole, tmp_path):
     assert learner.load(folder, whole).ended
 
 
+def test_the_commands_train_resume_and_measure_seeds(whole, tmp_path, capsys, monkeypatch):
+    """What they compile is that of `whole`."""
+    monkeypatch.setattr(learner, "LearnerSetup", lambda config: whole.setup)
+    folder = tmp_path / "two"
+    words = "--decisions 96 --evaluations 3 --evaluation-episodes 4 --hidden-size 4 "
+    words += "--network.normalize-observations --ppo.num-envs 4 --ppo.rollout-length 8 "
+    words += "--ppo.sequence-length 8 --ppo.epochs 1 --ppo.target-kl 0.1 --ppo.normalize-returns"
+    train = ["train", CONFIG.game, *words.split(), "--out", folder, "--seeds", 2, "--log", "file"]
+    code, out, err = psro_main(capsys, *train)
+    assert (code, err) == (0, "") and f"psro eval {folder}" in out
+    assert out.count("after 96 decisions") + out.count("the best; last") >= 2
+    first, second = (learner.load(folder / f"seed-{seed}", whole) for seed in range(2))
+    assert first.config == CONFIG and second.config == dataclasses.replace(CONFIG, seed=1)
+    means = [record.mean_return for record in whole.records]
+    assert [record.mean_return for record in first.records] == means
+    assert [record.mean_return for record in second.records] != means
+    assert len((first.folder / "log.jsonl").read_text().splitlines()) == 4
+    code, out, _ = psro_main(capsys, "eval", folder, "--episodes", 8)
+    assert code == 0 and "mean of 2 seeds" in out
+    code, out, _ = psro_main(capsys, "eval", first.folder, "--json", "--episodes", 8)
+    mean, error = first.evaluate(8)
+    told = json.loads(out)
+    assert (told["return"], told["return_standard_error"]) == (mean, error)
+
+    part = learner.create(CONFIG, tmp_path / "part")
+    training = part.train()
+    next(training)
+    training.close()
+    code, out, _ = psro_main(capsys, "resume", part.folder)
+    assert code == 0 and out.count(" 96 ") == 1
+    assert [record.mean_return for record in learner.load(part.folder, whole).records] == means
+
+
 @pytest.mark.parametrize(
     "command, words",
     [

@@ -1,5 +1,7 @@
 """Game strings that OpenSpiel does not survive."""
 
+import os
+
 import pytest
 
 import games
@@ -34,15 +36,28 @@ def test_a_file_without_an_end_is_refused(tmp_path):
         games.load(f"efg_game(filename={tmp_path})")
 
 
+def test_a_pipe_is_refused_and_not_opened(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.delattr(trial.subprocess, "Popen")
+    for name in (f"efg_game(filename={tmp_path}/pipe)", "colored_trails(boards_file=/dev/zero)"):
+        with pytest.raises(GameError, match="names a pipe or a device"):
+            games.load(name)
+
+
 def test_what_openspiel_refuses_is_said_in_its_words():
     with pytest.raises(GameError, match="Unknown parameter 'cards'"):
         games.load("kuhn_poker(cards=7)")
 
 
 def test_a_game_is_tried_out_once(monkeypatch):
-    trial.check("kuhn_poker(players=3)")
+    def check_all():
+        trial.check("kuhn_poker(players=3)")
+        with pytest.raises(GameError, match="cannot be enumerated"):
+            trial.check("hanabi(colors=7)")
+
+    check_all()
     monkeypatch.delattr(trial.subprocess, "Popen")  # no second process can be started
-    trial.check("kuhn_poker(players=3)")
+    check_all()
 
 
 def test_a_limit_beyond_all_memory_is_none():

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import re
+import stat
 import subprocess
 import sys
 
@@ -25,17 +27,39 @@ SECONDS = 5
 """Limit of processor time. The test takes a tenth of a second for a game that can be enumerated."""
 GIBIBYTES = 2
 """Limit of memory."""
-NAMES_A_FILE = re.compile(r"(filename|_file|_root)\s*=", re.IGNORECASE)
+NAMES_A_FILE = re.compile(r"(?:filename|_file|_root)\s*=", re.IGNORECASE)
 """Parameters by which OpenSpiel's games read files: efg_game's filename, bargaining's
 instances_file, colored_trails' boards_file, crossword's word_list_file and puzzles_root."""
+_FILE = re.compile(NAMES_A_FILE.pattern + r"\s*([^,()]*)", re.IGNORECASE)
 _SLOWDOWN = 12  # wall time may be this many times as long, if the machine is busy
 
 
-@functools.lru_cache
 def check(name: str, *, enumerated: bool = True) -> None:
     """Raises `GameError` if loading and playing the game, and probing it if it is to be
-    `enumerated`, takes more than `SECONDS` or `GIBIBYTES`, or crashes OpenSpiel. A game that
-    OpenSpiel itself refuses passes."""
+    `enumerated`, takes more than `SECONDS` or `GIBIBYTES`, or crashes OpenSpiel, or if a parameter
+    names a pipe or a device. A game that OpenSpiel itself refuses passes."""
+    for path in _FILE.findall(name):
+        if _never_ends(path):
+            raise GameError(f"{name!r} names a pipe or a device, not a file")
+    if not _survives(name, enumerated):
+        use = "enumerated" if enumerated else "played"
+        raise GameError(
+            f"{name!r} cannot be {use}: OpenSpiel cannot load it and play through it once "
+            f"within {SECONDS} s and {GIBIBYTES} GiB"
+        )
+
+
+def _never_ends(path: str) -> bool:
+    """Whether reading it could wait for ever, or read for ever."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+@functools.lru_cache
+def _survives(name: str, enumerated: bool) -> bool:
     limits = [str(SECONDS), str(GIBIBYTES << 30)]
     process = subprocess.Popen(
         [sys.executable, "-P", probes.__file__, *limits, *(["probe"] if enumerated else [])],
@@ -49,9 +73,4 @@ def check(name: str, *, enumerated: bool = True) -> None:
     finally:
         process.kill()
         process.wait()
-    if process.returncode:
-        use = "enumerated" if enumerated else "played"
-        raise GameError(
-            f"{name!r} cannot be {use}: OpenSpiel cannot load it and play through it once "
-            f"within {SECONDS} s and {GIBIBYTES} GiB"
-        )
+    return process.returncode == 0
