@@ -105,7 +105,9 @@ def test_a_match_through_the_server(trained):
             assert said["view"]["seat"] == hand % 2
 
 
-@pytest.mark.parametrize("game", ["kuhn_poker", "leduc_poker"])
+@pytest.mark.parametrize(
+    "game", ["kuhn_poker", pytest.param("leduc_poker", marks=pytest.mark.slow)]
+)
 def test_nothing_is_told_before_the_end(trained, game):
     """Every byte that the server has sent, headers and refusals included, is the same in all hands
     that are the same to the person, whatever the others hold."""

@@ -127,7 +127,10 @@ def test_probe_is_solved(name, kind, request):
     assert not results.diverged.any()
 
 
-@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name == "dqn" else name for name in SOME],
+)
 def test_the_curve_is_of_exact_values_and_the_best_is_returned(name):
     tree = games.load("kuhn_poker")
     oracle, jobs, tabulate = setting(tree, name)

@@ -93,12 +93,8 @@ def test_constant_return_is_the_learned_value():
 
 @pytest.mark.parametrize(
     "cell",
-    [
-        cell if cell == "gru" else pytest.param(cell, marks=pytest.mark.slow)
-        for cell in CELLS
-        if cell != "none"
-    ],
-)  # lstm: tests/test_oracles.py
+    [pytest.param(cell, marks=pytest.mark.slow) for cell in CELLS if cell != "none"],
+)  # fast for lstm: tests/test_oracles.py
 def test_memory_probe_is_solved_by_every_cell(cell):
     game = Probe("memory")
     policy = policy_for(game, cell=cell)

@@ -83,7 +83,9 @@ def decisions(game):
         waiting += [state.child(action) for action in state.legal_actions()]
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n == "file" else n for n in SMALL]
+)
 def test_policies_are_the_mixed_realization_plans_in_every_state(trained, name):
     experiment = trained(name)
     tree, expected = behaviours(experiment)

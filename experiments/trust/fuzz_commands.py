@@ -596,7 +596,7 @@ def _without_settings(world: Path) -> dict[str, tuple[int, ...]]:
     return {name: of for name, of in state(world).items() if name not in ("run.toml", "run.json")}
 
 
-def _copy(whole: Path, world: Path) -> None:
+def copy_world(whole: Path, world: Path) -> None:
     def copy(source: str, target: str) -> None:
         if Path(source).is_fifo():
             os.mkfifo(target)
@@ -620,14 +620,14 @@ def work(whole: Path, world: Path) -> None:
     most = int(GIBIBYTES * 2**30)
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _copy(whole, world)
+    copy_world(whole, world)
     expected = _without_settings(world)
     answers.write("ready\n")
     for line in questions:
         outcome = attempt(Input.from_json(line), world, lambda: answers.write("began\n"))
         if _without_settings(world) != expected:
             shutil.rmtree(world)
-            _copy(whole, world)
+            copy_world(whole, world)
             expected = _without_settings(world)
         answers.write(json.dumps([outcome.word, outcome.wrong]) + "\n")
 
