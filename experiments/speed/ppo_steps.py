@@ -12,8 +12,9 @@ clipped gradient norm, one process, the same jax. Different, and in whose favour
 
 - their network has a hidden layer more in front of each head. `--hidden-sizes 128 148` measures
   ours as wide as theirs (fewer parameters) and with as many parameters (wider);
-- our environment is a game of two: an opponent's network of the learner's size, with a memory of
-  its own, moves too, and its moves are not counted. Theirs is a single-player environment;
+- with `--game kuhn_poker` our environment is a game of two: an opponent's network of the learner's
+  size, with a memory of its own, moves too, and its moves are not counted. Theirs is a
+  single-player environment. By default both play gymnax's CartPole;
 - ours can train on shorter sequences (`--sequence-lengths`), which theirs cannot: a row of its own.
 
 Compiling is left out (everything runs once before). The programs take turns, `--repeats` times, and
@@ -35,6 +36,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import games
+from games.game import Game
 from games.tree_game import TreeGame
 from psro.oracles import ORACLES, Jobs, PPOConfig
 from psro.policies.policy import Policy
@@ -143,7 +145,7 @@ def theirs(module: types.ModuleType, arguments: argparse.Namespace, num_envs: in
 
 
 def ours(
-    tree: games.GameTree,
+    game: Game,
     arguments: argparse.Namespace,
     *,
     num_envs: int,
@@ -151,13 +153,13 @@ def ours(
     sequence_length: int,
 ) -> Program:
     policy = Policy(
-        observation_space=tree.observation_space,
-        action_space=tree.action_space,
+        observation_space=game.observation_space,
+        action_space=game.action_space,
         hidden_size=hidden_size,
         cell="gru",
     )
     oracle = ORACLES["ppo"](
-        TreeGame(tree),
+        game,
         policy,
         PPOConfig(
             decisions=arguments.decisions,
@@ -170,21 +172,23 @@ def ours(
             learning_rate=2.5e-4,
         ),
     )
-    networks = policy.init_many(jax.random.split(jax.random.key(0), 3))
-    jobs = Jobs.of_one_run(
-        jax.random.key(0),
-        player=np.zeros(1),
-        initial=jax.tree.map(lambda leaf: leaf[:1], networks),
-        populations=jax.tree.map(lambda leaf: leaf[1:, None], networks),
-        opponents=np.ones((1, 1)),
-    )
+    networks = policy.init_many(jax.random.split(jax.random.key(0), game.num_players + 1))
+    jobs = Jobs.alone(jax.random.key(0), jax.tree.map(lambda leaf: leaf[0], networks))
+    if game.num_players > 1:
+        jobs = Jobs.of_one_run(
+            jax.random.key(0),
+            player=np.zeros(1),
+            initial=jax.tree.map(lambda leaf: leaf[:1], networks),
+            populations=jax.tree.map(lambda leaf: leaf[1:, None], networks),
+            opponents=np.ones((1, 1)),
+        )
 
     def run(seed: int) -> int:
         results = oracle(dataclasses.replace(jobs, key=jax.random.key(seed)[None]))
         return int(results.decisions.sum())
 
     return Program(
-        name=f"ours, {tree.name}, width {hidden_size}",
+        name=f"ours, {game.name}, width {hidden_size}",
         num_envs=num_envs,
         sequence_length=sequence_length,
         parameters=_size(jobs.initial),
@@ -215,9 +219,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--purejaxrl", type=Path, required=True, help="its checkout")
-    parser.add_argument("--num-envs", type=int, nargs="+", default=[4, 256])
+    parser.add_argument("--num-envs", type=int, nargs="+", default=[4, 64, 256])
     parser.add_argument("--env", default="CartPole-v1", help="theirs, of gymnax")
-    parser.add_argument("--game", default="kuhn_poker", help="ours, of OpenSpiel")
+    parser.add_argument("--game", default="gymnax::CartPole-v1", help="ours")
     parser.add_argument("--hidden-sizes", type=int, nargs="+", default=[WIDTH, 148])
     parser.add_argument("--sequence-lengths", type=int, nargs="+", default=[128, 8])
     parser.add_argument("--rollout-length", type=int, default=128)
@@ -230,7 +234,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.cores:  # jax counts them when it starts its threads, which is not yet
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.cores])
-    module, tree = load_purejaxrl(arguments.purejaxrl), games.load(arguments.game)
+    module, game = load_purejaxrl(arguments.purejaxrl), games.load(arguments.game)
+    if isinstance(game, games.GameTree):
+        game = TreeGame(game)
     print(
         "| environments | program | sequence | parameters | decisions | wall, s | CPU, s | "
         "decisions per CPU second | times theirs |"
@@ -239,7 +245,7 @@ def main() -> None:
     for num_envs in arguments.num_envs:
         programs = [theirs(module, arguments, num_envs)] + [
             ours(
-                tree,
+                game,
                 arguments,
                 num_envs=num_envs,
                 hidden_size=hidden_size,
