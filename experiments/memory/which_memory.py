@@ -12,13 +12,16 @@ first memory at equal seconds. In phantom_ttt best responses to uniform play tra
 A memory is the name of a cell, which sees observations; `none` sees only the current one;
 `information_state` is `none` on information states, which hold all that the player knows.
 Compiling is not counted: seconds are those of the iterations after the first. The result is a table
-and a figure; `--out` names their folder.
+and a figure; `--out` names their folder. Each curve is written there when it is measured, and a
+command that was stopped measures only what is missing when it is given again.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
+import json
 import tempfile
 import time
 from pathlib import Path
@@ -165,6 +168,29 @@ def exploiters(memory: str, given: argparse.Namespace) -> Curve:
     )
 
 
+def saved_curves(path: Path, settings: dict[str, int]) -> list[Curve]:
+    """Those that an earlier command with the same settings has measured."""
+    if not path.exists():
+        return []
+    saved = json.loads(path.read_text())
+    if saved["settings"] != settings:
+        raise SystemExit(f"{path} holds curves of {saved['settings']}; choose another --out")
+    return [
+        Curve(**{k: np.array(v) if isinstance(v, list) else v for k, v in fields.items()})
+        for fields in saved["curves"]
+    ]
+
+
+def save_curves(path: Path, settings: dict[str, int], curves: list[Curve]) -> None:
+    fields = [
+        {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(curve).items()}
+        for curve in curves
+    ]
+    aside = path.with_suffix(".tmp")
+    aside.write_text(json.dumps({"settings": settings, "curves": fields}))
+    aside.replace(path)
+
+
 def table(curves: list[Curve]) -> pd.DataFrame:
     """A row for each game and memory. The first memory of a game sets the budgets: its decisions at
     half of its curve, and its seconds there."""
@@ -214,18 +240,24 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("experiments/memory/results"))
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    curves = []
-    for game in given.games:
-        for memory in given.memories:
-            with tempfile.TemporaryDirectory() as folder:
-                curves.append(
-                    exploiters(memory, given)
-                    if game == PHANTOM
-                    else populations(game, memory, given, Path(folder) / "runs")
-                )
-            rows = table(curves)
-            print(rows.tail(1).to_string(index=False, header=len(curves) == 1), flush=True)
-            rows.to_csv(given.out / "which_memory.csv", index=False)
+    path = given.out / "curves.json"
+    settings = {
+        name: getattr(given, name) for name in ("seeds", "first_seed", "iterations", "decisions")
+    }
+    curves = saved_curves(path, settings)
+    done = {(curve.game, curve.memory) for curve in curves}
+    for game, memory in itertools.product(given.games, given.memories):
+        if (game, memory) in done:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            curves.append(
+                exploiters(memory, given)
+                if game == PHANTOM
+                else populations(game, memory, given, Path(folder) / "runs")
+            )
+        save_curves(path, settings, curves)
+        print(table(curves).tail(1).to_string(index=False), flush=True)
+    table(curves).to_csv(given.out / "which_memory.csv", index=False)
     draw(curves, given.out / "which_memory.png")
 
 
