@@ -1,10 +1,5 @@
-"""One player's info states and sequences.
-
-A *sequence* of a player is an (info state, action) pair, or the empty sequence, number 0. With
-perfect recall every info state has exactly one parent sequence. So a player's info states form a
-tree, and exact quantities are a few vector operations over it (von Stengel 1996, "Efficient
-computation of behavior strategies").
-"""
+"""One player's info states and sequences in an enumerated game, with what learners need of
+them."""
 
 from __future__ import annotations
 
@@ -12,10 +7,12 @@ import dataclasses
 import functools
 import os
 from collections.abc import Hashable, Sequence
+from typing import Any
 
 import numpy as np
 
 from games.errors import GameError
+from games.info_states import InfoStates
 from games.marks import Marks
 
 MAX_LEVELS = 1_000
@@ -27,23 +24,12 @@ _TABLE_BYTES = 32
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class PlayerTree:
-    """One player's info states, sorted by own-decision depth, and its sequences.
-
-    I info states, S sequences (with the empty one), A actions, O observation entries, L levels.
-    The info states of a level are contiguous. So are the sequences of an info state, in the order
-    of its legal actions. A level is therefore a slice of either.
+class PlayerTree(InfoStates):
+    """One player's `InfoStates` in an enumerated game, O observation entries each.
 
     Attributes:
-        num_actions: A, the largest number of actions of any player in the game.
         observation: the network's input at each info state, `[I, O]`; int8 if all entries are small
             whole numbers, else float32. `Marks` make their rows when they are read.
-        parent: the sequence that leads to each info state, int32 `[I]`; 0 at level 0.
-        first_sequence: info state i has sequences `first_sequence[i]:first_sequence[i + 1]`,
-            int32 `[I + 1]`.
-        info_state: the info state of each sequence, int32 `[S]`; -1 for sequence 0.
-        action: the action of each sequence, int32 `[S]`; -1 for sequence 0.
-        level_start: level l holds info states `level_start[l]:level_start[l + 1]`, int32 `[L + 1]`.
         names: OpenSpiel's string for each info state (of its first history), or its name in the
             game's file.
         keys: what identifies each info state: a string, a tensor or a history, see the tree's
@@ -52,24 +38,17 @@ class PlayerTree:
             sequence; None if the file has no labels. The names at one info state differ.
     """
 
-    num_actions: int
     observation: np.ndarray | Marks
-    parent: np.ndarray
-    first_sequence: np.ndarray
-    info_state: np.ndarray
-    action: np.ndarray
-    level_start: np.ndarray
     names: Sequence[str]
     keys: Sequence[Hashable]
     action_names: Sequence[str] | None = None
 
     @property
-    def num_info_states(self) -> int:
-        return len(self.parent)
+    def observation_size(self) -> int:
+        return self.observation.shape[1]
 
-    @property
-    def num_sequences(self) -> int:
-        return len(self.action)
+    def observe(self, rows: Any) -> np.ndarray:
+        return self.observation[rows]
 
     @functools.cached_property
     def legal(self) -> np.ndarray:
@@ -100,30 +79,6 @@ class PlayerTree:
                 f"it decides up to {self.num_levels:,} times in one episode, and learners go "
                 f"through at most {MAX_LEVELS:,} decisions"
             )
-
-    def actions(self, info_state: int) -> np.ndarray:
-        """The legal actions of an info state, in order, int32."""
-        return self.action[self.first_sequence[info_state] : self.first_sequence[info_state + 1]]
-
-    @property
-    def num_levels(self) -> int:
-        """The most own decisions in one episode."""
-        return len(self.level_start) - 1
-
-    @property
-    def previous_action(self) -> np.ndarray:
-        """The player's previous own action at each info state, int32 `[I]`; -1 for none."""
-        return self.action[self.parent]
-
-    @property
-    def parent_info_state(self) -> np.ndarray:
-        """The player's previous own info state at each info state, int32 `[I]`; -1 for none."""
-        return self.info_state[self.parent]
-
-    @property
-    def parent_sequence(self) -> np.ndarray:
-        """The sequence that each sequence continues, int32 `[S]`; 0 for sequence 0."""
-        return np.concatenate([[0], self.parent[self.info_state[1:]]]).astype(np.int32)
 
     def indistinct(self) -> int:
         """The number of info states that a policy cannot tell from another one, even with perfect

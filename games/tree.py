@@ -14,6 +14,7 @@ from scipy import sparse
 
 from games import units
 from games.errors import MAX_RETURN, GameError
+from games.form import Plans
 from games.player_tree import PlayerTree
 from games.printing import player_name
 from games.restriction import Part, restricted
@@ -22,10 +23,7 @@ from games.spaces import Box, Discrete
 if TYPE_CHECKING:
     from games.device_form import DeviceForm
 
-__all__ = ["MAX_RETURN", "GameError", "GameTree", "PlayerTree"]
-
-Plans = Sequence[np.ndarray]
-"""A realization plan `[S_q]`, or several of them, `[K_q, S_q]`, for each player q."""
+__all__ = ["MAX_RETURN", "GameError", "GameTree", "Plans", "PlayerTree"]
 
 
 class Source(Protocol):
@@ -241,6 +239,11 @@ class GameTree:
         """What a player's sequences earn against the other players' `plans`, `[S]`:
         `sequence_returns` for their reach. Its own plan is ignored."""
         return self.sequence_returns(player, self.opponent_reach(player, plans))
+
+    def returns_and_gains(self, plans: Plans) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Every player's expected return `[P]`, and every player's `gains [S_p]`."""
+        gains = [self.gains(player, plans) for player in range(self.num_players)]
+        return self.returns(plans), gains
 
     def gains_and_reach(self, player: int, plans: Plans) -> tuple[np.ndarray, np.ndarray]:
         """The player's `gains [S]` and `info_state_reach [I]` against the other players' `plans`,

@@ -1,4 +1,4 @@
-"""Exact quantities of tabular policies on a `GameTree`, in float64 (DESIGN, "The exact engine").
+"""Exact quantities of tabular policies on any `Form` of a game, in float64.
 
 A *behaviour* is one player's action probabilities, flat over its sequences: `[..., S]`, entry
 `s` the probability of action `action[s]` at info state `info_state[s]`, entry 0 unused (1).
@@ -14,17 +14,19 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from games.tree import GameTree, Plans, PlayerTree
+from games.form import Form, Plans
+from games.info_states import InfoStates
+from games.tree import GameTree
 from games.units import without_rounding
 
 
-def uniform_behaviour(player: PlayerTree) -> np.ndarray:
+def uniform_behaviour(player: InfoStates) -> np.ndarray:
     """Every legal action with equal probability, `[S]`."""
     counts = np.diff(player.first_sequence)
     return np.concatenate([[1.0], np.repeat(1.0 / counts, counts)])
 
 
-def realization_plan(player: PlayerTree, behaviour: np.ndarray) -> np.ndarray:
+def realization_plan(player: InfoStates, behaviour: np.ndarray) -> np.ndarray:
     """`x[I, a] = x[parent(I)] * pi(a | I)`, root 1, for behaviours `[..., S]`."""
     plan = np.ones_like(behaviour, np.float64)
     parent = player.parent_sequence
@@ -33,7 +35,7 @@ def realization_plan(player: PlayerTree, behaviour: np.ndarray) -> np.ndarray:
     return plan
 
 
-def behaviour(player: PlayerTree, plan: np.ndarray) -> np.ndarray:
+def behaviour(player: InfoStates, plan: np.ndarray) -> np.ndarray:
     """The behaviour of a plan `[..., S]`; uniform at info states that the plan never reaches."""
     reach = plan[..., player.parent_sequence]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -48,13 +50,13 @@ def mix(plans: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return weights @ plans
 
 
-def returns(tree: GameTree, plans: Plans) -> np.ndarray:
-    """`GameTree.returns`: every player's expected return `[P]`, of plans `[S_q]`."""
+def returns(tree: Form, plans: Plans) -> np.ndarray:
+    """`Form.returns`: every player's expected return `[P]`, of plans `[S_q]`."""
     return tree.returns(plans)
 
 
-def payoffs(tree: GameTree, plans: Plans) -> np.ndarray:
-    """`GameTree.payoffs`: expected returns of every profile, `[P, K_0, ..., K_{P-1}]`, of plans
+def payoffs(tree: Form, plans: Plans) -> np.ndarray:
+    """`Form.payoffs`: expected returns of every profile, `[P, K_0, ..., K_{P-1}]`, of plans
     `[K_q, S_q]`."""
     return tree.payoffs(plans)
 
@@ -74,8 +76,8 @@ def info_state_reach(tree: GameTree, player: int, reach: np.ndarray) -> np.ndarr
     return tree.info_state_reach(player, reach)
 
 
-def gains(tree: GameTree, player: int, plans: Plans) -> np.ndarray:
-    """`GameTree.gains`: what a player's sequences earn against the others' plans, `[S]`."""
+def gains(tree: Form, player: int, plans: Plans) -> np.ndarray:
+    """`Form.gains`: what a player's sequences earn against the others' plans, `[S]`."""
     return tree.gains(player, plans)
 
 
@@ -93,7 +95,7 @@ class BestResponse:
     plan: np.ndarray
 
 
-def best_response(tree: GameTree, player: int, plans: Plans) -> BestResponse:
+def best_response(tree: Form, player: int, plans: Plans) -> BestResponse:
     """The exact best response of `player` to the other players' `plans`; its own plan is ignored.
 
     Counterfactual returns are added up by the player's sequence, and maximised over its own info
@@ -103,7 +105,7 @@ def best_response(tree: GameTree, player: int, plans: Plans) -> BestResponse:
 
 
 def best_response_to(
-    player: PlayerTree, gains: np.ndarray, *, mix_ties: float | None = None
+    player: InfoStates, gains: np.ndarray, *, mix_ties: float | None = None
 ) -> BestResponse:
     """`best_response` from a player's `gains [S]`; it depends on nothing else. With `mix_ties`, all
     actions whose value is within this much of the best one's get equal probability."""
@@ -121,7 +123,7 @@ def best_response_to(
     return BestResponse(value=float(values[0]), plan=realization_plan(player, choice))
 
 
-def best_response_value(player: PlayerTree, gains: np.ndarray) -> float:
+def best_response_value(player: InfoStates, gains: np.ndarray) -> float:
     """The value of `best_response_to`, without its plan."""
     values = gains.copy()
     for _ in _backward(player, values):
@@ -129,7 +131,7 @@ def best_response_value(player: PlayerTree, gains: np.ndarray) -> float:
     return float(values[0])
 
 
-def _backward(player: PlayerTree, values: np.ndarray) -> Iterator[tuple[int, int, int, np.ndarray]]:
+def _backward(player: InfoStates, values: np.ndarray) -> Iterator[tuple[int, int, int, np.ndarray]]:
     """Adds to the `values [S]` of sequences, in place, what the best actions after them earn,
     deepest level first. For each level: its first info state, the start and stop of its sequences,
     and the value of the best action at each of its info states."""
@@ -155,7 +157,7 @@ class Exploitability:
     best_response_value: np.ndarray
 
     @classmethod
-    def of(cls, tree: GameTree, value: np.ndarray, best: np.ndarray) -> Exploitability:
+    def of(cls, tree: Form, value: np.ndarray, best: np.ndarray) -> Exploitability:
         """From the players' values and best-response values, `[P]` each. Values and gains that are
         not larger than rounding become 0."""
         value = without_rounding(value, tree.rounding)
@@ -171,15 +173,14 @@ class Exploitability:
         return self.nash_conv / len(self.value)
 
 
-def exploitability(tree: GameTree, plans: Plans) -> Exploitability:
+def exploitability(tree: Form, plans: Plans) -> Exploitability:
     """NashConv and its parts when player q follows `plans[q]`, each `[S_q]`."""
-    best = [
-        best_response_value(player, gains(tree, p, plans)) for p, player in enumerate(tree.players)
-    ]
-    return Exploitability.of(tree, returns(tree, plans), np.array(best))
+    value, gains = tree.returns_and_gains(plans)
+    best = map(best_response_value, tree.players, gains)
+    return Exploitability.of(tree, value, np.array(list(best)))
 
 
-def _levels(player: PlayerTree) -> list[tuple[int, int]]:
+def _levels(player: InfoStates) -> list[tuple[int, int]]:
     """The sequences of each level, as (start, stop)."""
     bounds = player.first_sequence[player.level_start]
     return list(zip(bounds[:-1], bounds[1:], strict=True))
