@@ -258,6 +258,7 @@ MACHINERY = (
 INSIDE = {
     "games.hosted",
     "games.native",
+    "games.public",
     "games.tasks",
     "psro.exact",
     "psro.metagame.solvers",
