@@ -17,7 +17,7 @@ from games.hosted.names import parsed
 from games.hosted.states import EnvironmentStates
 from games.hosted.words import action_name, in_words
 from games.native import native_game
-from games.readers.states import actions_of
+from games.readers.states import actions_of, states_of
 
 # What these libraries do at import, and what of JAX they still use, is theirs.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -300,7 +300,7 @@ def test_states_are_shown_in_words_and_remember_decisions(name):
 
 def test_states_of_any_game_are_played_move_by_move():
     """A native game stands for an environment, because OpenSpiel has its states too."""
-    states = EnvironmentStates(native_game("phantom_ttt"), "phantom_ttt")
+    states = states_of(native_game("phantom_ttt"), "own::phantom_ttt", None)
     first, again, theirs = states.new_state(7), states.new_state(7), PHANTOM.new_initial_state()
     rng = np.random.default_rng(0)
     while not first.is_terminal():

@@ -34,6 +34,8 @@ def test_a_file_without_an_end_is_refused(tmp_path):
         games.load("efg_game(filename=/dev/zero)")
     with pytest.raises(GameError):
         games.load(f"efg_game(filename={tmp_path})")
+    with pytest.raises(GameError):
+        games.load(f"efg_game(filename={tmp_path}/none.efg)")
 
 
 def test_a_pipe_is_refused_and_not_opened(tmp_path, monkeypatch):
