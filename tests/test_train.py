@@ -168,6 +168,46 @@ def test_a_learner_is_watched(whole):
     assert str((whole.folder / STATE).stat().st_ino) in watched.version()
 
 
+def test_a_page_follows_several_seeds(seeds, tmp_path, monkeypatch):
+    """Their mean as far as all are, and each one's curve. One that has not begun is waited for."""
+    folder = shutil.copytree(seeds, tmp_path / "three")
+    shutil.copytree(folder / "seed-1", folder / "seed-2")
+    (folder / "seed-2" / STATE).unlink()
+    watched = watch.Watched(*(folder / f"seed-{seed}" for seed in range(3)))
+    shown = json.loads(watched.document())
+    assert (shown["status"], shown["ended"]) == ("2 of 3 have ended; 1 without a record", False)
+    band, mean, *ones = shown["sections"][0]["figures"][0]["views"]["decisions"]["data"]
+    assert "2 seeds" in mean["name"] and [one["y"] for one in ones] == [mean["y"]] * 2
+    before = watched.version()
+    shutil.copyfile(folder / "seed-1" / STATE, folder / "seed-2" / STATE)
+    assert watched.version() != before
+    shown = json.loads(watched.document())
+    assert (shown["status"], shown["ended"]) == ("3 of 3 have ended", True)
+    for seed in range(3):
+        (folder / f"seed-{seed}" / STATE).unlink()
+    assert json.loads(watched.document())["sections"] == []
+    served = []
+    monkeypatch.setattr(watch, "watch", lambda *folders, port: served.append(folders))
+    cli.main(["watch", str(seeds)])
+    assert served == [(str(seeds / "seed-0"), str(seeds / "seed-1"))]
+
+
+def test_an_older_folder_keeps_what_its_learner_did(whole, tmp_path):
+    """Settings that came later are not at the defaults of today: the learner resumes as it was."""
+    folder = shutil.copytree(whole.folder, tmp_path / "older")
+    config = json.loads((folder / "config.json").read_text())
+    for name in ("dqn", "r2d2", "pqn"):
+        assert config["train"][name].pop("reward_scale") == 10
+    assert config["train"]["sac"].pop("entropy_weight_rate") == 10
+    del config["train"]["dreamer"]  # older than that learner
+    (folder / "config.json").write_text(json.dumps(config))
+    read = snapshot(folder).config
+    assert (read.dqn.reward_scale, read.r2d2.reward_scale, read.pqn.reward_scale) == (1, 1, 1)
+    assert read.sac.entropy_weight_rate == 1 and read.dreamer == LearnerConfig(game="x").dreamer
+    assert read.pqn.num_minibatches == 16  # what is saved stays
+    assert LearnerConfig.from_json({"game": "x", "dqn": {}}).dqn.reward_scale == 10
+
+
 def test_an_exported_learner_is_one_all_the_same(whole, tmp_path, capsys):
     file = psro.export(whole.folder, tmp_path / "run.psro")
     assert is_learner(file) and snapshot(file).records == whole.records
@@ -253,8 +293,6 @@ def test_the_commands_train_resume_and_measure_seeds(whole, tmp_path, capsys, mo
         ("resume {one} --iterations 5", "no iterations"),
         ("resume {one} --out x", "not an exported file"),
         ("resume {one} --log neptune", "unknown logger"),
-        ("watch {seeds}", "takes only one run"),
-        ("watch {one} {one}", "--terminal shows several"),
         ("watch {one} --terminal --port 1", "is for the page"),
         ("log {one} --to neptune", "unknown logger"),
         ("export {seeds} x.psro", "takes only one run"),

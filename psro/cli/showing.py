@@ -114,10 +114,10 @@ def write_page(folders: Folders, out: File = "report.html") -> None:
 
 @explained
 def watch_run(folders: Folders, port: MaybeNumber = None, terminal: Flag = False) -> None:
-    """Show a run that is still training, on a page in a browser on this machine.
+    """Show runs that are still training, on a page in a browser on this machine.
 
     Args:
-        folders: An experiment folder. With --terminal also several, and folders of several seeds.
+        folders: Experiment folders, or folders of several seeds.
         port: Port of the page on 127.0.0.1. By default a free port.
         terminal: Show a table in the terminal instead, with a line for each run, until all runs
             have ended. If the output is no terminal, print a line for each new record.
@@ -130,14 +130,9 @@ def watch_run(folders: Folders, port: MaybeNumber = None, terminal: Flag = False
 
         dashboard.follow(runs)
         return
-    if len(folders) > 1:
-        raise UsageError(
-            f"a page shows one run, not {len(folders)}; psro watch --terminal shows several"
-        )
-    run = one_run(folders[0], "psro watch without --terminal")
     from psro.views import watch
 
-    watch.watch(run, port=port or 0)
+    watch.watch(*runs, port=port or 0)
 
 
 @explained

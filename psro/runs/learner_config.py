@@ -176,3 +176,15 @@ class LearnerConfig:
             default = cls.__dataclass_fields__[name].default_factory()
             values[name] = dataclasses.replace(default, **fields[name])
         return cls(**values)
+
+    @classmethod
+    def from_folder(cls, fields: Mapping[str, Any]) -> LearnerConfig:
+        """The config of a folder, from its fields. A setting that a saved table lacks is newer than
+        the folder. It has the value of the table's class, with which a method does what it did
+        before it had the setting; a learner alone may have another by default. Raises as
+        `from_json`."""
+        values = dict(fields)
+        for name in TABLES.keys() & fields.keys():
+            if isinstance(fields[name], Mapping):
+                values[name] = dataclasses.asdict(TABLES[name]()) | fields[name]
+        return cls.from_json(values)

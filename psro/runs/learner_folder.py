@@ -111,7 +111,7 @@ def read_config(folder: Path, *, foreign: bool = False) -> LearnerConfig:
         if not isinstance(fields, dict) or not isinstance(fields.get(KEY), dict):
             raise Damaged("it must be an object with the settings of psro train")
         storage.check_version(folder, fields.get("format_version"))
-        config = LearnerConfig.from_json(fields[KEY])
+        config = LearnerConfig.from_folder(fields[KEY])
     if foreign:
         check_own_game(config.game)
     return config

@@ -69,6 +69,11 @@ def _check(runs: Sequence[reading.Shown]) -> None:
         if not run.records:
             one = "evaluation" if isinstance(run, LearnerSnapshot) else "iteration"
             raise PageError(f"{run.folder} has no finished {one} yet")
+    check_alike(runs)
+
+
+def check_alike(runs: Sequence[reading.Shown]) -> None:
+    """Raises PageError if some are runs of populations and others are learners."""
     kinds = {type(run): run.folder for run in runs}
     if len(kinds) > 1:
         raise PageError(

@@ -24,7 +24,7 @@ _ONE = (
 )
 _SEVERAL = (
     "The return of fresh episodes. Learners that differ only in their seed are one curve: their "
-    "mean, with Student's 95 % interval over seeds."
+    "mean, with Student's 95 % interval over seeds, as far as all are. Thin lines are the seeds."
 )
 _LOSSES = "Means over each stretch of training, in the learner's own units."
 
@@ -108,7 +108,7 @@ def _view(x: str) -> str:
 
 
 def _curves(runs: Sequence[LearnerSnapshot], x: str) -> figures.Figure:
-    traces = []
+    traces, groups = [], [group for _, group in returns.by_configuration(runs)]
     for number, curve in enumerate(returns.curves(runs, x)):
         colour = figures.COLOURS[number % len(figures.COLOURS)]
         line = _line(curve.label, curve.x, curve.mean, colour, x)
@@ -118,6 +118,8 @@ def _curves(runs: Sequence[LearnerSnapshot], x: str) -> figures.Figure:
         )
         low, high = curve.mean - curve.half, curve.mean + curve.half
         traces += [figures.band(curve.x, low, high, colour), line]
+        if len(groups[number]) > 1:
+            traces += [_thin(run, colour, x) for run in groups[number]]
     if len(runs) == 1:
         known = [r.training_return is not None for r in runs[0].records]
         met = [r.training_return for r in runs[0].records if r.training_return is not None]
@@ -126,6 +128,14 @@ def _curves(runs: Sequence[LearnerSnapshot], x: str) -> figures.Figure:
         line["line"] |= {"dash": "dot", "width": 1.4}
         traces.append(line)
     return _along(x, traces, "return", 380)
+
+
+def _thin(run: LearnerSnapshot, colour: str, x: str) -> dict[str, Any]:
+    """The curve of one of several seeds, which the legend does not name."""
+    means = np.array([record.mean_return for record in run.records])
+    line = _line(f"seed {run.config.seed}", returns.along(run, x), means, colour, x)
+    line["line"] |= {"width": 0.8}
+    return line | {"name": "", "mode": "lines", "showlegend": False, "opacity": 0.6}
 
 
 def _line(
