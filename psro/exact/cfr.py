@@ -1,4 +1,4 @@
-"""Counterfactual regret minimisation plus (CFR+) on a `GameTree`'s arrays: a solver that uses
+"""Counterfactual regret minimisation plus (CFR+) on the arrays of a `Form`: a solver that uses
 neither linear programs nor populations."""
 
 from __future__ import annotations
@@ -7,57 +7,80 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from games.tree import GameTree, PlayerTree
+from games.form import Form
+from games.info_states import InfoStates
 from psro import exact
 
+_ROWS = 1 << 13
+"""Info states at once: their sequences' numbers fit into a processor's cache."""
 
-def cfr_plus(tree: GameTree) -> Iterator[list[np.ndarray]]:
+
+def cfr_plus(form: Form) -> Iterator[list[np.ndarray]]:
     """CFR+ (Tammelin 2014, arXiv:1407.5042): yields each player's average plan `[S_p]` after each
     iteration, without end.
 
     Players update in turn, each against the latest plans of the others. Regrets never fall below
     zero. Iteration t has weight t in the average. In two-player zero-sum games the averages
-    converge to an equilibrium, and `exact.exploitability(tree, plans)` says how close they are. In
+    converge to an equilibrium, and `exact.exploitability(form, plans)` says how close they are. In
     other games there is no guarantee.
+
+    It holds four numbers for each sequence, and makes two more.
     """
-    regret = [np.zeros(player.num_sequences) for player in tree.players]
-    current = [
-        exact.realization_plan(player, exact.uniform_behaviour(player)) for player in tree.players
-    ]
+    regret = [np.zeros(player.num_sequences) for player in form.players]
+    strategy = [exact.uniform_behaviour(player) for player in form.players]
+    current = list(map(exact.realization_plan, form.players, strategy))
     total = [np.zeros_like(plan) for plan in current]
     iteration = 0
     while True:
         iteration += 1
-        for p, player in enumerate(tree.players):
+        for p, player in enumerate(form.players):
             total[p] += iteration * current[p]
-            returns = exact.gains(tree, p, current)
-            strategy = _strategy(player, regret[p])
-            regret[p] = np.maximum(regret[p] + _advantages(player, strategy, returns), 0.0)
-            current[p] = exact.realization_plan(player, _strategy(player, regret[p]))
+            _add_regrets(player, strategy[p], exact.gains(form, p, current), regret[p])
+            _match(player, regret[p], strategy[p], current[p])
         weight = iteration * (iteration + 1) / 2
         yield [plan / weight for plan in total]
 
 
-def _strategy(player: PlayerTree, regret: np.ndarray) -> np.ndarray:
-    """Regret matching: probabilities in proportion to regrets; uniform where all regrets are 0."""
-    owner = player.info_state[1:]
-    sums = np.bincount(owner, weights=regret[1:], minlength=player.num_info_states)[owner]
-    positive = sums > 0
-    strategy = exact.uniform_behaviour(player)
-    strategy[1:][positive] = regret[1:][positive] / sums[positive]
-    return strategy
+def _add_regrets(
+    player: InfoStates, strategy: np.ndarray, values: np.ndarray, regret: np.ndarray
+) -> None:
+    """Adds to the `regret [S]`, in place, the counterfactual value of each sequence minus its info
+    state's, and keeps what is above zero.
 
-
-def _advantages(player: PlayerTree, strategy: np.ndarray, returns: np.ndarray) -> np.ndarray:
-    """Counterfactual value of each sequence minus its info state's, `[S]`, for the player's own
-    behaviour `strategy [S]` and the counterfactual `returns [S]` that end with each sequence."""
-    value = returns.copy()
-    advantage = np.zeros_like(value)
+    `strategy [S]` is the player's own behaviour. `values [S]` are the counterfactual returns that
+    end with each sequence; those that come after it are added to them.
+    """
     for level in reversed(range(player.num_levels)):
         first, last = player.level_start[level], player.level_start[level + 1]
-        start, stop = player.first_sequence[first], player.first_sequence[last]
-        owner = player.info_state[start:stop] - first
-        below = np.bincount(owner, weights=strategy[start:stop] * value[start:stop])
-        advantage[start:stop] = value[start:stop] - below[owner]
-        value += np.bincount(player.parent[first:last], weights=below, minlength=len(value))
-    return advantage
+        below = np.empty(last - first)  # values of the level's info states
+        for rows, some, owner in _pieces(player, first, last):
+            value = np.bincount(owner, weights=strategy[some] * values[some])
+            below[rows.start - first : rows.stop - first] = value
+            regret[some] = np.maximum(regret[some] + (values[some] - value[owner]), 0.0)
+        start, stop = 0, 1  # the sequences that lead here
+        if level:
+            start, stop = player.first_sequence[[player.level_start[level - 1], first]]
+        parent = player.parent[first:last] - start
+        values[start:stop] += np.bincount(parent, weights=below, minlength=stop - start)
+
+
+def _match(player: InfoStates, regret: np.ndarray, strategy: np.ndarray, plan: np.ndarray) -> None:
+    """Regret matching, into `strategy [S]`, and its realization plan, into `plan [S]`:
+    probabilities in proportion to regrets; uniform where all regrets are 0."""
+    for first, last in zip(player.level_start[:-1], player.level_start[1:], strict=True):
+        for rows, some, owner in _pieces(player, first, last):
+            sums = np.bincount(owner, weights=regret[some])
+            is_zero = sums <= 0
+            divisor = np.where(is_zero, np.bincount(owner), sums)
+            strategy[some] = (regret[some] + is_zero[owner]) / divisor[owner]
+            plan[some] = plan[player.parent[rows]][owner] * strategy[some]
+
+
+def _pieces(player: InfoStates, first: int, last: int) -> Iterator[tuple[slice, slice, np.ndarray]]:
+    """Info states `first` to `last`, some at a time: these, their sequences, and the place among
+    these of each sequence's."""
+    for start in range(first, last, _ROWS):
+        rows = slice(start, min(start + _ROWS, last))
+        bounds = player.first_sequence[rows.start : rows.stop + 1]
+        owner = np.repeat(np.arange(rows.stop - rows.start), np.diff(bounds))
+        yield rows, slice(bounds[0], bounds[-1]), owner
