@@ -29,9 +29,11 @@ def uniform_behaviour(player: InfoStates) -> np.ndarray:
 def realization_plan(player: InfoStates, behaviour: np.ndarray) -> np.ndarray:
     """`x[I, a] = x[parent(I)] * pi(a | I)`, root 1, for behaviours `[..., S]`."""
     plan = np.ones_like(behaviour, np.float64)
-    parent = player.parent_sequence
-    for start, stop in _levels(player):
-        plan[..., start:stop] = plan[..., parent[start:stop]] * behaviour[..., start:stop]
+    for first, last in zip(player.level_start[:-1], player.level_start[1:], strict=True):
+        bounds = player.first_sequence[first : last + 1]
+        reach = plan[..., player.parent[first:last]]  # of the level's info states
+        level = slice(bounds[0], bounds[-1])
+        plan[..., level] = np.repeat(reach, np.diff(bounds), axis=-1) * behaviour[..., level]
     return plan
 
 
@@ -116,8 +118,8 @@ def best_response_to(
         owner = player.info_state[start:stop] - first
         candidates = np.flatnonzero(values[start:stop] >= best[owner] - (mix_ties or 0.0))
         if mix_ties is None:
-            _, earliest = np.unique(owner[candidates], return_index=True)
-            choice[start + candidates[earliest]] = 1.0
+            is_first = np.diff(owner[candidates], prepend=-1) > 0  # owners are in order
+            choice[start + candidates[is_first]] = 1.0
         else:
             choice[start + candidates] = 1 / np.bincount(owner[candidates])[owner[candidates]]
     return BestResponse(value=float(values[0]), plan=realization_plan(player, choice))
@@ -140,7 +142,11 @@ def _backward(player: InfoStates, values: np.ndarray) -> Iterator[tuple[int, int
         start, stop = player.first_sequence[first], player.first_sequence[last]
         offsets = player.first_sequence[first:last] - start
         best = np.maximum.reduceat(values[start:stop], offsets)  # [info states of the level]
-        values += np.bincount(player.parent[first:last], weights=best, minlength=len(values))
+        above, end = 0, 1  # the sequences that lead here: of the level above, or the empty one
+        if level:
+            above, end = player.first_sequence[player.level_start[level - 1]], start
+        parent = player.parent[first:last] - above
+        values[above:end] += np.bincount(parent, weights=best, minlength=end - above)
         yield first, start, stop, best
 
 
@@ -178,9 +184,3 @@ def exploitability(tree: Form, plans: Plans) -> Exploitability:
     value, gains = tree.returns_and_gains(plans)
     best = map(best_response_value, tree.players, gains)
     return Exploitability.of(tree, value, np.array(list(best)))
-
-
-def _levels(player: InfoStates) -> list[tuple[int, int]]:
-    """The sequences of each level, as (start, stop)."""
-    bounds = player.first_sequence[player.level_start]
-    return list(zip(bounds[:-1], bounds[1:], strict=True))
