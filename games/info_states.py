@@ -10,9 +10,16 @@ computation of behavior strategies").
 from __future__ import annotations
 
 import dataclasses
+import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from games.errors import GameError
+
+_SEQUENCE_BYTES = 34
+"""What NashConv takes for each sequence: plans, gains, and what is made of them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,3 +89,20 @@ class InfoStates:
         states, as an array or a slice. Observations are made when they are asked for, where all of
         them would not fit into memory."""
         raise NotImplementedError
+
+
+def check_memory(name: str, num_sequences: int) -> None:
+    """Raises `GameError` if exact quantities of so many sequences, of all players together, take
+    more than three quarters of the memory."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if num_sequences * _SEQUENCE_BYTES > 0.75 * memory:
+        raise GameError(
+            f"{name!r} is too large: its players have {num_sequences:,} sequences, which take "
+            f"{num_sequences * _SEQUENCE_BYTES / 2**30:.0f} GiB, and this machine has "
+            f"{memory / 2**30:.0f} GiB of memory"
+        )
+
+
+def gibibytes(players: Sequence[InfoStates]) -> float:
+    """About how much memory NashConv takes."""
+    return sum(player.num_sequences for player in players) * _SEQUENCE_BYTES / 2**30

@@ -9,7 +9,10 @@ import pyspiel
 import pytest
 
 import games
+from games.info_states import check_memory
 from games.public import public_tree
+from games.public.tree import PublicTree
+from games.readers.forms import form_of
 from psro import exact
 from psro.exact.cfr import cfr_plus
 
@@ -207,3 +210,19 @@ def test_cfr_plus_finds_the_values(name, value):
 def test_other_games_are_refused(name, words):
     with pytest.raises(games.GameError, match=words):
         public_tree(name)
+
+
+def test_the_form_of_a_name():
+    """One without histories, or else the tree; refused where neither is possible."""
+    assert isinstance(form_of("kuhn_poker"), PublicTree)
+    assert isinstance(form_of("kuhn_poker", observation="observation"), games.GameTree)
+    assert isinstance(form_of("kuhn_poker(players=3)"), games.GameTree)
+    for name, words in (
+        ("liars_dice(numdice=2,dice_sides=7)", "too large to enumerate.*at most 24 bids"),
+        ("no_such_game", "no_such_game"),
+        ("chess", "chess"),
+    ):
+        with pytest.raises(games.GameError, match=words):
+            form_of(name, max_histories=1000)
+    with pytest.raises(games.GameError, match=r"10,000,000,000 sequences, which take 317 GiB"):
+        check_memory("large", 10**10)

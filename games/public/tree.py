@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from games.info_states import InfoStates
-from games.public.game import PublicGame
+from games.info_states import InfoStates, check_memory
+from games.public.game import PublicGame, PublicStates
 from games.public.numbering import Numbering
 
 _MULTIPLICATIONS = 1 << 18
@@ -110,6 +110,8 @@ class PublicTree:
     """A `Form` (`games.form`) of a game whose moves both players see and whose deals only their
     owners do: `games.public.game` says what such a game is.
 
+    Raises `GameError` if it does not fit into memory.
+
     What a sequence earns is a sum over the opponent's types at each end of the public tree. So the
     gains of all types are a product of a matrix of payoffs and the opponent's plan, in float64
     (Johanson et al. 2011, "Accelerating best response calculation in large extensive games").
@@ -120,6 +122,7 @@ class PublicTree:
     num_players = 2
 
     def __init__(self, game: PublicGame):
+        check_memory(game.name, sum(map(_num_sequences, game.states, game.possible)))
         self.game = game
         self.name = game.name
         self.observation_kind = game.observation_kind
@@ -225,3 +228,7 @@ class PublicTree:
                 yield kind, slice(first, min(first + at_once, stop)), True
         if pending:
             yield pending[0], slice(*pending[1:]), False
+
+
+def _num_sequences(states: PublicStates, possible: np.ndarray) -> int:
+    return 1 + int(possible.sum(axis=1)[states.board] @ np.diff(states.first_slot))
