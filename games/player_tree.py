@@ -68,11 +68,11 @@ class PlayerTree(InfoStates):
         memory, or if there are too many levels."""
         width = self.observation.shape[1]
         entries = self.num_info_states * (self.num_actions + width)
-        if entries * _TABLE_BYTES > _memory():
+        if entries * _TABLE_BYTES > memory():
             raise GameError(
                 f"it has {self.num_info_states:,} info states, which differ in {width:,} "
                 f"numbers, and up to {self.num_actions:,} actions: a learner's tables of "
-                f"{entries:,} entries do not fit into {_memory() / 2**30:.0f} GiB of memory"
+                f"{entries:,} entries do not fit into {memory() / 2**30:.0f} GiB of memory"
             )
         if self.num_levels > MAX_LEVELS:
             raise GameError(
@@ -103,6 +103,6 @@ class PlayerTree(InfoStates):
         return self.num_info_states - distinct
 
 
-def _memory() -> int:
+def memory() -> int:
     """This machine's memory in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -10,12 +10,7 @@ import numpy as np
 
 from games.errors import GameError
 from games.native.hidden_board import HiddenBoard
-
-VERSIONS = {"cdh": False, "adh": True}
-"""Classical and abrupt: whether the turn passes when a player bumps into an opponent's stone."""
-
-CELL_STATES = 9
-"""OpenSpiel's states of a cell, of which views show three: empty, black and white."""
+from games.walked.dark_hex import CELL_STATES, VERSIONS, entries, neighbours
 
 
 class DarkHex(HiddenBoard):
@@ -34,13 +29,12 @@ class DarkHex(HiddenBoard):
         if version not in VERSIONS:
             raise GameError(f"{name!r}: gameversion {version!r} must be {' or '.join(VERSIONS)}")
         cells = rows * columns
-        shown = np.array([4, 5, 3])  # which of a cell's states are empty, black and white
         super().__init__(
             name,
             observation,
             obstype=parameters["obstype"],
             passes=VERSIONS[version],
-            entries=CELL_STATES * np.arange(cells) + shown[:, None],
+            entries=entries(cells),
             view_size=CELL_STATES * cells,
             turn_entries=2 * cells,
         )
@@ -67,20 +61,3 @@ class DarkHex(HiddenBoard):
         north, south, west, east, _ = board[self.num_actions :]
         won = jnp.where(player == 0, north == south, west == east)
         return won, won  # a full board has a winner
-
-
-def neighbours(rows: int, columns: int) -> np.ndarray:
-    """The places next to every cell, int32 `[cells, 6]`: the cells by rows, then the edges north,
-    south, west and east, then a place without a stone."""
-    cells = rows * columns
-    table = np.full((cells, 6), cells + 4, np.int32)
-    for cell in range(cells):
-        row, column = divmod(cell, columns)
-        near = []
-        for down, right in ((-1, 0), (-1, 1), (0, 1), (1, 0), (1, -1), (0, -1)):
-            if 0 <= row + down < rows and 0 <= column + right < columns:
-                near.append(cell + down * columns + right)
-        edges = (row == 0, row == rows - 1, column == 0, column == columns - 1)
-        near += [cells + edge for edge, touches in enumerate(edges) if touches]
-        table[cell, : len(near)] = near
-    return table

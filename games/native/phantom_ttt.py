@@ -6,18 +6,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from games.errors import GameError
 from games.native.hidden_board import HiddenBoard
+from games.walked.phantom_ttt import CELLS, ENTRIES, LINES, VERSIONS
 
-CELLS = 9
 FULL = (1 << CELLS) - 1
-LINES = (0o7, 0o70, 0o700, 0o111, 0o222, 0o444, 0o421, 0o124)
-"""Three in a row, as sets of cells: bit i is cell i, by rows."""
-
-VERSIONS = {"classical": False, "abrupt": True}
-"""Whether the turn passes when a player tries a cell that the opponent has marked."""
 
 
 class PhantomTicTacToe(HiddenBoard):
@@ -28,13 +22,12 @@ class PhantomTicTacToe(HiddenBoard):
         version = parameters["gameversion"]
         if version not in VERSIONS:
             raise GameError(f"{name!r}: gameversion {version!r} must be {' or '.join(VERSIONS)}")
-        planes = np.array([0, 2, 1])  # empty, crosses, noughts
         super().__init__(
             name,
             observation,
             obstype=parameters["obstype"],
             passes=VERSIONS[version],
-            entries=CELLS * planes[:, None] + np.arange(CELLS),
+            entries=ENTRIES,
             view_size=3 * CELLS,
             turn_entries=2 * CELLS - 1,
         )

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors
@@ -75,6 +76,18 @@ def path(where: Path, key: Mapping[str, str]) -> Path:
 
 def read(where: Path, key: Mapping[str, str]) -> GameTree | None:
     """The tree, or None if the file is missing, damaged, or not a tree."""
+    kept = read_arrays(where, key)
+    try:
+        tree = None if kept is None else _tree(*kept)
+        return tree if tree is not None and _is_sound(tree) else None
+    except _NO_TREE:
+        return None
+
+
+def read_arrays(
+    where: Path, key: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
+    """What `write_arrays` was given, or None if the file is missing or damaged."""
     file = path(where, key)
     try:
         status = file.lstat()  # not a link, nor a pipe, which would block
@@ -85,20 +98,24 @@ def read(where: Path, key: Mapping[str, str]) -> GameTree | None:
             arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
         if about["key"] != _full(key) or about["sha256"] != _checksum(about, arrays):
             return None
-        tree = _tree(about, arrays)
-        if not _is_sound(tree):
-            return None
         os.utime(file)  # records the use
-        return tree
+        return about, arrays
     except _NO_TREE:
         return None
 
 
 def write(where: Path, key: Mapping[str, str], tree: GameTree) -> None:
     """Writes the tree to the cache. Errors of the disk are ignored."""
-    arrays, about = _arrays(tree), {name: getattr(tree, name) for name in _PLAIN}
-    about["players"] = tree.num_players
-    about["key"] = _full(key)
+    about: dict[str, Any] = {name: getattr(tree, name) for name in _PLAIN}
+    write_arrays(where, key, about | {"players": tree.num_players}, _arrays(tree))
+
+
+def write_arrays(
+    where: Path, key: Mapping[str, str], about: Mapping[str, Any], arrays: dict[str, np.ndarray]
+) -> None:
+    """Writes arrays to the cache with what is known `about` them, as JSON. Errors of the disk are
+    ignored."""
+    about = {**about, "key": _full(key)}
     about["sha256"] = _checksum(about, arrays)
     size = sum(array.nbytes for array in arrays.values())
     if size > MOST_BYTES:

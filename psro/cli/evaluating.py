@@ -69,6 +69,18 @@ class _Wanted:
         if self.calibrate and self.exploiter is None:
             raise UsageError("--calibrate needs --exploiter DECISIONS, which it calibrates")
 
+    def check_policy(self) -> None:
+        """Raises UsageError for options that need a population."""
+        for option, given in (
+            ("--csv", self.csv is not None),
+            ("--equilibrium", self.equilibrium),
+            ("--device", self.device is not None),
+            ("--exploiter", self.exploiter is not None),
+            ("--episodes", self.episodes is not None),
+        ):
+            if given:
+                raise UsageError(f"{option} is for populations, not for a policy of --game")
+
     def check_one(self) -> None:
         """Raises UsageError for options that are for a single run."""
         if self.exploiter is not None:
@@ -112,6 +124,7 @@ def evaluate(
     restarts: Number = 2,
     calibrate: Flag = False,
     episodes: MaybeNumber = None,
+    game: MaybeName = None,
 ) -> None:
     """Measure a saved population, or play several populations against each other.
 
@@ -139,14 +152,32 @@ def evaluate(
             Liar's Dice, where the exact exploitability is known.
         episodes: Episodes of each pairing of populations, of each exploiter, and of a learner that
             trained alone. By default 8,192, 32,768 and 1,024.
+        game: Measure a policy that needs no run in this game, exactly: psro eval uniform --game
+            phantom_ttt.
     """
-    runs = runs_in(folders)
     wanted = _Wanted(
         json=json, csv=csv, equilibrium=equilibrium, cfr_iterations=cfr_iterations, device=device,
         exploiter=exploiter, exploiter_oracle=exploiter_oracle, restarts=restarts,
         calibrate=calibrate, episodes=episodes,
     )  # fmt: skip
     wanted.check()
+    if game is None:
+        _measure_runs(folders, wanted)
+    else:
+        _measure_policy(folders, game, wanted)
+
+
+def _measure_policy(policies: Sequence[str], game: str, wanted: _Wanted) -> None:
+    """A policy that needs no run."""
+    from psro.cli.simple_play import measure_policy
+
+    wanted.check_policy()
+    measure_policy(policies, game, json=wanted.json)
+
+
+def _measure_runs(folders: Sequence[str], wanted: _Wanted) -> None:
+    """One run, several seeds of one, or several runs."""
+    runs = runs_in(folders)
     if _measured_learners(runs, wanted, folders):
         return
     if len(runs) > 1:
@@ -157,7 +188,7 @@ def evaluate(
         _measure(runs[0], wanted)
     else:
         _compare(runs, wanted)
-    if not json:
+    if not wanted.json:
         more = "plot" if len(runs) > 1 else "report"
         say(f"next: psro {more} {shell(folders)}")
 

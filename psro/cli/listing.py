@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import games
 from psro.cli.arguments import GameNames, MaybeName, Number, explained
+from psro.cli.folders import shell
 from psro.cli.options import typed
 from psro.cli.process import complain, one_line, say
 from psro.variants.published import DEFAULT, PUBLISHED, VARIANTS
@@ -31,7 +32,7 @@ def list_games(
         max_histories: Do not enumerate a game with more histories.
     """
     rows: list[list[str]] = []
-    notes, refused, played = [], [], []
+    notes, refused, played, forms = [], [], [], []
     for name in names or games.GAMES:
         try:
             tree = games.load(name, observation=observation, max_histories=max_histories)
@@ -40,6 +41,7 @@ def list_games(
                 if max_histories < 1:
                     raise error
                 played.append(_played(name, observation, error))
+                forms += _forms(name, observation)
             except games.GameError:
                 if len(names) == 1:
                     raise error from None
@@ -53,6 +55,8 @@ def list_games(
         _print_games(rows, notes)
     if played:
         _print_played(played)
+        for sentence in forms:
+            say(sentence)
     if not names:
         _print_large()
     if rows or played:
@@ -122,6 +126,26 @@ def _played(name: str, observation: str | None, refusal: games.GameError) -> lis
         f"{game.max_length:,}",
         _ways(name),
         f"{1e6 * seconds_per_decision(game):.2g} s",
+    ]
+
+
+def _forms(name: str, observation: str | None) -> list[str]:
+    """A sentence on the exact form of a game that is not enumerated; none if it has none."""
+    from games.forms import beyond_trees, cost
+
+    try:
+        form = beyond_trees(name, observation=observation)
+    except games.GameError as error:  # too little memory, for example
+        return [one_line(str(error))]
+    if form is None:
+        return []
+    counts = " + ".join(f"{player.num_info_states:,}" for player in form.players)
+    memory, seconds = cost(form)
+    return [
+        f"{one_line(name)} has an exact form ({type(form).__name__}): {form.num_histories:,} "
+        f"histories, {counts} info states, {memory / 1e9:.1f} GB and about {seconds:.2g} CPU "
+        f"seconds for a pass that gives all gains. psro eval uniform --game {shell([name])} "
+        "measures it.",
     ]
 
 

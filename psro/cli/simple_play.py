@@ -1,0 +1,37 @@
+"""`psro eval POLICY --game NAME`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from psro.cli.process import UsageError
+
+
+def measure_policy(policies: Sequence[str], game: str, *, json: bool) -> None:
+    """Measures a policy that needs no run, exactly.
+
+    Raises:
+        UsageError: not one policy, or an unknown one.
+        GameError: the game has no exact form.
+    """
+    from games.forms import open_form
+    from psro.measure import simple_play
+    from psro.views import simple_tables, tables
+
+    known = ", ".join(simple_play.POLICIES)
+    if len(policies) != 1 or policies[0] not in simple_play.POLICIES:
+        named = f", not {' '.join(policies)}" if policies else ""
+        raise UsageError(f"--game {game} measures one policy that needs no run{named}: {known}")
+    form = open_form(game, progress=_show_parts if sys.stderr.isatty() else None)
+    played = simple_play.measure(form, policies[0])
+    if json:
+        simple_tables.print_json(played)
+    else:
+        simple_tables.print_table(played, tables.console())
+
+
+def _show_parts(done: int, parts: int) -> None:
+    """How far a walk is, on one line of the terminal, which it leaves empty."""
+    line = f"walked {done} of {parts} parts" if done < parts else ""
+    print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
