@@ -82,14 +82,18 @@ def solve(name: str, tolerance: float) -> None:
 
 
 def double_oracle(name: str, iterations: int) -> None:
-    """Policies are pure, so a plan is the list of the sequences that it plays."""
+    """Best responses play all equally good actions with equal probability, as those of `psro run`
+    do. Their plans are kept in single precision; sums are not."""
     form, start = public_tree(name), time.process_time()
-    played = [[], []]  # each player's policies
+    played = [[], []]  # each player's plans
     payoffs = np.zeros((0, 0))  # to player 0
     plans = uniform_plans(form)
     for iteration in range(iterations + 1):
         value, gains = form.returns_and_gains(plans)
-        best = list(map(exact.best_response_to, form.players, gains))
+        best = [
+            exact.best_response_to(player, of_player, mix_ties=form.rounding)
+            for player, of_player in zip(form.players, gains, strict=True)
+        ]
         nash_conv = sum(response.value for response in best) - value.sum()
         print(
             f"iteration {iteration}: NashConv {nash_conv:.6f}, value {value[0]:.6f}, "
@@ -97,17 +101,17 @@ def double_oracle(name: str, iterations: int) -> None:
             flush=True,
         )
         for of_player, response in zip(played, best, strict=True):
-            of_player.append(np.flatnonzero(response.plan))
-        row = form.gains(1, [best[0].plan, None])
-        column = form.gains(0, [None, best[1].plan])
+            of_player.append(response.plan.astype(np.float32))
+        row = form.gains(1, [played[0][-1], None])
+        column = form.gains(0, [None, played[1][-1]])
         payoffs = np.pad(payoffs, ((0, 1), (0, 1)))
-        payoffs[-1] = [-row[policy].sum() for policy in played[1]]
-        payoffs[:, -1] = [column[policy].sum() for policy in played[0]]
+        payoffs[-1] = [-(policy @ row) for policy in played[1]]
+        payoffs[:, -1] = [policy @ column for policy in played[0]]
         strategies = nash(np.stack([payoffs, -payoffs]))
-        plans = [np.zeros(player.num_sequences) for player in form.players]
-        for plan, policies, weights in zip(plans, played, strategies, strict=True):
-            for policy, weight in zip(policies, weights, strict=True):
-                plan[policy] += weight
+        plans = [
+            sum(weight * policy for policy, weight in zip(policies, weights, strict=True) if weight)
+            for policies, weights in zip(played, strategies, strict=True)
+        ]
 
 
 def uniform_plans(form) -> list[np.ndarray]:
