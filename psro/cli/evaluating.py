@@ -20,12 +20,13 @@ from psro.cli.arguments import (
 )
 from psro.cli.folders import runs_in, shell
 from psro.cli.learning import measure_learners
-from psro.cli.process import UsageError, note_disagreement, say
+from psro.cli.process import UsageError, note, note_disagreement, say
 
 if TYPE_CHECKING:
     from games import GameTree
     from psro.measure.calibration import Calibrated
     from psro.measure.exploiter import Exploitation, Exploiter
+    from psro.measure.on_form import MeasuredOnForm
     from psro.runs.experiment import Experiment
 
     Exploited = tuple[Exploiter, Exploitation, Sequence[Calibrated]]
@@ -51,6 +52,7 @@ class _Wanted:
     restarts: int
     calibrate: bool
     episodes: int | None
+    exact: bool
 
     def check(self) -> None:
         """Raises UsageError for values that cannot be."""
@@ -77,6 +79,7 @@ class _Wanted:
             ("--device", self.device is not None),
             ("--exploiter", self.exploiter is not None),
             ("--episodes", self.episodes is not None),
+            ("--exact", self.exact),
         ):
             if given:
                 raise UsageError(f"{option} is for populations, not for a policy of --game")
@@ -85,6 +88,8 @@ class _Wanted:
         """Raises UsageError for options that are for a single run."""
         if self.exploiter is not None:
             raise UsageError("--exploiter measures one run; name a single folder")
+        if self.exact:
+            raise UsageError("--exact measures one run; name a single folder")
 
     def check_learners(self) -> None:
         """Raises UsageError for options that need a population."""
@@ -93,6 +98,7 @@ class _Wanted:
             ("--equilibrium", self.equilibrium),
             ("--device", self.device is not None),
             ("--exploiter", self.exploiter is not None),
+            ("--exact", self.exact),
         ):
             if given:
                 raise UsageError(f"{option} is for populations, not for learners of psro train")
@@ -124,6 +130,7 @@ def evaluate(
     restarts: Number = 2,
     calibrate: Flag = False,
     episodes: MaybeNumber = None,
+    exact: Flag = False,
     game: MaybeName = None,
 ) -> None:
     """Measure a saved population, or play several populations against each other.
@@ -152,13 +159,15 @@ def evaluate(
             Liar's Dice, where the exact exploitability is known.
         episodes: Episodes of each pairing of populations, of each exploiter, and of a learner that
             trained alone. By default 8,192, 32,768 and 1,024.
+        exact: Measure the mixture of a run that is measured by episodes exactly, where its game has
+            a form without histories.
         game: Measure a policy that needs no run in this game, exactly: psro eval uniform --game
             phantom_ttt.
     """
     wanted = _Wanted(
         json=json, csv=csv, equilibrium=equilibrium, cfr_iterations=cfr_iterations, device=device,
         exploiter=exploiter, exploiter_oracle=exploiter_oracle, restarts=restarts,
-        calibrate=calibrate, episodes=episodes,
+        calibrate=calibrate, episodes=episodes, exact=exact,
     )  # fmt: skip
     wanted.check()
     if game is None:
@@ -243,9 +252,24 @@ def _measure_exactly(opened: Experiment, wanted: _Wanted, exploited: Exploited |
 
 def _measure_by_episodes(opened: Experiment, wanted: _Wanted, exploited: Exploited | None) -> None:
     from psro.measure import sampled_evaluation
-    from psro.views import sampled_tables
+    from psro.views import sampled_tables, tables
 
-    _show(sampled_tables, opened, sampled_evaluation.evaluate(opened), wanted, exploited)
+    on_form, measured = None, sampled_evaluation.evaluate(opened)
+    if wanted.exact:
+        on_form, measured = _measured_on_form(opened), measured.beside_exact_figures()
+    _show(sampled_tables, opened, measured, wanted, exploited, on_form)
+    if on_form is not None and not wanted.json:
+        sampled_tables.print_on_form(opened, on_form, tables.console())
+
+
+def _measured_on_form(opened: Experiment) -> MeasuredOnForm:
+    """The exact figures of a run that is measured by episodes."""
+    from games.forms import open_form
+    from psro.measure import on_form
+
+    return on_form.evaluate(
+        opened, open_form(opened.config.game, observation=opened.config.observation), note
+    )
 
 
 def _show(
@@ -254,6 +278,7 @@ def _show(
     measured: Any,
     wanted: _Wanted,
     exploited: Exploited | None,
+    on_form: MeasuredOnForm | None = None,
 ) -> None:
     """Writes and prints what was measured, by the functions of `tables` or `sampled_tables`."""
     from psro.views import tables
@@ -261,7 +286,7 @@ def _show(
     if wanted.csv is not None:
         views.write_csv(opened, measured, wanted.csv)
     if wanted.json:
-        views.print_json(opened, measured, _as_json(exploited))
+        views.print_json(opened, measured, _as_json(exploited, on_form))
     else:
         views.print_tables(opened, measured, tables.console())
 
@@ -281,12 +306,11 @@ def _exploited(opened: Experiment, wanted: _Wanted) -> Exploited:
     return exploiter, found, calibrated
 
 
-def _as_json(exploited: Exploited | None) -> dict[str, Any] | None:
-    if exploited is None:
-        return None
+def _as_json(exploited: Exploited | None, on_form: MeasuredOnForm | None) -> dict[str, Any]:
     from psro.views import sampled_tables
 
-    return sampled_tables.exploitation_json(*exploited)
+    result = {} if exploited is None else sampled_tables.exploitation_json(*exploited)
+    return result if on_form is None else result | sampled_tables.on_form_json(on_form)
 
 
 def _measure_seeds(folders: Sequence[str], wanted: _Wanted) -> None:

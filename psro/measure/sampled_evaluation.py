@@ -13,6 +13,12 @@ from psro.metagame.solvers import MetaSolverError
 from psro.metagame.strategy import MetaStrategy
 from psro.runs.experiment import Experiment
 
+NOT_EXACT = (
+    "no exact exploitability: the game is not enumerated; --exact measures it where the game has a "
+    "form without histories (see psro games), --exploiter DECISIONS trains best responses and "
+    "gives a lower bound"
+)
+"""Why there is none, and what to do."""
 _TABLES = 2_000
 """Payoff tables that are drawn for an interval."""
 _AT_ONCE = 4_000_000
@@ -50,6 +56,11 @@ class SampledEvaluation:
     nash_average: ratings.NashAverage | None
     omitted: tuple[str, ...]
 
+    def beside_exact_figures(self) -> SampledEvaluation:
+        """The same where the exact exploitability is measured beside it."""
+        kept = tuple(sentence for sentence in self.omitted if sentence != NOT_EXACT)
+        return dataclasses.replace(self, omitted=kept)
+
 
 def evaluate(run: Experiment) -> SampledEvaluation:
     """Measures the populations of a sampled run, by the episodes that it has played."""
@@ -61,10 +72,7 @@ def evaluate(run: Experiment) -> SampledEvaluation:
             nash_average = ratings.nash_average(meta_game.payoffs)
         except (ratings.RatingError, MetaSolverError) as error:
             omitted.append(f"no Nash averaging: {error}")
-    omitted.append(
-        "no exact exploitability, which needs a game that is enumerated; --exploiter DECISIONS "
-        "trains best responses and gives a lower bound"
-    )
+    omitted.append(NOT_EXACT)
     return SampledEvaluation(
         value=measured.value,
         value_error=measured.value_error,

@@ -16,6 +16,7 @@ from games.printing import player_name, printable
 from psro.measure.calibration import Calibrated
 from psro.measure.cross_play import CrossPlay
 from psro.measure.exploiter import Exploitation, Exploiter
+from psro.measure.on_form import MeasuredOnForm
 from psro.measure.sampled_evaluation import SampledEvaluation
 from psro.runs.experiment import Experiment
 from psro.training.record import QUANTILE
@@ -106,6 +107,43 @@ def print_json(
             }
         )
     )
+
+
+def print_on_form(opened: Experiment, exactly: MeasuredOnForm, out: rich.console.Console) -> None:
+    """Prints what the mixture is worth exactly."""
+    unit, form, distance = opened.rules.max_return, exactly.form, exactly.distance
+    rows = tables.table("", "exact value", "best response")
+    for p, (value, best) in enumerate(
+        zip(distance.value, distance.best_response_value, strict=True)
+    ):
+        name = rich.markup.escape(player_name(tables.names_of(opened), p))
+        cells = (three_digits(number, unit=unit, sign=True) for number in (value, best))
+        rows.add_row(name, *cells)
+    out.print(f"\nThe mixture on all {form.num_info_states:,} info states")
+    out.print(rows)
+    out.print(
+        f"exploitability {three_digits(distance.exploitability, unit=unit)}, NashConv "
+        f"{three_digits(distance.nash_conv, unit=unit)} (exact); "
+        f"{sum(exactly.seconds.values()):.0f} processor seconds",
+        highlight=False,
+    )
+    if opened.joint is not None:
+        out.print("It is that of players who draw their policies independently", highlight=False)
+
+
+def on_form_json(exactly: MeasuredOnForm) -> dict[str, Any]:
+    """What `psro eval --json --exact` has instead of nulls, and beside them."""
+    distance, form = exactly.distance, exactly.form
+    return {
+        "exploitability": distance.exploitability,
+        "exploitability_kind": "exact",
+        "nash_conv": distance.nash_conv,
+        "exact_value": distance.value.tolist(),
+        "best_response_value": distance.best_response_value.tolist(),
+        "info_states": form.num_info_states,
+        "histories": form.num_histories,
+        "seconds": exactly.seconds,
+    }
 
 
 def write_csv(opened: Experiment, measured: SampledEvaluation, path: str | os.PathLike) -> None:

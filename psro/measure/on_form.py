@@ -1,0 +1,79 @@
+"""Exact figures of populations that were trained and measured by episodes, where the game has a
+`games.form.Form`."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from games.form import Form
+from psro import exact
+from psro.errors import SettingsError
+from psro.measure.mixtures import Mixture, mixture_of
+from psro.policies.tabulation import ChunkedTabulator
+from psro.runs.experiment import Experiment
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MeasuredOnForm:
+    """What a run's meta-strategy is worth, exactly.
+
+    Attributes:
+        form: of the game.
+        distance: values, best responses and exploitability.
+        seconds: processor seconds by part: `policies` (tabulating them) and `walk` (the rest).
+    """
+
+    form: Form
+    distance: exact.Exploitability
+    seconds: dict[str, float]
+
+
+def evaluate(
+    run: Experiment, form: Form, tell: Callable[[str], None] = lambda words: None
+) -> MeasuredOnForm:
+    """Measures a run's meta-strategy: of a joint one its marginals.
+
+    Args:
+        run: measured by episodes; its policies are networks.
+        form: of its game, with the tensor that its policies see.
+        tell: is told what is done next.
+
+    Raises:
+        SettingsError: the policies are tables, or see another tensor than the form's.
+    """
+    mixture, begun = mixture_of(run), time.process_time()
+    seen = run.rules.observation_space
+    for player, states in enumerate(form.players):
+        if seen.shape != (states.observation_size,):
+            raise SettingsError(
+                f"the policies of {run.folder} see tensors of shape {seen.shape}, and player "
+                f"{player} of {form.name} has {states.observation_size} entries; only runs on "
+                "information states are measured exactly"
+            )
+    plans = mixed_plans(mixture, form, tell)
+    tabulated = time.process_time()
+    tell(f"best responses on {form.num_info_states:,} info states")
+    distance = exact.exploitability(form, plans)
+    seconds = {"policies": tabulated - begun, "walk": time.process_time() - tabulated}
+    return MeasuredOnForm(form=form, distance=distance, seconds=seconds)
+
+
+def mixed_plans(
+    mixture: Mixture, form: Form, tell: Callable[[str], None] = lambda words: None
+) -> list[np.ndarray]:
+    """Each player's realization plan, float64 `[S_p]`: those of its policies, mixed linearly. One
+    policy at a time is in memory."""
+    tabulator, plans = ChunkedTabulator(mixture.policy), []
+    for player, states in enumerate(form.players):
+        weights = mixture.weights[player]
+        plan = np.zeros(states.num_sequences)
+        for k in np.flatnonzero(weights):
+            tell(f"policy {k} of player {player} at {states.num_info_states:,} info states")
+            (behaviour,) = tabulator(mixture.alone(player, k), states)
+            plan += weights[k] * exact.realization_plan(states, behaviour.astype(np.float64))
+        plans.append(plan)
+    return plans

@@ -1,0 +1,119 @@
+"""Recurrent policies at every info state of a game of any size, a part of the own tree at a time.
+
+`psro.policies.policy.Tabulator` holds all info states and carries of a level at once. Here a
+player's own tree is walked depth first, `CHUNK` info states in each step. A step takes its carries
+from those of the parents, and they are freed with its last child. So the memory is that of a few
+chunks, whatever the game and the cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from games.info_states import InfoStates
+from psro.policies.jax_settings import own_settings
+from psro.policies.policy import Params, Policy
+
+CHUNK = 16_384
+"""Info states that are tabulated in one step."""
+
+
+class ChunkedTabulator:
+    """Behaviours of policies of one network, `Policy`, which is compiled once for all players.
+
+    Args:
+        policy: the network.
+        chunk: info states in each step.
+    """
+
+    def __init__(self, policy: Policy, *, chunk: int = CHUNK):
+        self._policy, self._chunk = policy, chunk
+        self._step = jax.jit(jax.vmap(self._decide, in_axes=(0, 0, None, None, None, None)))
+
+    @own_settings()
+    def __call__(self, params: Params, states: InfoStates) -> np.ndarray:
+        """Behaviours, float32 `[K, S]`, of policies with leaves `[K, ...]`, at one player's info
+        states. Entry 0, of the empty sequence, is 1."""
+        number = len(jax.tree.leaves(params)[0])
+        result = np.ones((number, states.num_sequences), np.float32)
+        start = jax.tree.map(
+            lambda leaf: jnp.broadcast_to(leaf, (number, *leaf.shape)),
+            self._policy.initial_carry((self._chunk,)),
+        )
+        params, children = jax.tree.map(jnp.asarray, params), _Children(states)
+        first = np.arange(states.level_start[0], states.level_start[min(1, states.num_levels)])
+        todo = list(self._parts(first, np.zeros_like(first), start))
+        while todo:
+            rows, parents, carry = todo.pop()
+            inputs, actions = self._inputs(states, rows)
+            padded = np.zeros(self._chunk, np.int32)
+            padded[: len(rows)] = parents
+            probabilities, carry = self._step(params, carry, padded, *inputs)
+            at, sequences = _expanded(states.first_sequence, rows)
+            result[:, sequences] = np.asarray(probabilities)[:, at, actions]
+            at, below = children.of(rows)
+            todo += self._parts(below, at, carry)
+        return result
+
+    def _parts(self, rows: np.ndarray, parents: np.ndarray, carry: Any) -> Iterator[tuple]:
+        for begin in range(0, len(rows), self._chunk):
+            part = slice(begin, begin + self._chunk)
+            yield rows[part], parents[part], carry
+
+    def _inputs(self, states: InfoStates, rows: np.ndarray) -> tuple[tuple, np.ndarray]:
+        """What the network is told, padded to a chunk; and the actions of all sequences."""
+        size = self._chunk
+        at, sequences = _expanded(states.first_sequence, rows)
+        actions = states.action[sequences].astype(np.int32)
+        legal = np.zeros((size, states.num_actions), bool)
+        legal[at, actions] = True
+        legal[len(rows) :] = True  # no row is without an action
+        seen = states.observe(rows)
+        observation = np.zeros((size, *seen.shape[1:]), seen.dtype)
+        observation[: len(rows)] = seen
+        last_action = np.full(size, -1, np.int32)
+        last_action[: len(rows)] = states.action[states.parent[rows]]
+        return (observation, last_action, legal), actions
+
+    def _decide(
+        self,
+        params: Params,
+        carry: Any,
+        parents: jax.Array,
+        observation: jax.Array,
+        last_action: jax.Array,
+        legal: jax.Array,
+    ) -> tuple[jax.Array, Any]:
+        carry = jax.tree.map(lambda leaf: leaf[parents], carry)
+        outputs, _, carry = self._policy(params, observation, last_action, carry)
+        return jax.nn.softmax(jnp.where(legal, outputs, -jnp.inf), axis=-1), carry
+
+
+class _Children:
+    """The info states that follow each info state of a player."""
+
+    def __init__(self, states: InfoStates):
+        parent = states.info_state[states.parent]
+        first_level = int(states.level_start[min(1, states.num_levels)])
+        self._order = np.argsort(parent[first_level:], kind="stable").astype(np.int32) + first_level
+        counts = np.bincount(parent[first_level:], minlength=states.num_info_states)
+        self._start = np.concatenate([[0], np.cumsum(counts)])
+
+    def of(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """For every child of `rows` the place of its parent in `rows`, and its number."""
+        at, places = _expanded(self._start, rows)
+        return at, self._order[places]
+
+
+def _expanded(start: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The ranges `start[row]:start[row + 1]` one after another: the place in `rows` of each number,
+    and the numbers."""
+    counts = (start[rows + 1] - start[rows]).astype(np.int64)
+    at = np.repeat(np.arange(len(rows)), counts)
+    offset = np.arange(len(at)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return at, start[rows][at] + offset

@@ -1,0 +1,35 @@
+"""Tabulation in chunks is tabulation."""
+
+import jax
+import numpy as np
+import pytest
+from probes import policy_for
+
+import games
+from games.tree_game import TreeGame
+from psro import exact
+from psro.policies.policy import Tabulator, stack
+from psro.policies.tabulation import ChunkedTabulator
+
+
+@pytest.mark.parametrize(
+    "name, cell",
+    [
+        ("kuhn_poker(players=3)", "lstm"),
+        ("liars_dice(dice_sides=3)", "gpt2"),
+        pytest.param("leduc_poker", "gru", marks=pytest.mark.slow),
+    ],
+)
+def test_parts_of_the_tree_are_the_whole_tree(name, cell):
+    tree = games.load(name)
+    policy = policy_for(TreeGame(tree), cell=cell, hidden_size=4)
+    params = policy.init_many(jax.random.split(jax.random.key(0), 2))
+    chunked, whole = ChunkedTabulator(policy, chunk=7), Tabulator(policy, tree)
+    tables = [chunked(params, states) for states in tree.players]
+    for k in range(2):
+        own = jax.tree.map(lambda leaf, k=k: leaf[k], params)
+        expected = whole(stack([own] * tree.num_players))
+        for ours, theirs in zip(tables, expected, strict=True):
+            np.testing.assert_allclose(ours[k], theirs, atol=1e-6)
+    plan = exact.realization_plan(tree.players[1], tables[1][0].astype(np.float64))
+    assert plan[0] == 1 and (plan >= 0).all()
