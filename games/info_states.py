@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -101,8 +100,3 @@ def check_memory(name: str, num_sequences: int) -> None:
             f"{num_sequences * _SEQUENCE_BYTES / 2**30:.0f} GiB, and this machine has "
             f"{memory / 2**30:.0f} GiB of memory"
         )
-
-
-def gibibytes(players: Sequence[InfoStates]) -> float:
-    """About how much memory NashConv takes."""
-    return sum(player.num_sequences for player in players) * _SEQUENCE_BYTES / 2**30

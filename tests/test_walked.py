@@ -317,8 +317,8 @@ def test_uniform_play_is_measured_without_a_run(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("arguments, sentence", [
-    (["unifrom", "--game", "kuhn_poker"], "no run, not unifrom: uniform"),
-    (["--game", "kuhn_poker"], "measures one policy that needs no run: uniform"),
+    (["unifrom", "--game", "kuhn_poker"], "no run, not unifrom: uniform, cfr+"),
+    (["--game", "kuhn_poker"], "measures one policy that needs no run: uniform, cfr+"),
     (["uniform", "--game", "kuhn_poker", "--equilibrium"], "--equilibrium is for populations"),
     (["uniform", "--game", "phantom"], "phantom"),
 ])  # fmt: skip

@@ -147,7 +147,8 @@ def evaluate(
             populations against each other, or the seeds.
         equilibrium: Find the game's equilibrium and the population's least exploitable mixture by
             linear programs, also in a large game. By default only small games are solved.
-        cfr_iterations: Iterations of CFR+ if several populations play each other. 0 = without CFR+.
+        cfr_iterations: Iterations of CFR+ if several populations play each other, or if cfr+ is
+            measured in a game. 0 = without CFR+.
         device: Compute exploitability with JAX in float64 on this device: cpu, gpu or tpu. By
             default numpy computes it.
         exploiter: Train exploiters of one run's mixture with this number of own decisions each, and
@@ -161,8 +162,8 @@ def evaluate(
             trained alone. By default 8,192, 32,768 and 1,024.
         exact: Measure the mixture of a run that is measured by episodes exactly, where its game has
             a form without histories.
-        game: Measure a policy that needs no run in this game, exactly: psro eval uniform --game
-            phantom_ttt.
+        game: Measure a policy that needs no run, uniform or cfr+, in this game, exactly: psro eval
+            uniform --game phantom_ttt.
     """
     wanted = _Wanted(
         json=json, csv=csv, equilibrium=equilibrium, cfr_iterations=cfr_iterations, device=device,
@@ -181,7 +182,7 @@ def _measure_policy(policies: Sequence[str], game: str, wanted: _Wanted) -> None
     from psro.cli.simple_play import measure_policy
 
     wanted.check_policy()
-    measure_policy(policies, game, json=wanted.json)
+    measure_policy(policies, game, json=wanted.json, cfr_iterations=wanted.cfr_iterations)
 
 
 def _measure_runs(folders: Sequence[str], wanted: _Wanted) -> None:

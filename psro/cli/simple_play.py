@@ -8,23 +8,27 @@ from collections.abc import Sequence
 from psro.cli.process import UsageError
 
 
-def measure_policy(policies: Sequence[str], game: str, *, json: bool) -> None:
+def measure_policy(policies: Sequence[str], game: str, *, json: bool, cfr_iterations: int) -> None:
     """Measures a policy that needs no run, exactly.
 
     Raises:
-        UsageError: not one policy, or an unknown one.
+        UsageError: not one policy, an unknown one, or CFR+ without iterations.
         GameError: the game has no exact form.
     """
     from games.forms import open_form
     from psro.measure import simple_play
     from psro.views import simple_tables, tables
 
-    known = ", ".join(simple_play.POLICIES)
-    if len(policies) != 1 or policies[0] not in simple_play.POLICIES:
+    known = simple_play.policies(cfr_iterations)
+    if len(policies) != 1 or policies[0] not in known:
         named = f", not {' '.join(policies)}" if policies else ""
-        raise UsageError(f"--game {game} measures one policy that needs no run{named}: {known}")
+        raise UsageError(
+            f"--game {game} measures one policy that needs no run{named}: {', '.join(known)}"
+        )
+    if policies[0] == "cfr+" and not cfr_iterations:
+        raise UsageError("cfr+ needs --cfr-iterations of at least 1")
     form = open_form(game, progress=_show_parts if sys.stderr.isatty() else None)
-    played = simple_play.measure(form, policies[0])
+    played = simple_play.measure(form, policies[0], cfr_iterations=cfr_iterations)
     if json:
         simple_tables.print_json(played)
     else:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import itertools
 import time
 from collections.abc import Callable
 
@@ -10,6 +12,7 @@ import numpy as np
 
 from games.form import Form
 from psro import exact
+from psro.exact.cfr import cfr_plus
 
 PlansOf = Callable[[Form], list[np.ndarray]]
 
@@ -21,8 +24,17 @@ def uniform(form: Form) -> list[np.ndarray]:
     ]
 
 
-POLICIES: dict[str, PlansOf] = {"uniform": uniform}
-"""Policies that need no training, by name: function of a form that returns each player's plan."""
+def cfr_average(form: Form, iterations: int) -> list[np.ndarray]:
+    """The average of CFR+ after some iterations, at least one."""
+    return next(itertools.islice(cfr_plus(form), iterations - 1, None))
+
+
+def policies(cfr_iterations: int) -> dict[str, PlansOf]:
+    """Policies that need no run, by name: function of a form that returns each player's plan."""
+    return {
+        "uniform": uniform,
+        "cfr+": functools.partial(cfr_average, iterations=cfr_iterations),
+    }
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,10 +48,10 @@ class SimplePlay:
     wall_seconds: float
 
 
-def measure(form: Form, policy: str) -> SimplePlay:
-    """The value and NashConv of one of `POLICIES`, played by everybody."""
+def measure(form: Form, policy: str, *, cfr_iterations: int = 200) -> SimplePlay:
+    """The value and NashConv of one of `policies`, played by everybody."""
     cpu, wall = time.process_time(), time.perf_counter()
-    measured = exact.exploitability(form, POLICIES[policy](form))
+    measured = exact.exploitability(form, policies(cfr_iterations)[policy](form))
     return SimplePlay(
         policy=policy,
         form=form,
