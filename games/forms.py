@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -50,8 +49,11 @@ def open_form(
         tree = openspiel.load(
             name, observation=observation, max_histories=max_histories, cache=cache
         )
-    except GameError:
-        public = _public(name, observation)
+    except GameError as error:
+        try:
+            public = _public(name, observation)
+        except GameError as refusal:
+            raise GameError(f"{error}; and {refusal}") from None
         if public is None:
             raise
         return public
@@ -65,7 +67,13 @@ def beyond_trees(name: str, *, observation: str | None = None) -> Form | None:
 
     Raises `GameError` if there is no such game.
     """
-    return _walked(name, observation) or _public(name, observation)
+    walked = _walked(name, observation)
+    if walked is not None:
+        return walked
+    try:
+        return _public(name, observation)
+    except GameError:
+        return None
 
 
 def cost(form: Form) -> tuple[int, float]:
@@ -127,7 +135,4 @@ def _walked(
 def _public(name: str, observation: str | None) -> Form | None:
     from games.public import PUBLIC, public_tree
 
-    if _short_name(name) in PUBLIC:
-        with contextlib.suppress(GameError):
-            return public_tree(name, observation)
-    return None
+    return public_tree(name, observation) if _short_name(name) in PUBLIC else None
