@@ -74,6 +74,6 @@ def mixed_plans(
         for k in np.flatnonzero(weights):
             tell(f"policy {k} of player {player} at {states.num_info_states:,} info states")
             (behaviour,) = tabulator(mixture.alone(player, k), states)
-            plan += weights[k] * exact.realization_plan(states, behaviour.astype(np.float64))
+            plan += weights[k] * exact.realization_plan(states, behaviour)
         plans.append(plan)
     return plans

@@ -37,10 +37,10 @@ class ChunkedTabulator:
 
     @own_settings()
     def __call__(self, params: Params, states: InfoStates) -> np.ndarray:
-        """Behaviours, float32 `[K, S]`, of policies with leaves `[K, ...]`, at one player's info
+        """Behaviours, float64 `[K, S]`, of policies with leaves `[K, ...]`, at one player's info
         states. Entry 0, of the empty sequence, is 1."""
         number = len(jax.tree.leaves(params)[0])
-        result = np.ones((number, states.num_sequences), np.float32)
+        result = np.ones((number, states.num_sequences))
         start = jax.tree.map(
             lambda leaf: jnp.broadcast_to(leaf, (number, *leaf.shape)),
             self._policy.initial_carry((self._chunk,)),
@@ -55,7 +55,9 @@ class ChunkedTabulator:
             padded[: len(rows)] = parents
             probabilities, carry = self._step(params, carry, padded, *inputs)
             at, sequences = _expanded(states.first_sequence, rows)
-            result[:, sequences] = np.asarray(probabilities)[:, at, actions]
+            chances = np.asarray(probabilities, np.float64)
+            chances /= chances.sum(axis=-1, keepdims=True)  # so that a plan loses nothing
+            result[:, sequences] = chances[:, at, actions]
             at, below = children.of(rows)
             todo += self._parts(below, at, carry)
         return result
