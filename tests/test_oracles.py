@@ -117,9 +117,7 @@ SOME = [  # test_probe_games and test_off_policy are about those that are slow h
     ],
 )
 @pytest.mark.parametrize("name", SOME)
-def test_probe_is_solved(name, kind, request):
-    if (name, kind) == ("dreamer", "memory"):
-        request.applymarker(pytest.mark.xfail(reason="small world models do not keep the bit"))
+def test_probe_is_solved(name, kind):
     tree = tree_of(Probe(kind))
     oracle, jobs, tabulate = setting(tree, name)
     results = oracle(jobs)

@@ -74,15 +74,17 @@ def dream(
         carry, state, legal = now
         act, answer = jax.random.split(key)
         action = explored(policy.choice(model, state, legal)).sample(act)
-        memory, y = model.cell.advance(carry, policy.vector(action))
+        played = policy.vector(action)
+        reward, going_on = model.outcome(state, played)
+        memory, y = model.cell.advance(carry, played)
         z = draw(model.cell.prior(y), answer)
         then = jnp.concatenate([y, z], axis=-1)
         outcome = {
             "state": state,
             "legal": legal,
             "action": action,
-            "reward": two_hot.mean(model.reward_head(y)),
-            "going_on": jax.nn.sigmoid(model.continue_head(y)[..., 0]),
+            "reward": two_hot.mean(reward),
+            "going_on": jax.nn.sigmoid(going_on),
         }
         return ((memory, z), then, model.legal(then)), outcome
 

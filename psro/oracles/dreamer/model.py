@@ -110,10 +110,9 @@ def model_loss(
         wrong = optax.sigmoid_binary_cross_entropy(model.legal_head(states.state), turn.legal)
         seen += jnp.where(turn.valid, wrong.sum(axis=-1), 0.0)
     # What followed a decision: not known where an episode was cut off.
-    before = jax.tree.map(lambda leaf: leaf[:-1], states.carry)
-    _, y = model.cell.advance(before, policy.vector(batch.action))
-    reward = two_hot.cross_entropy(model.reward_head(y), batch.reward)
-    ending = optax.sigmoid_binary_cross_entropy(model.continue_head(y)[..., 0], 1.0 - batch.done)
+    reward, going_on = model.outcome(states.state[:-1], policy.vector(batch.action))
+    reward = two_hot.cross_entropy(reward, batch.reward)
+    ending = optax.sigmoid_binary_cross_entropy(going_on, 1.0 - batch.done)
     known = weight[:-1] * (turn.valid[:-1] & ~batch.truncated)
     return per_decision(seen, weight) + per_decision(reward + ending, known), states
 

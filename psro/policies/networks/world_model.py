@@ -6,13 +6,18 @@ memory cell. z is a vector of categorical variables ("latents"), one-hot and con
     y_t       = cell(z_{t-1}, a_{t-1})               deterministic
     z_t       ~ q(z | y_t, o_t)                      posterior: has seen the observation
     z_t       ~ p(z | y_t)                           prior: has not
-    r_t, c_t  = reward, continuation (y_{t+1})       y_{t+1} = cell(z_t, a_t), before o_{t+1}
+    r_t, c_t  = reward, continuation (y_t, z_t, a_t)           before o_{t+1}
 
 A step is an own decision of the player. What chance and the other players do in between is part of
 the world. **Reward and continuation are predicted before the next observation**, unlike in the
 paper. In games an episode ends without another observation. Returns are linear in the reward, so
 its expectation given (y_t, z_t, a_t) is all that they need. The prior is that of decisions that
 follow, because only those are seen.
+
+**What an action earns depends on the state**: a card decides whether a bet is good. Where neither
+the action nor the state alone says anything about the reward, the gradient of a small network that
+adds them up is zero, and it stays where it began. So the heads of what follows an action multiply
+the two (`Outcome`).
 
 **Acting.** A player that acts takes the mode of the posterior, where training samples. So the carry
 (the cell's, and z) is a function of the player's own history, and the policy can be tabulated
@@ -42,8 +47,23 @@ UNIMIX = 0.01
 """Share of the uniform distribution in every latent, so that no divergence is infinite, and in what
 the actor plays in training."""
 
+_FACTORS = 16
+"""The most factors of an action that `Outcome` multiplies with."""
+
 Features = tuple[jax.Array, jax.Array]
 """The embedded observation `[..., H]`, and the last action as a vector `[..., A]`."""
+
+
+def _start(scale: float) -> nnx.initializers.Initializer:
+    """The first weights of a layer, with so many times the usual variance."""
+    if not scale:
+        return nnx.initializers.zeros
+    return nnx.initializers.variance_scaling(scale, "fan_in", "truncated_normal")
+
+
+def with_one(x: jax.Array) -> jax.Array:
+    """Vectors `[..., N]` with one more entry, which is 1."""
+    return jnp.concatenate([x, jnp.ones_like(x[..., :1])], axis=-1)
 
 
 class MLP(nnx.Module):
@@ -54,16 +74,53 @@ class MLP(nnx.Module):
     ):
         self.hidden = nnx.Linear(enter, hidden, dtype=dtype, rngs=rngs)
         self.norm = nnx.RMSNorm(hidden, rngs=rngs)
-        start = (
-            nnx.initializers.variance_scaling(scale, "fan_in", "truncated_normal")
-            if scale
-            else nnx.initializers.zeros
-        )
-        self.out = nnx.Linear(hidden, leave, kernel_init=start, dtype=dtype, rngs=rngs)
+        self.out = nnx.Linear(hidden, leave, kernel_init=_start(scale), dtype=dtype, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         hidden = nnx.silu(self.norm(self.hidden(x).astype(jnp.float32)))
         return self.out(hidden).astype(jnp.float32)
+
+
+class Outcome(nnx.Module):
+    """What follows an action in a state: `[..., leave]`, float32, linear in the products of the
+    hidden units and of the action's factors. The factors of a number are its one-hot vector, so
+    that each action has outputs of its own; those of real numbers are 1 and the numbers. More than
+    `_FACTORS` are replaced by so many learned ones."""
+
+    def __init__(
+        self,
+        enter: int,
+        hidden: int,
+        leave: int,
+        action_space: Box | Discrete,
+        *,
+        scale: float,
+        dtype: str,
+        rngs: nnx.Rngs,
+    ):
+        size = action_space.size
+        self.is_box = isinstance(action_space, Box)
+        factors = size + self.is_box
+        self.embedding = None
+        if factors > _FACTORS:
+            factors = _FACTORS
+            self.embedding = nnx.Linear(size, factors, dtype=dtype, rngs=rngs)
+        self.hidden = nnx.Linear(enter + size, hidden, dtype=dtype, rngs=rngs)
+        self.norm = nnx.RMSNorm(hidden, rngs=rngs)
+        self.out = nnx.Linear(
+            (hidden + 1) * factors, leave, kernel_init=_start(scale), dtype=dtype, rngs=rngs
+        )
+
+    def __call__(self, state: jax.Array, action: jax.Array) -> jax.Array:
+        """Of states `[..., S]` and actions as vectors `[..., A]`."""
+        hidden = self.hidden(jnp.concatenate([state, action], axis=-1)).astype(jnp.float32)
+        hidden = with_one(nnx.silu(self.norm(hidden)))  # [..., H + 1]
+        factors = with_one(action) if self.is_box else action
+        if self.embedding is not None:
+            factors = self.embedding(action).astype(jnp.float32)
+        products = hidden[..., :, None] * factors[..., None, :]
+        products = products.reshape(*products.shape[:-2], -1)
+        return self.out(products).astype(jnp.float32)
 
 
 class RSSM(nnx.Module):
@@ -167,6 +224,11 @@ class WorldModel(nnx.Module):
         def mlp(enter: int, leave: int, scale: float = 1.0) -> MLP:
             return MLP(enter, hidden_size, leave, scale=scale, dtype=dtype, rngs=rngs)
 
+        def outcome(leave: int, scale: float = 1.0) -> Outcome:
+            return Outcome(
+                state, hidden_size, leave, action_space, scale=scale, dtype=dtype, rngs=rngs
+            )
+
         self.encoder = mlp(seen, hidden_size)
         self.cell = RSSM(
             hidden_size,
@@ -178,8 +240,8 @@ class WorldModel(nnx.Module):
             rngs=rngs,
         )
         self.decoder = mlp(state, seen)
-        self.reward_head = mlp(hidden_size, NUM_BINS, 0.0)
-        self.continue_head = mlp(hidden_size, 1)
+        self.reward_head = outcome(NUM_BINS, 0.0)
+        self.continue_head = outcome(1)
         numbers = isinstance(action_space, Discrete)
         self.legal_head = mlp(state, action_space.size) if numbers else None
         self.policy_head = mlp(state, num_outputs(action_space), 0.01)
@@ -207,6 +269,11 @@ class WorldModel(nnx.Module):
     def heads(self, state: jax.Array) -> tuple[jax.Array, jax.Array]:
         """The actor's outputs `[..., num_outputs]` and the critic's mean `[...]`."""
         return self.policy_head(state), mean(self.value_head(state))
+
+    def outcome(self, state: jax.Array, action: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """What follows actions as vectors `[..., A]` in states `[..., S]`: logits of the reward's
+        bins `[..., NUM_BINS]`, and the logit that the episode goes on `[...]`."""
+        return self.reward_head(state, action), self.continue_head(state, action)[..., 0]
 
     def legal(self, state: jax.Array) -> jax.Array | None:
         """Which actions are likely to be legal, bool `[..., A]`; all, where none seems to be. None
