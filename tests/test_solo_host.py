@@ -36,7 +36,7 @@ class Walker:
     def __init__(self, digest):
         self._random = np.random.default_rng(digest)
         self._place, self._steps, self.reward, self._last = self._random.random(), 0, 0.0, 0.0
-        self.player = 0
+        self.player, self.legal = 0, None
 
     def play(self, action, digest):
         self._last = float(np.reshape(action, -1)[0])

@@ -3,6 +3,9 @@
 
 An episode is a function of its seed and its actions: what an environment draws after its reset, it
 draws from its seed. One that draws from elsewhere is refused, as far as a trial shows it.
+
+A mask in `info["action_mask"]`, such as Taxi's, says which numbers are legal: not zero where they
+are. One of another size than the number of actions says nothing here.
 """
 
 from __future__ import annotations
@@ -131,11 +134,13 @@ class GymnasiumSimulator:
         return float(max(abs(row[-1]) for row in one)) or 1.0
 
     def _random_play(self) -> Iterator[np.ndarray]:
-        """What is seen and then the return so far, after every decision."""
+        """What is seen, what is legal and then the return so far, after every decision."""
         generator, space = np.random.default_rng(0), self.action_space
         episode, length, total = self.begin(0), 0, 0.0
         for number in range(_PROBED_DECISIONS):
-            if isinstance(space, Discrete):
+            if isinstance(space, Discrete) and episode.legal is not None:
+                episode.play(int(generator.choice(np.flatnonzero(episode.legal))), 0)
+            elif isinstance(space, Discrete):
                 episode.play(int(generator.integers(space.num)), 0)
             else:
                 action = generator.uniform(space.low, space.high, space.shape)
@@ -143,7 +148,8 @@ class GymnasiumSimulator:
             length, total = length + 1, total + episode.reward
             seen = np.zeros(vector_size(self.observation_space), np.float32)
             episode.observe(seen)
-            yield np.append(seen.astype(float), total)
+            legal = () if episode.legal is None else episode.legal
+            yield np.concatenate([seen.astype(float), legal, [total]])
             if episode.player < 0 or length == self.max_length:
                 episode, length, total = self.begin((number + 1) << 33), 0, 0.0
 
@@ -154,7 +160,8 @@ class GymnasiumEpisode:
     def __init__(self, simulator: GymnasiumSimulator, env: Any, seed: int):
         self.env, self.player, self.reward = env, 0, 0.0
         self._simulator = simulator
-        self._seen, _ = env.reset(seed=seed)
+        self._seen, info = env.reset(seed=seed)
+        self.legal = self._mask(info)
 
     def __del__(self) -> None:
         self._simulator.idle.append(self.env)
@@ -162,10 +169,21 @@ class GymnasiumEpisode:
     def play(self, action: Any, digest: int) -> None:
         number = np.int32(action) if isinstance(action, int) else action
         theirs = self._simulator.actions.theirs(number)
-        self._seen, reward, terminated, truncated, _ = self.env.step(theirs)
+        self._seen, reward, terminated, truncated, info = self.env.step(theirs)
         self.reward = float(reward)
         if terminated or truncated:  # a state of the rules' end stays one at the limit
             self.player = ENDED if terminated else CUT
+        self.legal = self._mask(info)
+
+    def _mask(self, info: dict[str, Any]) -> np.ndarray | None:
+        """The legal numbers, bool `[A]`; None if the environment does not say."""
+        mask, space = info.get("action_mask"), self._simulator.action_space
+        if mask is None or not isinstance(space, Discrete) or np.shape(mask) != (space.num,):
+            return None
+        legal = np.asarray(mask) != 0
+        if self.player >= 0 and not legal.any():
+            raise ValueError("its action_mask allows no action")
+        return legal
 
     def observe(self, vector: np.ndarray) -> None:
         self._simulator.write(self._seen, vector)

@@ -28,6 +28,8 @@ class SoloEpisode(Protocol):
     """0; or `ENDED` or `CUT`, as in `games.hosted.host`."""
     reward: float
     """What the last decision earned."""
+    legal: np.ndarray | None
+    """Which numbers may be played, bool `[A]`; None if all may, or if actions are a box."""
 
     def play(self, action: Any, digest: int) -> None:
         """Plays a number or, of a box, an array `[*shape]`. What is random was drawn from the seed
@@ -59,15 +61,17 @@ class SoloHost(Host):
         self._space, self._size = simulator.action_space, vector_size(simulator.observation_space)
 
     def begin(self, where: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, ...]:
-        """New episodes where `where [...]`: what is seen, float32 `[..., O]`. Other rows have no
-        meaning. `seeds` are uint32 `[..., 2]`."""
-        digests, seen = whole(seeds), self._vectors(where.size)
+        """New episodes where `where [...]`: what is seen, float32 `[..., O]`, and what is legal,
+        bool `[..., A]`. Other rows have no meaning. `seeds` are uint32 `[..., 2]`."""
+        digests, seen, legal = whole(seeds), self._vectors(where.size), self._all(where.size)
         with self._playing():
             for row in np.flatnonzero(where).tolist():
                 episode = self._simulator.begin(digest := int(digests[row]))
                 episode.observe(seen[row])
+                if episode.legal is not None:
+                    legal[row] = episode.legal
                 self._episodes.setdefault(digest, []).append(episode)
-        return (seen.reshape(*where.shape, -1),)
+        return seen.reshape(*where.shape, -1), legal.reshape(*where.shape, -1)
 
     def step(
         self,
@@ -89,7 +93,8 @@ class SoloHost(Host):
 
         Returns:
             whether the rules have ended the episode and whether it was cut off, bool `[...]`; what
-            is seen, float32 `[..., O]`; rewards float32 `[...]`; new digests uint32 `[..., 2]`.
+            is seen, float32 `[..., O]`, and what is legal if it goes on, bool `[..., A]`; rewards
+            float32 `[...]`; new digests uint32 `[..., 2]`.
         """
         shape, width = where.shape, words.shape[-1]
         words, after = words.reshape(-1, width), whole(digests)
@@ -97,7 +102,8 @@ class SoloHost(Host):
         for column in words.T:
             after = mixed(after, column)
         histories = histories.reshape(len(words), -1, width)
-        seen, last = self._vectors(len(words)), self._simulator.max_length - 1
+        seen, legal = self._vectors(len(words)), self._all(len(words))
+        last = self._simulator.max_length - 1
         players, rewards = np.zeros(len(words), int), np.zeros(len(words), np.float32)
         with self._playing():
             for row in np.flatnonzero(where).tolist():
@@ -107,11 +113,14 @@ class SoloHost(Host):
                 episode.play(self._action_of(words[row]), int(after[row]))
                 episode.observe(seen[row])
                 rewards[row], players[row] = episode.reward, episode.player
+                if episode.legal is not None:
+                    legal[row] = episode.legal
                 if episode.player >= 0 and counts[row] == last:
                     players[row] = CUT
                 if players[row] >= 0:
                     self._episodes.setdefault(int(after[row]), []).append(episode)
-        flat = players == ENDED, players == CUT, seen, rewards, after.view(np.uint32).reshape(-1, 2)
+        digests = after.view(np.uint32).reshape(-1, 2)
+        flat = players == ENDED, players == CUT, seen, legal, rewards, digests
         return tuple(array.reshape(*shape, *array.shape[1:]) for array in flat)
 
     def _replay(self, seed: int, words: np.ndarray) -> SoloEpisode:
@@ -126,6 +135,9 @@ class SoloHost(Host):
         if isinstance(self._space, Discrete):
             return int(words[0])
         return words.view(np.float32).reshape(self._space.shape).copy()
+
+    def _all(self, num_rows: int) -> np.ndarray:
+        return np.ones((num_rows, self._space.size), bool)
 
     def _vectors(self, num_rows: int) -> np.ndarray:
         self._trim(num_rows)
@@ -177,14 +189,15 @@ class HostedSolo(Game[SoloHostState]):
             jax.ShapeDtypeStruct((2,), np.uint32),
         )
         reward = jax.ShapeDtypeStruct((), np.float32)
-        self._begin = host_call(self._host.begin, (seen,))
-        self._play = host_call(self._host.step, (flag, flag, seen, reward, digest))
+        legal = jax.ShapeDtypeStruct((self.num_actions,), np.bool_)
+        self._begin = host_call(self._host.begin, (seen, legal))
+        self._play = host_call(self._host.step, (flag, flag, seen, legal, reward, digest))
 
     def init(self, key: jax.Array) -> SoloHostState:
         no, digest = jnp.bool_(False), jnp.zeros(2, jnp.uint32)
         nothing = SoloHostState(
             player=jnp.int32(0),
-            legal=self._legal(no),
+            legal=self._legal(no, jnp.ones(self.num_actions, bool)),
             terminal=no,
             truncated=no,
             rewards=jnp.zeros(1, jnp.float32),
@@ -200,11 +213,10 @@ class HostedSolo(Game[SoloHostState]):
         """`init(key)` where `where []`, otherwise the state; but the history, which has no meaning
         in a new episode, stays. Only what begins is played."""
         seed = jax.random.bits(key, (2,), jnp.uint32)
-        (vector,) = self._begin(where, seed)
-        over = state.ended & ~where
+        vector, legal = self._begin(where, seed)
         return SoloHostState(
             player=state.player,
-            legal=self._legal(over),
+            legal=None if state.legal is None else jnp.where(where, legal, state.legal),
             terminal=state.terminal & ~where,
             truncated=state.truncated & ~where,
             rewards=jnp.where(where, 0.0, state.rewards),
@@ -217,21 +229,23 @@ class HostedSolo(Game[SoloHostState]):
 
     def step(self, state: SoloHostState, action: jax.Array, key: jax.Array) -> SoloHostState:
         if isinstance(self.action_space, Discrete):
-            follows = ~state.ended & (action >= 0) & (action < self.num_actions)
+            follows = ~state.ended & (state.legal & (jnp.arange(self.num_actions) == action)).any()
             words = jnp.maximum(action, 0).astype(jnp.uint32)[None]
         else:
             real = action.astype(jnp.float32).reshape(-1)
             follows = ~state.ended & jnp.isfinite(real).all()
             words = jax.lax.bitcast_convert_type(real, jnp.uint32)
-        terminal, truncated, vector, reward, digest = self._play(
+        terminal, truncated, vector, legal, reward, digest = self._play(
             follows, state.seed, state.digest, words, state.count, state.history
         )
+        if state.legal is not None:
+            legal = jnp.where(follows, legal, state.legal)
         terminal = jnp.where(follows, terminal, state.terminal)
         truncated = jnp.where(follows, truncated, state.truncated)
         place = jnp.where(follows, state.count, self.max_length)  # nowhere
         return SoloHostState(
             player=state.player,
-            legal=self._legal(terminal | truncated),
+            legal=self._legal(terminal | truncated, legal),
             terminal=terminal,
             truncated=truncated,
             rewards=jnp.where(follows, reward, 0.0)[None],
@@ -257,10 +271,9 @@ class HostedSolo(Game[SoloHostState]):
         """Empties the host's memory of histories."""
         self._host.forget()
 
-    def _legal(self, over: jax.Array) -> jax.Array | None:
-        if isinstance(self.action_space, Box):
-            return None
-        return jnp.broadcast_to(~over, (self.num_actions,))
+    def _legal(self, over: jax.Array, legal: jax.Array) -> jax.Array | None:
+        """What is legal `[A]`: nothing after the end. None if actions are a box."""
+        return None if isinstance(self.action_space, Box) else legal & ~over
 
     def __getstate__(self) -> Any:
         raise TypeError("a hosted game is not copied to another process: load it there")
