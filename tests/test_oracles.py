@@ -30,7 +30,7 @@ SMALL = {
     "r2d2": {"decisions": 24_576, "num_envs": 64, "num_strata": 2, "buffer_size": 8_192},
     "pqn": {"decisions": 24_576, "num_envs": 64, "num_strata": 2},
     "sac": {"decisions": 24_576, "num_envs": 64, "num_strata": 2, "buffer_size": 8_192},
-    "dreamer": {"decisions": 24_576, "num_envs": 32, "num_strata": 2},
+    "dreamer": {"decisions": 49_152, "num_envs": 32, "num_strata": 2},
 }
 """Settings with which a probe takes seconds, where the defaults are for real games."""
 
