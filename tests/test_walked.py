@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 
+import jax
 import numpy as np
 import pytest
 
@@ -17,6 +18,8 @@ from games.walked import cache as walked_cache
 from games.walked.cache import cached_tree
 from games.walked.tree import WalkedTree
 from psro import cli, exact
+from psro.policies.policy import Policy, Tabulator
+from psro.policies.tabulation import ChunkedTabulator
 
 BLOCKED = 0o740
 """Phantom tic-tac-toe without its last four cells: one line is left."""
@@ -93,6 +96,21 @@ def test_a_walk_equals_the_enumerated_tree(size, version):
     populations = [np.stack(pair) for pair in zip(random_plans(enumerated, 5), theirs, strict=True)]
     table = walked.payoffs([plan[:, of] for plan, of in zip(populations, numbers, strict=True)])
     np.testing.assert_allclose(table, enumerated.payoffs(populations), atol=1e-12)
+
+
+def test_a_network_is_the_same_table_over_a_walk_as_over_a_tree():
+    name = "dark_hex(num_rows=2,num_cols=2,gameversion=adh)"
+    walked, enumerated = walked_tree(name), games.load(name)
+    policy = Policy(
+        observation_space=enumerated.observation_space, action_space=enumerated.action_space,
+        hidden_size=4, cell="lstm",
+    )  # fmt: skip
+    params = policy.init_many(jax.random.split(jax.random.key(0), 2))
+    expected = Tabulator(policy, enumerated)(params)
+    tabulate = ChunkedTabulator(policy, chunk=5)
+    for p, numbers in enumerate(same_sequences(walked, enumerated)):
+        behaviours = tabulate(params, walked.players[p])
+        np.testing.assert_allclose(behaviours[p], expected[p][numbers], atol=1e-6)
 
 
 class Recursion:

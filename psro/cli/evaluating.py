@@ -266,11 +266,13 @@ def _measure_by_episodes(opened: Experiment, wanted: _Wanted, exploited: Exploit
 def _measured_on_form(opened: Experiment) -> MeasuredOnForm:
     """The exact figures of a run that is measured by episodes."""
     from games.forms import open_form
+    from psro.cli.simple_play import walk_progress
     from psro.measure import on_form
 
-    return on_form.evaluate(
-        opened, open_form(opened.config.game, observation=opened.config.observation), note
+    form = open_form(
+        opened.config.game, observation=opened.config.observation, progress=walk_progress()
     )
+    return on_form.evaluate(opened, form, note)
 
 
 def _show(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from psro.cli.process import UsageError
 
@@ -27,12 +27,17 @@ def measure_policy(policies: Sequence[str], game: str, *, json: bool, cfr_iterat
         )
     if policies[0] == "cfr+" and not cfr_iterations:
         raise UsageError("cfr+ needs --cfr-iterations of at least 1")
-    form = open_form(game, progress=_show_parts if sys.stderr.isatty() else None)
+    form = open_form(game, progress=walk_progress())
     played = simple_play.measure(form, policies[0], cfr_iterations=cfr_iterations)
     if json:
         simple_tables.print_json(played)
     else:
         simple_tables.print_table(played, tables.console())
+
+
+def walk_progress() -> Callable[[int, int], None] | None:
+    """What shows how far a walk is: for a person at a terminal only."""
+    return _show_parts if sys.stderr.isatty() else None
 
 
 def _show_parts(done: int, parts: int) -> None:
