@@ -165,11 +165,11 @@ def own_trees(rules: HiddenBoard) -> OwnTrees:
         raise GameError(f"walking through {rules.name!r} takes numba: pip install numba")
     board, room, size = board_of(rules), room_of(rules), FIRST_SIZE
     tables = _enlarged(None, size)
+    nothing = np.zeros(tables.child.shape[1])
     first_turns = 1 if rules.passes else 2  # decisions of player 1 after each first mark
     histories = 1 + rules.num_open * first_turns
     for opening in openings(rules):
         while True:
-            nothing = np.zeros(tables.child.shape[1])
             below = kernels.walk(board, tables, opening, (0.0, 0.0, 0.0), nothing, nothing, room)
             if below >= 0:
                 break
@@ -180,6 +180,7 @@ def own_trees(rules: HiddenBoard) -> OwnTrees:
                     f"{memory() / 2**30:.0f} GiB of memory"
                 )
             tables = _enlarged(tables, size)
+            nothing = np.zeros(tables.child.shape[1])
         histories += below
     return _sorted(tables, rules, int(histories))
 
