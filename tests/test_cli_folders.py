@@ -20,6 +20,7 @@ import psro
 from psro import cli
 from psro.runs.config import RunConfig
 from psro.runs.seeds import reopen_many, run_many
+from psro.views import watch
 
 EXACT = ("--oracle", "best_response", "--iterations", "3", "--tolerance", "0")
 CONFIG = RunConfig(oracle="best_response", iterations=3, tolerance=0.0)
@@ -119,12 +120,19 @@ def test_plot_and_report_take_all_seeds(capsys, trained, tmp_path):
     assert pages[0] == pages[1]
 
 
-@pytest.mark.parametrize("command", ["plot --payoffs", "watch", "export"])
+@pytest.mark.parametrize("command", ["plot --payoffs", "export"])
 def test_what_is_for_one_run_names_one(capsys, trained, tmp_path, command):
     name, *options = command.split()
     more = [tmp_path / "run.psro"] if name == "export" else []
     code, out, err = psro_main(capsys, name, trained, *more, *options)
     assert (code, out) == (2, "") and str(trained / "seed-0") in err and err.count("\n") == 1
+
+
+def test_watch_shows_all_seeds_on_one_page(trained):
+    watched = watch.Watched(*(trained / f"seed-{seed}" for seed in range(SEEDS)))
+    shown = json.loads(watched.document())
+    assert shown["ended"] and shown["status"] == f"{SEEDS} of {SEEDS} have ended"
+    assert f"{SEEDS} seeds" in json.dumps(shown["sections"])
 
 
 def test_play_takes_the_least_exploitable_seed(capsys, trained, monkeypatch):
