@@ -125,7 +125,7 @@ def test_a_wide_game_takes_memory_for_the_actions_that_there_are(tmp_path, capsy
     arrays = [array for array in vars(player).values() if isinstance(array, np.ndarray)]
     assert sum(array.nbytes for array in arrays) + player.observation.places.nbytes < 200_000
     assert player.indistinct() == 0
-    monkeypatch.setattr("games.player_tree._memory", lambda: 1 << 28)
+    monkeypatch.setattr("games.player_tree.memory", lambda: 1 << 28)
     out = tmp_path / "run"
     message = assert_refused(
         psro_main(capsys, "run", "--game", path, "--oracle", "best_response", "--out", out)
