@@ -101,7 +101,7 @@ def values(tree, jobs, behaviours):
 
 SOME = [  # test_probe_games and test_off_policy are about those that are slow here
     pytest.param(name, marks=pytest.mark.slow)
-    if name in ("a2c", "reinforce", "r2d2", "pqn", "sac", "dreamer")
+    if name in ("a2c", "reinforce", "dqn", "r2d2", "pqn", "sac", "dreamer")
     else name
     for name in ORACLES
 ]
@@ -125,10 +125,7 @@ def test_probe_is_solved(name, kind):
     assert not results.diverged.any()
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.slow) if name == "dqn" else name for name in SOME],
-)
+@pytest.mark.parametrize("name", SOME)
 def test_the_curve_is_of_exact_values_and_the_best_is_returned(name):
     tree = games.load("kuhn_poker")
     oracle, jobs, tabulate = setting(tree, name)

@@ -84,7 +84,8 @@ def decisions(game):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow) if n == "file" else n for n in SMALL]
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if n in ("file", "turns") else n for n in SMALL],
 )
 def test_policies_are_the_mixed_realization_plans_in_every_state(trained, name):
     experiment = trained(name)
