@@ -90,13 +90,17 @@ class InfoStates:
         raise NotImplementedError
 
 
+def memory() -> int:
+    """This machine's memory in bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def check_memory(name: str, num_sequences: int) -> None:
     """Raises `GameError` if exact quantities of so many sequences, of all players together, take
     more than three quarters of the memory."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if num_sequences * _SEQUENCE_BYTES > 0.75 * memory:
+    if num_sequences * _SEQUENCE_BYTES > 0.75 * memory():
         raise GameError(
             f"{name!r} is too large: its players have {num_sequences:,} sequences, which take "
             f"{num_sequences * _SEQUENCE_BYTES / 2**30:.0f} GiB, and this machine has "
-            f"{memory / 2**30:.0f} GiB of memory"
+            f"{memory() / 2**30:.0f} GiB of memory"
         )

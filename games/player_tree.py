@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
 from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
 
 from games.errors import GameError
-from games.info_states import InfoStates
+from games.info_states import InfoStates, memory
 from games.marks import Marks
 
 MAX_LEVELS = 1_000
@@ -101,8 +100,3 @@ class PlayerTree(InfoStates):
             kinds, classes[first:last] = np.unique(rows, return_inverse=True)
             distinct += len(kinds)
         return self.num_info_states - distinct
-
-
-def memory() -> int:
-    """This machine's memory in bytes."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

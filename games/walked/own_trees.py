@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from games.errors import GameError
-from games.info_states import InfoStates
-from games.player_tree import memory
+from games.info_states import InfoStates, memory
 from games.walked import kernels
 from games.walked.kernels import MOST_CELLS, PLACED, Board, Room, Tables
 from games.walked.rules import HiddenBoard

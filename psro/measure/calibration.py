@@ -7,10 +7,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import games
 from psro import exact
 from psro.measure.exploiter import Exploitation, Exploiter, exploit
 from psro.measure.mixtures import Mixture, mixture_of, uniform_play
+from psro.measure.simple_play import uniform
 from psro.runs import experiment
 from psro.runs.config import RunConfig
 from psro.runs.setup import network_of
@@ -84,7 +84,7 @@ def calibrate(
         yield Calibrated(
             game=name,
             population="uniform play",
-            exploitability=exact.exploitability(run.tree, _uniform(run.tree)).exploitability,
+            exploitability=exact.exploitability(run.tree, uniform(run.tree)).exploitability,
             found=found(uniform_play(game)),
         )
         yield Calibrated(
@@ -93,9 +93,3 @@ def calibrate(
             exploitability=run.exploitability(),
             found=found(mixture_of(run)),
         )
-
-
-def _uniform(tree: games.GameTree) -> list:
-    return [
-        exact.realization_plan(player, exact.uniform_behaviour(player)) for player in tree.players
-    ]

@@ -50,11 +50,12 @@ class ChunkedTabulator:
         todo = list(self._parts(first, np.zeros_like(first), start))
         while todo:
             rows, parents, carry = todo.pop()
-            inputs, actions = self._inputs(states, rows)
+            at, sequences = _expanded(states.first_sequence, rows)
+            actions = states.action[sequences].astype(np.int32)
+            inputs = self._inputs(states, rows, at, actions)
             padded = np.zeros(self._chunk, np.int32)
             padded[: len(rows)] = parents
             probabilities, carry = self._step(params, carry, padded, *inputs)
-            at, sequences = _expanded(states.first_sequence, rows)
             chances = np.asarray(probabilities, np.float64)
             chances /= chances.sum(axis=-1, keepdims=True)  # so that a plan loses nothing
             result[:, sequences] = chances[:, at, actions]
@@ -67,11 +68,12 @@ class ChunkedTabulator:
             part = slice(begin, begin + self._chunk)
             yield rows[part], parents[part], carry
 
-    def _inputs(self, states: InfoStates, rows: np.ndarray) -> tuple[tuple, np.ndarray]:
-        """What the network is told, padded to a chunk; and the actions of all sequences."""
+    def _inputs(
+        self, states: InfoStates, rows: np.ndarray, at: np.ndarray, actions: np.ndarray
+    ) -> tuple[np.ndarray, ...]:
+        """What the network is told at `rows`, padded to a chunk: of their sequences, `at` is the
+        place in `rows`."""
         size = self._chunk
-        at, sequences = _expanded(states.first_sequence, rows)
-        actions = states.action[sequences].astype(np.int32)
         legal = np.zeros((size, states.num_actions), bool)
         legal[at, actions] = True
         legal[len(rows) :] = True  # no row is without an action
@@ -80,7 +82,7 @@ class ChunkedTabulator:
         observation[: len(rows)] = seen
         last_action = np.full(size, -1, np.int32)
         last_action[: len(rows)] = states.action[states.parent[rows]]
-        return (observation, last_action, legal), actions
+        return observation, last_action, legal
 
     def _decide(
         self,
