@@ -43,7 +43,13 @@ DEFAULTS: dict[str, Any] = {
 }
 """Of every learner alone, where they are not those of best responses: episodes are long, and there
 are no opponents to meet many of."""
-ON_POLICY = DEFAULTS | {"sequence_length": 64, "entropy_weight": 0.01}
+ON_POLICY = DEFAULTS | {
+    "sequence_length": 64,
+    "entropy_weight": 0.01,
+    "normalize_returns": True,
+}
+"""Of learners from fresh episodes. Returns are long sums here: unless they are scaled, the error of
+their values has nearly all of the clipped gradient, and the policy learns late or never."""
 REPLAY = DEFAULTS | {"burn_in": 8, "num_sequences": 16, "num_batches": 32}
 """Of learners that replay: many small batches, because sequences are long."""
 DREAMER = REPLAY | {"num_envs": 16, "num_sequences": 8, "num_batches": 8, "horizon": 15,
