@@ -6,12 +6,15 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
+from flax import nnx
 from probe_games import Aim, ProbeGame
 from probes import begin, policy_for, world_model_for
 
 import games
 from games.levels import levels
+from games.spaces import Box, Discrete
 from psro.oracles import Dreamer, DreamerConfig
 from psro.oracles.decisions import Turn
 from psro.oracles.dreamer.imagination import Spread, actor_critic_loss, dream, lambda_returns
@@ -19,7 +22,7 @@ from psro.oracles.dreamer.model import balanced, divergence, filtered, learned_f
 from psro.oracles.rollout import Rollout
 from psro.policies.networks import two_hot
 from psro.policies.networks.settings import NetworkConfig
-from psro.policies.networks.world_model import UNIMIX, draw
+from psro.policies.networks.world_model import UNIMIX, Outcome, draw
 from psro.runs.config import RunConfig
 from psro.runs.learner_config import LearnerConfig
 from psro.runs.setup import check_layers
@@ -257,6 +260,40 @@ def test_a_step_raises_entropy_and_the_probability_of_what_was_good(kind):
 
     assert after(0.0, 1.0)[0] > measured(params, dreamt)[0]
     assert after(1.0, 0.0)[1] > measured(params, dreamt)[1]
+
+
+@pytest.mark.parametrize(
+    "space", [Discrete(20), pytest.param(Box((16,), -1.0, 1.0), marks=pytest.mark.slow)]
+)
+def test_many_actions_have_products_with_the_state_too(space):
+    """More factors than heads multiply with are replaced by 16 learned ones, which learn what an
+    action earns where only the product with a bit of the state says so."""
+    rng = np.random.default_rng(0)
+    bit = rng.choice([-1.0, 1.0], size=(256, 1)).astype(np.float32)
+    action = rng.normal(size=(256, space.size)).astype(np.float32)
+    if isinstance(space, Discrete):
+        action = np.eye(20, dtype=np.float32)[rng.integers(20, size=256)]
+    target = bit[:, 0] * np.sign(action @ np.linspace(-1, 1, space.size, dtype=np.float32))
+    made = {"scale": 1.0, "dtype": "float32", "rngs": nnx.Rngs(0)}
+    head = Outcome(1, 8, 1, space, **made)
+    assert head.out.in_features == (8 + 1) * 16 and head.embedding is not None
+    graph, params = nnx.split(head)
+
+    def error(params):
+        return jnp.square(nnx.merge(graph, params)(bit, action)[:, 0] - target).mean()
+
+    @jax.jit
+    def fitted(params):
+        def step(carry, _):
+            params, state = carry
+            change, state = optimizer.update(jax.grad(error)(params), state)
+            return (optax.apply_updates(params, change), state), None
+
+        return jax.lax.scan(step, (params, optimizer.init(params)), length=200)[0][0]
+
+    optimizer = optax.adam(1e-2)
+    before, after = error(params), error(fitted(params))
+    assert after < 0.3 * before and after < 0.35, (before, after)
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import importlib
 import importlib.util
+from types import SimpleNamespace as Of
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ import pytest
 import games
 from games import GameError
 from games.hosted import environment
+from games.hosted.gymnax import GymnaxGame
 from games.hosted.translation import actions_of, observation_space
 from games.random_play import largest_return, random_actions
 from games.spaces import Box, Discrete
@@ -214,8 +216,6 @@ def test_a_bandit_pays_by_its_arm():
 
 
 def test_spaces_of_other_libraries():
-    from types import SimpleNamespace as Of
-
     grid = Of(low=0, high=255, shape=(4, 4, 3), dtype=np.uint8)
     assert observation_space(grid) == Box((4, 4, 3), 0.0, 1.0)
     both = Of(spaces={"b": Of(n=3), "a": Of(low=-1, high=2, shape=(2,), dtype=np.float32)})
@@ -259,3 +259,42 @@ def test_the_largest_return_of_real_actions():
 def test_a_wrong_task_is_refused(name, words):
     with pytest.raises(GameError, match=words):
         games.load(name)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Steps:
+    time: jax.Array
+
+
+class Arcade:
+    """An environment like those of POPGym Arcade: it knows its limit itself, and ends by it one
+    step late. The limit among its parameters is a default that nobody set."""
+
+    max_steps_in_episode = 4
+
+    def action_space(self, params):
+        return Of(n=2)
+
+    def observation_space(self, params):
+        return Of(low=0.0, high=9.0, shape=(1,), dtype=np.float32)
+
+    def reset_env(self, key, params):
+        return jnp.zeros(1), Steps(jnp.int32(0))
+
+    def step_env(self, key, state, action, params):
+        done = (action == 1) | (state.time >= self.max_steps_in_episode)
+        return jnp.full(1, state.time), Steps(state.time + 1), jnp.float32(1), done, {}
+
+
+def test_an_environment_that_knows_its_limit_itself_is_not_cut_off_by_a_default():
+    game = GymnaxGame("arcade", Arcade(), Of(max_steps_in_episode=1), 4.0, None)
+    assert game.max_length == 4
+    key = jax.random.key(0)
+    state, ends = game.init(key), []
+    for action in (0, 0, 0, 0):
+        state = game.step(state, jnp.int32(action), key)
+        ends.append((bool(state.terminal), bool(state.truncated)))
+    assert ends == [(False, False)] * 3 + [(False, True)]
+    ended = game.step(game.init(key), jnp.int32(1), key)
+    assert ended.terminal and not ended.truncated

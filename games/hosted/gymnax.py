@@ -100,11 +100,8 @@ class GymnaxGame(Solo):
         self, name: str, env: Any, params: Any, max_return: float | None, horizon: int | None
     ):
         self._env, self._params = env, params
-        limits = [
-            int(getattr(params, field))
-            for field in ("max_steps_in_episode", "max_timesteps")
-            if hasattr(params, field)
-        ]
+        self._limit = _limit(env, params)
+        limits = [] if self._limit is None else [int(self._limit)]
         limits += [] if horizon is None else [horizon]
         self._actions = actions_of(name, env.action_space(params))
         super().__init__(
@@ -138,13 +135,19 @@ class GymnaxGame(Solo):
         rules; there every end at the limit counts as the limit's."""
         if hasattr(self._env, "is_truncated"):
             return done, jnp.asarray(self._env.is_truncated(inner, self._params), bool)
-        limit, time = (
-            next((getattr(owner, field) for field in fields if hasattr(owner, field)), None)
-            for owner, fields in (
-                (self._params, ("max_timesteps", "max_steps_in_episode")),
-                (inner, ("timestep", "time")),
-            )
-        )
+        limit, time = self._limit, _first(inner, ("alreadyMove", "timestep", "time"))
         if limit is None or time is None:
             return done, jnp.bool_(False)
         return done & (time < limit), time >= limit
+
+
+def _limit(env: Any, params: Any) -> Any:
+    """Steps after which an episode is cut off, or None. Environments of POPGym Arcade know their
+    limit themselves; the one among their parameters is stable-gymnax's default, a single step."""
+    own = _first(env, ("max_steps_in_episode", "max_episode_length"))
+    return _first(params, ("max_timesteps", "max_steps_in_episode")) if own is None else own
+
+
+def _first(owner: Any, names: tuple[str, ...]) -> Any:
+    """The first of these attributes that there is, or None."""
+    return next((getattr(owner, name) for name in names if hasattr(owner, name)), None)

@@ -31,6 +31,9 @@ class DreamerConfig(ReplayConfig):
     """Values of each of them."""
     horizon: int = 8
     """Own decisions that are imagined from every decision of a batch."""
+    reward_scale: float = 1.0
+    """Rewards, in units of the game's largest return, are multiplied by this number. Returns beyond
+    19 of the new unit cannot be told apart, and a reward far below 0.1 is learned slowly."""
     trace_decay: float = 0.95
     """Lambda of the imagined returns."""
     entropy_weight: float = 0.3
@@ -39,12 +42,14 @@ class DreamerConfig(ReplayConfig):
     """Decay of the moving averages of the returns' 5th and 95th percentiles."""
     least_spread: float = 1.0
     """Advantages are divided by the distance of these percentiles, or by this if it is more. The
-    unit is the game's largest return. If this is small, noise of a model that has learned little
-    decides, and the actor settles before there is anything to learn from."""
+    unit is the game's largest return / reward_scale. If this is small, noise of a model that has
+    learned little decides, and the actor settles before there is anything to learn from."""
 
     def __post_init__(self):
         super().__post_init__()
-        check_positive(self.name, self, "latents", "classes", "horizon", "least_spread")
+        check_positive(
+            self.name, self, "latents", "classes", "horizon", "least_spread", "reward_scale"
+        )
         check_not_negative(self.name, self, "entropy_weight")
         check_shares(self.name, self, "trace_decay", "spread_decay")
         if self.tabulated:

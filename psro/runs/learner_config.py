@@ -48,12 +48,12 @@ ON_POLICY = DEFAULTS | {
     "entropy_weight": 0.01,
     "normalize_returns": True,
 }
-"""Of learners from fresh episodes. Returns are long sums here: unless they are scaled, the error of
-their values has nearly all of the clipped gradient, and the policy learns late or never."""
+"""Of learners from fresh episodes. In units of the game's largest return, a reward of a long
+episode is so small that the error of the values has next to no gradient beside the policy's."""
 REPLAY = DEFAULTS | {"burn_in": 8, "num_sequences": 16, "num_batches": 32}
 """Of learners that replay: many small batches, because sequences are long."""
-DREAMER = REPLAY | {"num_envs": 16, "num_sequences": 8, "num_batches": 8, "horizon": 15,
-                    "least_spread": 0.02, "entropy_weight": 0.02}  # fmt: skip
+DREAMER = REPLAY | {"num_envs": 4, "num_sequences": 8, "num_batches": 8, "horizon": 15,
+                    "reward_scale": 10.0, "least_spread": 0.2, "entropy_weight": 0.02}  # fmt: skip
 """A decision costs a dream of 15 for each of the times it is replayed: fewer are taken, and more is
 learned from each."""
 NOT_ALONE = ("decisions", "evaluations", "patience", "num_strata", "tabulated")
@@ -68,7 +68,7 @@ def _defaults(kind: type[SampledConfig]) -> Any:
     if issubclass(kind, QConfig):  # what one decision changes is small beside a return
         own = own | {"reward_scale": 10.0}
     if kind is SACConfig:
-        own = own | {"entropy_weight_rate": 10.0}
+        own = own | {"num_envs": 8, "reward_scale": 10.0, "entropy_weight_rate": 10.0}
     if kind is PQNConfig:
         own = own | {"num_minibatches": 16}
     own = DREAMER if issubclass(kind, DreamerConfig) else own

@@ -100,11 +100,9 @@ class Outcome(nnx.Module):
     ):
         size = action_space.size
         self.is_box = isinstance(action_space, Box)
-        factors = size + self.is_box
-        self.embedding = None
-        if factors > _FACTORS:
-            factors = _FACTORS
-            self.embedding = nnx.Linear(size, factors, dtype=dtype, rngs=rngs)
+        factors = min(size + self.is_box, _FACTORS)
+        many = size + self.is_box > _FACTORS
+        self.embedding = nnx.Linear(size, factors, dtype=dtype, rngs=rngs) if many else None
         self.hidden = nnx.Linear(enter + size, hidden, dtype=dtype, rngs=rngs)
         self.norm = nnx.RMSNorm(hidden, rngs=rngs)
         self.out = nnx.Linear(
