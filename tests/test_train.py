@@ -40,7 +40,7 @@ CONFIG = LearnerConfig.from_json(
 def smaller(name):
     """The defaults of a learner alone, in small."""
     own = {"num_envs": 4, "rollout_length": 16}
-    own |= {} if name == "pqn" else {"buffer_size": 64, "num_sequences": 4}
+    own |= {"num_minibatches": 4} if name == "pqn" else {"buffer_size": 64, "num_sequences": 4}
     return dataclasses.replace(getattr(CONFIG, name), **own)
 
 

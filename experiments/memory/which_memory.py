@@ -7,7 +7,8 @@ In games that are enumerated, each memory trains a population by `psro run`'s de
 seeds at once. The measure is the exact exploitability, as a share of the untrained policies': after
 `--iterations` at equal decisions, and after as many iterations as fit into the CPU seconds of the
 first memory at equal seconds. In phantom_ttt best responses to uniform play train with
-`--decisions`, and the measure is the share of its exact exploitability that they do not find.
+`--decisions`, and the measure is the share of its exact exploitability that they do not find; at
+equal seconds, with a half or twice as many decisions where these fit.
 
 A memory is the name of a cell, which sees observations; `none` sees only the current one;
 `information_state` is `none` on information states, which hold all that the player knows.
@@ -80,8 +81,11 @@ def seen_by(memory: str) -> tuple[str, str]:
     return ("none", memory) if memory == INFORMATION_STATE else (memory, "observation")
 
 
-def populations(game: str, memory: str, given: argparse.Namespace, folder: Path) -> Curve:
-    """By PSRO in an enumerated game."""
+def populations(
+    game: str, memory: str, given: argparse.Namespace, folder: Path, enough: float
+) -> Curve:
+    """By PSRO in an enumerated game: `--iterations`, and then as many as fit into `enough` CPU
+    seconds of a seed, but no more than twice as many."""
     cell, observation = seen_by(memory)
     config = psro.RunConfig(
         game=game,
@@ -95,13 +99,16 @@ def populations(game: str, memory: str, given: argparse.Namespace, folder: Path)
     clock = []
     for _ in runs.train():
         clock.append(time.process_time())
+        done = len(clock) - 1
+        if done >= max(given.iterations, 2) and seconds_each(clock, given.seeds) * done >= enough:
+            break
     if runs.failed:
         raise SystemExit(f"{game}, {memory}: {runs.failed}")
     distances = np.array(
         [[record.exploitability for record in run.records] for run in runs.experiments]
     )
     decisions = np.cumsum([sum(r.decisions) for r in runs.experiments[0].records])
-    each = (clock[-1] - clock[1]) / (len(clock) - 2) / given.seeds
+    each = seconds_each(clock, given.seeds)
     return Curve(
         game=game,
         memory=memory,
@@ -111,8 +118,14 @@ def populations(game: str, memory: str, given: argparse.Namespace, folder: Path)
     )
 
 
-def exploiters(memory: str, given: argparse.Namespace) -> Curve:
-    """Against uniform play in phantom_ttt, with 1/2, 1 and 2 times the decisions."""
+def seconds_each(clock: list[float], seeds: int) -> float:
+    """CPU seconds of an iteration of one seed, without the first iteration, which compiles."""
+    return (clock[-1] - clock[1]) / (len(clock) - 2) / seeds
+
+
+def exploiters(memory: str, given: argparse.Namespace, enough: float) -> Curve:
+    """Against uniform play in phantom_ttt, with 1/2 and 1 times the decisions, and with 2 times
+    where these do not take more than `enough` CPU seconds of a seed."""
     cell, observation = seen_by(memory)
     game = open_game(PHANTOM, evaluation="sampled", backend="native", observation=observation).game
     policy = Policy(
@@ -138,12 +151,17 @@ def exploiters(memory: str, given: argparse.Namespace) -> Curve:
         exact=None,
     )
     for share in (0.5, 1, 2):
+        if share == 2 and 2 * seconds[-1] > enough:
+            break
         settings = PPOConfig(decisions=int(share * given.decisions)).for_sampled_game()
         oracle = PPO(game, policy, settings)
-        oracle(jobs)  # compiles
-        start = time.process_time()
+        if share == 0.5:
+            oracle(jobs)  # compiles
+            start = time.process_time()
         results = oracle(jobs)
-        seconds.append((time.process_time() - start) / seeds)
+        if share == 0.5:
+            half = (time.process_time() - start) / seeds
+        seconds.append(half * share / 0.5)
         decisions.append(int(results.decisions[:2].sum()))
         players = [
             jax.tree.map(
@@ -191,18 +209,26 @@ def save_curves(path: Path, settings: dict[str, int], curves: list[Curve]) -> No
     aside.replace(path)
 
 
-def table(curves: list[Curve]) -> pd.DataFrame:
-    """A row for each game and memory. The first memory of a game sets the budgets: its decisions at
-    half of its curve, and its seconds there."""
-    rows, first = [], {}
+def budget_of(curves: list[Curve], game: str, iterations: int) -> tuple[float, float]:
+    """Decisions and seconds that every memory of a game is given: those of its first memory after
+    `iterations`, or in phantom_ttt with once the decisions. Without a first memory, nothing."""
     for curve in curves:
-        measure = first.setdefault(curve.game, curve)
-        half = len(measure.decisions) // 2
+        if curve.game == game:
+            at = 2 if game == PHANTOM else iterations
+            return float(curve.decisions[at]), float(curve.seconds[at])
+    return 0.0, 0.0
+
+
+def table(curves: list[Curve], iterations: int) -> pd.DataFrame:
+    """A row for each game and memory."""
+    rows = []
+    for curve in curves:
+        decisions, seconds = budget_of(curves, curve.game, iterations)
         row = {"game": curve.game, "memory": curve.memory}
-        for name, budget in (("decisions", measure.decisions), ("seconds", measure.seconds)):
-            mean, interval = curve.at(getattr(curve, name), budget[half])
+        for name, budget in (("decisions", decisions), ("seconds", seconds)):
+            mean, interval = curve.at(getattr(curve, name), budget)
             row[f"left at equal {name}"], row[f"± ({name})"] = mean, interval
-        row["CPU s"] = curve.seconds[half]
+        row["CPU s"] = np.interp(decisions, curve.decisions, curve.seconds)
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -249,15 +275,16 @@ def main() -> None:
     for game, memory in itertools.product(given.games, given.memories):
         if (game, memory) in done:
             continue
+        enough = budget_of(curves, game, given.iterations)[1]
         with tempfile.TemporaryDirectory() as folder:
             curves.append(
-                exploiters(memory, given)
+                exploiters(memory, given, enough)
                 if game == PHANTOM
-                else populations(game, memory, given, Path(folder) / "runs")
+                else populations(game, memory, given, Path(folder) / "runs", enough)
             )
         save_curves(path, settings, curves)
-        print(table(curves).tail(1).to_string(index=False), flush=True)
-    table(curves).to_csv(given.out / "which_memory.csv", index=False)
+        print(table(curves, given.iterations).tail(1).to_string(index=False), flush=True)
+    table(curves, given.iterations).to_csv(given.out / "which_memory.csv", index=False)
     draw(curves, given.out / "which_memory.png")
 
 
