@@ -67,7 +67,8 @@ def main(arguments: list[str] | None = None) -> None:
                 "Each command takes --import MODULE ..., for modules that register games or other "
                 "plug-ins.",
                 args=arguments,
-                config=(tyro.conf.FlagCreatePairsOff,),
+                # A setting that is on by default here is off in best responses: both flags are known.
+                config=() if arguments[:1] == ["train"] else (tyro.conf.FlagCreatePairsOff,),
             )
     finally:
         signal.signal(signal.SIGTERM, terminated)

@@ -36,7 +36,7 @@ class OnPolicyConfig(SampledConfig):
     """Shift and scale the advantages of each rollout to mean 0 and standard deviation 1."""
     normalize_returns: bool = False
     """Scale rewards so that the discounted returns of the training so far have variance 1. For
-    games whose largest return is not known."""
+    games whose largest return is not known, or whose single rewards are a small share of it."""
 
     def __post_init__(self):
         super().__post_init__()
