@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
                 "Each command takes --import MODULE ..., for modules that register games or other "
                 "plug-ins.",
                 args=arguments,
-                # A setting that is on by default here is off in best responses: both flags are known.
+                # What is on by default there may be off in best responses: both flags are known.
                 config=() if arguments[:1] == ["train"] else (tyro.conf.FlagCreatePairsOff,),
             )
     finally:
