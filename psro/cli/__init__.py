@@ -66,9 +66,8 @@ def main(arguments: list[str] | None = None) -> None:
                 description="Train and measure game-theoretic populations of recurrent policies. "
                 "Each command takes --import MODULE ..., for modules that register games or other "
                 "plug-ins.",
-                args=arguments,
-                # What is on by default there may be off in best responses: both flags are known.
-                config=() if arguments[:1] == ["train"] else (tyro.conf.FlagCreatePairsOff,),
+                args=learning.without_usual(arguments),
+                config=(tyro.conf.FlagCreatePairsOff,),
             )
     finally:
         signal.signal(signal.SIGTERM, terminated)

@@ -39,6 +39,20 @@ class _Made:
     metrics.csv is always written."""
 
 
+def without_usual(arguments: list[str]) -> list[str]:
+    """The arguments of any command. Those of `train` are without flags that switch on what is on by
+    default, which are no options: in best responses they are off."""
+    if arguments[:1] != ["train"]:
+        return arguments
+    usual = [
+        f"--{name}.{key.replace('_', '-')}"
+        for name in TABLES
+        for key, value in vars(LearnerConfig.__dataclass_fields__[name].default_factory()).items()
+        if value is True
+    ]
+    return [argument for argument in arguments if argument not in usual]
+
+
 def train_with(arguments: list[str]) -> Callable[..., None]:
     """The command `train`. Its options are made only if it runs."""
 
