@@ -24,6 +24,7 @@ from psro.policies import networks
 from psro.policies.initial import INITS
 from psro.runs.config import TABLES, RunConfig
 from psro.runs.config_file import read_config
+from psro.training.executor_settings import EXECUTORS, ExecutorConfig
 from psro.variants.diversity import TERMS
 from psro.variants.expansions import EXPANSIONS
 from psro.variants.published import VARIANTS
@@ -50,6 +51,10 @@ class Made:
     log: tuple[str, ...] = ()
     """Write records also to file (log.jsonl), tensorboard, wandb, mlflow, or several of them.
     metrics.csv is always written."""
+    wall_limit: float | None = None
+    """Stop after this number of seconds, with exit code 75. Everything is saved, and the same
+    command with --or-resume continues. It also stops when the next iteration would not fit. By
+    default there is no limit."""
 
 
 FIRST = (
@@ -69,6 +74,9 @@ TOPICS = {
     "game": ("observation", "max_histories", "backend", "imports"),
     "measuring": ("evaluation", "payoff_episodes", "payoff_error"),
     "output": ("log",),
+    "workers": (
+        "executor", "workers", "task_limit", "gpu_share", "ray_address", "wall_limit",
+    ),
 }  # fmt: skip
 """The other options under the headings of the help text. Options without a topic come last."""
 _LAST = "more"
@@ -77,8 +85,8 @@ _METAVARS = {
     "config": "FILE", "game": "GAME", "meta_solver": "SOLVER", "evaluation_solver": "SOLVER",
     "out": "FOLDER", "imports": "MODULE ...",
 }  # fmt: skip
-_OPTIONS = {"imports": "import"}
-"""Options that are not named after their setting, because Python has the word."""
+_OPTIONS = {"imports": "import", "ray_address": "ray.address"}
+"""Options that are not named after their setting, because Python has the word, or no dots."""
 
 
 def _names(option: str) -> Collection[str]:
@@ -98,6 +106,7 @@ def _names(option: str) -> Collection[str]:
         "init": INITS,
         "evaluation": EVALUATIONS,
         "backend": BACKENDS,
+        "executor": EXECUTORS,
     }.get(option, ())
 
 
@@ -141,10 +150,21 @@ def options_of(config: type) -> dict[str, tuple[str, Any, Any]]:
     }
 
 
+_WORKERS = typed_options("WorkerOptions", list(options_of(ExecutorConfig).values()))
+Workers = Annotated[_WORKERS, OmitArgPrefixes, arg(name="workers", help="")]
+"""The options of `ExecutorConfig`, for commands that have few others."""
+LOCAL = _WORKERS()
+
+
+def executing_of(options: Any) -> ExecutorConfig:
+    """Where work is done, checked, from a value of `Workers`."""
+    return ExecutorConfig(**vars(options))
+
+
 def run_options(settings: Mapping[str, Any]) -> Any:
     """All options of `psro run`, as a dataclass. Its defaults are `settings`, by the names of
     `RunConfig`, and the standard defaults for the rest."""
-    options = options_of(Made) | options_of(RunConfig)
+    options = options_of(Made) | options_of(ExecutorConfig) | options_of(RunConfig)
     said = {*FIRST, *(name for names in TOPICS.values() for name in names)}
     topics = {**TOPICS, _LAST: tuple(name for name in options if name not in said)}
     fields = [options[name] for name in FIRST]
@@ -169,16 +189,20 @@ def run_options(settings: Mapping[str, Any]) -> Any:
     return typed_options("RunOptions", fields)(**values)
 
 
-def config_and_rest(options: Any) -> tuple[RunConfig, Made]:
-    """A run's settings, checked, and the other options, from a value of `run_options`."""
+def config_and_rest(options: Any) -> tuple[RunConfig, Made, ExecutorConfig]:
+    """A run's settings, checked, the other options, and where its work is done, from a value of
+    `run_options`."""
     values = {}
     for name, value in vars(options).items():
         if name in TABLES:
             values[name] = dict(vars(value))
         else:
             values |= vars(value) if dataclasses.is_dataclass(value) else {name: value}
-    made = {field.name: values.pop(field.name) for field in dataclasses.fields(Made)}
-    return RunConfig.from_json(values), Made(**made)
+    made, executing = (
+        kind(**{field.name: values.pop(field.name) for field in dataclasses.fields(kind)})
+        for kind in (Made, ExecutorConfig)
+    )
+    return RunConfig.from_json(values), made, executing
 
 
 def _said_once(arguments: list[str], option: str) -> str | None:

@@ -17,14 +17,30 @@ from games.readers import cache
 from psro.errors import PsroError
 from psro.oracles.settings import CPU_DEVICES
 
-INTERRUPTED = {number: 128 + number for number in (signal.SIGINT, signal.SIGTERM)}
-"""Exit codes, as shells have them."""
+INTERRUPTED = {
+    signal.SIGINT: 128 + signal.SIGINT,
+    signal.SIGTERM: 128 + signal.SIGTERM,
+    signal.SIGALRM: 75,
+}
+"""Exit codes, as shells have them. A run that is out of time has that of a temporary failure
+(EX_TEMPFAIL in sysexits.h): the same command, later, may end it."""
 _MOST_SAID = 1_000
 """Characters of an error's sentence."""
 
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM, which a scheduler sends before it kills a process. It stops a run like Ctrl-C."""
+
+
+class OutOfTime(KeyboardInterrupt):
+    """The wall limit is over. It stops a run like Ctrl-C."""
+
+
+_INTERRUPTS = {
+    signal.SIGINT: KeyboardInterrupt,
+    signal.SIGTERM: Terminated,
+    signal.SIGALRM: OutOfTime,
+}
 
 
 class UsageError(PsroError):
@@ -36,17 +52,18 @@ def terminate(number, frame) -> None:
 
 
 def exit_code(interrupt: KeyboardInterrupt) -> int:
-    return INTERRUPTED[signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT]
+    return next(INTERRUPTED[n] for n, kind in _INTERRUPTS.items() if type(interrupt) is kind)
 
 
 @contextlib.contextmanager
 def noting_interrupts() -> Iterator[list[KeyboardInterrupt]]:
-    """The interrupts so far, SIGINT and SIGTERM. They are recorded because Python drops a
-    KeyboardInterrupt in a callback of its garbage collector, and JAX has such a callback."""
+    """The interrupts so far: SIGINT, SIGTERM and the end of a wall limit. They are recorded because
+    Python drops a KeyboardInterrupt in a callback of its garbage collector, and JAX has such a
+    callback."""
     interrupts: list[KeyboardInterrupt] = []
 
     def interrupted(number, frame):
-        interrupts.append(Terminated() if number == signal.SIGTERM else KeyboardInterrupt())
+        interrupts.append(_INTERRUPTS[number]())
         raise interrupts[-1]
 
     before = {number: signal.signal(number, interrupted) for number in INTERRUPTED}

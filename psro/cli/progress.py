@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from psro.cli.display import MeansTable, bound, display, title, values, why
 from psro.cli.folders import shell
-from psro.cli.process import complain, exit_code, note, noting_interrupts, say
+from psro.cli.process import (
+    OutOfTime,
+    UsageError,
+    complain,
+    exit_code,
+    note,
+    noting_interrupts,
+    say,
+)
 from psro.metagame.solving import solver_of
 from psro.runs import loggers
 from psro.runs import seeds as seed_runs
 from psro.runs.commit import COMMIT
 from psro.runs.experiment import Experiment
+from psro.training.executor_settings import ExecutorConfig
+from psro.training.pool import Pool
 from psro.training.record import DISTANCES
 from psro.training.trainer import TrainingDiverged
 from psro.variants.expansions import EXPANSIONS
@@ -23,21 +36,73 @@ _REGRET = 1e-5
 """A meta-strategy's regret above this is reported, as a share of the game's largest return."""
 
 
-def train(opened: Experiment, log: Sequence[str] = ()) -> None:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class How:
+    """What the progress of training depends on, and its results do not.
+
+    Attributes:
+        log: the loggers.
+        executing: where work is done.
+        wall_limit: seconds after which training stops; None for no limit.
+    """
+
+    log: Sequence[str] = ()
+    executing: ExecutorConfig = ExecutorConfig()
+    wall_limit: float | None = None
+
+    def __post_init__(self):
+        if self.wall_limit is not None and not self.wall_limit > 0:
+            raise UsageError(f"--wall-limit {self.wall_limit} must be above 0")
+
+    @contextlib.contextmanager
+    def pool(self) -> Iterator[Pool | None]:
+        """The workers; None for this process."""
+        with self.executing.open() or contextlib.nullcontext() as pool:
+            yield pool
+
+    @contextlib.contextmanager
+    def limited(self) -> Iterator[Callable[[], None]]:
+        """Interrupts what is inside when the time is over. It calls the function after every
+        iteration, which raises OutOfTime if another one would not fit."""
+        if self.wall_limit is None:
+            yield lambda: None
+            return
+        end = last = time.monotonic()
+        end, longest = end + self.wall_limit, 0.0
+
+        def lap() -> None:
+            nonlocal last, longest
+            now = time.monotonic()
+            last, longest = now, max(longest, now - last)
+            if now + longest > end:
+                raise OutOfTime
+
+        signal.setitimer(signal.ITIMER_REAL, self.wall_limit)
+        try:
+            yield lap
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def train(opened: Experiment, how: How) -> None:
     """Trains to the end, shows every record, then draws the curve."""
     _say_notes(opened)
     interrupted = None
     try:
         with (
-            loggers.logging(log, opened, complain=complain) as tell,
+            how.pool() as pool,
+            loggers.logging(how.log, opened, complain=complain) as tell,
             display(opened) as show,
             noting_interrupts() as interrupts,
+            how.limited() as lap,
         ):
-            for record in opened.train():
+            for record in opened.train(pool):
                 show(record)
                 tell(record)
                 if interrupts:
                     raise interrupts[0]
+                if not opened.ended:
+                    lap()
     except KeyboardInterrupt as error:
         interrupted = error
     except TrainingDiverged as error:
@@ -93,7 +158,7 @@ def _say_result(opened: Experiment) -> None:
     say(f"  psro plot {shell([opened.folder])}")
 
 
-def train_many(runs: seed_runs.Seeds, log: Sequence[str] = ()) -> None:
+def train_many(runs: seed_runs.Seeds, how: How) -> None:
     """Trains all runs to their ends, shows the mean of every iteration, then draws the curves."""
     first, last = runs.experiments[0], runs.experiments[-1]
     means = MeansTable(first)
@@ -105,11 +170,13 @@ def train_many(runs: seed_runs.Seeds, log: Sequence[str] = ()) -> None:
     since = time.perf_counter()
     try:
         with (
-            loggers.logging_many(log, runs.experiments, complain=complain) as tell,
+            how.pool() as pool,
+            loggers.logging_many(how.log, runs.experiments, complain=complain) as tell,
             dashboard.live(runs.experiments) as refresh,
             noting_interrupts() as interrupts,
+            how.limited() as lap,
         ):
-            for number in runs.train():
+            for number in runs.train(pool):
                 tell()
                 refresh()
                 now = time.perf_counter()
@@ -117,6 +184,8 @@ def train_many(runs: seed_runs.Seeds, log: Sequence[str] = ()) -> None:
                 since = now
                 if interrupts:
                     raise interrupts[0]
+                if not all(opened.ended for opened in runs.experiments):
+                    lap()
     except KeyboardInterrupt as error:
         interrupted = error
     _draw_many(runs)

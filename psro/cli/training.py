@@ -9,14 +9,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
-from psro.cli.arguments import Folder, MaybeFolder, MaybeNumber, Names, explained
+from psro.cli.arguments import Folder, MaybeFolder, MaybeNumber, MaybeSeconds, Names, explained
 from psro.cli.folders import shell
 from psro.cli.learning import resume_learners
-from psro.cli.options import config_and_rest, run_options, settings_of
+from psro.cli.options import (
+    LOCAL,
+    Workers,
+    config_and_rest,
+    executing_of,
+    run_options,
+    settings_of,
+)
 from psro.cli.process import UsageError, note_disagreement, say
+from psro.training.executor_settings import ExecutorConfig
 
 if TYPE_CHECKING:
     from psro.cli.options import Made
+    from psro.cli.progress import How
     from psro.runs.config import RunConfig
     from psro.runs.experiment import Experiment
 
@@ -46,23 +55,25 @@ def run_with(arguments: list[str]) -> Callable[..., None]:
     return run
 
 
-def _run(config: RunConfig, made: Made) -> None:
+def _run(config: RunConfig, made: Made, executing: ExecutorConfig) -> None:
     from psro.cli import progress
     from psro.runs import experiment, loggers
     from psro.runs import seeds as seed_runs
+
+    how = progress.How(log=made.log, executing=executing, wall_limit=made.wall_limit)
 
     loggers.check(made.log)
     if made.or_resume and made.out is None:
         raise UsageError("--or-resume needs the folder of the run; name it with --out")
     if made.or_resume and Path(made.out).exists():
-        _resume_same(config, made)
+        _resume_same(config, made, how)
     elif made.seeds is None:
-        progress.train(experiment.create(config, made.out), made.log)
+        progress.train(experiment.create(config, made.out), how)
     else:
-        progress.train_many(seed_runs.create_many(config, made.seeds, made.out), made.log)
+        progress.train_many(seed_runs.create_many(config, made.seeds, made.out), how)
 
 
-def _resume_same(config: RunConfig, made: Made) -> None:
+def _resume_same(config: RunConfig, made: Made, how: How) -> None:
     """Continues the run, or the runs of several seeds, in a folder. Refuses other runs."""
     from psro.runs import folder as run_folder
     from psro.runs.seed_folders import is_many, seed_folder, seed_folders
@@ -80,7 +91,7 @@ def _resume_same(config: RunConfig, made: Made) -> None:
         differing = _differing(dataclasses.replace(config, seed=seed), saved)
         if differing:
             raise UsageError(f"{part} holds another run, with other {', '.join(differing)}")
-    resume(made.out, iterations=config.iterations, log=made.log)
+    _resume(made.out, config.iterations, None, how)
 
 
 def _differing(config: RunConfig, saved: RunConfig) -> list[str]:
@@ -105,6 +116,8 @@ def resume(
     iterations: MaybeNumber = None,
     out: MaybeFolder = None,
     log: Names = (),
+    wall_limit: MaybeSeconds = None,
+    workers: Workers = LOCAL,
 ) -> None:
     """Continue a run that was stopped. The result is that of a run that never stopped.
 
@@ -116,7 +129,17 @@ def resume(
             next to the file and has the file's name without the ending.
         log: Write records also to file (log.jsonl), tensorboard, wandb, mlflow, or several of them.
             metrics.csv is always written.
+        wall_limit: Stop after this number of seconds, with exit code 75, and everything saved. By
+            default there is no limit.
+        workers: Where the work is done.
     """
+    from psro.cli.progress import How
+
+    how = How(log=log, executing=executing_of(workers), wall_limit=wall_limit)
+    _resume(folder, iterations, out, how)
+
+
+def _resume(folder: str, iterations: int | None, out: str | None, how: How) -> None:
     from psro.cli import progress
     from psro.runs import experiment, loggers
     from psro.runs import seeds as seed_runs
@@ -130,23 +153,27 @@ def resume(
                 f"{folder} holds learners of psro train, which have no iterations; their number of "
                 "decisions is fixed, because their schedules depend on it"
             )
-        resume_learners(parts, out, log)
+        if how.executing != ExecutorConfig():
+            raise UsageError(
+                "--executor is for populations; learners of psro train run in one process"
+            )
+        resume_learners(parts, out, how.log)
         return
-    loggers.check(log)
+    loggers.check(how.log)
     if is_many(folder):
         if out is not None:
             raise UsageError("--out is for an exported file; leave it out")
         runs = seed_runs.reopen_many(folder, iterations)
         for run in runs.experiments:
             note_disagreement(run)
-        progress.train_many(runs, log)
+        progress.train_many(runs, how)
         return
     opened = experiment.reopen(folder, iterations, out)
     note_disagreement(opened)
     if opened.ended:
         _say_ended(opened)
     else:
-        progress.train(opened, log)
+        progress.train(opened, how)
 
 
 def _say_ended(opened: Experiment) -> None:

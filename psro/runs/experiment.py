@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -18,11 +20,11 @@ from games import GameTree, TreePolicy
 from games.readers.states import ReplayedPolicy
 from psro import exact
 from psro.errors import PsroError, SettingsError
+from psro.metagame.exact_meta_game import ExactMetaGame
 from psro.metagame.gaps import Gaps
 from psro.metagame.meta_game import MetaGame
 from psro.metagame.solving import solver_of
 from psro.metagame.strategy import MetaStrategy
-from psro.oracles import Results
 from psro.policies.bot import EpisodeBot, MixtureBot, PopulationBot
 from psro.policies.jax_settings import own_settings
 from psro.policies.mixed_behaviour import MixedBehaviour
@@ -35,11 +37,17 @@ from psro.runs.agreement import disagreement
 from psro.runs.config import RunConfig, check_sizes
 from psro.runs.description import DescribedRun, finished
 from psro.runs.fitting import Rules
-from psro.runs.restoring import restore
+from psro.runs.restoring import complete, restore
 from psro.runs.setup import Setup
+from psro.runs.spreading import Spread
 from psro.runs.storage import ExperimentError
-from psro.training.executors import Ask, answered, local
+from psro.training.executors import Local, answered
+from psro.training.pool import Pool
 from psro.training.record import Iteration, Record
+
+Loop = Callable[[int, int, Iteration | None], Generator[Any, Any, None]]
+"""Yields the iterations of a run, and requests, whose results it is sent. It takes the seed, the
+number of the last iteration, and the iteration to continue from."""
 
 
 class Experiment(DescribedRun):
@@ -208,26 +216,31 @@ class Experiment(DescribedRun):
         if not 0 <= player < self.rules.num_players:
             raise SettingsError(f"player {player} of a game for {self.rules.num_players}")
 
-    def train(self) -> Iterator[Record]:
+    def train(self, pool: Pool | None = None) -> Iterator[Record]:
         """Trains until the run has `ended`. Yields each record when its iteration is on disk.
+
+        Args:
+            pool: workers that train best responses and play matches; by default this process does.
 
         Raises:
             ExperimentError: another process trains in the folder, or has trained in it meanwhile.
         """
-        yield from answered(self.training(), local(self.setup.oracle))
+        executor = Local(self.setup.oracle) if pool is None else Spread(pool, self.setup)
+        loop = functools.partial(self.setup.loop, play=executor.play)
+        yield from answered(self.training(loop), executor)
 
-    def training(self) -> Generator[Ask | Record, Results | None, None]:
-        """As `train`, but also yields requests for best responses. The caller sends back their
-        results."""
+    def training(self, loop: Loop | None = None) -> Generator[Any, Any, None]:
+        """As `train`, but also yields the requests of `loop`. The caller sends back their results.
+        By default it is the setup's, whose requests are for best responses (`Ask`)."""
         if self.ended:
             return
         with self._locked() as held:
             run_folder.raise_version(self.folder, self.config, held)
-            loop = self.setup.loop(self.config.seed, self.config.iterations, self._last)
+            steps = (loop or self.setup.loop)(self.config.seed, self.config.iterations, self._last)
             answer = None
             while not self.ended:
                 with own_settings():
-                    said = loop.send(answer)
+                    said = steps.send(answer)
                 if isinstance(said, Iteration):
                     self._commit(said, held)
                     said = said.record
@@ -246,6 +259,8 @@ class Experiment(DescribedRun):
     def _finished(self) -> Iteration:
         if self._last is None:
             raise ExperimentError(f"{self.folder} has no finished iteration yet")
+        if self.tree is not None and not isinstance(self._last.meta_game, ExactMetaGame):
+            self._last = complete(self._last, self.setup)  # it was computed elsewhere
         return self._last
 
     def _commit(self, iteration: Iteration, held: disk.Held) -> None:
@@ -312,11 +327,12 @@ def run(
     out: str | os.PathLike | None = None,
     *,
     progress: bool = False,
+    pool: Pool | None = None,
 ) -> Experiment:
     """Trains a new experiment to its end. With `progress`, prints one line per iteration on
-    standard error. See `create` for `out`."""
+    standard error. See `create` for `out`, and `Experiment.train` for `pool`."""
     experiment = create(config or RunConfig(), out)
-    finished(experiment.train(), experiment.config, progress)
+    finished(experiment.train(pool), experiment.config, progress)
     return experiment
 
 
@@ -326,10 +342,11 @@ def resume(
     out: str | os.PathLike | None = None,
     *,
     progress: bool = False,
+    pool: Pool | None = None,
 ) -> Experiment:
     """Trains the experiment in a folder to its end, or to `iterations`; see `reopen` and `run`."""
     experiment = reopen(folder, iterations, out)
-    finished(experiment.train(), experiment.config, progress)
+    finished(experiment.train(pool), experiment.config, progress)
     return experiment
 
 

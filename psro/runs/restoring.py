@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -9,6 +11,7 @@ import numpy as np
 
 from psro.metagame.exact_meta_game import ExactMetaGame
 from psro.policies.jax_settings import own_settings
+from psro.policies.policy import Params
 from psro.policies.population import Population
 from psro.runs import commit as commits
 from psro.runs import policies as policy_files
@@ -37,28 +40,43 @@ def restore(
     policies, latest = policy_files.restore(
         folder, commit.records, commit.digests, config, expected
     )
-    # The same calls as in training, so that every rounding is the same.
-    population = Population.empty(setup.capacity)
-    for slot in range(len(policies)):
-        population = population.put(slot, policies[slot])
-    meta_game = commit.table
-    if setup.tree is not None:
-        meta_game = ExactMetaGame.empty(setup.tree).put(
-            range(len(policies)),
-            [setup.tabulate(policies[slot]) for slot in range(len(policies))],
-            commit.payoffs,
-        )
-        if not all(np.isfinite(plans).all() for plans in meta_game.plans):
-            raise ExperimentError(f"{path} is damaged: its policies give no probabilities")
-    last = Iteration(
-        record=commit.records[-1],
-        policies=latest,
-        population=population,
-        meta_game=meta_game,
-        meta_strategy=commit.meta_strategy,
-        evaluation=commit.evaluation,
+    last = complete(
+        Iteration(
+            record=commit.records[-1],
+            policies=latest,
+            population=population_of([policies[slot] for slot in range(len(policies))], setup),
+            meta_game=commit.table,
+            meta_strategy=commit.meta_strategy,
+            evaluation=commit.evaluation,
+        ),
+        setup,
     )
+    if setup.tree is not None and not all(np.isfinite(p).all() for p in last.meta_game.plans):
+        raise ExperimentError(f"{path} is damaged: its policies give no probabilities")
     return commit.records, commit.digests, last
+
+
+def population_of(policies: Sequence[Params], setup: Setup) -> Population:
+    """Populations of these policies, leaves `[P, ...]`, in their order."""
+    population = Population.empty(setup.capacity)
+    for params in policies:
+        population = population.add(params)
+    return population
+
+
+@own_settings()
+def complete(iteration: Iteration, setup: Setup) -> Iteration:
+    """An iteration whose meta-game is only the table of payoffs, with the policies' plans if the
+    game is enumerated. The calls are those of training, so that every rounding is the same."""
+    if setup.tree is None:
+        return iteration
+    members = iteration.population.members
+    meta_game = ExactMetaGame.empty(setup.tree).put(
+        range(len(members)),
+        [setup.tabulate(policies) for policies in members],
+        iteration.meta_game.payoffs,
+    )
+    return dataclasses.replace(iteration, meta_game=meta_game)
 
 
 def _check_payoffs(path: Path, commit: commits.Commit, setup: Setup) -> None:

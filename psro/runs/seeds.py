@@ -1,7 +1,8 @@
 """Runs that differ only in their seed, trained side by side.
 
-They advance in lockstep: when all active runs have asked for best responses, one call of their
-common oracle trains them all (`executors.local`). Each run's folder is the same as if it had
+In one process they advance in lockstep: when all active runs have asked for best responses, one
+call of their common oracle trains them all (`executors.Local`). With workers, every iteration of
+every run is a task (`psro.runs.tasks`). Each run's folder is the same as if it had
 trained alone, except for its wall seconds, which are those of all runs together.
 """
 
@@ -9,11 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import shutil
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,7 +30,9 @@ from psro.runs.experiment import Experiment
 from psro.runs.intervals import half_interval
 from psro.runs.seed_folders import seed_folder, seed_folders
 from psro.runs.storage import ExperimentError
-from psro.training.executors import Ask, local
+from psro.runs.tasks import advancing
+from psro.training.executors import Ask, Local
+from psro.training.pool import Pool
 from psro.training.record import DISTANCES, Record
 from psro.training.trainer import TrainingDiverged
 
@@ -36,6 +40,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SUMMARY = "summary.csv"
+STOPS_A_RUN = (TrainingDiverged, MetaSolverError)
+"""Errors that end a run, and would end it again."""
+Training = Generator[Any, Any, None]
+"""Of a run: see `Experiment.training`."""
 MOST_SEEDS = 1_000
 """Every seed needs a folder, and jobs in each call of the oracle."""
 
@@ -55,47 +63,83 @@ class Seeds(Described):
         self.experiments = experiments
         self.failed: dict[int, TrainingDiverged | MetaSolverError] = {}
 
-    def train(self) -> Iterator[int]:
+    def train(self, pool: Pool | None = None) -> Iterator[int]:
         """Trains until all runs have ended or failed. Yields the number of an iteration when every
-        active run has finished it and all is on disk. A run that fails does not stop the others."""
-        execute = local(self.experiments[0].setup.oracle, len(self.experiments))
+        active run has finished it and all is on disk. A run that fails does not stop the others.
+
+        Args:
+            pool: workers that compute whole iterations, each of one run; by default all runs train
+                side by side in this process.
+        """
         with contextlib.ExitStack() as stack:
             held = stack.enter_context(disk.hold(self.folder))
-            runs = [stack.enter_context(contextlib.closing(e.training())) for e in self.experiments]
-            answers: dict[int, Results | None] = dict.fromkeys(range(len(runs)))
+            loops = [
+                None if pool is None else functools.partial(advancing, e.setup)
+                for e in self.experiments
+            ]
+            runs = [
+                stack.enter_context(contextlib.closing(e.training(loop)))
+                for e, loop in zip(self.experiments, loops, strict=True)
+            ]
             shown = 0
-            while answers:
-                asks: dict[int, Ask] = {}
-                for number, answer in answers.items():
-                    ask = self._go_on(number, runs[number], answer)
-                    if ask is not None:
-                        asks[number] = ask
-                going = asks or range(len(runs))
-                done = (min if asks else max)(
+            for active in self._together(runs) if pool is None else self._apart(runs, pool):
+                going = active or range(len(runs))
+                done = (min if active else max)(
                     len(self.experiments[number].records) for number in going
                 )
                 if done > shown:
                     self.write_summary(held)
                     yield from range(shown, done)
                     shown = done
-                results = execute(list(asks.values())) if asks else []
-                answers = dict(zip(asks, results, strict=True))
 
-    def _go_on(
-        self,
-        number: int,
-        training: Generator[Ask | Record, Results | None, None],
-        answer: Results | None,
-    ) -> Ask | None:
+    def _together(self, runs: Sequence[Training]) -> Iterator[Collection[int]]:
+        """Answers the requests of all active runs by one call. Yields the numbers of these runs
+        before every call, and after the last."""
+        executor = Local(self.experiments[0].setup.oracle, len(self.experiments))
+        answers: dict[int, Results | None] = dict.fromkeys(range(len(runs)))
+        while answers:
+            asks: dict[int, Ask] = {}
+            for number, answer in answers.items():
+                ask = self._go_on(number, runs[number], answer)
+                if ask is not None:
+                    asks[number] = ask
+            yield asks
+            results = executor.respond(list(asks.values())) if asks else []
+            answers = dict(zip(asks, results, strict=True))
+
+    def _apart(self, runs: Sequence[Training], pool: Pool) -> Iterator[Collection[int]]:
+        """Answers the requests of each run as soon as workers have. Yields the numbers of the
+        active runs after every answer."""
+        owners: dict[int, int] = {}
+
+        def go_on(number: int, answer: Any) -> None:
+            task = self._go_on(number, runs[number], answer)
+            if task is not None:
+                owners[pool.submit(task)] = number
+
+        for number in range(len(runs)):
+            go_on(number, None)
+        while owners:
+            task, answer = pool.finished()
+            number = owners.pop(task)
+            if not isinstance(answer, Exception):
+                go_on(number, answer)
+            elif isinstance(answer, STOPS_A_RUN):
+                self.failed[number] = answer
+            else:
+                raise answer
+            yield set(owners.values())
+
+    def _go_on(self, number: int, training: Training, answer: Any) -> Any:
         """Sends a run its `answer` (None to begin). Returns its next request; None if it has ended
         or failed."""
         try:
-            while not isinstance(said := training.send(answer), Ask):
+            while isinstance(said := training.send(answer), Record):
                 answer = None
             return said
         except StopIteration:
             return None
-        except (TrainingDiverged, MetaSolverError) as error:
+        except STOPS_A_RUN as error:
             self.failed[number] = error
             return None
 
@@ -226,12 +270,14 @@ def run_many(
     out: str | os.PathLike | None = None,
     *,
     progress: bool = False,
+    pool: Pool | None = None,
 ) -> Seeds:
     """Trains new experiments of `seeds` seeds to their ends, side by side. `Seeds.failed` has the
-    runs that could not finish. See `create_many`, and `experiment.run` for `progress`."""
+    runs that could not finish. See `create_many`, `experiment.run` for `progress`, and
+    `Seeds.train` for `pool`."""
     made = create_many(config or RunConfig(), seeds, out)
     first = made.experiments[0]
-    for number in made.train():
+    for number in made.train(pool):
         if progress:
             say_iteration(first.config, number, made.means(made.summary().iloc[number]))
     return made

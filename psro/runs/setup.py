@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from psro.training.evaluators import Evaluator
     from psro.training.executors import Ask
     from psro.training.loop import Method
+    from psro.training.matches import Play
     from psro.training.record import Iteration
     from psro.training.trainer import Trainer
 
@@ -60,6 +61,7 @@ class Setup:
 
     Attributes:
         config: the run's config, with every default decided.
+        source: the string that its game was loaded from.
         game: the game, as it is played.
         tree: the whole game; None if policies are measured by episodes.
         why_sampled: one sentence, if the game was to be enumerated and is not; otherwise None.
@@ -74,7 +76,7 @@ class Setup:
             game: the string that `games.load` loads.
         """
         _check_imported(config)
-        self._name = game
+        self.source = game
         devices_of()  # fails if JAX finds no device: then the game is not loaded
         opened = open_game(
             game,
@@ -107,7 +109,7 @@ class Setup:
         Raises GameError if it is not one of OpenSpiel's."""
         from games.readers.states import states_of
 
-        return states_of(self.game, self._name, self.config.observation)
+        return states_of(self.game, self.source, self.config.observation)
 
     @functools.cached_property
     def tabulate(self) -> Tabulator:
@@ -187,13 +189,14 @@ class Setup:
 
     @own_settings()
     def loop(
-        self, seed: int, iterations: int, last: Iteration | None
+        self, seed: int, iterations: int, last: Iteration | None, play: Play | None = None
     ) -> Generator[Ask | Iteration, Results | None, None]:
-        """The loop of a run, which begins with the iteration after `last`."""
+        """The loop of a run, which begins with the iteration after `last`. `play` plays its
+        matches; by default this process does."""
         from psro.training.loop import psro
 
         return psro(
-            self.method,
+            self.method if play is None else self.method.elsewhere(play),
             key=jax.random.key(seed),
             iterations=iterations,
             capacity=self.capacity,

@@ -23,6 +23,7 @@ from psro.metagame.strategy import MetaStrategy, over_seats
 from psro.metagame.target import Target, target_of
 from psro.policies.policy import Params
 from psro.policies.population import Population
+from psro.training.matches import Play
 
 Solve = Callable[[Any], MetaStrategy]
 Lap = Callable[[str], None]
@@ -51,6 +52,10 @@ class Evaluator(Protocol):
 
     kind: ClassVar[str]
     measures_in: ClassVar[str]
+
+    def elsewhere(self, play: Play) -> Evaluator:
+        """The same evaluator, whose matches are played by another function."""
+        ...
 
     def empty(self) -> MetaGame:
         """The meta-game without policies."""
@@ -136,6 +141,9 @@ class ExactEvaluator:
     tree: GameTree
     tabulate: Callable[[Params], Sequence[np.ndarray]]
     symmetric: bool = False
+
+    def elsewhere(self, play: Play) -> ExactEvaluator:
+        return self  # it plays none
 
     def empty(self) -> ExactMetaGame:
         return ExactMetaGame.empty(self.tree)

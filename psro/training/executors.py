@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any, Protocol, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ import numpy as np
 
 from psro.oracles import ExactView, Jobs, Oracle, Populations, Results
 from psro.policies.jax_settings import own_settings
+from psro.training.matches import Play
 
 T = TypeVar("T")
 
@@ -36,13 +37,24 @@ class Ask:
     jobs: Jobs
 
 
-Executor = Callable[[Sequence[Ask]], Sequence[Results]]
-"""Takes the requests of runs whose settings differ only in their seed. Returns the results of each
-request, which do not depend on the other requests."""
+class Executor(Protocol):
+    """Does the parts of a run's work that do not depend on each other. Where it does them changes
+    no result: on a CPU every result is the same, bit for bit.
+
+    Attributes:
+        play: plays the runs' matches; None where the process itself plays them.
+    """
+
+    play: Play | None
+
+    def respond(self, asks: Sequence[Ask]) -> Sequence[Results]:
+        """The best responses that runs ask for, whose settings differ only in their seed. The
+        results of a request do not depend on the other requests."""
+        ...
 
 
-def local(oracle: Oracle, most: int = 1) -> Executor:
-    """Trains in this process. One call of the oracle answers all requests.
+class Local:
+    """The executor in this process. One call of the oracle answers all requests.
 
     Args:
         oracle: the runs' oracle.
@@ -50,16 +62,19 @@ def local(oracle: Oracle, most: int = 1) -> Executor:
             do not compile anything again.
     """
 
+    play = None
+
+    def __init__(self, oracle: Oracle, most: int = 1):
+        self._oracle, self._most = oracle, most
+
     @own_settings()
-    def execute(asks: Sequence[Ask]) -> list[Results]:
-        if oracle.conditional:  # a conditional run's network learns from all jobs of that run
-            return [oracle(ask.jobs) for ask in asks]
-        results = oracle(together([ask.jobs for ask in asks], most))
+    def respond(self, asks: Sequence[Ask]) -> list[Results]:
+        if self._oracle.conditional:  # such a run's network learns from all jobs of that run
+            return [self._oracle(ask.jobs) for ask in asks]
+        results = self._oracle(together([ask.jobs for ask in asks], self._most))
         ends = np.cumsum([0, *(len(ask.jobs) for ask in asks)])
         parts = [slice(first, last) for first, last in itertools.pairwise(ends)]
         return [jax.tree.map(lambda leaf, part=part: leaf[part], results) for part in parts]
-
-    return execute
 
 
 def together(requests: Sequence[Jobs], most: int) -> Jobs:
@@ -113,7 +128,7 @@ def _end_to_end(parts: Sequence[Sequence[Any] | None]) -> list[Any] | None:
     return [entry for part in parts for entry in part]
 
 
-def answered(training: Generator[Ask | T, Results | None, None], execute: Executor) -> Iterator[T]:
+def answered(training: Generator[Ask | T, Results | None, None], executor: Executor) -> Iterator[T]:
     """Yields the iterations of one run's training, and answers its requests."""
     answer = None
     with contextlib.closing(training):
@@ -124,6 +139,6 @@ def answered(training: Generator[Ask | T, Results | None, None], execute: Execut
                 return
             answer = None
             if isinstance(said, Ask):
-                (answer,) = execute([said])
+                (answer,) = executor.respond([said])
             else:
                 yield said

@@ -15,6 +15,7 @@ from psro.metagame.solving import MetaGameSolver
 from psro.metagame.strategy import MetaStrategy
 from psro.oracles import Results
 from psro.training.executors import Ask
+from psro.training.matches import Play
 from psro.training.record import Iteration, Record
 from psro.training.trainer import Growth, Keys, Timer, Trainer
 from psro.variants.expansions import Expansion, Situation
@@ -43,6 +44,13 @@ class Method:
     rounds: int
     minimise: Callable
     restricted_solver: str
+
+    def elsewhere(self, play: Play) -> Method:
+        """The same method, whose matches are played by another function."""
+        evaluator = self.trainer.evaluator.elsewhere(play)
+        return dataclasses.replace(
+            self, trainer=dataclasses.replace(self.trainer, evaluator=evaluator)
+        )
 
     def solve(self, by: MetaGameSolver, meta_game: MetaGame) -> MetaStrategy:
         strategy = by(meta_game)

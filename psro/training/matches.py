@@ -7,9 +7,10 @@ own key and policies alone, not on the matches beside it.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -27,6 +28,12 @@ MATCHES = 32
 MOST_ACTIONS = MATCHES * EPISODES * 512
 """Of all episodes that are played side by side. Padding costs little but for the probabilities of
 actions, which are computed in every episode: in chess's 4,672 they are nearly all the work."""
+
+Call = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""The inputs of matches that are played side by side: profiles `[C, P]`, data of keys `[C, 2]`, and
+which of them are played `[C]`."""
+Play = Callable[[Params, Sequence[Call]], list[tuple[np.ndarray, np.ndarray]]]
+"""As `Matches.play`."""
 
 
 @jax.tree_util.register_dataclass
@@ -95,6 +102,7 @@ class Matches:
         self.stratified = game.begins_with_deals and episodes > 2 and episodes.bit_count() == 1
         self._policies = tuple(policy) if seats else (policy,) * game.num_players
         self._play = jax.jit(self._play_all)
+        self._elsewhere: Play | None = None
 
     @own_settings()
     def __call__(self, params: Params, profiles: np.ndarray, keys: jax.Array) -> Played:
@@ -106,20 +114,32 @@ class Matches:
             profiles: each match's policy of every player, int `[C, P]`.
             keys: each match's random key, `[C]`.
         """
-        # Moved once: every further call of this iteration finds them on the device.
-        params, constants = jax.device_put((params, self.game.constants))
-        data, results = jax.device_get(jax.random.key_data(keys)), []
+        data, calls = jax.device_get(jax.random.key_data(keys)), []
         for first in range(0, len(profiles), self.at_once):
             chosen = np.arange(first, first + self.at_once)
             plays = chosen < len(profiles)
             chosen[~plays] = first  # padding: any match, not played and dropped below
-            met = profiles[chosen].astype(np.int32)
-            results.append(jax.device_get(self._play(params, constants, met, data[chosen], plays)))
-        returns, decisions = map(np.concatenate, zip(*results, strict=True))
+            calls.append((profiles[chosen].astype(np.int32), data[chosen], plays))
+        play = self.play if self._elsewhere is None else self._elsewhere
+        returns, decisions = map(np.concatenate, zip(*play(params, calls), strict=True))
         return Played(
             returns=returns[: len(profiles)].astype(np.float64),
             decisions=decisions[: len(profiles)],
         )
+
+    @own_settings()
+    def play(self, params: Params, calls: Sequence[Call]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Returns and decisions, `[C, B, P]` each, of calls in this process."""
+        # Moved once: every further call of this iteration finds them on the device.
+        params, constants = jax.device_put((params, self.game.constants))
+        return [jax.device_get(self._play(params, constants, *call)) for call in calls]
+
+    def elsewhere(self, play: Play) -> Matches:
+        """The same matches, whose calls are played by another function. Calls are the same, so
+        their results are, bit for bit."""
+        matches = copy.copy(self)
+        matches._elsewhere = play
+        return matches
 
     def squares(self, returns: np.ndarray) -> np.ndarray:
         """The sum of squares `[P]` by which N episodes of one profile tell the error of their mean,

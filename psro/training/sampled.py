@@ -24,7 +24,7 @@ from psro.policies.policy import Params
 from psro.policies.population import Population
 from psro.training import finishing
 from psro.training.evaluators import Lap, Outcome, Solve
-from psro.training.matches import Matches, fold
+from psro.training.matches import Matches, Play, fold
 from psro.training.record import QUANTILE
 
 _MOST_ROUNDS = 32
@@ -56,6 +56,9 @@ class SampledEvaluator:
     error: float
     total: float | None
     softmax: bool
+
+    def elsewhere(self, play: Play) -> SampledEvaluator:
+        return dataclasses.replace(self, matches=self.matches.elsewhere(play))
 
     def empty(self) -> MetaGame:
         players = self.matches.game.num_players

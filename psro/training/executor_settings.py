@@ -1,0 +1,170 @@
+"""Where a run's work is done: settings that change no result, so no run's config has them."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from games.readers import cache
+from psro.errors import SettingsError
+from psro.oracles.checks import check_positive, check_types
+from psro.oracles.settings import CPU_DEVICES
+from psro.training.pool import Pool, PoolError
+
+EXECUTORS = ("local", "processes", "ray")
+MOST_WORKERS = 100_000
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
+_OF_A_CARD = 0.9
+"""The part of a card's memory that all its processes take together."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExecutorConfig:
+    """Where the work of a run is done. It changes no result."""
+
+    executor: str = "local"
+    """Where best responses, payoffs and seeds are computed: local (in this process), processes
+    (several on this machine), or ray (a cluster; needs psro[ray]). The result is the same."""
+    workers: int | None = None
+    """Number of workers, with --executor processes or ray. By default one for each core, each GPU
+    or each processor of the cluster."""
+    task_limit: float | None = None
+    """Seconds that a worker may take for one task. Then another worker does it. By default there is
+    no limit, but a worker that gives no sign of life for two minutes is replaced."""
+    gpu_share: float | None = None
+    """The part of a GPU that each worker has: 1 = one worker a GPU, 0.5 = two, 0 = workers use
+    processors alone. By default 1 where there are GPUs, with ray 0."""
+    ray_address: str | None = None
+    """Address of a Ray cluster; auto = the one that this machine belongs to. By default Ray starts
+    on this machine, and ends with the command."""
+
+    def __post_init__(self):
+        check_types(self)
+        if self.executor not in EXECUTORS:
+            raise SettingsError(
+                f"unknown executor {self.executor!r}; known: {', '.join(EXECUTORS)}"
+            )
+        check_positive("executor", self, *(n for n in ("workers", "task_limit") if self._has(n)))
+        if self.workers is not None and self.workers > MOST_WORKERS:
+            raise SettingsError(f"workers = {self.workers} must be at most {MOST_WORKERS:,}")
+        if self.gpu_share is not None and not 0 <= self.gpu_share <= 1:
+            raise SettingsError(f"gpu_share = {self.gpu_share} must be between 0 and 1")
+        for name, owners in (
+            ("workers", EXECUTORS[1:]),
+            ("task_limit", EXECUTORS[1:]),
+            ("gpu_share", EXECUTORS[1:]),
+            ("ray_address", EXECUTORS[2:]),
+        ):
+            if self._has(name) and self.executor not in owners:
+                raise SettingsError(f"{name} is for --executor {' or '.join(owners)}")
+        if self.executor == "ray" and importlib.util.find_spec("ray") is None:
+            raise PoolError("--executor ray needs Ray; install it with: pip install 'psro[ray]'")
+
+    def _has(self, name: str) -> bool:
+        return getattr(self, name) is not None
+
+    def open(self) -> Pool | None:
+        """The workers; None for this process alone.
+
+        Raises:
+            PoolError: Ray is not installed, or cannot be reached.
+        """
+        if self.executor == "local":
+            return None
+        from psro.training.worker import versions
+
+        on_cards = bool(self.gpu_share)
+        if self.executor == "processes":
+            from psro.training.processes import Processes
+
+            environments = self._environments()
+            on_cards = any(_VISIBLE in environment for environment in environments)
+            crew: Any = Processes(environments)
+        else:
+            from psro.training.ray_crew import RayCrew
+
+            crew = RayCrew(
+                self.ray_address,
+                self.workers,
+                _caches("~") | _threads(1),
+                gpus=self.gpu_share or 0.0,
+            )
+        return Pool(crew, versions(), task_limit=self.task_limit, whole_requests=on_cards)
+
+    def _environments(self) -> list[dict[str, str]]:
+        """Environment variables of each process. GPUs are dealt out in turn."""
+        cores = len(os.sched_getaffinity(0))
+        cards = [] if self.gpu_share == 0 else gpus()
+        share = self.gpu_share or 1.0
+        a_card = max(1, int(1 / share))
+        count = self.workers or (len(cards) * a_card if cards else cores)
+        caches, threads = _caches(None), _threads(max(1, cores // count))
+        return [
+            caches | threads | (_card(cards, number, a_card) if self.gpu_share != 0 else _CPU)
+            for number in range(count)
+        ]
+
+
+_CPU = {"JAX_PLATFORMS": "cpu"}
+
+
+def _card(cards: list[str], number: int, workers: int) -> dict[str, str]:
+    """The variables of worker `number`, so that `workers` processes fit on each card. One of them
+    takes only its part of the memory, and leaves a part to this process."""
+    if not cards:
+        return {}
+    parts = workers + 1  # the driver has a part of the first card
+    return {
+        _VISIBLE: cards[number % len(cards)],
+        "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{_OF_A_CARD / parts:.3f}",
+    }
+
+
+def gpus() -> list[str]:
+    """The NVIDIA GPUs that this process may use, as in `CUDA_VISIBLE_DEVICES`."""
+    platforms = os.environ.get("JAX_PLATFORMS", "")
+    if platforms and not {"cuda", "gpu"} & set(platforms.split(",")):
+        return []
+    visible = os.environ.get(_VISIBLE)
+    if visible is not None:
+        return [card for card in visible.split(",") if card]
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return [str(n) for n, line in enumerate(listed.stdout.splitlines()) if line.startswith("GPU ")]
+
+
+def _threads(threads: int) -> dict[str, str]:
+    """Jobs that a worker trains side by side (`psro.oracles.devices`). Results do not depend on
+    it."""
+    return {"JAX_NUM_CPU_DEVICES": str(min(threads, CPU_DEVICES))}
+
+
+def _caches(home: str | None) -> dict[str, str]:
+    """The folders in which this process keeps compiled code and enumerated games. On another
+    machine (`home` is given) they are below its home folder."""
+    jax = sys.modules.get("jax")
+    compiled = (
+        os.environ.get("JAX_COMPILATION_CACHE_DIR")
+        if jax is None
+        else jax.config.jax_compilation_cache_dir
+    )
+    found: Mapping[str, str | None] = {
+        "JAX_COMPILATION_CACHE_DIR": compiled,
+        cache.FOLDER_VARIABLE: os.environ.get(cache.FOLDER_VARIABLE),
+    }
+    folders = {name: folder for name, folder in found.items() if folder}
+    if home is not None:
+        own = str(Path.home()) + os.sep
+        folders = {
+            name: f"{home}/{folder.removeprefix(own)}" if folder.startswith(own) else folder
+            for name, folder in folders.items()
+        }
+    return folders | {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1"}

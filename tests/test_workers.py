@@ -1,0 +1,289 @@
+"""Workers: whatever becomes of them, every task is done, and a run has the same bits."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from test_seeds import SMALL, left_by
+
+import psro
+from psro.errors import SettingsError
+from psro.oracles import CONFIGS
+from psro.runs import seeds
+from psro.runs.config import RunConfig
+from psro.training import pool as pools
+from psro.training import processes
+from psro.training.executor_settings import ExecutorConfig
+from psro.training.pool import Event, Pool, PoolError, Reference, Task, TaskFailed
+from psro.training.worker import Performer, Versions, versions
+
+VERSIONS = Versions(host="here", packages={"jax": "1"})
+VALUE = "psro.runs.intervals:half_interval"
+"""A task without JAX: half an interval of the mean of `values`."""
+
+
+class Scripted:
+    """A crew whose workers do what a script says, and then all that they are told."""
+
+    def __init__(self, size=1, script=(), versions=VERSIONS):
+        self.size, self.script, self.versions = size, list(script), versions
+        self.events, self.sent, self.dismissed, self.hired = [], [], [], 0
+
+    def wanted(self):
+        return self.size
+
+    def hire(self):
+        self.hired += 1
+        self.events.append(Event(worker=self.hired, kind="ready", content=self.versions))
+        return self.hired
+
+    def keep(self, value):
+        return value
+
+    def send(self, worker, task, values):
+        self.sent.append((worker, task, dict(values)))
+        kind = self.script.pop(0) if self.script else "done"
+        if kind != "hangs":
+            content = "killed" if kind == "dead" else task.arguments.get("answer")
+            self.events.append(Event(worker=worker, kind=kind, content=content))
+
+    def forget(self, numbers):
+        self.sent.append(("forget", list(numbers)))
+
+    def wait(self, seconds):
+        events, self.events = self.events, []
+        return events
+
+    def dismiss(self, worker):
+        self.dismissed.append(worker)
+
+    def close(self):
+        self.size = 0
+
+
+def task(answer=None, owner=None, **arguments):
+    return Task(function="f", arguments={"answer": answer, **arguments}, owner=owner)
+
+
+def test_results_come_in_the_order_of_tasks():
+    assert Pool(Scripted(3), VERSIONS).run([task(n) for n in range(10)]) == list(range(10))
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_dead_workers_task_is_done_by_another(size):
+    crew = Scripted(size, ["dead", "done", "dead", "dead"])
+    pool = Pool(crew, VERSIONS)
+    assert pool.run([task(n) for n in range(4)]) == [0, 1, 2, 3]
+    assert (pool.lost, crew.hired) == (3, 3 + size)
+
+
+def test_a_worker_that_takes_too_long_is_given_up():
+    crew = Scripted(1, ["hangs"])
+    pool = Pool(crew, VERSIONS, task_limit=0.01)
+    assert pool.run([task(5)]) == [5]
+    assert crew.dismissed == [1]
+
+
+def test_a_silent_worker_is_given_up():
+    crew = Scripted(1, ["hangs"])
+    assert Pool(crew, VERSIONS, silence=0.01).run([task(5)]) == [5]
+    assert crew.dismissed == [1]
+
+
+def test_a_task_on_which_worker_after_worker_dies_is_said():
+    with pytest.raises(PoolError, match="died on the same task: killed"):
+        Pool(Scripted(2, ["dead"] * 20), VERSIONS).run([task()])
+
+
+def test_other_versions_are_refused():
+    other = Versions(host="there", packages={"jax": "2"})
+    with pytest.raises(PoolError, match="there has jax 2, and this process has jax 1"):
+        Pool(Scripted(versions=other), VERSIONS).run([task()])
+    assert versions().differ(versions()) is None
+
+
+def test_a_value_travels_to_a_worker_once():
+    crew = Scripted(1, ["done", "done", "dead"])
+    pool = Pool(crew, VERSIONS)
+    value = pool.put("big")
+    for _ in range(2):
+        pool.run([task(value=value)])
+    assert [values for _, _, values in crew.sent] == [{value.number: "big"}, {}]
+    pool.run([task(value=value)])
+    assert crew.sent[-1] == (2, task(value=value), {value.number: "big"})  # to the next worker
+    pool.drop(value)
+    assert crew.sent[-1] == ("forget", [value.number])
+
+
+def test_tasks_of_an_owner_go_to_its_worker():
+    crew = Scripted(2)
+    pool = Pool(crew, VERSIONS)
+    for _ in range(3):
+        pool.run([task(owner="b"), task(owner="a")])
+        pool.run([task(owner="a")])
+    assert len({(worker, done.owner) for worker, done, _ in crew.sent}) == 2
+
+
+def test_a_worker_says_what_went_wrong():
+    performer = Performer()
+    kind, error = performer.perform(Task(function="os:getcwd", arguments={}), {})
+    assert kind == "raised" and "not a task of this package" in str(error)
+    fails = Task(function=VALUE, arguments={"values": Reference(3)})
+    kind, error = performer.perform(fails, {})
+    assert isinstance(error, TaskFailed) and "KeyError: 3" in str(error)
+    assert performer.perform(fails, {3: np.arange(4.0)})[0] == "done"
+
+
+# Processes
+
+TASK = Task(function=VALUE, arguments={"values": np.arange(4.0)})
+
+
+def test_processes_do_tasks_and_may_be_killed():
+    with ExecutorConfig(executor="processes", workers=1).open() as pool:
+        expected = pool.run([TASK])
+        (worker,) = pool._crew._workers.values()
+        for number in (signal.SIGKILL, signal.SIGTERM):
+            os.kill(worker.process.pid, number)
+            assert pool.run([TASK]) == expected
+            (worker,) = pool._crew._workers.values()
+        assert pool.lost == 2
+    assert worker.process.poll() is not None  # none outlives the pool
+
+
+def test_a_stopped_process_is_given_up(monkeypatch):
+    with Pool(processes.Processes([{}]), versions(), silence=3.0) as pool:
+        expected = pool.run([TASK])
+        (worker,) = pool._crew._workers.values()
+        os.kill(worker.process.pid, signal.SIGSTOP)
+        assert pool.run([TASK]) == expected
+        assert pool.lost == 1
+
+
+def test_processes_that_cannot_start_say_why(monkeypatch):
+    monkeypatch.setattr(pools, "_MOST_TRIES", 2)
+    monkeypatch.setattr(processes, "_MAIN", "import no_such_module")
+    with (
+        Pool(processes.Processes([{}]), versions()) as pool,
+        pytest.raises(
+            PoolError, match="workers do not start: a worker ended with code 1: .*no_such"
+        ),
+    ):
+        pool.run([TASK])
+
+
+@pytest.mark.slow
+def test_a_worker_ends_with_its_driver():
+    driver = (
+        "import sys, time; from psro.training.executor_settings import ExecutorConfig as E; "
+        "from test_workers import TASK; pool = E(executor='processes', workers=1).open(); "
+        "pool.run([TASK]); print(next(iter(pool._crew._workers.values())).process.pid); "
+        "sys.stdout.flush(); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", driver],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    ) as process:
+        pid = int(process.stdout.readline())
+        process.kill()
+    for _ in range(200):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"worker {pid} lives on")
+
+
+# Runs
+
+KUHN = RunConfig(iterations=2, hidden_size=8, tolerance=0.0, ppo=CONFIGS["ppo"](**SMALL["ppo"]))
+SAMPLED = dataclasses.replace(KUHN, evaluation="sampled", payoff_episodes=128)
+TABULAR = RunConfig(oracle="best_response", iterations=4, tolerance=0.0)
+CONDITIONAL = dataclasses.replace(
+    KUHN, oracle="conditional", expansion="hierarchy", levels=2,
+    conditional=CONFIGS["conditional"](**SMALL["conditional"]),
+)  # fmt: skip
+
+
+@pytest.fixture(params=["processes", "ray"], scope="module")
+def workers(request):
+    if request.param == "ray":
+        pytest.importorskip("ray")
+    with ExecutorConfig(executor=request.param, workers=2).open() as pool:
+        yield pool
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", [KUHN, SAMPLED, TABULAR, CONDITIONAL])
+def test_a_run_has_the_same_bits_with_workers(config, workers, tmp_path):
+    psro.run(config, tmp_path / "local")
+    psro.run(config, tmp_path / "spread", pool=workers)
+    assert left_by(tmp_path / "spread") == left_by(tmp_path / "local")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", [KUHN, SAMPLED, TABULAR, CONDITIONAL])
+def test_seeds_have_the_same_bits_with_workers(config, workers, tmp_path):
+    seeds.run_many(config, 3, tmp_path / "local")
+    short = seeds.run_many(
+        dataclasses.replace(config, iterations=1), 3, tmp_path / "spread", pool=workers
+    )
+    assert (
+        short.experiments[0].meta_game.size == psro.load(short.experiments[0].folder).meta_game.size
+    )
+    again = seeds.reopen_many(tmp_path / "spread", config.iterations)
+    assert list(again.train(workers))
+    for seed in range(3):
+        one, other = (tmp_path / name / f"seed-{seed}" for name in ("local", "spread"))
+        assert left_by(one) == left_by(other)
+
+
+@pytest.mark.slow
+def test_a_game_from_a_file_reaches_workers(workers, tmp_path):
+    (tmp_path / "pennies.csv").write_text("1,-1\n-1,1\n")
+    config = dataclasses.replace(KUHN, game=str(tmp_path / "pennies.csv"))
+    seeds.run_many(config, 1, tmp_path / "local")
+    seeds.run_many(config, 1, tmp_path / "spread", pool=workers)
+    assert left_by(tmp_path / "local" / "seed-0") == left_by(tmp_path / "spread" / "seed-0")
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    "settings, says",
+    [
+        ({"executor": "threads"}, "unknown executor 'threads'; known: local, processes, ray"),
+        ({"workers": 2}, "workers is for --executor processes or ray"),
+        ({"executor": "processes", "workers": 0}, "executor.workers = 0 must be above 0"),
+        ({"executor": "processes", "ray_address": "auto"}, "ray_address is for --executor ray"),
+        ({"executor": "processes", "gpu_share": 1.5}, "gpu_share = 1.5 must be between 0 and 1"),
+    ],
+)
+def test_settings_that_cannot_be(settings, says):
+    with pytest.raises(SettingsError, match=says):
+        ExecutorConfig(**settings)
+
+
+def test_without_ray_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(PoolError, match="pip install 'psro"):
+        ExecutorConfig(executor="ray")
+
+
+def test_two_workers_on_a_card_do_not_take_it_whole(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda,cpu")
+    half = ExecutorConfig(executor="processes", gpu_share=0.5)._environments()
+    assert [worker["CUDA_VISIBLE_DEVICES"] for worker in half] == ["0", "1", "0", "1"]
+    shares = [float(worker["XLA_PYTHON_CLIENT_MEM_FRACTION"]) for worker in half]
+    assert shares[0] + shares[2] < 0.75  # a part is left to this process
+    none = ExecutorConfig(executor="processes", gpu_share=0.0, workers=1)._environments()
+    assert none[0]["JAX_PLATFORMS"] == "cpu"
