@@ -266,6 +266,20 @@ def test_or_resume_refuses_another_run(capsys, folder, more, says):
     assert contents(run) == before
 
 
+@pytest.mark.parametrize("more", [(), ("--seeds", 2)])
+def test_a_wall_limit_stops_with_everything_saved(capsys, monkeypatch, tmp_path, more):
+    monkeypatch.setattr("psro.cli.progress.signal.setitimer", lambda *_: None)
+    arguments = ("run", *EXACT, *more, "--out", tmp_path / "run", "--or-resume")
+    for _ in range(2):  # one iteration each time: a second would not fit
+        code, out, err = psro_main(capsys, *arguments, "--wall-limit", 1e-3)
+        assert code == 75 and "continue" in err
+    folder = tmp_path / "run" / ("seed-0" if more else "")
+    assert len(psro.load(folder).records) == 2
+    assert psro_main(capsys, *arguments)[0] == 0
+    code, out, err = psro_main(capsys, *arguments, "--wall-limit", 0)
+    assert (code, out) == (2, "") and "--wall-limit 0.0 must be above 0" in err
+
+
 def test_or_resume_needs_a_folder(capsys):
     code, out, err = psro_main(capsys, "run", *EXACT, "--or-resume")
     assert (code, out) == (2, "") and "--out" in err

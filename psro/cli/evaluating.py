@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,8 @@ from psro.cli.arguments import (
 )
 from psro.cli.folders import runs_in, shell
 from psro.cli.learning import measure_learners
+from psro.cli.measuring import Wanted
+from psro.cli.options import LOCAL, Workers, executing_of
 from psro.cli.process import UsageError, note, note_disagreement, say
 
 if TYPE_CHECKING:
@@ -30,91 +32,6 @@ if TYPE_CHECKING:
     from psro.runs.experiment import Experiment
 
     Exploited = tuple[Exploiter, Exploitation, Sequence[Calibrated]]
-
-_MOST_CFR = 1_000_000
-"""Most iterations of CFR+. They take some minutes in Kuhn poker, where no error remains."""
-_MOST_DECISIONS = 1 << 40
-_MOST_RESTARTS = 1_000
-_MOST_EPISODES = 1 << 32
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Wanted:
-    """The options of `psro eval`."""
-
-    json: bool
-    csv: str | None
-    equilibrium: bool
-    cfr_iterations: int
-    device: str | None
-    exploiter: int | None
-    exploiter_oracle: str
-    restarts: int
-    calibrate: bool
-    episodes: int | None
-    exact: bool
-
-    def check(self) -> None:
-        """Raises UsageError for values that cannot be."""
-        if not 0 <= self.cfr_iterations <= _MOST_CFR:
-            raise UsageError(
-                f"--cfr-iterations {self.cfr_iterations} must be at least 0 and at most "
-                f"{_MOST_CFR:,}"
-            )
-        for option, number, most in (
-            ("--exploiter", self.exploiter, _MOST_DECISIONS),
-            ("--restarts", self.restarts, _MOST_RESTARTS),
-            ("--episodes", self.episodes, _MOST_EPISODES),
-        ):
-            if number is not None and not 1 <= number <= most:
-                raise UsageError(f"{option} {number} must be at least 1 and at most {most:,}")
-        if self.calibrate and self.exploiter is None:
-            raise UsageError("--calibrate needs --exploiter DECISIONS, which it calibrates")
-
-    def check_policy(self) -> None:
-        """Raises UsageError for options that need a population."""
-        for option, given in (
-            ("--csv", self.csv is not None),
-            ("--equilibrium", self.equilibrium),
-            ("--device", self.device is not None),
-            ("--exploiter", self.exploiter is not None),
-            ("--episodes", self.episodes is not None),
-            ("--exact", self.exact),
-        ):
-            if given:
-                raise UsageError(f"{option} is for populations, not for a policy of --game")
-
-    def check_one(self) -> None:
-        """Raises UsageError for options that are for a single run."""
-        if self.exploiter is not None:
-            raise UsageError("--exploiter measures one run; name a single folder")
-        if self.exact:
-            raise UsageError("--exact measures one run; name a single folder")
-
-    def check_learners(self) -> None:
-        """Raises UsageError for options that need a population."""
-        for option, given in (
-            ("--csv", self.csv is not None),
-            ("--equilibrium", self.equilibrium),
-            ("--device", self.device is not None),
-            ("--exploiter", self.exploiter is not None),
-            ("--exact", self.exact),
-        ):
-            if given:
-                raise UsageError(f"{option} is for populations, not for learners of psro train")
-
-    def check_sampled(self, game: str) -> None:
-        """Raises UsageError for options that need an enumerated game."""
-        for option, given, instead in (
-            ("--equilibrium", self.equilibrium, "--exploiter DECISIONS gives a lower bound of its "
-             "exploitability"),
-            ("--device", self.device is not None, "leave it out"),
-        ):  # fmt: skip
-            if given:
-                raise UsageError(
-                    f"{option} needs a game that is enumerated, and {game} is measured by "
-                    f"episodes; {instead}"
-                )
 
 
 @explained
@@ -132,6 +49,7 @@ def evaluate(
     episodes: MaybeNumber = None,
     exact: Flag = False,
     game: MaybeName = None,
+    workers: Workers = LOCAL,
 ) -> None:
     """Measure a saved population, or play several populations against each other.
 
@@ -164,11 +82,13 @@ def evaluate(
             a form without histories.
         game: Measure a policy that needs no run, uniform or cfr+, in this game, exactly: psro eval
             uniform --game phantom_ttt.
+        workers: Where exploiters are trained.
     """
-    wanted = _Wanted(
+    wanted = Wanted(
         json=json, csv=csv, equilibrium=equilibrium, cfr_iterations=cfr_iterations, device=device,
         exploiter=exploiter, exploiter_oracle=exploiter_oracle, restarts=restarts,
         calibrate=calibrate, episodes=episodes, exact=exact,
+        executing=executing_of(workers),
     )  # fmt: skip
     wanted.check()
     if game is None:
@@ -177,7 +97,7 @@ def evaluate(
         _measure_policy(folders, game, wanted)
 
 
-def _measure_policy(policies: Sequence[str], game: str, wanted: _Wanted) -> None:
+def _measure_policy(policies: Sequence[str], game: str, wanted: Wanted) -> None:
     """A policy that needs no run."""
     from psro.cli.simple_play import measure_policy
 
@@ -185,7 +105,7 @@ def _measure_policy(policies: Sequence[str], game: str, wanted: _Wanted) -> None
     measure_policy(policies, game, json=wanted.json, cfr_iterations=wanted.cfr_iterations)
 
 
-def _measure_runs(folders: Sequence[str], wanted: _Wanted) -> None:
+def _measure_runs(folders: Sequence[str], wanted: Wanted) -> None:
     """One run, several seeds of one, or several runs."""
     runs = runs_in(folders)
     if _measured_learners(runs, wanted, folders):
@@ -203,7 +123,7 @@ def _measure_runs(folders: Sequence[str], wanted: _Wanted) -> None:
         say(f"next: psro {more} {shell(folders)}")
 
 
-def _measured_learners(folders: Sequence[str], wanted: _Wanted, named: Sequence[str]) -> bool:
+def _measured_learners(folders: Sequence[str], wanted: Wanted, named: Sequence[str]) -> bool:
     """Measures learners that trained alone; `named` are the folders as the user named them. False
     if the folders are populations."""
     from psro.runs.learner_folder import is_learner
@@ -222,7 +142,7 @@ def _measured_learners(folders: Sequence[str], wanted: _Wanted, named: Sequence[
     return True
 
 
-def _measure(folder: str, wanted: _Wanted) -> None:
+def _measure(folder: str, wanted: Wanted) -> None:
     """One population."""
     from psro.runs import experiment
 
@@ -238,7 +158,7 @@ def _measure(folder: str, wanted: _Wanted) -> None:
         sampled_tables.print_exploitation(opened, *exploited, tables.console())
 
 
-def _measure_exactly(opened: Experiment, wanted: _Wanted, exploited: Exploited | None) -> None:
+def _measure_exactly(opened: Experiment, wanted: Wanted, exploited: Exploited | None) -> None:
     from psro.measure import evaluation
     from psro.views import tables
 
@@ -251,7 +171,7 @@ def _measure_exactly(opened: Experiment, wanted: _Wanted, exploited: Exploited |
     _show(tables, opened, measured, wanted, exploited)
 
 
-def _measure_by_episodes(opened: Experiment, wanted: _Wanted, exploited: Exploited | None) -> None:
+def _measure_by_episodes(opened: Experiment, wanted: Wanted, exploited: Exploited | None) -> None:
     from psro.measure import sampled_evaluation
     from psro.views import sampled_tables, tables
 
@@ -279,7 +199,7 @@ def _show(
     views: ModuleType,
     opened: Experiment,
     measured: Any,
-    wanted: _Wanted,
+    wanted: Wanted,
     exploited: Exploited | None,
     on_form: MeasuredOnForm | None = None,
 ) -> None:
@@ -294,7 +214,7 @@ def _show(
         views.print_tables(opened, measured, tables.console())
 
 
-def _exploited(opened: Experiment, wanted: _Wanted) -> Exploited:
+def _exploited(opened: Experiment, wanted: Wanted) -> Exploited:
     """Trains exploiters, and calibrates them if that is wanted."""
     from psro.measure import calibration
     from psro.measure import exploiter as exploiters
@@ -302,7 +222,8 @@ def _exploited(opened: Experiment, wanted: _Wanted) -> Exploited:
     exploiter = exploiters.exploiter_of(
         opened, wanted.exploiter, wanted.exploiter_oracle, wanted.restarts, wanted.episodes
     )
-    found = exploiters.exploit_run(opened, exploiter)
+    with wanted.executing.open() or contextlib.nullcontext() as pool:
+        found = exploiters.exploit_run(opened, exploiter, pool)
     calibrated = ()
     if wanted.calibrate:
         calibrated = tuple(calibration.calibrate(exploiter, opened.config))
@@ -316,7 +237,7 @@ def _as_json(exploited: Exploited | None, on_form: MeasuredOnForm | None) -> dic
     return result if on_form is None else result | sampled_tables.on_form_json(on_form)
 
 
-def _measure_seeds(folders: Sequence[str], wanted: _Wanted) -> None:
+def _measure_seeds(folders: Sequence[str], wanted: Wanted) -> None:
     """The population of each seed alone, and the means over seeds."""
     from psro.measure import across_seeds
     from psro.runs import experiment
@@ -336,7 +257,7 @@ def _measure_seeds(folders: Sequence[str], wanted: _Wanted) -> None:
         seed_tables.print_table(measured, tables.console())
 
 
-def _compare(folders: Sequence[str], wanted: _Wanted) -> None:
+def _compare(folders: Sequence[str], wanted: Wanted) -> None:
     """Several populations against each other and against the standard opponents."""
     from psro.measure import comparison
     from psro.runs import experiment
@@ -368,7 +289,7 @@ def _compare(folders: Sequence[str], wanted: _Wanted) -> None:
         tables.print_comparison(compared, tables.console(), game)
 
 
-def _compare_by_episodes(runs: Sequence[tuple[str, Experiment]], wanted: _Wanted) -> None:
+def _compare_by_episodes(runs: Sequence[tuple[str, Experiment]], wanted: Wanted) -> None:
     """Several populations against each other and against uniform play, by episodes."""
     from psro.measure import cross_play
     from psro.views import sampled_tables, tables

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -16,7 +17,7 @@ from psro.runs.setup import Setup
 from psro.runs.tasks import Context
 from psro.training.executors import Ask, Local
 from psro.training.matches import Call
-from psro.training.pool import Pool, Reference, Task
+from psro.training.pool import Pool, Task
 
 _TASKS = "psro.runs.tasks"
 _PARTS = 4
@@ -24,9 +25,54 @@ _PARTS = 4
 idle."""
 
 
+def spread(
+    pool: Pool, function: str, common: dict[str, Any], requests: Sequence[Jobs]
+) -> list[Results]:
+    """The results of requests, whose jobs are tasks.
+
+    Args:
+        pool: the workers.
+        function: of the tasks: it takes `common`, and the fields of `Jobs` as `tasks.jobs_of`.
+        common: the same for all tasks.
+        requests: the jobs, which do not depend on each other.
+    """
+    with contextlib.ExitStack() as stack:
+        tasks, ends = [], [0]
+        for jobs in requests:
+            params = pool.put(jobs.populations.params)
+            stack.callback(pool.drop, params)
+            # On accelerators jobs are computed side by side, and their rounding may depend on that.
+            size = len(jobs) if pool.whole_requests else 1
+            for first in range(0, len(jobs), size):
+                part = _fields(jobs, slice(first, first + size))
+                arguments = {**common, **part, "populations": params}
+                tasks.append(Task(function=function, arguments=arguments))
+            ends.append(len(tasks))
+        results = pool.run(tasks)
+    return [
+        jax.tree.map(lambda *leaves: np.concatenate(leaves), *results[first:last])
+        for first, last in itertools.pairwise(ends)
+    ]
+
+
+def _fields(jobs: Jobs, part: slice) -> dict[str, Any]:
+    """A part of a request, but for the populations."""
+    exact = jobs.exact and {
+        field.name: getattr(jobs.exact, field.name) for field in dataclasses.fields(ExactView)
+    }
+    return {
+        "player": jobs.player[part],
+        "key": jax.device_get(jax.random.key_data(jobs.key[part])),
+        "initial": jax.tree.map(lambda leaf: np.asarray(leaf)[part], jobs.initial),
+        "group": jobs.populations.group[part],
+        "opponents": jobs.opponents[part],
+        "exact": exact and ExactView(**{name: view and view[part] for name, view in exact.items()}),
+    }
+
+
 class Spread:
-    """The executor whose work is done by the workers of a pool: each job of a request is a task,
-    and so are some calls of matches.
+    """The executor whose work is done by the workers of a pool: jobs of requests are tasks, and
+    calls of matches.
 
     Args:
         pool: the workers.
@@ -35,55 +81,14 @@ class Spread:
 
     def __init__(self, pool: Pool, setup: Setup):
         self._pool, self._context, self._oracle = pool, Context.of(setup), setup.oracle
-        # On a tree nothing is played. A worker of one process has no use for a table's answer.
-        self.play = None if setup.tree is not None else self._play
+        self.play = None if setup.tree is not None else self._play  # on a tree nothing is played
         self._whole = setup.oracle.conditional or setup.oracle.tabular
 
     def respond(self, asks: Sequence[Ask]) -> list[Results]:
         if self._whole:  # their jobs depend on each other, and cost little
             return Local(self._oracle, len(asks)).respond(asks)
-        with contextlib.ExitStack() as stack:
-            tasks, ends = [], [0]
-            for ask in asks:
-                params = self._pool.put(ask.jobs.populations.params)
-                stack.callback(self._pool.drop, params)
-                parts = self._parts(len(ask.jobs))
-                tasks += [self._task(ask.jobs, part, params) for part in parts]
-                ends.append(len(tasks))
-            results = self._pool.run(tasks)
-        return [
-            jax.tree.map(lambda *leaves: np.concatenate(leaves), *results[first:last])
-            for first, last in itertools.pairwise(ends)
-        ]
-
-    def _parts(self, jobs: int) -> list[slice]:
-        """How a request is divided. On accelerators its jobs are computed side by side, and their
-        rounding may depend on that: there they stay together."""
-        if self._pool.whole_requests:
-            return [slice(0, jobs)]
-        return [slice(job, job + 1) for job in range(jobs)]
-
-    def _task(self, jobs: Jobs, part: slice, params: Reference) -> Task:
-        exact = jobs.exact and ExactView(
-            **{
-                field.name: None if (of_jobs := getattr(jobs.exact, field.name)) is None
-                else of_jobs[part]
-                for field in dataclasses.fields(ExactView)
-            }
-        )  # fmt: skip
-        return Task(
-            function=f"{_TASKS}:respond",
-            arguments={
-                "context": self._context,
-                "player": jobs.player[part],
-                "key": jax.device_get(jax.random.key_data(jobs.key[part])),
-                "initial": jax.tree.map(lambda leaf: np.asarray(leaf)[part], jobs.initial),
-                "group": jobs.populations.group[part],
-                "opponents": jobs.opponents[part],
-                "exact": exact,
-                "populations": params,
-            },
-        )
+        requests = [ask.jobs for ask in asks]
+        return spread(self._pool, f"{_TASKS}:respond", {"context": self._context}, requests)
 
     def _play(self, params: Params, calls: Sequence[Call]) -> list[tuple[np.ndarray, np.ndarray]]:
         reference = self._pool.put(jax.device_get(params))

@@ -95,8 +95,12 @@ def _setup_of(context: Context) -> Setup:
 
 
 @own_settings()
-def respond(
-    context: Context,
+def respond(context: Context, **fields: Any) -> Results:
+    """The best responses of the oracle of a context's runs; see `jobs_of` for the fields."""
+    return workplace(context).setup.oracle(jobs_of(**fields))
+
+
+def jobs_of(
     player: np.ndarray,
     key: np.ndarray,
     initial: Params,
@@ -104,17 +108,15 @@ def respond(
     opponents: np.ndarray,
     exact: ExactView | None,
     populations: Params,
-) -> Results:
-    """The best responses of `Jobs`, whose fields these are; `key` is the keys' data."""
-    return workplace(context).setup.oracle(
-        Jobs(
-            player=player,
-            key=jax.random.wrap_key_data(key),
-            initial=initial,
-            populations=Populations(params=populations, group=group),
-            opponents=opponents,
-            exact=exact,
-        )
+) -> Jobs:
+    """`Jobs` from their fields. `key` is the keys' data, `populations` their parameters."""
+    return Jobs(
+        player=player,
+        key=jax.random.wrap_key_data(key),
+        initial=initial,
+        populations=Populations(params=populations, group=group),
+        opponents=opponents,
+        exact=exact,
     )
 
 

@@ -1,0 +1,96 @@
+"""The options of `psro eval`, and which of them go together."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from psro.cli.process import UsageError
+from psro.training.executor_settings import ExecutorConfig
+
+_MOST_CFR = 1_000_000
+"""Most iterations of CFR+. They take some minutes in Kuhn poker, where no error remains."""
+_MOST_DECISIONS = 1 << 40
+_MOST_RESTARTS = 1_000
+_MOST_EPISODES = 1 << 32
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """The options of `psro eval`."""
+
+    json: bool
+    csv: str | None
+    equilibrium: bool
+    cfr_iterations: int
+    device: str | None
+    exploiter: int | None
+    exploiter_oracle: str
+    restarts: int
+    calibrate: bool
+    episodes: int | None
+    exact: bool
+    executing: ExecutorConfig
+
+    def check(self) -> None:
+        """Raises UsageError for values that cannot be."""
+        if not 0 <= self.cfr_iterations <= _MOST_CFR:
+            raise UsageError(
+                f"--cfr-iterations {self.cfr_iterations} must be at least 0 and at most "
+                f"{_MOST_CFR:,}"
+            )
+        for option, number, most in (
+            ("--exploiter", self.exploiter, _MOST_DECISIONS),
+            ("--restarts", self.restarts, _MOST_RESTARTS),
+            ("--episodes", self.episodes, _MOST_EPISODES),
+        ):
+            if number is not None and not 1 <= number <= most:
+                raise UsageError(f"{option} {number} must be at least 1 and at most {most:,}")
+        if self.calibrate and self.exploiter is None:
+            raise UsageError("--calibrate needs --exploiter DECISIONS, which it calibrates")
+        if self.exploiter is None and self.executing != ExecutorConfig():
+            raise UsageError("--executor is for --exploiter DECISIONS, whose trainings it spreads")
+
+    def check_policy(self) -> None:
+        """Raises UsageError for options that need a population."""
+        for option, given in (
+            ("--csv", self.csv is not None),
+            ("--equilibrium", self.equilibrium),
+            ("--device", self.device is not None),
+            ("--exploiter", self.exploiter is not None),
+            ("--episodes", self.episodes is not None),
+            ("--exact", self.exact),
+        ):
+            if given:
+                raise UsageError(f"{option} is for populations, not for a policy of --game")
+
+    def check_one(self) -> None:
+        """Raises UsageError for options that are for a single run."""
+        if self.exploiter is not None:
+            raise UsageError("--exploiter measures one run; name a single folder")
+        if self.exact:
+            raise UsageError("--exact measures one run; name a single folder")
+
+    def check_learners(self) -> None:
+        """Raises UsageError for options that need a population."""
+        for option, given in (
+            ("--csv", self.csv is not None),
+            ("--equilibrium", self.equilibrium),
+            ("--device", self.device is not None),
+            ("--exploiter", self.exploiter is not None),
+            ("--exact", self.exact),
+        ):
+            if given:
+                raise UsageError(f"{option} is for populations, not for learners of psro train")
+
+    def check_sampled(self, game: str) -> None:
+        """Raises UsageError for options that need an enumerated game."""
+        for option, given, instead in (
+            ("--equilibrium", self.equilibrium, "--exploiter DECISIONS gives a lower bound of its "
+             "exploitability"),
+            ("--device", self.device is not None, "leave it out"),
+        ):  # fmt: skip
+            if given:
+                raise UsageError(
+                    f"{option} needs a game that is enumerated, and {game} is measured by "
+                    f"episodes; {instead}"
+                )
