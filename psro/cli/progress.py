@@ -167,6 +167,7 @@ def train_many(runs: seed_runs.Seeds, how: How) -> None:
     say(f"{runs.folder}")
     say(means.head())
     interrupted = None
+    begun = min((len(o.records) for o in runs.experiments if not o.ended), default=0)
     since = time.perf_counter()
     try:
         with (
@@ -184,7 +185,7 @@ def train_many(runs: seed_runs.Seeds, how: How) -> None:
                 since = now
                 if interrupts:
                     raise interrupts[0]
-                if not all(opened.ended for opened in runs.experiments):
+                if number >= begun and not all(opened.ended for opened in runs.experiments):
                     lap()
     except KeyboardInterrupt as error:
         interrupted = error
