@@ -124,9 +124,12 @@ def test_tasks_of_an_owner_go_to_its_worker():
     crew = Scripted(2)
     pool = Pool(crew, VERSIONS)
     for _ in range(3):
-        pool.run([task(owner="b"), task(owner="a")])
-        pool.run([task(owner="a")])
-    assert len({(worker, done.owner) for worker, done, _ in crew.sent}) == 2
+        pool.run([task(owner=owner) for owner in "abcd"])
+        pool.run([task(owner=owner) for owner in "dbca"])
+    assert len({(worker, done.owner) for worker, done, _ in crew.sent}) == 4
+    before = len(crew.sent)
+    pool.run([task(owner="a"), task(owner="a")])  # a free worker takes what another is busy for
+    assert {worker for worker, *_ in crew.sent[before:]} == {1, 2}
 
 
 def test_a_worker_says_what_went_wrong():

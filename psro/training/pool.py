@@ -242,18 +242,24 @@ class Pool:
             self._places[self._crew.hire()] = _Place(heard=now, since=now)
 
     def _hand_out(self) -> None:
-        free = [name for name, place in self._places.items() if place.ready and place.task is None]
-        for number in list(self._waiting):
-            if not free:
+        for name, place in self._places.items():
+            if not self._waiting:
                 return
-            task = self._tasks[number]
-            usual = self._owners.get(task.owner) if task.owner is not None else None
-            name = usual if usual in free else free[0]
-            free.remove(name)
-            self._waiting.remove(number)
-            if task.owner is not None:
-                self._owners[task.owner] = name
-            self._send(name, number, task)
+            if place.ready and place.task is None:
+                number = self._next_for(name)
+                task = self._tasks[number]
+                self._waiting.remove(number)
+                if task.owner is not None:
+                    self._owners[task.owner] = name
+                self._send(name, number, task)
+
+    def _next_for(self, worker: Hashable) -> int:
+        """The first waiting task that no other worker is better for. If there is none, the first:
+        the other one has more to do."""
+        for number in self._waiting:
+            if self._owners.get(self._tasks[number].owner, worker) == worker:
+                return number
+        return self._waiting[0]
 
     def _send(self, name: Hashable, number: int, task: Task) -> None:
         place = self._places[name]
@@ -312,6 +318,7 @@ class Pool:
     def _lose(self, name: Hashable, why: str) -> None:
         """A worker is gone: another one does its task, before all others."""
         place = self._places.pop(name)
+        self._owners = {owner: other for owner, other in self._owners.items() if other != name}
         self.lost += 1
         if not place.ready:
             self._early_deaths += 1

@@ -44,7 +44,7 @@ class _Worker:
             stdout=self.printed,
             stderr=self.printed,
             pass_fds=[theirs.fileno()],
-            start_new_session=True,  # a terminal's Ctrl-C is for the driver alone
+            process_group=0,  # a terminal's Ctrl-C is for the driver alone
         )
         theirs.close()
         self.socket = connection.Connection(ours.detach())

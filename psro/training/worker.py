@@ -22,6 +22,8 @@ from psro.training.pool import Reference, Task, TaskFailed
 
 ALIVE = 5.0
 """Seconds between two signs of life."""
+OWN = ("psro", "games")
+"""The packages whose functions may be tasks."""
 PACKAGES = ("jax", "jaxlib", "numpy", "flax", "optax", "flashbax", "scipy", "open_spiel")
 """Packages on whose versions results depend."""
 
@@ -101,7 +103,7 @@ class Performer:
 def _function(path: str) -> Any:
     """The function at `module:name`. Only this package's own are called."""
     module, _, name = path.partition(":")
-    if module.split(".")[0] not in ("psro", "games"):
+    if module.split(".")[0] not in OWN:
         raise ValueError(f"{path} is not a task of this package")
     return getattr(importlib.import_module(module), name)
 
