@@ -385,15 +385,16 @@ def validate(costs: Costs, counts: Sequence[int], pace: float) -> None:
     chains = [
         Chain(stages=[Stage(tasks=(each,), mib=size / MIB) for each in seconds]) for seconds in runs
     ]
-    quick = dataclasses.replace(costs, build=0.0, commit=0.0)
+    quick = dataclasses.replace(costs, start=0.0, build=0.0, commit=0.0)
     total = sum(map(sum, runs))
     print(f"12 runs of {len(runs[0])} iterations, {total:.1f} s of tasks")
     print(f"{'workers':>8} {'measured s':>11} {'model s':>9} {'error':>7} {'efficiency':>11}")
     for workers in counts:
         model = Simulation(chains, workers, 1, quick).run()
-        began = time.monotonic()
         with resting_pool(workers) as pool:
-            place, owners = [0] * len(runs), {}
+            wake = Task(function="cluster:rest", arguments={"seconds": 2.0})
+            pool.run([wake] * workers)
+            began, place, owners = time.monotonic(), [0] * len(runs), {}
 
             def submit(run: int, pool=pool, place=place, owners=owners) -> None:
                 seconds = runs[run][place[run]]
@@ -410,7 +411,7 @@ def validate(costs: Costs, counts: Sequence[int], pace: float) -> None:
                 place[run] += 1
                 if place[run] < len(runs[run]):
                     submit(run)
-        took = time.monotonic() - began
+            took = time.monotonic() - began
         print(
             f"{workers:8} {took:11.2f} {model:9.2f} {model / took - 1:+7.1%} "
             f"{total / workers / took:11.1%}"

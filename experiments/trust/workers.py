@@ -4,7 +4,7 @@
     python experiments/trust/workers.py --times 20 --executor ray --nodes 3
 
 A run of several seeds, and one run that is measured by episodes, are trained by workers, in turn,
-again and again. Every few seconds one of these is hit:
+again and again. Every few seconds (--every) one of these is hit:
 
 - a worker: SIGKILL, or SIGSTOP, after which it is given up;
 - a node, with all its workers (`--executor ray`; another node joins);
@@ -120,15 +120,23 @@ def hit(what: str, driver: subprocess.Popen, cluster: Cluster, dice: random.Rand
 
 
 def trained(
-    name: str, folder: Path, settings: Path, cluster: Cluster, dice: random.Random, kinds: list[str]
+    name: str,
+    folder: Path,
+    settings: Path,
+    cluster: Cluster,
+    dice: random.Random,
+    kinds: list[str],
+    every: float,
 ) -> Iterator[str]:
-    """Trains to the end, and hits something every few seconds. Yields what was hit."""
+    """Trains to the end, and hits something `every` so many seconds. Yields what was hit."""
     driver = start(name, folder, settings, cluster.options())
     try:
         while True:
             try:
-                code = driver.wait(dice.uniform(0.5, 25))
+                code = driver.wait(dice.uniform(0.5, 2 * every))
             except subprocess.TimeoutExpired:
+                if not kinds:
+                    continue
                 what = dice.choice(kinds)
                 if not hit(what, driver, cluster, dice):
                     continue
@@ -146,6 +154,7 @@ def trained(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--times", type=int, default=50)
+    parser.add_argument("--every", type=float, default=12.0, help="mean seconds between hits")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--executor", choices=["processes", "ray"], default="processes")
     parser.add_argument("--nodes", type=int, default=3)
@@ -170,8 +179,11 @@ def main() -> None:
         while sum(hits.values()) < options.times:
             run = list(RUNS)[ended % len(RUNS)]
             folder = place / f"{run}-{ended}"
-            for what in trained(run, folder, place / f"{run}.json", cluster, dice, kinds):
+            settings = place / f"{run}.json"
+            for what in trained(run, folder, settings, cluster, dice, kinds, options.every):
                 hits[what] += 1
+                if sum(hits.values()) >= options.times:
+                    kinds.clear()  # the last run may end
                 print(f"{time.monotonic() - began:7.1f} s  {run}: {what}", flush=True)
             assert bits(folder) == whole[run], f"{run} has other bits after {dict(hits)}"
             ended += 1

@@ -35,7 +35,7 @@ from psro.training.record import Iteration
 
 _SETUPS = 4
 """Setups that a worker keeps."""
-_KEPT = 64
+_KEPT = 256
 """Runs of which a worker keeps the last iteration."""
 
 
