@@ -33,8 +33,10 @@ import psutil
 import psro
 from psro.cli import process
 from psro.runs import experiment, seeds, storage
+from psro.runs.config import RunConfig
 from psro.training.executor_settings import ExecutorConfig
 from psro.training.pool import Pool
+from psro.variants.published import VARIANTS
 
 HERE = Path(__file__).parent
 LEDUC = psro.RunConfig(game="leduc_poker", iterations=5, tolerance=0)
@@ -42,18 +44,24 @@ PHANTOM = psro.RunConfig(
     game="phantom_ttt", evaluation="sampled", iterations=3, tolerance=0, payoff_error=0.05,
     ppo=psro.PPOConfig(decisions=65_536),
 )  # fmt: skip
+SHORT = {"iterations": 3, "tolerance": 0.0, "ppo": {"decisions": 8_192, "tabulated": False}}
+LEADERBOARD = [
+    (RunConfig.from_json({**VARIANTS[variant].settings, **SHORT, "game": game}), 2)
+    for variant in ("psro", "fictitious_play", "p2sro")
+    for game in ("kuhn_poker", "leduc_poker")
+]
 RUNS = {
-    "leduc": (LEDUC, None),
-    "phantom_ttt": (PHANTOM, None),
-    "seeds": (LEDUC, 12),
-    "short": (dataclasses.replace(LEDUC, iterations=2, ppo=psro.PPOConfig(decisions=8_192)), 2),
+    "leduc": [(LEDUC, None)],
+    "phantom_ttt": [(PHANTOM, None)],
+    "seeds": [(LEDUC, 12)],
+    "leaderboard": LEADERBOARD,
 }
-"""The runs by name, and the numbers of their seeds."""
+"""Lists of runs by name, and the numbers of their seeds."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One run on one executor; see the head of this file."""
+    """Runs on one executor; see the head of this file."""
 
     run: str
     executor: str
@@ -119,21 +127,21 @@ def cpu() -> float:
 def measure(run: str, executor: str) -> Measured:
     process.use_caches()
     process.use_all_cores()
-    config, count = RUNS[run]
     with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) / "run"
         with opened(executor) as pool:
             began, cpu_began, first = time.monotonic(), cpu(), None
-            if count is None:
-                steps = experiment.create(config, folder).train(pool)
-            else:
-                steps = seeds.create_many(config, count, folder).train(pool)
-            for _ in steps:
-                first = first or time.monotonic()
+            for number, (config, count) in enumerate(RUNS[run]):
+                folder = Path(place) / str(number)
+                if count is None:
+                    steps = experiment.create(config, folder).train(pool)
+                else:
+                    steps = seeds.create_many(config, count, folder).train(pool)
+                for _ in steps:
+                    first = first or time.monotonic()
             ended = time.monotonic()
             used = cpu() - cpu_began
         return Measured(
-            run=run, executor=executor, bits=bits(folder), seconds=ended - began,
+            run=run, executor=executor, bits=bits(Path(place)), seconds=ended - began,
             training_seconds=ended - first, cpu=used,
         )  # fmt: skip
 

@@ -14,6 +14,7 @@ import argparse
 import dataclasses
 import json
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,8 @@ from executors import bits  # noqa: E402
 
 HOSTS = {"psro-a": "10.77.0.1", "psro-b": "10.77.0.2"}
 PORT = 6399
+SECRET = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+"""The cluster's own: its nodes and its driver know it, and nobody else."""
 CONFIG = psro.RunConfig(
     hidden_size=8, iterations=6, tolerance=0,
     ppo=psro.PPOConfig(decisions=65_536, num_envs=64, num_strata=4),
@@ -52,7 +55,8 @@ def make_hosts() -> None:
 
 
 def on(host: str, *command: str, **how) -> subprocess.Popen:
-    return subprocess.Popen(["ip", "netns", "exec", host, sys.executable, *command], **how)
+    command = ["ip", "netns", "exec", host, sys.executable, *command]
+    return subprocess.Popen(command, env={**os.environ, **SECRET}, **how)
 
 
 def ray_node(host: str, *more: str) -> subprocess.Popen:
