@@ -53,7 +53,8 @@ LEADERBOARD = [
 RUNS = {
     "leduc": [(LEDUC, None)],
     "phantom_ttt": [(PHANTOM, None)],
-    "seeds": [(LEDUC, 12)],
+    "seeds": [(dataclasses.replace(LEDUC, iterations=10), 12)],
+    "long seeds": [(dataclasses.replace(LEDUC, iterations=30), 12)],
     "leaderboard": LEADERBOARD,
 }
 """Lists of runs by name, and the numbers of their seeds."""
@@ -160,13 +161,14 @@ def main() -> None:
     parser.add_argument("--runs", nargs="+", choices=RUNS, default=["leduc", "phantom_ttt"])
     parser.add_argument("--on", nargs="+", default=["local", "processes:1", "processes:2"])
     parser.add_argument("--times", type=int, default=1)
+    parser.add_argument("--warm", action="store_true", help="the cache is filled already")
     parser.add_argument("--one", nargs=2, metavar=("RUN", "EXECUTOR"))
     options = parser.parse_args()
     if options.one:
         print(json.dumps(dataclasses.asdict(measure(*options.one))))
         return
     for run in options.runs:
-        for number in range(-1, options.times):  # the first fills the cache
+        for number in range(0 if options.warm else -1, options.times):  # the first fills the cache
             for executor in options.on:
                 measured = measured_apart(run, executor)
                 if number < 0:
