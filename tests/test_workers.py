@@ -13,6 +13,7 @@ from test_seeds import SMALL, left_by
 
 import psro
 from psro.errors import SettingsError
+from psro.measure.exploiter import Exploiter, exploit_run
 from psro.oracles import CONFIGS
 from psro.runs import seeds
 from psro.runs.config import RunConfig
@@ -246,6 +247,15 @@ def test_seeds_have_the_same_bits_with_workers(config, workers, tmp_path):
     for seed in range(3):
         one, other = (tmp_path / name / f"seed-{seed}" for name in ("local", "spread"))
         assert left_by(one) == left_by(other)
+
+
+@pytest.mark.slow
+def test_exploiters_are_the_same_with_workers(workers, tmp_path):
+    run = psro.run(SAMPLED, tmp_path / "run")
+    exploiter = Exploiter(settings=KUHN.ppo, restarts=2, hidden_size=8, episodes=256)
+    alone, spread = exploit_run(run, exploiter), exploit_run(run, exploiter, workers)
+    assert alone.restart == spread.restart and alone.decisions == spread.decisions
+    assert np.array_equal(alone.value.mean, spread.value.mean)
 
 
 @pytest.mark.slow
