@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -32,7 +34,9 @@ class SHM(nnx.Module):
     int32 `[*batch]`. Training stores several such matrices for each decision.
     """
 
-    parallel_from = 256
+    parallel_from = math.inf
+    """On a CPU, `scan` is 0.6 times as fast as steps at every length, because the matrices of all
+    steps go through memory (H = 32, 4,096 decisions, with gradients)."""
 
     def __init__(self, in_features: int, hidden_features: int, *, dtype: str, rngs: nnx.Rngs):
         self.hidden_features = hidden_features
