@@ -166,11 +166,12 @@ class SACConfig(ReplayConfig):
     temperature: float = 0.1
     """Softmax temperature of the finished policy. In training it is 1. A low temperature removes
     the remaining exploration: a pure best response always exists."""
-    target_entropy: float = 0.7
+    target_entropy: float = 0.9
     """The entropy that the weight of the entropy bonus is adapted to, as a share of the largest:
     the logarithm of the number of legal actions. It falls linearly."""
-    last_target_entropy: float = 0.1
-    """The same share at the end of training."""
+    last_target_entropy: float = 0.6
+    """The same share at the end of training. If it is small, actions that were given up early are
+    hardly ever tried again, and the finished policy is cooled anyway."""
     first_entropy_weight: float = 0.1
     """Weight of the entropy bonus before it is adapted."""
     reward_scale: float = 1.0

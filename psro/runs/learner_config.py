@@ -68,7 +68,8 @@ def _defaults(kind: type[SampledConfig]) -> Any:
     if issubclass(kind, QConfig):  # what one decision changes is small beside a return
         own = own | {"reward_scale": 10.0}
     if kind is SACConfig:
-        own = own | {"num_envs": 8, "reward_scale": 10.0, "entropy_weight_rate": 10.0}
+        own = own | {"num_envs": 8, "reward_scale": 10.0, "entropy_weight_rate": 10.0,
+                     "target_entropy": 0.7, "last_target_entropy": 0.1}  # fmt: skip
     if kind is PQNConfig:
         own = own | {"num_minibatches": 16}
     own = DREAMER if issubclass(kind, DreamerConfig) else own
