@@ -236,10 +236,10 @@ def test_what_is_left_open_is_decided_once_and_saved(settings, evaluation_solver
 )
 def test_the_game_decides_the_meta_solver_and_the_tolerance(game, given, meta_solver, tolerance):
     tree = games.load(str(CASES / game) if game.endswith(".csv") else game)
-    decided = with_defaults(psro.RunConfig(game=game, **given), tree)
+    decided = with_defaults(psro.RunConfig(game=game, **given), tree, exact=True)
     assert decided.meta_solver == meta_solver
     assert decided.tolerance == pytest.approx(tolerance)
-    assert with_defaults(decided, games.load("kuhn_poker")) == decided  # once
+    assert with_defaults(decided, games.load("kuhn_poker"), exact=True) == decided  # once
 
 
 def test_a_folder_from_before_there_was_a_default_measures_what_it_measured(tmp_path):

@@ -13,6 +13,7 @@ from probes import policy_for
 import games
 import psro
 from games.game import Game, State
+from games.public import PublicTree
 from games.readers.opening import open_game
 from games.spaces import Box, Discrete
 from games.tree_game import TreeGame
@@ -21,6 +22,7 @@ from psro.errors import SettingsError
 from psro.metagame.meta_game import MetaGame
 from psro.metagame.solving import solver_of
 from psro.metagame.strategy import MetaStrategy
+from psro.metagame.target import Target
 from psro.oracles import PPOConfig
 from psro.oracles.rollout import Rollout
 from psro.policies.policy import Policy, Tabulator, at_temperature
@@ -192,7 +194,8 @@ def test_the_noise_of_training_is_kept_where_it_earns_more(finished, kept):
     new = at_temperature(population.policies(1), finished)
     opponents = np.zeros((2, population.capacity))
     opponents[:, :size] = 1 / size
-    result = evaluator.finished(population, {size: new}, {size: opponents}, jax.random.key(1))
+    target = Target(opponents=opponents, value=np.zeros(2))
+    result = evaluator.finished(population, {size: new}, {size: target}, jax.random.key(1))
     gain = worth(at_temperature(new, 1.0)) - worth(new)  # errors by episodes: 0.07
     assert (gain > 0.35).all() if kept == 1 else (np.abs(gain) < 0.05).all()
     np.testing.assert_array_equal(result[size]["temperature"], np.full(2, kept, np.float32))
@@ -298,11 +301,11 @@ def test_oracles_have_other_defaults_where_nothing_is_enumerated():
         open_game("kuhn_poker", evaluation=way).game for way in ("exact", "sampled")
     )
     plain = psro.RunConfig()
-    assert with_defaults(plain, exact_game).ppo == PPOConfig()
-    ppo = with_defaults(plain, sampled_game).ppo
+    assert with_defaults(plain, exact_game, exact=True).ppo == PPOConfig()
+    ppo = with_defaults(plain, sampled_game, exact=False).ppo
     assert (ppo.decisions, ppo.learning_rate) == (524_288, 3e-3)
     chosen = dataclasses.replace(plain, ppo=PPOConfig(decisions=512, learning_rate=0.02))
-    assert with_defaults(chosen, sampled_game).ppo == chosen.ppo
+    assert with_defaults(chosen, sampled_game, exact=False).ppo == chosen.ppo
 
 
 def test_a_sampled_run_never_converges():
@@ -328,14 +331,16 @@ def test_games_open_in_the_strongest_form_that_fits():
     assert small.tree is small.game.tree is not None
     hidden = open_game("kuhn_poker", evaluation="sampled")
     assert hidden.tree is hidden.game.tree is None and hidden.game.num_histories is None
-    refused = open_game("kuhn_poker", max_histories=10)
-    assert refused.tree is None and "too large" in refused.why_sampled
-    native = open_game("phantom_ttt", max_histories=10)
-    assert native.tree is None and type(native.game).__module__ == "games.native.phantom_ttt"
-    hosted = open_game("phantom_ttt", backend="openspiel", max_histories=10)
+    large = open_game("kuhn_poker", max_histories=10)  # its public states are few
+    assert large.tree is None and isinstance(large.form, PublicTree) and not large.why_sampled
+    refused = open_game("kuhn_poker(players=3)", max_histories=10)
+    assert refused.form is None and "too large" in refused.why_sampled
+    native = open_game("phantom_ttt", evaluation="sampled")
+    assert native.form is None and type(native.game).__module__ == "games.native.phantom_ttt"
+    hosted = open_game("phantom_ttt", evaluation="sampled", backend="openspiel")
     assert type(hosted.game).__module__.startswith("games.hosted")
     with pytest.raises(games.GameError, match="too large"):
-        open_game("phantom_ttt", evaluation="exact", max_histories=10)
+        open_game("kuhn_poker(players=3)", evaluation="exact", max_histories=10)
     with pytest.raises(games.GameError, match="native"):
         open_game("tic_tac_toe", evaluation="sampled", backend="native")
     with pytest.raises(games.GameError, match="it has no exact evaluation"):

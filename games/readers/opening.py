@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from games.errors import MAX_HISTORIES, GameError
+from games.form import Form
+from games.forms import beyond_trees
 from games.game import Game
 from games.readers.openspiel import load
 from games.tree import GameTree
@@ -17,12 +19,15 @@ class Opened:
 
     Attributes:
         game: its rules.
-        tree: all of it; None where policies are to be measured by episodes.
-        why_sampled: one sentence, where the game was to be enumerated if possible and was not.
+        tree: all of it; None where it is not enumerated.
+        form: what gives exact figures: the tree, or a form that holds the players' own info states;
+            None where policies are to be measured by episodes.
+        why_sampled: one sentence, where exact figures were wanted if possible and there are none.
     """
 
     game: Game
     tree: GameTree | None
+    form: Form | None = None
     why_sampled: str | None = None
 
 
@@ -38,8 +43,8 @@ def open_game(
 
     Args:
         name: what `games.load` takes, or `pettingzoo::NAME`, `pgx::NAME` or `jaxmarl::NAME`.
-        evaluation: `exact` enumerates the game, `sampled` does not look into its tree, and `auto`
-            enumerates it where it fits.
+        evaluation: `exact` enumerates the game, or opens its form (`games.forms`) where it does not
+            fit; `sampled` does neither; and `auto` is `exact` where either fits into memory.
         backend: what plays the game: `tree` (look-ups), `native` (rules in JAX), `openspiel`
             (OpenSpiel's states, on the host), or `auto`, the first of these that there is.
         observation: as in `games.load`.
@@ -55,22 +60,34 @@ def open_game(
         try:
             tree = load(name, observation=observation, max_histories=max_histories)
         except GameError as error:
-            if evaluation == "exact" or backend == "tree":
+            if backend == "tree":
                 raise
             refusal = error
     exact = tree if evaluation != "sampled" else None
     if tree is not None and backend in ("auto", "tree"):
-        return Opened(game=TreeGame(tree, known=exact is not None), tree=exact)
+        return Opened(game=TreeGame(tree, known=exact is not None), tree=exact, form=exact)
     try:
         game = _played(name, backend, observation)
     except GameError as error:
         raise (refusal or error) from None
     game.tree = exact
-    return Opened(
-        game=game,
-        tree=exact,
-        why_sampled=str(refusal) if refusal and evaluation == "auto" else None,
-    )
+    form = exact
+    if refusal and evaluation != "sampled":
+        form = _form(name, game, observation)
+        if form is None and evaluation == "exact":
+            raise refusal
+    sampled = refusal and evaluation == "auto" and form is None
+    return Opened(game=game, tree=exact, form=form, why_sampled=str(refusal) if sampled else None)
+
+
+def _form(name: str, game: Game, observation: str | None) -> Form | None:
+    """The form of a game that is too large to enumerate; None if it has none, or not with the
+    tensor that policies see when it is played."""
+    form = beyond_trees(name, observation=observation)
+    if form is None or form.num_players != 2:
+        return None
+    seen = [(states.observation_size,) for states in form.players]
+    return form if seen == [getattr(game.observation_space, "shape", None)] * 2 else None
 
 
 def _environment(name: str, evaluation: str, backend: str, observation: str | None) -> Opened:

@@ -76,7 +76,7 @@ def _columns(opened: Experiment) -> dict[str, int]:
     """The columns of the table, and their widths as plain text."""
     players = opened.rules.num_players
     support = {"support": 5 * players - 1}  # up to two digits each
-    if opened.tree is None:
+    if not opened.is_exact:
         value = {"value": 20 * min(players, 3)}
         return {"iteration": 9, "improvement": 20, **value, **support, "seconds": 8}
     return {"iteration": 9, DISTANCES[opened.concept]: 14, "gap": 10, **support, "seconds": 8}
@@ -85,12 +85,11 @@ def _columns(opened: Experiment) -> dict[str, int]:
 def title(opened: Experiment) -> str:
     """The game, and the method that trains for it."""
     config, rules = opened.config, opened.rules
-    if opened.tree is None:
+    form = opened.setup.form
+    if form is None:
         size = f"{rules.num_players} players, {rules.num_actions} actions, measured by episodes"
     else:
-        size = (
-            f"{opened.tree.num_histories:,} histories, {opened.tree.num_info_states:,} info states"
-        )
+        size = f"{form.num_histories:,} histories, {form.num_info_states:,} info states"
     return f"{config.game}: {size}\n{settings.trained(config)}"
 
 
@@ -152,7 +151,7 @@ class MeansTable:
         rules = first.rules
         self._gap, self._unit = DISTANCES[first.concept], rules.span
         self._names, self._places = {"distance": self._gap}, 6  # columns of the summary, and titles
-        if first.tree is None:
+        if not first.is_exact:
             shown = 1 if rules.num_players == 2 and rules.is_constant_sum else rules.num_players
             values = {f"value_{p}": "value" if shown == 1 else f"value {p}" for p in range(shown)}
             self._names, self._places = {"nash_conv_bound": "improvement", **values}, 4

@@ -64,7 +64,8 @@ def evaluate(
         csv: Also write a table to this file: the policies of one run, the results of several
             populations against each other, or the seeds.
         equilibrium: Find the game's equilibrium and the population's least exploitable mixture by
-            linear programs, also in a large game. By default only small games are solved.
+            linear programs, also in a large game. By default only small games are solved. In a game
+            that is not enumerated, only the least exploitable mixture is found.
         cfr_iterations: Iterations of CFR+ if several populations play each other, or if cfr+ is
             measured in a game. 0 = without CFR+.
         device: Compute exploitability with JAX in float64 on this device: cpu, gpu or tpu. By
@@ -78,8 +79,8 @@ def evaluate(
             Liar's Dice, where the exact exploitability is known.
         episodes: Episodes of each pairing of populations, of each exploiter, and of a learner that
             trained alone. By default 8,192, 32,768 and 1,024.
-        exact: Measure the mixture of a run that is measured by episodes exactly, where its game has
-            a form without histories.
+        exact: Measure the mixture of a run whose game is not enumerated exactly, from its
+            networks, where the game has a form without histories.
         game: Measure a policy that needs no run, uniform or cfr+, in this game, exactly: psro eval
             uniform --game phantom_ttt.
         workers: Where exploiters are trained.
@@ -149,9 +150,9 @@ def _measure(folder: str, wanted: Wanted) -> None:
     opened = experiment.load(folder)
     note_disagreement(opened)
     if opened.tree is None:
-        wanted.check_sampled(opened.config.game)
+        wanted.check_without_tree(opened)
     exploited = None if wanted.exploiter is None else _exploited(opened, wanted)
-    (_measure_exactly if opened.tree else _measure_by_episodes)(opened, wanted, exploited)
+    (_measure_exactly if opened.is_exact else _measure_by_episodes)(opened, wanted, exploited)
     if exploited and not wanted.json:
         from psro.views import sampled_tables, tables
 
@@ -168,23 +169,22 @@ def _measure_exactly(opened: Experiment, wanted: Wanted, exploited: Exploited | 
         programs=wanted.equilibrium,
         exploitability=_on_device(opened.tree, wanted.device),
     )
-    _show(tables, opened, measured, wanted, exploited)
+    again = _measured_on_form(opened) if wanted.exact and opened.tree is None else None
+    _show(tables, opened, measured, wanted, exploited, again)
 
 
 def _measure_by_episodes(opened: Experiment, wanted: Wanted, exploited: Exploited | None) -> None:
     from psro.measure import sampled_evaluation
-    from psro.views import sampled_tables, tables
+    from psro.views import sampled_tables
 
     on_form, measured = None, sampled_evaluation.evaluate(opened)
     if wanted.exact:
         on_form, measured = _measured_on_form(opened), measured.beside_exact_figures()
     _show(sampled_tables, opened, measured, wanted, exploited, on_form)
-    if on_form is not None and not wanted.json:
-        sampled_tables.print_on_form(opened, on_form, tables.console())
 
 
 def _measured_on_form(opened: Experiment) -> MeasuredOnForm:
-    """The exact figures of a run that is measured by episodes."""
+    """The exact figures of a run whose game is not enumerated, from its networks."""
     from games.forms import open_form
     from psro.cli.simple_play import walk_progress
     from psro.measure import on_form
@@ -204,7 +204,7 @@ def _show(
     on_form: MeasuredOnForm | None = None,
 ) -> None:
     """Writes and prints what was measured, by the functions of `tables` or `sampled_tables`."""
-    from psro.views import tables
+    from psro.views import sampled_tables, tables
 
     if wanted.csv is not None:
         views.write_csv(opened, measured, wanted.csv)
@@ -212,6 +212,8 @@ def _show(
         views.print_json(opened, measured, _as_json(exploited, on_form))
     else:
         views.print_tables(opened, measured, tables.console())
+        if on_form is not None:
+            sampled_tables.print_on_form(opened, on_form, tables.console())
 
 
 def _exploited(opened: Experiment, wanted: Wanted) -> Exploited:
@@ -247,7 +249,7 @@ def _measure_seeds(folders: Sequence[str], wanted: Wanted) -> None:
     for run in runs:
         note_disagreement(run)
     if runs[0].tree is None:
-        wanted.check_sampled(runs[0].config.game)
+        wanted.check_without_tree(runs[0])
     measured = across_seeds.measure(runs)
     if wanted.csv is not None:
         seed_tables.write_csv(measured, wanted.csv)
@@ -296,7 +298,7 @@ def _compare_by_episodes(runs: Sequence[tuple[str, Experiment]], wanted: Wanted)
 
     reference = next(run for _, run in runs if run.tree is None)
     game = reference.config.game
-    wanted.check_sampled(game)
+    wanted.check_without_tree(reference)
     played = cross_play.cross_play(
         reference.setup.game,
         *cross_play.mixtures(runs),

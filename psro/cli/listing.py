@@ -144,8 +144,8 @@ def _forms(name: str, observation: str | None) -> list[str]:
     return [
         f"{one_line(name)} has an exact form ({type(form).__name__}): {form.num_histories:,} "
         f"histories, {counts} info states, {memory / 1e9:.1f} GB and about {seconds:.2g} CPU "
-        f"seconds for a pass that gives all gains. psro eval uniform --game {shell([name])} "
-        "measures it.",
+        f"seconds for a pass that gives all gains. psro run and psro eval uniform --game "
+        f"{shell([name])} use it.",
     ]
 
 
@@ -175,7 +175,7 @@ def _print_played(rows: list[list[str]]) -> None:
     console = tables.console()
     console.print(table)
     for sentence in (
-        "Not enumerated: psro run measures these by episodes. Histories are estimates.",
+        "Not enumerated: best responses train by episodes. Histories are estimates.",
         "longest: the most decisions of all players together; a longer episode is cut off",
         "played by: see psro run --backend; native rules are in JAX, openspiel is on the host",
         "10⁶ decisions: processor time of random play, measured now. It is the rules' part: "
@@ -188,7 +188,7 @@ def _print_large() -> None:
     from psro.views import tables
 
     console = tables.console()
-    console.print("\nToo large to enumerate, measured by episodes (psro games NAME tells more):")
+    console.print("\nToo large to enumerate, trained by episodes (psro games NAME tells more):")
     for name, what in games.LARGE_GAMES.items():
         console.print(f"  {name}  [dim]{what}[/dim]", highlight=False)
     console.print("Any OpenSpiel game string works: psro games 'leduc_poker(players=3)',")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 from psro.cli.process import UsageError
 from psro.training.executor_settings import ExecutorConfig
+
+if TYPE_CHECKING:
+    from psro.runs.experiment import Experiment
 
 _MOST_CFR = 1_000_000
 """Most iterations of CFR+. They take some minutes in Kuhn poker, where no error remains."""
@@ -82,15 +86,16 @@ class Wanted:
             if given:
                 raise UsageError(f"{option} is for populations, not for learners of psro train")
 
-    def check_sampled(self, game: str) -> None:
+    def check_without_tree(self, opened: Experiment) -> None:
         """Raises UsageError for options that need an enumerated game."""
+        why = "too large for that" if opened.is_exact else "measured by episodes"
+        bound = "--exploiter DECISIONS gives a lower bound of its exploitability"
         for option, given, instead in (
-            ("--equilibrium", self.equilibrium, "--exploiter DECISIONS gives a lower bound of its "
-             "exploitability"),
+            ("--equilibrium", self.equilibrium and not opened.is_exact, bound),
             ("--device", self.device is not None, "leave it out"),
-        ):  # fmt: skip
+        ):
             if given:
                 raise UsageError(
-                    f"{option} needs a game that is enumerated, and {game} is measured by "
-                    f"episodes; {instead}"
+                    f"{option} needs a game that is enumerated, and {opened.config.game} is "
+                    f"{why}; {instead}"
                 )

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from games.forms import cost
 from psro.cli.display import MeansTable, bound, display, title, values, why
 from psro.cli.folders import shell
 from psro.cli.process import (
@@ -122,6 +123,13 @@ def _say_notes(opened: Experiment) -> None:
     """What a user should know about the game and how it is measured."""
     setup = opened.setup
     notes = setup.tree.notes() if setup.tree is not None else []
+    if setup.tree is None and setup.form is not None:
+        size, seconds = cost(setup.form)
+        notes.append(
+            f"{setup.config.game} is too large to enumerate, and is measured exactly all the same: "
+            f"the players' own info states take {size / 2**30:.1f} GiB, and a pass over the game "
+            f"about {seconds:.2g} CPU seconds in every iteration"
+        )
     if setup.why_sampled:
         notes.append(f"{setup.why_sampled}: policies are measured by episodes")
     for sentence in notes:

@@ -113,7 +113,7 @@ class DeviceTree:
     def exploitability(self, plans: Plans) -> Exploitability:
         """`exact.exploitability`."""
         best = self._call(_best_response_values, self._outcomes, plans, players=self._players)
-        return Exploitability.of(self._tree, self.returns(plans), best)
+        return Exploitability.of(self.returns(plans), best, self._tree.rounding)
 
     def _call(self, function, outcomes, plans: Plans, **options) -> np.ndarray:
         with jax.enable_x64(True):

@@ -163,11 +163,11 @@ class Exploitability:
     best_response_value: np.ndarray
 
     @classmethod
-    def of(cls, tree: Form, value: np.ndarray, best: np.ndarray) -> Exploitability:
+    def of(cls, value: np.ndarray, best: np.ndarray, rounding: float) -> Exploitability:
         """From the players' values and best-response values, `[P]` each. Values and gains that are
-        not larger than rounding become 0."""
-        value = without_rounding(value, tree.rounding)
-        gains = without_rounding(best - value, tree.rounding)
+        not larger than `rounding` become 0."""
+        value = without_rounding(value, rounding)
+        gains = without_rounding(best - value, rounding)
         return cls(value=value, best_response_value=np.where(gains == 0, value, best))
 
     @property
@@ -183,4 +183,4 @@ def exploitability(tree: Form, plans: Plans) -> Exploitability:
     """NashConv and its parts when player q follows `plans[q]`, each `[S_q]`."""
     value, gains = tree.returns_and_gains(plans)
     best = map(best_response_value, tree.players, gains)
-    return Exploitability.of(tree, value, np.array(list(best)))
+    return Exploitability.of(value, np.array(list(best)), tree.rounding)

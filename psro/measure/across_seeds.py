@@ -57,17 +57,19 @@ class AcrossSeeds:
 
 def measure(runs: Sequence[Experiment]) -> AcrossSeeds:
     """Measures the meta-strategy of each run, all of one game and in one way."""
-    gaps, tree = [run.measure() for run in runs], runs[0].tree
+    gaps, exact, tree = [run.measure() for run in runs], runs[0].is_exact, runs[0].tree
     bounds = [run.records[-1].bound or (np.nan, np.nan) for run in runs]
     return AcrossSeeds(
         game=runs[0].config.game,
         seeds=tuple(run.config.seed for run in runs),
         iterations=tuple(run.records[-1].iteration for run in runs),
-        exploitability=tree and np.array([measured.exploitability for measured in gaps]),
-        nash_conv=tree and np.array([measured.nash_conv for measured in gaps]),
-        bound=None if tree else np.array([bound for bound, _ in bounds]),
-        bound_error=None if tree else np.array([error for _, error in bounds]),
+        exploitability=None
+        if not exact
+        else np.array([measured.exploitability for measured in gaps]),
+        nash_conv=None if not exact else np.array([measured.nash_conv for measured in gaps]),
+        bound=None if exact else np.array([bound for bound, _ in bounds]),
+        bound_error=None if exact else np.array([error for _, error in bounds]),
         value=np.array([measured.value for measured in gaps]),
-        value_error=None if tree else np.array([measured.value_error for measured in gaps]),
+        value_error=None if exact else np.array([measured.value_error for measured in gaps]),
         player_names=tree and tree.player_names,
     )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from games.form import Form
 from games.tree import GameTree
 from games.units import without_rounding
 from psro import exact
@@ -15,7 +15,9 @@ from psro.exact import sequence_form
 from psro.metagame import effective_diversity as diversity
 from psro.metagame import ratings
 from psro.metagame.exact_meta_game import ExactMetaGame
+from psro.metagame.form_meta_game import FormMetaGame
 from psro.metagame.gaps import gaps_of
+from psro.metagame.least_exploitable import LeastExploitable, least_exploitable
 from psro.metagame.solvers import MetaSolverError
 from psro.metagame.strategy import MetaStrategy
 
@@ -54,13 +56,13 @@ class Evaluation:
     diversity: np.ndarray
     elo_like: ratings.Ratings
     nash_average: ratings.NashAverage | None
-    population: sequence_form.PopulationExploitability | None
+    population: sequence_form.PopulationExploitability | LeastExploitable | None
     equilibrium: sequence_form.Equilibrium | None
     omitted: tuple[str, ...]
 
 
 def evaluate(
-    meta_game: ExactMetaGame,
+    meta_game: ExactMetaGame | FormMetaGame,
     strategy: MetaStrategy,
     *,
     programs: bool = False,
@@ -71,7 +73,8 @@ def evaluate(
     Args:
         meta_game: all policies and their payoffs.
         strategy: the meta-strategy.
-        programs: solve the linear programs over the sequence form in games of any size.
+        programs: solve the linear programs over the sequence form in games of any size. In a game
+            that is not enumerated, the populations' least exploitable mixtures are found by cuts.
         exploitability: function of plans; by default numpy's, or
             `on_devices.DeviceTree.exploitability`.
 
@@ -79,21 +82,29 @@ def evaluate(
         SequenceFormError: `programs` in a game that is not two-player zero-sum.
     """
     tree, payoffs = meta_game.tree, meta_game.payoffs
-    exploitability = exploitability or functools.partial(exact.exploitability, tree)
     gaps = gaps_of(meta_game, strategy, "ce", exploitability)
-    policies = tuple(exploitability(profile) for profile in zip(*meta_game.plans, strict=False))
+    policies = tuple(
+        meta_game.exploitability([pure] * tree.num_players, exploitability)
+        for pure in np.eye(meta_game.size)
+    )
     zero_sum = tree.num_players == 2 and tree.is_constant_sum
     worst_case = nash_average = population = equilibrium = None
     omitted = []
     if zero_sum:
         best = np.array([measured.best_response_value for measured in policies])  # [K, 2]
         worst_case = (gaps.independent.value.sum() - best[:, ::-1]).T
-        worst_case = without_rounding(worst_case, tree.rounding)
+        worst_case = without_rounding(worst_case, meta_game.rounding)
         try:
             nash_average = ratings.nash_average(payoffs)
         except (ratings.RatingError, MetaSolverError) as error:
             omitted.append(f"no Nash averaging: {error}")
-    if programs or (zero_sum and num_sequences(tree) <= MAX_SEQUENCES):
+    if not isinstance(meta_game, ExactMetaGame):
+        omitted.append("no value of the game: it is not enumerated")
+        if programs:
+            population = least_exploitable(meta_game)
+        else:
+            omitted.append("no population exploitability; --equilibrium finds it")
+    elif programs or (zero_sum and num_sequences(tree) <= MAX_SEQUENCES):
         equilibrium = sequence_form.equilibrium(tree)
         population = sequence_form.population_exploitability(tree, meta_game.plans)
     else:
@@ -126,6 +137,6 @@ def _no_programs(tree: GameTree, zero_sum: bool) -> str:
     )
 
 
-def num_sequences(tree: GameTree) -> int:
+def num_sequences(tree: Form) -> int:
     """The number of sequences of all players together."""
     return sum(player.num_sequences for player in tree.players)

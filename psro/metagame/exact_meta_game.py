@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -31,6 +31,11 @@ class ExactMetaGame(MetaGame):
             plans=tuple(np.zeros((0, player.num_sequences)) for player in tree.players),
             payoffs=np.zeros((tree.num_players, *(0,) * tree.num_players)),
         )
+
+    @property
+    def rounding(self) -> float:
+        """The largest difference that rounding can make between two equal expected returns."""
+        return self.tree.rounding
 
     @classmethod
     def of(cls, tree: GameTree, plans: Sequence[np.ndarray]) -> ExactMetaGame:
@@ -97,3 +102,20 @@ class ExactMetaGame(MetaGame):
             exact.mix(plan, weights)
             for plan, weights in zip(self.plans, meta_strategies, strict=True)
         ]
+
+    def gains_against(self, player: int, weights: np.ndarray) -> np.ndarray:
+        """What a player's sequences earn in a game for two against the opponent's policies, drawn
+        by `weights [K]`, `[S]`."""
+        return exact.gains(self.tree, player, [exact.mix(self.plans[1 - player], weights)] * 2)
+
+    def worth(self, player: int, gains: np.ndarray, policy: int) -> float:
+        """What a player's policy earns where its sequences earn `gains [S]`."""
+        return float(gains @ self.plans[player][policy])
+
+    def exploitability(
+        self, marginals: Sequence[np.ndarray], by: Callable | None = None
+    ) -> exact.Exploitability:
+        """NashConv of a meta-strategy whose players draw independently. `by` is the function of
+        plans that computes it, by default `exact.exploitability` (numpy)."""
+        plans = self.mixture(marginals)
+        return exact.exploitability(self.tree, plans) if by is None else by(plans)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -70,8 +69,7 @@ def gaps_of(
     """The gaps for `concept`, one of `MEANINGS`. The CE gap needs a best response for every
     recommendation, so it is computed for `ce` only. `exploitability` is the function of plans to
     use, by default `exact.exploitability` (numpy)."""
-    exploitability = exploitability or functools.partial(exact.exploitability, meta_game.tree)
-    independent = exploitability(meta_game.mixture(strategy.marginals))
+    independent = meta_game.exploitability(strategy.marginals, exploitability)
     if strategy.joint is None:
         return Gaps(
             value=independent.value,

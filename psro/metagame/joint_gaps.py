@@ -119,7 +119,7 @@ def coarse_correlated_gap(meta_game: ExactMetaGame, strategy: MetaStrategy) -> C
     best = np.empty(joint.ndim)
     for p, player in enumerate(meta_game.tree.players):
         best[p] = exact.best_response_value(player, _gains(meta_game, p, joint.sum(axis=p)))
-    measured = exact.Exploitability.of(meta_game.tree, _value(meta_game, joint), best)
+    measured = exact.Exploitability.of(_value(meta_game, joint), best, meta_game.rounding)
     return CoarseCorrelatedGap(
         value=measured.value, best_response_value=measured.best_response_value
     )
@@ -137,9 +137,9 @@ def correlated_gap(meta_game: ExactMetaGame, strategy: MetaStrategy) -> Correlat
         leaving = np.zeros(joint.shape[p])
         for k in np.flatnonzero(strategy.marginals[p]):
             gains = _gains(meta_game, p, np.take(joint, k, axis=p))
-            obeying = float(meta_game.plans[p][k] @ gains)
+            obeying = meta_game.worth(p, gains, k)
             leaving[k] = max(0.0, exact.best_response_value(player, gains) - obeying)
-        recommendation_gains.append(without_rounding(leaving, meta_game.tree.rounding))
+        recommendation_gains.append(without_rounding(leaving, meta_game.rounding))
     return CorrelatedGap(
         value=_value(meta_game, joint), recommendation_gains=tuple(recommendation_gains)
     )
@@ -149,15 +149,15 @@ def _gains(meta_game: ExactMetaGame, player: int, weights: np.ndarray) -> np.nda
     """The gains of the player's sequences, `[S]`, against the others' profiles, drawn by
     `weights`."""
     tree = meta_game.tree
-    if tree.num_players == 2:  # one mixed plan, in games of any form
-        return exact.gains(tree, player, [weights @ meta_game.plans[1 - player]] * 2)
+    if tree.num_players == 2:  # in games of any form
+        return meta_game.gains_against(player, weights)
     return exact.sequence_returns(tree, player, joint_opponent_reach(meta_game, player, weights))
 
 
 def _value(meta_game: ExactMetaGame, joint: np.ndarray) -> np.ndarray:
     """Every player's expected return under the joint, `[P]`."""
     value = meta_game.payoffs.reshape(len(meta_game.payoffs), -1) @ joint.ravel()
-    return without_rounding(value, meta_game.tree.rounding)
+    return without_rounding(value, meta_game.rounding)
 
 
 def _joint(meta_game: ExactMetaGame, strategy: MetaStrategy) -> np.ndarray:

@@ -10,20 +10,26 @@ import dataclasses
 from collections.abc import Callable
 
 from psro.exact import sequence_form
+from psro.metagame import least_exploitable as by_cuts
 from psro.metagame.exact_meta_game import ExactMetaGame
+from psro.metagame.form_meta_game import FormMetaGame
 from psro.metagame.meta_game import MetaGame
 from psro.metagame.solvers import META_SOLVERS, Solver, meta_solver
 from psro.metagame.strategy import MetaStrategy
 
 
-def least_exploitable(meta_game: ExactMetaGame) -> MetaStrategy:
+def least_exploitable(meta_game: ExactMetaGame | FormMetaGame) -> MetaStrategy:
     """The mixtures of the populations that are hardest to exploit by opponents who may play any
     strategy of the game (McAleer et al. 2022, arXiv:2201.07700, section 3: anytime double oracle):
 
         sigma_p in argmax over Delta(Pi_p) of min over any pi_-p of u_p(sigma_p, pi_-p),
 
     for player p's population Pi_p and expected return u_p. Their exploitability does not rise when
-    populations grow. Of several such mixtures, the linear program's vertex is returned."""
+    populations grow. Of several such mixtures, the linear program's vertex is returned. Where the
+    game is not enumerated, they are found within a tolerance (`psro.metagame.least_exploitable`).
+    """
+    if isinstance(meta_game, FormMetaGame):
+        return MetaStrategy(marginals=by_cuts.least_exploitable(meta_game).mixtures)
     population = sequence_form.population_exploitability(meta_game.tree, meta_game.plans)
     return MetaStrategy(marginals=tuple(population.mixtures))
 
@@ -33,7 +39,7 @@ GAME_SOLVERS: dict[str, Solver] = {
         function=least_exploitable, concept="nash", num_players=2, zero_sum=True
     ),
 }
-"""Solvers whose functions map an `ExactMetaGame` to a `MetaStrategy`."""
+"""Solvers whose functions map a meta-game with exact policies to a `MetaStrategy`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,7 +54,7 @@ class MetaGameSolver:
         num_players: the number of players that it needs; None for any number.
         symmetric: whether it needs a symmetric game with one population.
         zero_sum: whether it needs payoffs that add up to a constant.
-        exact: whether it needs the policies' plans in an enumerated game.
+        exact: whether it needs the policies' plans, so that games must be measured exactly.
     """
 
     solve: Callable[[MetaGame], MetaStrategy]

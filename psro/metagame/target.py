@@ -9,6 +9,7 @@ import numpy as np
 
 from psro import exact
 from psro.metagame.exact_meta_game import ExactMetaGame
+from psro.metagame.form_meta_game import FormMetaGame
 from psro.metagame.joint_gaps import CorrelatedGap, correlated_gap, joint_opponent_reach
 from psro.metagame.meta_game import MetaGame
 from psro.metagame.strategy import MetaStrategy
@@ -16,18 +17,19 @@ from psro.metagame.strategy import MetaStrategy
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExactTarget:
-    """What an enumerated game tells about a target.
+    """What is known exactly about a target.
 
     Attributes:
         gains: gains of each player's sequences against the opponents, `[S_p]` (`exact.gains`).
-        reach: the opponents' part of reaching each player's info states, `[I_p]`.
+        reach: the opponents' part of reaching each player's info states, `[I_p]`; None where the
+            game is not enumerated.
         mixture: one realization plan `[S_q]` of every player that stands for it as an opponent;
             None if no single plan can.
         best_response_value: each player's expected return by an exact best response, `[P]`.
     """
 
     gains: tuple[np.ndarray, ...]
-    reach: tuple[np.ndarray, ...]
+    reach: tuple[np.ndarray, ...] | None
     mixture: list[np.ndarray] | None
     best_response_value: np.ndarray
 
@@ -40,7 +42,7 @@ class Target:
         opponents: probability of every opponent profile, `[P, K, ..., K]` for a capacity of K. Axis
             q is the player at seat (player + 1 + q) mod P.
         value: each player's current expected return, `[P]`.
-        exact: the same target in an enumerated game; None where games are sampled.
+        exact: the same target, exactly; None where games are sampled.
     """
 
     opponents: np.ndarray
@@ -90,6 +92,35 @@ def target_of(
             best_response_value=np.array(
                 [exact.best_response_value(tree.players[p], gains[p]) for p in players]
             ),
+        ),
+    )
+
+
+def target_on_form(
+    meta_game: FormMetaGame,
+    strategy: MetaStrategy,
+    concept: str,
+    capacity: int,
+    correlated: CorrelatedGap | None = None,
+) -> Target:
+    """As `target_of`, in a game of two players that is not enumerated: there is no reach, and no
+    mixed plan."""
+    players, value = range(2), strategy.values(meta_game.payoffs)
+    others = [strategy.others(p) for p in players]
+    if strategy.joint is not None and concept == "ce":
+        told = _told(correlated or correlated_gap(meta_game, strategy), strategy)
+        given = [np.take(strategy.joint, k, axis=p) for p, k in enumerate(told)]
+        others = [weights / weights.sum() for weights in given]
+        value = np.array(
+            [np.take(meta_game.payoffs[p], k, axis=p) @ others[p] for p, k in enumerate(told)]
+        )
+    gains = tuple(meta_game.gains_against(p, others[p]) for p in players)
+    best = [exact.best_response_value(meta_game.tree.players[p], gains[p]) for p in players]
+    return Target(
+        opponents=np.stack([_by_seat(p, others[p], capacity) for p in players]),
+        value=value,
+        exact=ExactTarget(
+            gains=gains, reach=None, mixture=None, best_response_value=np.array(best)
         ),
     )
 

@@ -38,7 +38,7 @@ class ExactView:
             (`exact.gains`), with `bonus`, float64 `[S_p]`. A policy's value is the inner product
             of the gains and its realization plan.
         reach: probability that chance and those opponents lead to each of the learner's info states
-            (`exact.info_state_reach`), float64 `[I_p]`.
+            (`exact.info_state_reach`), float64 `[I_p]`; None where the game is not enumerated.
         mixture: every player's realization plan `[S_q]` of its meta-strategy; None where opponents
             do not draw their policies independently of each other.
         bonus: the part of `gains` that the game does not pay, float64 `[S_p]`. An example is a
@@ -46,7 +46,7 @@ class ExactView:
     """
 
     gains: Sequence[np.ndarray]
-    reach: Sequence[np.ndarray]
+    reach: Sequence[np.ndarray] | None
     mixture: Sequence[Sequence[np.ndarray]] | None
     bonus: Sequence[np.ndarray] | None
 

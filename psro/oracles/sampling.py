@@ -127,7 +127,9 @@ class Sampled(abc.ABC):
             initial=self._first(jobs),
             group=np.asarray(jobs.populations.group, np.int32),
             cumulative=cumulative,
-            yardstick=view and yardstick(self._tree, self._levels, jobs.player, view),
+            yardstick=None
+            if view is None or self._tree is None
+            else yardstick(self._tree, self._levels, jobs.player, view),
             mixture=self._mixture(jobs) if tabulated else None,
             bonus=self._bonus(jobs) if view and view.bonus else None,
         )

@@ -146,8 +146,9 @@ class RunConfig:
     iteration then trains one best response, not one for each player. For games that are the same
     for every player."""
     evaluation: str = "auto"
-    """How policies are measured: exact (in a game that is enumerated), sampled (by episodes, with
-    standard errors), or auto: exact where the game fits, and otherwise sampled."""
+    """How policies are measured: exact (in a game that is enumerated, or whose players' own info
+    states fit into memory), sampled (by episodes, with standard errors), or auto: exact where the
+    game fits, and otherwise sampled."""
     backend: str = "auto"
     """What plays the game: tree (look-ups in the enumerated game), native (rules in JAX), openspiel
     (OpenSpiel's states, on the host), or auto: the first of these that the game has."""

@@ -20,7 +20,6 @@ from games import GameTree, TreePolicy
 from games.readers.states import ReplayedPolicy
 from psro import exact
 from psro.errors import PsroError, SettingsError
-from psro.metagame.exact_meta_game import ExactMetaGame
 from psro.metagame.gaps import Gaps
 from psro.metagame.meta_game import MetaGame
 from psro.metagame.solving import solver_of
@@ -41,13 +40,15 @@ from psro.runs.restoring import complete, restore
 from psro.runs.setup import Setup
 from psro.runs.spreading import Spread
 from psro.runs.storage import ExperimentError
+from psro.runs.vectors import VectorFiles
 from psro.training.executors import Local, answered
+from psro.training.on_form import Shelf
 from psro.training.pool import Pool
 from psro.training.record import Iteration, Record
 
-Loop = Callable[[int, int, Iteration | None], Generator[Any, Any, None]]
+Loop = Callable[[int, int, Iteration | None, Shelf], Generator[Any, Any, None]]
 """Yields the iterations of a run, and requests, whose results it is sent. It takes the seed, the
-number of the last iteration, and the iteration to continue from."""
+number of the last iteration, the iteration to continue from, and what keeps vectors of policies."""
 
 
 class Experiment(DescribedRun):
@@ -57,7 +58,7 @@ class Experiment(DescribedRun):
         folder: where it is saved.
         config: its `RunConfig`.
         setup: the game, the policies' network and the oracle of the config.
-        tree: all of the game; None where it is measured by episodes.
+        tree: all of the game; None where it is not enumerated.
         policy_network: the `Policy` whose parameters the populations are.
         records: one `Record` per finished iteration.
     """
@@ -79,6 +80,11 @@ class Experiment(DescribedRun):
     @property
     def tree(self) -> GameTree | None:
         return self.setup.tree
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the run's figures are exact; else they are measured by episodes."""
+        return self.setup.form is not None
 
     @property
     def rules(self) -> Rules:
@@ -152,15 +158,16 @@ class Experiment(DescribedRun):
 
     def exploitability(self) -> float:
         """Exact NashConv / P of the meta-strategy, computed now."""
-        self.needs_tree("exact exploitability")
+        if not self.is_exact:
+            self.needs_tree("exact exploitability")
         return self.measure().exploitability
 
     def needs_tree(self, what: str) -> GameTree:
         """The run's tree; raises SettingsError with `what` where it has none."""
         if self.tree is None:
+            why = "too large for that" if self.is_exact else "measured by episodes"
             raise SettingsError(
-                f"{what} needs a game that is enumerated, and {self.config.game} is measured by "
-                "episodes"
+                f"{what} needs a game that is enumerated, and {self.config.game} is {why}"
             )
         return self.tree
 
@@ -236,7 +243,9 @@ class Experiment(DescribedRun):
             return
         with self._locked() as held:
             run_folder.raise_version(self.folder, self.config, held)
-            steps = (loop or self.setup.loop)(self.config.seed, self.config.iterations, self._last)
+            steps = (loop or self.setup.loop)(
+                self.config.seed, self.config.iterations, self._last, VectorFiles(self.folder, held)
+            )
             answer = None
             while not self.ended:
                 with own_settings():
@@ -259,8 +268,8 @@ class Experiment(DescribedRun):
     def _finished(self) -> Iteration:
         if self._last is None:
             raise ExperimentError(f"{self.folder} has no finished iteration yet")
-        if self.tree is not None and not isinstance(self._last.meta_game, ExactMetaGame):
-            self._last = complete(self._last, self.setup)  # it was computed elsewhere
+        if self.is_exact and type(self._last.meta_game) is MetaGame:  # it was computed elsewhere
+            self._last = complete(self._last, self.setup, VectorFiles(self.folder))
         return self._last
 
     def _commit(self, iteration: Iteration, held: disk.Held) -> None:
@@ -276,6 +285,7 @@ class Experiment(DescribedRun):
                 raise
             self.records, self._last, self._digests = records, iteration, digests
             commits.write_metrics(held, records)
+            VectorFiles(self.folder, held).keep_only(iteration.meta_game)
 
     def _restore(self) -> None:
         """Reads the folder's commit and the policies that it names."""

@@ -34,24 +34,25 @@ class Rules(Protocol):
     num_histories: int | None
 
 
-def with_defaults(config: RunConfig, game: Rules) -> RunConfig:
-    """The config with every default decided, by the game and the oracle. The measurements of
-    experiments/leaderboard/ are the reason for these defaults."""
+def with_defaults(config: RunConfig, game: Rules, *, exact: bool) -> RunConfig:
+    """The config with every default decided, by the game and the oracle, and by whether policies
+    are measured exactly. The measurements of experiments/leaderboard/ are the reason for these
+    defaults."""
     meta_solver = config.meta_solver or default_meta_solver(game.num_players)
     plain = meta_solver == "nash" and config.expansion == "best_response"
     two_player_zero_sum = game.num_players == 2 and game.is_constant_sum
     most = min(_MOST_PROGRAMMED, config.max_histories)  # the linear program needs a matrix
-    sampled = game.num_histories is None
-    programmed = plain and two_player_zero_sum and not sampled and game.num_histories <= most
+    by_episodes = game.num_histories is None
+    programmed = plain and two_player_zero_sum and not by_episodes and game.num_histories <= most
     share = SAMPLED_SHARE * (game.max_return or 1.0)
-    tolerance = share if sampled else 1e-6 * min(game.span or 1.0, 1.0)
+    tolerance = 1e-6 * min(game.span or 1.0, 1.0) if exact else share
     settings = getattr(config, config.oracle, None)
-    if sampled and isinstance(settings, SampledConfig):
+    if by_episodes and isinstance(settings, SampledConfig):
         config = dataclasses.replace(config, **{config.oracle: settings.for_sampled_game()})
     return dataclasses.replace(
         config,
-        evaluation="sampled" if sampled else "exact",
-        payoff_error=share if config.payoff_error is None and sampled else config.payoff_error,
+        evaluation="exact" if exact else "sampled",
+        payoff_error=config.payoff_error if exact or config.payoff_error is not None else share,
         meta_solver=meta_solver,
         evaluation_solver=config.evaluation_solver or ("least_exploitable" if programmed else SAME),
         init=config.init or STARTS.get(config.oracle, "scratch"),
@@ -61,8 +62,8 @@ def with_defaults(config: RunConfig, game: Rules) -> RunConfig:
 
 def check_solvable(config: RunConfig, game: Rules) -> None:
     """Raises SettingsError if a setting is not for this game."""
-    if config.evaluation == "sampled":
-        _check_sampled(config)
+    if game.num_histories is None:
+        _check_without_tree(config)
     for option, name in (
         ("meta-solver", config.meta_solver),
         ("evaluation-solver", config.measuring_solver or config.meta_solver),
@@ -130,8 +131,10 @@ def _check_fits(
         raise SettingsError(f"{choice} is for zero-sum games, and {config.game} is not zero-sum")
 
 
-def _check_sampled(config: RunConfig) -> None:
+def _check_without_tree(config: RunConfig) -> None:
     """Raises SettingsError if a setting needs an enumerated game."""
+    sampled = config.evaluation == "sampled"
+    why = "measured by episodes" if sampled else "too large for that"
     oracle = getattr(config, config.oracle, None)
     solvers = {
         name: solver_of(name) for name in (config.meta_solver, config.measuring_solver) if name
@@ -146,11 +149,11 @@ def _check_sampled(config: RunConfig) -> None:
         (f"expansion {config.expansion}", EXPANSIONS[config.expansion].exact, "best_response"),
         (f"diversity {config.diversity}", config.diversity is not None, "none"),
         ("symmetric", config.symmetric, "a population of each player's own"),
-        *((f"solver {name}", solver.exact, "nash") for name, solver in solvers.items()),
+        *((f"solver {name}", sampled and solver.exact, "nash") for name, solver in solvers.items()),
         *(
             (
                 f"solver {name}, whose best responses answer recommendations",
-                solver.concept == "ce",
+                sampled and solver.concept == "ce",
                 "mgcce",
             )
             for name, solver in solvers.items()
@@ -158,6 +161,5 @@ def _check_sampled(config: RunConfig) -> None:
     ):
         if needs_tree:
             raise SettingsError(
-                f"{name} needs a game that is enumerated, and {config.game} is measured by "
-                f"episodes; use {instead}"
+                f"{name} needs a game that is enumerated, and {config.game} is {why}; use {instead}"
             )

@@ -10,6 +10,9 @@ A folder holds
     exploitability.png        the curve, written when a run ends
     game.csv                  a copy of the game if it came from a file, with the file's ending;
                               its SHA-256 is in config.json
+    exact/0-<digest>.plan.npy, .gains.npy
+                              vectors of policies where the game is too large to enumerate
+                              (`psro.runs.vectors`)
     .lock                     empty; held by the process that trains (`psro.runs.disk.lock`)
     tensorboard/, wandb/, mlflow/, log.jsonl
                               what `--log` writes (`psro.runs.loggers`); nothing here reads them
@@ -40,11 +43,12 @@ from psro.runs.config import SAME, RunConfig, check_shareable, check_sizes
 from psro.runs.naming import game_of, variant_of
 from psro.runs.policies import POLICIES
 from psro.runs.storage import FORMAT_VERSION, Damaged, ExperimentError
+from psro.runs.vectors import VECTORS
 from psro.training.record import Record, why_ended
 
 CONFIG, PICTURE, SUMMARY = "config.json", "exploitability.png", "summary.csv"
 _MEMBERS = (
-    CONFIG, COMMIT, METRICS, POLICIES, PICTURE, SUMMARY, disk.LOCK, "state.safetensors",
+    CONFIG, COMMIT, METRICS, POLICIES, VECTORS, PICTURE, SUMMARY, disk.LOCK, "state.safetensors",
     "return.png", "tensorboard", "wandb", "mlflow", "log.jsonl",
     *(f"game{ending}" for ending in files.ENDINGS),
 )  # fmt: skip
@@ -115,10 +119,11 @@ def check_members(folder: Path) -> None:
 
 
 def _members(folder: Path) -> Iterator[Path]:
-    """Policies come last: by then it is checked that their folder is not a link."""
+    """Policies and vectors come last: by then it is checked that their folder is not a link."""
     yield from (folder / name for name in _MEMBERS)
     yield from folder.glob("seed-*")
     yield from (folder / POLICIES).glob("*")
+    yield from (folder / VECTORS).glob("*")
 
 
 def raise_version(folder: Path, config: RunConfig, held: disk.Held) -> None:
@@ -213,6 +218,11 @@ class Snapshot:
     def is_sampled(self) -> bool:
         """Whether its figures are measured by episodes."""
         return self.payoff_error is not None
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether its game is too large to enumerate, and is measured exactly all the same."""
+        return (self.folder / VECTORS).is_dir()
 
     @property
     def ended(self) -> str | None:

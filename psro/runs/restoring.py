@@ -18,6 +18,8 @@ from psro.runs import policies as policy_files
 from psro.runs.config import RunConfig
 from psro.runs.setup import Setup
 from psro.runs.storage import ExperimentError
+from psro.runs.vectors import VectorFiles
+from psro.training.on_form import Shelf
 from psro.training.record import Iteration, Record
 
 
@@ -50,6 +52,7 @@ def restore(
             evaluation=commit.evaluation,
         ),
         setup,
+        VectorFiles(folder),
     )
     if setup.tree is not None and not all(np.isfinite(p).all() for p in last.meta_game.plans):
         raise ExperimentError(f"{path} is damaged: its policies give no probabilities")
@@ -65,16 +68,22 @@ def population_of(policies: Sequence[Params], setup: Setup) -> Population:
 
 
 @own_settings()
-def complete(iteration: Iteration, setup: Setup) -> Iteration:
+def complete(iteration: Iteration, setup: Setup, shelf: Shelf | None = None) -> Iteration:
     """An iteration whose meta-game is only the table of payoffs, with the policies' plans if the
-    game is enumerated. The calls are those of training, so that every rounding is the same."""
-    if setup.tree is None:
+    game is enumerated, and with their vectors if it is known by another form: those of the shelf,
+    or they are computed when they are needed. The calls are those of training, so that every
+    rounding is the same."""
+    if setup.form is None:
         return iteration
-    members = iteration.population.members
+    members, payoffs = iteration.population.members, iteration.meta_game.payoffs
+    if setup.tree is None:
+        evaluator = setup.evaluator if shelf is None else setup.evaluator_with(shelf)
+        meta_game = evaluator.meta_game(iteration.population, payoffs)
+        return dataclasses.replace(iteration, meta_game=meta_game)
     meta_game = ExactMetaGame.empty(setup.tree).put(
         range(len(members)),
         [setup.tabulate(policies) for policies in members],
-        iteration.meta_game.payoffs,
+        payoffs,
     )
     return dataclasses.replace(iteration, meta_game=meta_game)
 
@@ -87,7 +96,7 @@ def _check_payoffs(path: Path, commit: commits.Commit, setup: Setup) -> None:
             f"{path} is damaged: payoffs for {len(commit.payoffs)} players, not {num_players}"
         )
     most = setup.rules.max_return * (1 + 1e-6) + np.finfo(float).tiny  # by rounding
-    if setup.tree is not None and np.abs(commit.payoffs).max() > most:
+    if setup.form is not None and np.abs(commit.payoffs).max() > most:
         raise ExperimentError(f"{path} is damaged: payoffs beyond the game's largest return")
     if commit.records[-1].kind != setup.config.evaluation:
         raise ExperimentError(

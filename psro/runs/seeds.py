@@ -180,7 +180,7 @@ class Seeds(Described):
     def means(self, row: pd.Series) -> dict[str, str]:
         """The means in a row of the summary, with their intervals if there are several seeds."""
         first = self.experiments[0]
-        if first.tree is not None:
+        if first.is_exact:
             return {f"mean {DISTANCES[first.concept]}": _mean(row, "distance")}
         players = first.rules.num_players
         means = {f"mean value {p}": _mean(row, f"value_{p}") for p in range(players)}

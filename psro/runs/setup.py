@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import sys
 from collections.abc import Generator
@@ -25,6 +26,7 @@ from psro.policies.initial import INITS
 from psro.policies.jax_settings import own_settings
 from psro.policies.networks.settings import NetworkConfig
 from psro.policies.policy import ConditionalPolicy, Params, Policy, TablePolicy, Tabulator
+from psro.policies.tabulation import ChunkedTabulator
 from psro.runs.config import RunConfig, is_conditional, is_tabular, is_world_model
 from psro.runs.fitting import Rules, check_solvable, with_defaults
 from psro.variants.diversity import TERMS
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from psro.training.executors import Ask
     from psro.training.loop import Method
     from psro.training.matches import Play
+    from psro.training.on_form import FormEvaluator, Shelf
     from psro.training.record import Iteration
     from psro.training.trainer import Trainer
 
@@ -63,8 +66,10 @@ class Setup:
         config: the run's config, with every default decided.
         source: the string that its game was loaded from.
         game: the game, as it is played.
-        tree: the whole game; None if policies are measured by episodes.
-        why_sampled: one sentence, if the game was to be enumerated and is not; otherwise None.
+        tree: the whole game; None if it is not enumerated.
+        form: what gives exact figures, the tree or the players' own info states; None if policies
+            are measured by episodes.
+        why_sampled: one sentence, if exact figures were wanted and there are none; otherwise None.
         policy: the network or table; populations hold its parameters.
     """
 
@@ -85,16 +90,17 @@ class Setup:
             observation=config.observation,
             max_histories=config.max_histories,
         )
-        self.game, self.tree, self.why_sampled = opened.game, opened.tree, opened.why_sampled
+        self.game, self.tree, self.form = opened.game, opened.tree, opened.form
+        self.why_sampled = opened.why_sampled
         if config.symmetric and self.tree is not None:
-            self.tree = games.symmetric_view(self.tree)
+            self.tree = self.form = games.symmetric_view(self.tree)
             self.game = TreeGame(self.tree)
         if self.rules.num_players < 2:
             raise SettingsError(
                 f"{config.game} is for one player, and a population needs opponents; use "
                 f"psro train {config.game}"
             )
-        self.config = with_defaults(config, self.rules)
+        self.config = with_defaults(config, self.rules, exact=self.form is not None)
         check_solvable(self.config, self.rules)
         self.policy = _policy(self.config, self.game, self.tree, self.capacity)
 
@@ -112,9 +118,11 @@ class Setup:
         return states_of(self.game, self.source, self.config.observation)
 
     @functools.cached_property
-    def tabulate(self) -> Tabulator:
-        """Evaluates policies at all info states of the tree."""
-        return Tabulator(self.policy, self.tree)
+    def tabulate(self) -> Tabulator | ChunkedTabulator:
+        """Evaluates policies at all info states of the tree, or of the form."""
+        if self.tree is not None:
+            return Tabulator(self.policy, self.tree)
+        return ChunkedTabulator(self.policy)
 
     @functools.cached_property
     @own_settings()
@@ -127,6 +135,11 @@ class Setup:
             return ExactEvaluator(
                 tree=self.tree, tabulate=self.tabulate, symmetric=config.symmetric
             )
+        softmax = getattr(config, config.oracle).softmax
+        if self.form is not None:
+            from psro.training.on_form import FormEvaluator
+
+            return FormEvaluator(form=self.form, tabulate=self.tabulate, softmax=softmax)
         from psro.training.matches import Matches
         from psro.training.sampled import SampledEvaluator
 
@@ -136,7 +149,7 @@ class Setup:
             first_matches=max(1, round(config.payoff_episodes / matches.episodes)),
             error=config.payoff_error,
             total=self.game.utility_sum,
-            softmax=getattr(config, config.oracle).softmax,
+            softmax=softmax,
         )
 
     @property
@@ -189,19 +202,37 @@ class Setup:
 
     @own_settings()
     def loop(
-        self, seed: int, iterations: int, last: Iteration | None, play: Play | None = None
+        self,
+        seed: int,
+        iterations: int,
+        last: Iteration | None,
+        shelf: Shelf | None = None,
+        play: Play | None = None,
     ) -> Generator[Ask | Iteration, Results | None, None]:
-        """The loop of a run, which begins with the iteration after `last`. `play` plays its
+        """The loop of a run, which begins with the iteration after `last`. `shelf` keeps the
+        vectors of a game that is too large to enumerate, by default in memory. `play` plays its
         matches; by default this process does."""
         from psro.training.loop import psro
 
+        method = self.method if play is None else self.method.elsewhere(play)
+        if self.tree is None and self.form is not None and shelf is not None:
+            evaluator = self.evaluator_with(shelf)
+            trainer = dataclasses.replace(method.trainer, evaluator=evaluator)
+            method = dataclasses.replace(method, trainer=trainer)
+            if last is not None:  # its vectors are read from the same shelf, and kept there
+                kept = evaluator.meta_game(last.population, last.meta_game.payoffs)
+                last = dataclasses.replace(last, meta_game=kept)
         return psro(
-            self.method if play is None else self.method.elsewhere(play),
+            method,
             key=jax.random.key(seed),
             iterations=iterations,
             capacity=self.capacity,
             last=last,
         )
+
+    def evaluator_with(self, shelf: Shelf) -> FormEvaluator:
+        """The evaluator of a form, whose vectors are kept on a shelf."""
+        return dataclasses.replace(self.evaluator, shelf=shelf)
 
     def _trainer(self) -> Trainer:
         from psro.policies.imitation import imitate_by_network, imitate_by_table

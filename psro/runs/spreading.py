@@ -81,7 +81,7 @@ class Spread:
 
     def __init__(self, pool: Pool, setup: Setup):
         self._pool, self._context, self._oracle = pool, Context.of(setup), setup.oracle
-        self.play = None if setup.tree is not None else self._play  # on a tree nothing is played
+        self.play = None if setup.form is not None else self._play  # exact runs play nothing
         self._whole = setup.oracle.conditional or setup.oracle.tabular
 
     def respond(self, asks: Sequence[Ask]) -> list[Results]:

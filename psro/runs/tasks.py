@@ -30,6 +30,7 @@ from psro.runs.restoring import complete
 from psro.runs.setup import Setup
 from psro.training.executors import Local, answered
 from psro.training.matches import Call
+from psro.training.on_form import Shelf
 from psro.training.pool import Task
 from psro.training.record import Iteration
 
@@ -161,10 +162,11 @@ def _table_of(meta_game: MetaGame) -> MetaGame:
 
 
 def advancing(
-    setup: Setup, seed: int, iterations: int, last: Iteration | None
+    setup: Setup, seed: int, iterations: int, last: Iteration | None, shelf: Shelf
 ) -> Generator[Task | Iteration, Advanced | None, None]:
     """A run's loop (`Setup.loop`) whose iterations are tasks: it yields each task, is sent its
-    result, and then yields the iteration, with the table alone of its meta-game."""
+    result, and then yields the iteration, with the table alone of its meta-game. The workers keep
+    vectors in memory, and nothing is put on the shelf."""
     context = Context.of(setup)
     for number in range(0 if last is None else last.record.iteration + 1, iterations + 1):
         known = {"context": context, "seed": seed, "number": number}

@@ -65,7 +65,7 @@ class Evaluator(Protocol):
         self,
         population: Population,
         policies: dict[int, Params],
-        opponents: dict[int, np.ndarray],
+        targets: dict[int, Target],
         key: jax.Array,
     ) -> dict[int, Params]:
         """New policies by number, leaves `[P, ...]`, as they are to be kept.
@@ -73,7 +73,7 @@ class Evaluator(Protocol):
         Args:
             population: the policies so far.
             policies: the new ones, as training returned them.
-            opponents: those that each was trained against; see `Target.opponents`.
+            targets: those that each was trained against.
             key: of the training.
         """
         ...
@@ -152,7 +152,7 @@ class ExactEvaluator:
         self,
         population: Population,
         policies: dict[int, Params],
-        opponents: dict[int, np.ndarray],
+        targets: dict[int, Target],
         key: jax.Array,
     ) -> dict[int, Params]:
         return policies  # training has measured them exactly, as they are

@@ -73,14 +73,15 @@ class SampledEvaluator:
         self,
         population: Population,
         policies: dict[int, Params],
-        opponents: dict[int, np.ndarray],
+        targets: dict[int, Target],
         key: jax.Array,
     ) -> dict[int, Params]:
         if not self.softmax:
             return policies
         return finishing.finished(
-            self.matches, 2 * self.first_matches, population, policies, opponents, key
-        )
+            self.matches, 2 * self.first_matches, population, policies,
+            {slot: target.opponents for slot, target in targets.items()}, key,
+        )  # fmt: skip
 
     def put(
         self,

@@ -169,10 +169,7 @@ class Trainer:
                 trained = self.evaluator.finished(
                     growth.population,
                     trained,
-                    {
-                        train.slot: goal.opponents
-                        for train, goal in zip(trains, targets, strict=True)
-                    },
+                    {train.slot: goal for train, goal in zip(trains, targets, strict=True)},
                     key,
                 )
                 new, part = new | trained, part + 1
@@ -253,7 +250,9 @@ class Trainer:
         independent = exact[0].mixture is not None
         return ExactView(
             gains=gains,
-            reach=[reach for goal in exact for reach in goal.reach[:learners]],
+            reach=None
+            if exact[0].reach is None
+            else [reach for goal in exact for reach in goal.reach[:learners]],
             mixture=[goal.mixture for goal in exact for _ in range(learners)]
             if independent
             else None,

@@ -74,7 +74,7 @@ def write_csv(opened: Experiment, measured: Evaluation, path: str | os.PathLike)
         "policy": range(len(measured.policies)),
         "exploitability": [policy.exploitability for policy in measured.policies],
     }
-    for p in range(opened.tree.num_players):
+    for p in range(opened.rules.num_players):
         columns[f"weight_{p}"] = opened.meta_strategy[p]
         columns[f"rating_{p}"] = measured.elo_like.ratings[p]
         if measured.worst_case is not None:
@@ -169,7 +169,7 @@ def print_tables(opened: Experiment, measured: Evaluation, out: rich.console.Con
 def _print_mixtures(out: rich.console.Console, opened: Experiment, measured: Evaluation) -> None:
     """The meta-strategy beside the best mixture of the populations and the game itself."""
     mixture, population, equilibrium = measured.mixture, measured.population, measured.equilibrium
-    unit = opened.tree.max_return
+    unit = opened.rules.max_return
     rows = table("", "exploitability", "NashConv", *columns_of("value", opened))
     rows.add_row("mixture", *_measured_cells(mixture, unit))
     if population:
@@ -225,7 +225,7 @@ def signed(values: Iterable[float], unit: float) -> list[str]:
 
 
 def _print_policies(out: rich.console.Console, opened: Experiment, measured: Evaluation) -> None:
-    worst_case, unit = measured.worst_case, opened.tree.max_return
+    worst_case, unit = measured.worst_case, opened.rules.max_return
     rows = table(
         "policy",
         "exploitability",

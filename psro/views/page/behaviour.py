@@ -48,7 +48,7 @@ class InfoState:
 def behaviour(run: Snapshot) -> list[list[InfoState]] | None:
     """The play of each player's mixture at each of its info states, from the first decision on. If
     policies are drawn together, it is the play of the player's marginal. None if the game is too
-    large for a table or is measured by episodes, or if no iteration is finished.
+    large for a table or is not enumerated, or if no iteration is finished.
 
     Raises:
         ExperimentError: the folder is damaged.
@@ -63,6 +63,8 @@ def behaviour(run: Snapshot) -> list[list[InfoState]] | None:
     if tree.num_info_states > MAX_INFO_STATES or most > MAX_ACTIONS:
         return None
     opened = experiment.load(run.folder)
+    if opened.tree is None:  # the run itself enumerates fewer histories
+        return None
     tree, names = opened.tree, games.action_names(opened.tree)
     mixture = [
         exact.mix(plans, weights)

@@ -154,7 +154,7 @@ def _weights_section(run: Snapshot) -> dict[str, Any]:
 
 
 def _behaviour_section(run: Snapshot) -> list[dict[str, Any]]:
-    if run.is_sampled:
+    if run.is_sampled or run.has_vectors:
         return episodes.section(run)
     players = behaviour.behaviour(run)
     if players is None:
