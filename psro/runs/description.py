@@ -61,6 +61,11 @@ class DescribedRun(Described):
     records: list[Record]
     ended: str | None
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether the run's figures are exact; else they are measured by episodes."""
+        return self.config.evaluation == "exact"
+
     def identity(self) -> dict[str, str]:
         """The game and the variant."""
         facts = {"game": game_of(self.config)}

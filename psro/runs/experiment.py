@@ -82,11 +82,6 @@ class Experiment(DescribedRun):
         return self.setup.tree
 
     @property
-    def is_exact(self) -> bool:
-        """Whether the run's figures are exact; else they are measured by episodes."""
-        return self.setup.form is not None
-
-    @property
     def rules(self) -> Rules:
         """The game's players, returns and sizes, enumerated or not."""
         return self.setup.rules
