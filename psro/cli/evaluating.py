@@ -63,9 +63,9 @@ def evaluate(
         json: Print one JSON object instead of tables.
         csv: Also write a table to this file: the policies of one run, the results of several
             populations against each other, or the seeds.
-        equilibrium: Find the game's equilibrium and the population's least exploitable mixture by
-            linear programs, also in a large game. By default only small games are solved. In a game
-            that is not enumerated, only the least exploitable mixture is found.
+        equilibrium: Find the game's equilibrium and the population's least exploitable mixture, also
+            in a large game. If the game is not enumerated, only the latter. By default only small
+            games are solved.
         cfr_iterations: Iterations of CFR+ if several populations play each other, or if cfr+ is
             measured in a game. 0 = without CFR+.
         device: Compute exploitability with JAX in float64 on this device: cpu, gpu or tpu. By
@@ -79,8 +79,7 @@ def evaluate(
             Liar's Dice, where the exact exploitability is known.
         episodes: Episodes of each pairing of populations, of each exploiter, and of a learner that
             trained alone. By default 8,192, 32,768 and 1,024.
-        exact: Measure the mixture of a run whose game is not enumerated exactly, from its
-            networks, where the game has a form without histories.
+        exact: Measure the mixture of a run whose game is not enumerated exactly, from its networks.
         game: Measure a policy that needs no run, uniform or cfr+, in this game, exactly: psro eval
             uniform --game phantom_ttt.
         workers: Where exploiters are trained.

@@ -83,10 +83,8 @@ def evaluate(
     """
     tree, payoffs = meta_game.tree, meta_game.payoffs
     gaps = gaps_of(meta_game, strategy, "ce", exploitability)
-    policies = tuple(
-        meta_game.exploitability([pure] * tree.num_players, exploitability)
-        for pure in np.eye(meta_game.size)
-    )
+    pure = [[weights] * tree.num_players for weights in np.eye(meta_game.size)]
+    policies = tuple(meta_game.exploitability(profile, exploitability) for profile in pure)
     zero_sum = tree.num_players == 2 and tree.is_constant_sum
     worst_case = nash_average = population = equilibrium = None
     omitted = []
