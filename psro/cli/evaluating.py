@@ -63,7 +63,7 @@ def evaluate(
         json: Print one JSON object instead of tables.
         csv: Also write a table to this file: the policies of one run, the results of several
             populations against each other, or the seeds.
-        equilibrium: Find the game's equilibrium and the population's least exploitable mixture, also
+        equilibrium: Find the equilibrium and the population's least exploitable mixture, also
             in a large game. If the game is not enumerated, only the latter. By default only small
             games are solved.
         cfr_iterations: Iterations of CFR+ if several populations play each other, or if cfr+ is
