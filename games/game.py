@@ -9,6 +9,7 @@ from typing import Any, Protocol, Self, TypeVar
 import jax
 import jax.numpy as jnp
 
+from games.form import Form
 from games.spaces import Box, Discrete, Space
 from games.tree import GameTree
 
@@ -76,6 +77,9 @@ class Game(Protocol[S]):
     observation. A game that cuts episodes off and cannot show this says False."""
     tree: GameTree | None = None
     """The whole game as a tree; None if it is not enumerated."""
+    form: Form | None = None
+    """What exact figures come from, the tree or another form; None if policies are measured by
+    episodes."""
     begins_with_deals: bool = False
     """Whether `deal` chooses chance by its word."""
     constants: Any = ()

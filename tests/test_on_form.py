@@ -20,7 +20,7 @@ from psro.metagame.least_exploitable import TOLERANCE, MixtureError, least_explo
 from psro.metagame.solving import solver_of
 from psro.metagame.strategy import MetaStrategy
 from psro.metagame.target import target_of, target_on_form
-from psro.oracles import A2CConfig
+from psro.oracles import A2CConfig, DistillConfig
 from psro.policies.policy import Tabulator
 from psro.runs import disk
 from psro.runs.vectors import VECTORS, VectorFiles
@@ -177,9 +177,30 @@ def test_a_run_is_measured_exactly_without_a_tree(finished):
     assert min(last.gap) >= -1e-6 and {"tabulate", "walk", "payoffs"} <= last.seconds.keys()
 
 
+def test_double_oracle_on_a_form_is_double_oracle(tmp_path):
+    config = psro.RunConfig(oracle="best_response", iterations=6, evaluation_solver="same")
+    on_tree = psro.run(config, tmp_path / "tree")
+    on_form = psro.run(dataclasses.replace(config, max_histories=10), tmp_path / "form")
+    assert on_form.tree is None and len(on_form.records) == len(on_tree.records)
+    for ours, theirs in zip(on_form.records, on_tree.records, strict=True):
+        assert ours.exploitability == pytest.approx(theirs.exploitability, abs=1e-6)
+        assert ours.gap is None or max(np.abs(ours.gap)) <= 1e-6
+    assert psro.load(tmp_path / "form").exploitability() == on_form.exploitability()
+    with pytest.raises(SettingsError, match="tables"):
+        on_form.bot(0, seed=0)
+
+
+def test_a_best_response_is_cloned_on_a_form(tmp_path):
+    distill = DistillConfig(steps=150, temperature=0.02)
+    config = dataclasses.replace(CONFIG, oracle="distill", distill=distill, hidden_size=16)
+    run = psro.run(dataclasses.replace(config, iterations=1), tmp_path / "run")
+    gain, gap = sum(run.records[1].improvement), sum(run.records[1].gap)
+    assert gain / (gain + gap) > 0.97
+
+
 def test_what_needs_the_tree_says_that_the_game_is_too_large(finished):
     for what in (lambda: finished.plans, lambda: psro.run(
-        dataclasses.replace(CONFIG, oracle="best_response")
+        dataclasses.replace(CONFIG, oracle="full_width")
     )):  # fmt: skip
         with pytest.raises(SettingsError, match="enumerated, and kuhn_poker is too large"):
             what()

@@ -76,6 +76,7 @@ def open_game(
         form = _form(name, game, observation)
         if form is None and evaluation == "exact":
             raise refusal
+    game.form = form
     sampled = refusal and evaluation == "auto" and form is None
     return Opened(game=game, tree=exact, form=form, why_sampled=str(refusal) if sampled else None)
 

@@ -5,6 +5,7 @@ descent and restricted games."""
 from psro.exact.plans import (
     BestResponse,
     Exploitability,
+    action_values,
     behaviour,
     best_response,
     best_response_to,
@@ -13,6 +14,7 @@ from psro.exact.plans import (
     gains,
     gains_and_reach,
     info_state_reach,
+    magnitudes,
     mix,
     opponent_reach,
     payoffs,
@@ -25,6 +27,7 @@ from psro.exact.plans import (
 __all__ = [
     "BestResponse",
     "Exploitability",
+    "action_values",
     "behaviour",
     "best_response",
     "best_response_to",
@@ -33,6 +36,7 @@ __all__ = [
     "gains",
     "gains_and_reach",
     "info_state_reach",
+    "magnitudes",
     "mix",
     "opponent_reach",
     "payoffs",

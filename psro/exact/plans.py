@@ -107,22 +107,45 @@ def best_response(tree: Form, player: int, plans: Plans) -> BestResponse:
 
 
 def best_response_to(
-    player: InfoStates, gains: np.ndarray, *, mix_ties: float | None = None
+    player: InfoStates, gains: np.ndarray, *, mix_ties: float | np.ndarray | None = None
 ) -> BestResponse:
     """`best_response` from a player's `gains [S]`; it depends on nothing else. With `mix_ties`, all
-    actions whose value is within this much of the best one's get equal probability."""
+    actions whose value is within this much of the best one's get equal probability; it is one
+    number, or one for each info state, `[I]`."""
     values = gains.copy()
     choice = np.zeros(player.num_sequences)
     choice[0] = 1.0
+    margin = 0.0 if mix_ties is None else mix_ties
     for first, start, stop, best in _backward(player, values):
         owner = player.info_state[start:stop] - first
-        candidates = np.flatnonzero(values[start:stop] >= best[owner] - (mix_ties or 0.0))
+        least = best - (margin[first : first + len(best)] if np.ndim(margin) else margin)
+        candidates = np.flatnonzero(values[start:stop] >= least[owner])
         if mix_ties is None:
             is_first = np.diff(owner[candidates], prepend=-1) > 0  # owners are in order
             choice[start + candidates[is_first]] = 1.0
         else:
             choice[start + candidates] = 1 / np.bincount(owner[candidates])[owner[candidates]]
     return BestResponse(value=float(values[0]), plan=realization_plan(player, choice))
+
+
+def action_values(player: InfoStates, gains: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """From a player's `gains [S]`: what each sequence earns if the best actions follow it, `[S]`,
+    and the difference between the best and the worst action of each info state, `[I]`. Both are
+    counterfactual: they have the opponents' probability of leading there as a factor."""
+    values, spread = gains.copy(), np.zeros(player.num_info_states)
+    for first, start, stop, best in _backward(player, values):
+        offsets = player.first_sequence[first : first + len(best)] - start
+        spread[first : first + len(best)] = best - np.minimum.reduceat(values[start:stop], offsets)
+    return values, spread
+
+
+def magnitudes(player: InfoStates, gains: np.ndarray) -> np.ndarray:
+    """The most that can be added up from each info state on, `[I]`, of the absolute values of
+    `gains [S]`: the scale of rounding there. It is 0 where the opponents never lead."""
+    result = np.zeros(player.num_info_states)
+    for first, _, _, best in _backward(player, np.abs(gains)):
+        result[first : first + len(best)] = best
+    return result
 
 
 def best_response_value(player: InfoStates, gains: np.ndarray) -> float:

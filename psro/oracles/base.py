@@ -148,6 +148,10 @@ class Oracle(Protocol):
     enumerated: ClassVar[bool] = False
     """It needs a game that is enumerated, and `Jobs.exact`."""
 
+    on_form: ClassVar[type[Oracle] | None] = None
+    """The oracle that takes its place where only the players' own info states are known
+    (`games.form.Form`); None where it needs more."""
+
     world_model: ClassVar[bool] = False
     """Its policies' networks are models of the world (`DreamerPolicy`)."""
 

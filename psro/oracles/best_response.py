@@ -9,11 +9,14 @@ from games.game import Game
 from psro import exact
 from psro.errors import SettingsError
 from psro.oracles.base import Jobs, Results
+from psro.policies.form_table import FormTable
 from psro.policies.policy import Params, TablePolicy
 
 _TIE = 1e-9
 """Actions whose values differ by no more are equally good. The unit is the largest return of a
 sequence, or the span of all returns if the span is smaller."""
+_TIE_FLOAT32 = 1e-6
+"""The same where gains are float32, as a share of all that can be added up after an info state."""
 
 
 class BestResponse:
@@ -28,12 +31,14 @@ class BestResponse:
     tabular = True
     conditional = False
     world_model = False
+    on_form: type | None = None  # this class, see below
     enumerated = True
 
-    def __init__(self, game: Game, policy: TablePolicy, config: None = None):
-        if game.tree is None:
-            raise SettingsError("oracle best_response needs a game that is enumerated")
-        self._tree = game.tree
+    def __init__(self, game: Game, policy: TablePolicy | FormTable, config: None = None):
+        self._form = game.tree or game.form
+        if self._form is None:
+            raise SettingsError("oracle best_response needs a game that is measured exactly")
+        self._span = game.span
         self._policy = policy
 
     def __call__(self, jobs: Jobs) -> Results:
@@ -70,20 +75,31 @@ class BestResponse:
     ) -> tuple[Params, float]:
         """A job's policy and its value. With `rng`, ties are broken at random."""
         seat, gain = int(jobs.player[job]), jobs.exact.gains[job]
-        player, tie = self._tree.players[seat], _TIE * min(np.abs(gain).max(), self._tree.span)
+        player, tie = self._form.players[seat], _TIE * min(np.abs(gain).max(), self._span)
+        if jobs.exact.reach is None:  # gains are float32: equal actions differ by rounding
+            led = exact.magnitudes(player, gain)
+            tie = tie + _TIE_FLOAT32 * led
+        else:
+            led = jobs.exact.reach[job]
         if rng is None:
             best = exact.best_response_to(player, gain, mix_ties=tie)
         else:
-            met = np.append(False, jobs.exact.reach[job][player.info_state[1:]] > 0)
-            broken = gain + rng.uniform(0, tie, len(gain)) * met
+            met = np.append(False, led[player.info_state[1:]] > 0)
+            most = tie if np.ndim(tie) == 0 else np.append(0.0, tie[player.info_state[1:]])
+            broken = gain + rng.uniform(0, 1, len(gain)) * most * met
             best = exact.best_response_to(player, broken, mix_ties=0.0)
-        return self._policy.from_plan(self._tree, seat, best.plan), gain @ best.plan
+        return self._policy.from_plan(self._form, seat, best.plan), gain @ best.plan
 
 
 def _is_among(table: Params, player: int, populations: Params) -> bool:
     """Whether a player's population has a policy with exactly these logits."""
     same = [
-        (np.asarray(of_all)[player] == np.asarray(rows)).all(axis=(1, 2))
+        (np.asarray(of_all)[player] == np.asarray(rows))
+        .reshape(len(of_all[player]), -1)
+        .all(axis=1)
         for rows, of_all in zip(jax.tree.leaves(table), jax.tree.leaves(populations), strict=True)
     ]
     return bool(np.logical_and.reduce(same).any())
+
+
+BestResponse.on_form = BestResponse

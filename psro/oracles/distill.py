@@ -8,18 +8,21 @@ import jax
 import jax.numpy as jnp
 
 from games.levels import action_values
+from psro.oracles.distill_on_form import DistillOnForm
 from psro.oracles.training import Yardstick, log_policy
 from psro.oracles.whole_tree import WholeTree, emphasis
 from psro.policies.policy import Params
 
 
 class Distill(WholeTree):
-    """The oracle: `Distill(game, policy, config)(jobs)`.
+    """The oracle, in a game that is enumerated: `Distill(game, policy, config)(jobs)`.
 
     The loss is the cross entropy with the best response's action. The weight of an info state is
     the square root of what the worst action there would cost. It is zero where the opponents or the
     best response itself never lead.
     """
+
+    on_form = DistillOnForm
 
     def _aims(self, yardstick: Yardstick) -> Sequence[jax.Array]:
         """Weight of each action `[W, A]`: zero for all actions but the best one."""

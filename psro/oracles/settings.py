@@ -198,6 +198,9 @@ TABULAR = ("best_response",)
 ENUMERATED = ("full_width", "distill", "conditional", "best_response")
 """Oracles that need a game that is enumerated."""
 
+ON_FORMS = ("distill", "best_response")
+"""Those of them that also work where only the players' own info states are known."""
+
 STARTS = {"ppo": "perturbed", "a2c": "perturbed", "reinforce": "perturbed"}
 """What best responses start from by default, one of `psro.policies.initial.INITS`. Other oracles
 start from `scratch`."""

@@ -50,7 +50,7 @@ class ChunkedTabulator:
         todo = list(self._parts(first, np.zeros_like(first), start))
         while todo:
             rows, parents, carry = todo.pop()
-            at, sequences = _expanded(states.first_sequence, rows)
+            at, sequences = expanded(states.first_sequence, rows)
             actions = states.action[sequences].astype(np.int32)
             inputs = self._inputs(states, rows, at, actions)
             padded = np.zeros(self._chunk, np.int32)
@@ -110,11 +110,11 @@ class _Children:
 
     def of(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """For every child of `rows` the place of its parent in `rows`, and its number."""
-        at, places = _expanded(self._start, rows)
+        at, places = expanded(self._start, rows)
         return at, self._order[places]
 
 
-def _expanded(start: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def expanded(start: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The ranges `start[row]:start[row + 1]` one after another: the place in `rows` of each number,
     and the numbers."""
     counts = (start[rows + 1] - start[rows]).astype(np.int64)

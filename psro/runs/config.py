@@ -21,6 +21,7 @@ from psro.oracles.checks import check_types
 from psro.oracles.settings import (
     CONFIGS,
     ENUMERATED,
+    ON_FORMS,
     TABULAR,
     A2CConfig,
     ConditionalConfig,
@@ -93,8 +94,15 @@ def is_world_model(oracle: str) -> bool:
 
 
 def is_enumerated(oracle: str) -> bool:
-    """Whether an oracle needs a game that is enumerated."""
+    """Whether an oracle needs a game that is enumerated, or at least measured exactly."""
     return oracle in ENUMERATED if _is_built_in(oracle) else oracles.ORACLES[oracle].enumerated
+
+
+def works_on_forms(oracle: str) -> bool:
+    """Whether an oracle that needs exact figures works where the game is not enumerated."""
+    if _is_built_in(oracle):
+        return oracle in ON_FORMS
+    return getattr(oracles.ORACLES[oracle], "on_form", None) is not None
 
 
 def _is_built_in(oracle: str) -> bool:

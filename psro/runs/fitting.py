@@ -14,6 +14,7 @@ from psro.runs.config import (
     default_meta_solver,
     is_conditional,
     is_enumerated,
+    works_on_forms,
 )
 from psro.variants.expansions import EXPANSIONS, Expansion
 
@@ -140,7 +141,11 @@ def _check_without_tree(config: RunConfig) -> None:
         name: solver_of(name) for name in (config.meta_solver, config.measuring_solver) if name
     }
     for name, needs_tree, instead in (
-        (f"oracle {config.oracle}", is_enumerated(config.oracle), "ppo"),
+        (
+            f"oracle {config.oracle}",
+            is_enumerated(config.oracle) and (sampled or not works_on_forms(config.oracle)),
+            "ppo",
+        ),
         (
             f"{config.oracle}.tabulated",
             getattr(oracle, "tabulated", None) is True,

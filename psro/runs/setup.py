@@ -13,6 +13,7 @@ import numpy as np
 
 import games
 from games import GameTree
+from games.form import Form
 from games.game import Game
 from games.readers.opening import open_game
 from games.tree_game import TreeGame
@@ -22,6 +23,7 @@ from psro.exact.on_devices import devices_of
 from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
 from psro.metagame.solving import solver_of
 from psro.policies.dreamer_policy import DreamerPolicy
+from psro.policies.form_table import FormTable
 from psro.policies.initial import INITS
 from psro.policies.jax_settings import own_settings
 from psro.policies.networks.settings import NetworkConfig
@@ -102,7 +104,7 @@ class Setup:
             )
         self.config = with_defaults(config, self.rules, exact=self.form is not None)
         check_solvable(self.config, self.rules)
-        self.policy = _policy(self.config, self.game, self.tree, self.capacity)
+        self.policy = _policy(self.config, self.game, self.form, self.capacity)
 
     @property
     def rules(self) -> Rules:
@@ -111,8 +113,10 @@ class Setup:
 
     @functools.cached_property
     def states(self) -> States:
-        """OpenSpiel's states of a game that is measured by episodes, for bots and for people.
-        Raises GameError if it is not one of OpenSpiel's."""
+        """OpenSpiel's states of a game that is not enumerated, for bots and for people. Raises
+        GameError if it is not one of OpenSpiel's, SettingsError if policies are tables."""
+        if is_tabular(self.config.oracle):
+            raise SettingsError("policies that are tables play only games that are enumerated")
         from games.readers.states import states_of
 
         return states_of(self.game, self.source, self.config.observation)
@@ -122,6 +126,8 @@ class Setup:
         """Evaluates policies at all info states of the tree, or of the form."""
         if self.tree is not None:
             return Tabulator(self.policy, self.tree)
+        if is_tabular(self.config.oracle):
+            return self.policy.tabulate
         return ChunkedTabulator(self.policy)
 
     @functools.cached_property
@@ -135,7 +141,7 @@ class Setup:
             return ExactEvaluator(
                 tree=self.tree, tabulate=self.tabulate, symmetric=config.symmetric
             )
-        softmax = getattr(config, config.oracle).softmax
+        softmax = getattr(getattr(config, config.oracle, None), "softmax", False)
         if self.form is not None:
             from psro.training.on_form import FormEvaluator
 
@@ -181,7 +187,10 @@ class Setup:
         settings = getattr(self.config, name, None)
         if settings and "rounds" in EXPANSIONS[self.config.expansion].uses:
             settings = settings.shared_by(self.config.rounds)
-        return oracles.ORACLES[name](self.game, self.policy, settings)
+        oracle = oracles.ORACLES[name]
+        if self.tree is None and oracle.enumerated and self.form is not None:
+            oracle = oracle.on_form
+        return oracle(self.game, self.policy, settings)
 
     @functools.cached_property
     def method(self) -> Method:
@@ -248,9 +257,11 @@ class Setup:
         return Trainer(
             fresh=fresh,
             initial=INITS[config.init],
-            imitate=None
-            if tree is None
-            else (imitate_by_table if tabular else imitate_by_network)(policy, tree),
+            imitate=imitate_by_table(policy, self.form)
+            if tabular
+            else imitate_by_network(policy, tree)
+            if tree is not None
+            else None,
             evaluator=self.evaluator,
             concept=solver_of(config.meta_solver).concept,
             objective=None
@@ -308,10 +319,10 @@ def network_settings(config: RunConfig, game: Game) -> dict[str, Any]:
 
 
 def _policy(
-    config: RunConfig, game: Game, tree: GameTree | None, capacity: int
-) -> Policy | TablePolicy:
+    config: RunConfig, game: Game, form: Form | None, capacity: int
+) -> Policy | TablePolicy | FormTable:
     if is_tabular(config.oracle):
-        return TablePolicy(tree)
+        return TablePolicy(form) if isinstance(form, GameTree) else FormTable(form)
     settings = network_settings(config, game)
     if is_conditional(config.oracle):
         seats = game.num_players

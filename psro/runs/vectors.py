@@ -3,9 +3,10 @@
     exact/0-<digest>.plan.npy     the realization plan of a policy of player 0, float32
     exact/0-<digest>.gains.npy    what player 1's sequences gain against it, float32
 
-A name depends on the policy's parameters alone. So a run that is resumed finds the vectors of its
-policies, and none of others. They can be computed again from the policies, at some cost: whoever
-needs the room may delete them, and `psro export` leaves them out.
+A name depends on the policy's parameters and on the order of the info states alone. So a run that
+is resumed finds the vectors of its policies, and none of others. They can be computed again from
+the policies, at some cost: whoever needs the room may delete them, and `psro export` leaves them
+out.
 """
 
 from __future__ import annotations

@@ -66,8 +66,8 @@ class PolicyVectors:
 
     @functools.cached_property
     def name(self) -> str:
-        """Its name on the shelf: the player, and a digest of the parameters."""
-        digest = hashlib.sha256()
+        """Its name on the shelf: the player, and a digest of the form and the parameters."""
+        digest = hashlib.sha256(self._evaluator.fingerprint)
         for path, leaf in jax.tree.leaves_with_path(self._params):
             array = np.asarray(leaf)
             digest.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape} ".encode())
@@ -125,6 +125,15 @@ class FormEvaluator:
     tabulate: ChunkedTabulator
     softmax: bool
     shelf: Shelf = InMemory()
+
+    @functools.cached_property
+    def fingerprint(self) -> bytes:
+        """A digest of the form's info states: vectors of another order of them are not used."""
+        digest = hashlib.sha256(self.form.name.encode())
+        for states in self.form.players:
+            for array in (states.parent, states.first_sequence):
+                digest.update(np.ascontiguousarray(array))
+        return digest.digest()
 
     def empty(self) -> FormMetaGame:
         return FormMetaGame.empty(self.form)
