@@ -133,6 +133,14 @@ def test_tasks_of_an_owner_go_to_its_worker():
     assert {worker for worker, *_ in crew.sent[before:]} == {1, 2}
 
 
+def test_a_worker_goes_on_before_its_result_is_dealt_with():
+    crew = Scripted(1)
+    pool = Pool(crew, VERSIONS)
+    for number in range(2):
+        pool.submit(task(number))
+    assert pool.finished()[1] == 0 and len(crew.sent) == 2
+
+
 def test_a_worker_says_what_went_wrong():
     performer = Performer()
     kind, error = performer.perform(Task(function="os:getcwd", arguments={}), {})
@@ -161,12 +169,14 @@ def test_processes_do_tasks_and_may_be_killed():
 
 
 def test_a_stopped_process_is_given_up(monkeypatch):
-    with Pool(processes.Processes([{}]), versions(), silence=3.0) as pool:
+    often = "from psro.training import processes; processes.ALIVE = 0.2; "
+    monkeypatch.setattr(processes, "_MAIN", often + processes._MAIN)
+    with Pool(processes.Processes([{}]), versions(), silence=6.0) as pool:
         expected = pool.run([TASK])
         (worker,) = pool._crew._workers.values()
         os.kill(worker.process.pid, signal.SIGSTOP)
         assert pool.run([TASK]) == expected
-        assert pool.lost == 1
+        assert pool.lost and worker.process.poll() == -signal.SIGKILL
 
 
 def test_processes_that_cannot_start_say_why(monkeypatch):

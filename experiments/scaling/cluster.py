@@ -111,6 +111,8 @@ class Simulation:
         cores: workers of each.
         costs: of tasks.
         failures: of machines.
+        at_once: chains that are under way at once; None for one a worker, so that a worker seldom
+            builds another run.
         seed: of failures.
     """
 
@@ -121,6 +123,8 @@ class Simulation:
         cores: int,
         costs: Costs,
         failures: Failures = Failures(),
+        *,
+        at_once: int | None = None,
         seed: int = 0,
     ):
         self._chains, self._costs, self._failures = chains, costs, failures
@@ -140,6 +144,8 @@ class Simulation:
         self._busy: dict[int, tuple[int, float, float]] = {}
         self._left = len(chains)
         self.working, self.lost, self.failed = 0.0, 0.0, 0
+        for _ in range(min(at_once or 0, len(chains))):
+            self._begin(self._fresh.popleft())
         for worker in range(self._workers):
             self._later(costs.start, "ready", worker, 0)
         if failures.hours:
@@ -169,7 +175,7 @@ class Simulation:
     def _hand_out(self, now: float) -> None:
         while self._free and (self._waiting or self._fresh):
             worker = self._free.pop()
-            own = next((t for t in self._waiting if self._usual.get(t[0]) == worker), None)
+            own = next((t for t in self._waiting if self._usual.get(t[0], worker) == worker), None)
             if own is not None:
                 self._waiting.remove(own)
             elif self._waiting and (not self._fresh or self._stage(self._waiting[0][0])):
@@ -390,7 +396,7 @@ def validate(costs: Costs, counts: Sequence[int], pace: float) -> None:
     print(f"12 runs of {len(runs[0])} iterations, {total:.1f} s of tasks")
     print(f"{'workers':>8} {'measured s':>11} {'model s':>9} {'error':>7} {'efficiency':>11}")
     for workers in counts:
-        model = Simulation(chains, workers, 1, quick).run()
+        model = Simulation(chains, workers, 1, quick, at_once=len(chains)).run()
         with resting_pool(workers) as pool:
             wake = Task(function="cluster:rest", arguments={"seconds": 2.0})
             pool.run([wake] * workers)
@@ -427,16 +433,22 @@ def project(costs: Costs, cores: int) -> None:
     ):
         total = sum(sum(stage.tasks) for chain in chains for stage in chain.stages)
         print(f"\n{name}: {total / 3600:.2f} hours of one core, {cores} cores a machine")
-        print("machines    hours  faster  efficiency  failures     lost")
+        print("machines    hours  faster  efficiency  failures     lost  a driver for each machine")
         alone = None
         for machines in (1, 10, 100, 1_000):
             model = Simulation(chains, machines, cores, costs, failures)
             seconds = model.run()
             alone = alone or seconds
+            apart = max(
+                Simulation(part, 1, cores, costs, failures, seed=n).run()
+                for n in range(machines)
+                if (part := chains[n::machines])
+            )
             print(
-                f"{machines:9,} {seconds / 3600:8.3f} {alone / seconds:7.1f} "
+                f"{machines:8,} {seconds / 3600:8.3f} {alone / seconds:7.1f} "
                 f"{total / (seconds * machines * cores):11.1%} {model.failed:9} "
-                f"{model.lost / max(total, 1e-9):7.2%}"
+                f"{model.lost / max(total, 1e-9):8.2%} "
+                f"{apart / 3600:8.3f} h, {alone / apart:.1f} times"
             )
 
 

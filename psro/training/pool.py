@@ -234,6 +234,7 @@ class Pool:
             while self._events:
                 result = self._heard(self._events.popleft())
                 if result is not None:
+                    self._hand_out()  # the worker goes on while the caller deals with the result
                     return result
 
     def _hire(self) -> None:
