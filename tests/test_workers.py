@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import numpy as np
 import pytest
@@ -277,6 +278,22 @@ def test_a_game_from_a_file_reaches_workers(workers, tmp_path):
     assert left_by(tmp_path / "local" / "seed-0") == left_by(tmp_path / "spread" / "seed-0")
 
 
+@pytest.mark.slow
+def test_a_worker_has_the_devices_of_its_driver(tmp_path):
+    """With another number of devices, this run has other bits in one process already."""
+    config = ["--game", "phantom_ttt", "--evaluation", "sampled", "--iterations", "1"]
+    config += ["--ppo.decisions", "16384", "--payoff-error", "1"]
+    for name, more in (("local", []), ("spread", ["--executor", "processes", "--workers", "2"])):
+        out = ["--out", str(tmp_path / name)]
+        subprocess.run(
+            [sys.executable, "-m", "psro", "run", *config, *out, *more],
+            check=True,
+            capture_output=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+    assert left_by(tmp_path / "spread") == left_by(tmp_path / "local")
+
+
 # Settings
 
 
@@ -299,6 +316,13 @@ def test_without_ray_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(PoolError, match="pip install 'psro"):
         ExecutorConfig(executor="ray")
+
+
+def test_workers_have_as_many_devices_as_this_process(monkeypatch):
+    config = types.SimpleNamespace(jax_num_cpu_devices=6, jax_compilation_cache_dir=None)
+    monkeypatch.setitem(sys.modules, "jax", types.SimpleNamespace(config=config))
+    many = ExecutorConfig(executor="processes", workers=3)._environments()
+    assert [worker["JAX_NUM_CPU_DEVICES"] for worker in many] == ["6"] * 3
 
 
 def test_two_workers_on_a_card_do_not_take_it_whole(monkeypatch):

@@ -14,7 +14,6 @@ from typing import Any
 from games.readers import cache
 from psro.errors import SettingsError
 from psro.oracles.checks import check_positive, check_types
-from psro.oracles.settings import CPU_DEVICES
 from psro.training.pool import Pool, PoolError
 
 EXECUTORS = ("local", "processes", "ray")
@@ -92,7 +91,7 @@ class ExecutorConfig:
             crew = RayCrew(
                 self.ray_address,
                 self.workers,
-                _caches("~") | _threads(1),
+                _caches("~") | _devices(),
                 gpus=self.gpu_share or 0.0,
             )
         return Pool(crew, versions(), task_limit=self.task_limit, whole_requests=on_cards)
@@ -104,9 +103,9 @@ class ExecutorConfig:
         share = self.gpu_share or 1.0
         a_card = max(1, int(1 / share))
         count = self.workers or (len(cards) * a_card if cards else cores)
-        caches, threads = _caches(None), _threads(max(1, cores // count))
+        shared = _caches(None) | _devices()
         return [
-            caches | threads | (_card(cards, number, a_card) if self.gpu_share != 0 else _CPU)
+            shared | (_card(cards, number, a_card) if self.gpu_share != 0 else _CPU)
             for number in range(count)
         ]
 
@@ -141,10 +140,14 @@ def gpus() -> list[str]:
     return [str(n) for n, line in enumerate(listed.stdout.splitlines()) if line.startswith("GPU ")]
 
 
-def _threads(threads: int) -> dict[str, str]:
-    """Jobs that a worker trains side by side (`psro.oracles.devices`). Results do not depend on
-    it."""
-    return {"JAX_NUM_CPU_DEVICES": str(min(threads, CPU_DEVICES))}
+def _devices() -> dict[str, str]:
+    """Each worker has as many CPU devices as this process (`psro.oracles.devices`). How a job is
+    divided does not change its result, but this number does: the compiler plans for it."""
+    jax = sys.modules.get("jax")
+    name, flags = "JAX_NUM_CPU_DEVICES", os.environ.get("XLA_FLAGS")
+    number = os.environ.get(name) if jax is None else str(jax.config.jax_num_cpu_devices)
+    devices = {} if number in (None, "-1") else {name: number}
+    return devices | ({} if flags is None else {"XLA_FLAGS": flags})
 
 
 def _caches(home: str | None) -> dict[str, str]:
