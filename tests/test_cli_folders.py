@@ -18,6 +18,7 @@ import pytest
 
 import psro
 from psro import cli
+from psro.cli.training import _differing
 from psro.runs.config import RunConfig
 from psro.runs.seeds import reopen_many, run_many
 from psro.views import watch
@@ -264,6 +265,14 @@ def test_or_resume_refuses_another_run(capsys, folder, more, says):
     code, out, err = psro_main(capsys, "run", *EXACT, *more, "--out", run, "--or-resume")
     assert (code, out) == (2, "") and says in err and err.count("\n") == 1
     assert contents(run) == before
+
+
+def test_or_resume_knows_settings_that_a_sampled_game_decided():
+    asked = psro.RunConfig(evaluation="sampled")
+    saved = dataclasses.replace(asked, ppo=asked.ppo.for_sampled_game())
+    assert _differing(asked, saved) == []
+    other = dataclasses.replace(saved, ppo=dataclasses.replace(saved.ppo, decisions=9))
+    assert _differing(asked, other) == ["ppo"]
 
 
 @pytest.mark.parametrize("more", [(), ("--seeds", 2)])

@@ -98,15 +98,21 @@ def _differing(config: RunConfig, saved: RunConfig) -> list[str]:
     """The settings in which a saved run differs from the requested run. Settings that the game
     decides are None or auto in the request and do not count; nor do iterations, which may be
     added."""
+    from psro.oracles.sampled_settings import SampledConfig
     from psro.runs.config import DECIDED
 
     undecided = dict.fromkeys(DECIDED, (None, "auto"))
+
+    def same(name: str, requested: Any, kept: Any) -> bool:
+        if requested in undecided.get(name, (None,)) or requested == kept:
+            return True
+        return isinstance(requested, SampledConfig) and requested.for_sampled_game() == kept
+
     return [
         field.name.replace("_", "-")
         for field in dataclasses.fields(config)
         if field.name != "iterations"
-        and getattr(config, field.name)
-        not in (*undecided.get(field.name, (None,)), getattr(saved, field.name))
+        and not same(field.name, getattr(config, field.name), getattr(saved, field.name))
     ]
 
 
