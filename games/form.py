@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -65,3 +65,33 @@ class Form(Protocol):
     def payoffs(self, plans: Plans) -> np.ndarray:
         """Expected returns of every profile, `[P, K_0, ..., K_{P-1}]`, of plans `[K_q, S_q]`."""
         ...
+
+    @property
+    def nbytes(self) -> int:
+        """Of all arrays that the form keeps, and of those that `returns_and_gains` makes."""
+        ...
+
+    def begin_pass(self, plans: Plans) -> float:
+        """Does a part of `returns_and_gains`, or all of it where that is quick, to see how long it
+        takes. Returns its share."""
+        ...
+
+
+def nbytes(*holders: Any) -> int:
+    """Bytes of the different arrays that some objects hold, those of tuples included."""
+    arrays = {id(array): array for holder in holders for array in _arrays(vars(holder).values())}
+    return sum(array.nbytes for array in arrays.values())
+
+
+def pass_nbytes(players: Sequence[InfoStates]) -> int:
+    """Bytes of what `returns_and_gains` is given, makes and gives: four numbers for each
+    sequence."""
+    return 4 * 8 * sum(player.num_sequences for player in players)
+
+
+def _arrays(values: Any) -> Iterator[np.ndarray]:
+    for value in values:
+        if isinstance(value, np.ndarray):
+            yield value
+        elif isinstance(value, tuple):
+            yield from _arrays(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Container
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +33,6 @@ def open_form(
     Args:
         name: OpenSpiel's string or a file.
         observation: the policy's input, one of `games.OBSERVATIONS`; None takes the first provided.
-            A walked game has information states only.
         max_histories: refuse to enumerate a game with more histories.
         cache: folder of compiled trees, as in `games.load`.
         progress: is told how far a walk is.
@@ -42,7 +42,8 @@ def open_form(
     """
     from games.readers import openspiel
 
-    walked = _walked(name, observation, cache, progress)
+    game = _openspiel_game(name)
+    walked = _walked(name, game, observation, cache, progress)
     if walked is not None:
         return walked
     try:
@@ -51,7 +52,7 @@ def open_form(
         )
     except GameError as error:
         try:
-            public = _public(name, observation)
+            public = _public(name, game, observation)
         except GameError as refusal:
             raise GameError(f"{error}; and {refusal}") from None
         if public is None:
@@ -67,72 +68,73 @@ def beyond_trees(name: str, *, observation: str | None = None) -> Form | None:
 
     Raises `GameError` if there is no such game.
     """
-    walked = _walked(name, observation)
+    game = _openspiel_game(name)
+    walked = _walked(name, game, observation)
     if walked is not None:
         return walked
     try:
-        return _public(name, observation)
+        return _public(name, game, observation)
     except GameError:
         return None
 
 
-def cost(form: Form) -> tuple[int, float]:
-    """Bytes of a form beyond a tree with a pass over it, and about how many CPU seconds a pass
-    takes that gives both players' gains: measured now, on all or on a part of it."""
-    from games.walked.tree import WalkedTree
+def same_game(name: str, other: str) -> bool:
+    """Whether two names are of the same game, as files or by OpenSpiel's complete strings.
 
+    Raises `GameError` if there is no such game."""
+    if name == other:
+        return True
+    game, second = _openspiel_game(name), _openspiel_game(other)
+    return None not in (game, second) and str(game) == str(second)
+
+
+def cost(form: Form) -> tuple[int, float]:
+    """Bytes of a form with a pass over it, and about how many CPU seconds a pass takes that gives
+    all players' gains: measured now, on all or on a part of it."""
     plans = [np.ones(player.num_sequences) for player in form.players]
-    share = 1.0
     for _ in range(2):  # the first time, code is loaded and memory is touched
         begin = time.process_time()
-        if isinstance(form, WalkedTree):
-            share = form.walk_some(plans)
-        else:
-            form.returns_and_gains(plans)
+        share = form.begin_pass(plans)
         seconds = (time.process_time() - begin) / share
-    holders = [form, *form.players, *(vars(form).get(part) for part in ("trees", "game"))]
-    arrays = {id(a): a for holder in holders if holder is not None for a in _arrays(holder)}
-    passing = 8 * 4 * sum(player.num_sequences for player in form.players)
-    return sum(array.nbytes for array in arrays.values()) + passing, seconds
+    return form.nbytes, seconds
 
 
-def _arrays(holder: Any) -> list[np.ndarray]:
-    return [array for array in vars(holder).values() if isinstance(array, np.ndarray)]
-
-
-def _short_name(name: str) -> str | None:
-    """OpenSpiel's short name; None for a file or another library's game."""
+def _openspiel_game(name: str) -> Any:
+    """OpenSpiel's game; None for a file or another library's."""
     from games.readers import files, openspiel
 
-    if "::" in name or files.is_file(name):
-        return None
-    return openspiel.load_openspiel(name).get_type().short_name
+    return None if "::" in name or files.is_file(name) else openspiel.load_openspiel(name)
+
+
+def _is_among(game: Any, names: Container[str]) -> bool:
+    return game is not None and game.get_type().short_name in names
 
 
 def _walked(
     name: str,
+    game: Any,
     observation: str | None,
     cache: str | os.PathLike | None = None,
     progress: Progress | None = None,
 ) -> Form | None:
     """None if the game is not walked, or so small that it is enumerated."""
-    from games.readers.openspiel import OBSERVATIONS
+    from games.readers.openspiel import tensor_name
     from games.walked import WALKED, walked_rules
 
-    if _short_name(name) not in WALKED or observation not in (None, OBSERVATIONS[0]):
+    if not _is_among(game, WALKED):
         return None
     try:
-        rules = walked_rules(name)
+        rules, tensor = walked_rules(name, game), tensor_name(name, game, observation)
     except GameError:  # the reader of trees says why it is refused
         return None
     if rules.num_open <= ENUMERATED_CELLS:
         return None
     from games.walked.cache import cached_tree  # imports numba
 
-    return cached_tree(rules, cache, progress)
+    return cached_tree(rules, cache, progress, tensor)
 
 
-def _public(name: str, observation: str | None) -> Form | None:
+def _public(name: str, game: Any, observation: str | None) -> Form | None:
     from games.public import PUBLIC, public_tree
 
-    return public_tree(name, observation) if _short_name(name) in PUBLIC else None
+    return public_tree(name, observation, game) if _is_among(game, PUBLIC) else None

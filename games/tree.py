@@ -14,7 +14,7 @@ from scipy import sparse
 
 from games import units
 from games.errors import MAX_RETURN, GameError
-from games.form import Plans
+from games.form import Plans, nbytes, pass_nbytes
 from games.player_tree import PlayerTree
 from games.printing import player_name
 from games.restriction import Part, restricted
@@ -244,6 +244,15 @@ class GameTree:
         """Every player's expected return `[P]`, and every player's `gains [S_p]`."""
         gains = [self.gains(player, plans) for player in range(self.num_players)]
         return self.returns(plans), gains
+
+    def begin_pass(self, plans: Plans) -> float:
+        """All of `returns_and_gains`; returns 1."""
+        self.returns_and_gains(plans)
+        return 1.0
+
+    @property
+    def nbytes(self) -> int:
+        return nbytes(self, *self.players) + pass_nbytes(self.players)
 
     def gains_and_reach(self, player: int, plans: Plans) -> tuple[np.ndarray, np.ndarray]:
         """The player's `gains [S]` and `info_state_reach [I]` against the other players' `plans`,

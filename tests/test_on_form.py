@@ -2,6 +2,7 @@
 the run as a whole."""
 
 import dataclasses
+import json
 import shutil
 
 import jax
@@ -10,7 +11,7 @@ import pytest
 
 import games
 import psro
-from psro import exact
+from psro import cli, exact
 from psro.errors import SettingsError
 from psro.exact.sequence_form import population_exploitability
 from psro.metagame.exact_meta_game import ExactMetaGame
@@ -175,6 +176,16 @@ def test_a_run_is_measured_exactly_without_a_tree(finished):
     last = finished.records[-1]
     assert last.exploitability == pytest.approx(expected, abs=1e-6)
     assert min(last.gap) >= -1e-6 and {"tabulate", "walk", "payoffs"} <= last.seconds.keys()
+
+
+def test_a_run_is_measured_by_the_name_of_its_game(finished, capsys):
+    cli.main(["eval", str(finished.folder), "--game", f"{finished.config.game}", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert told["exploitability"] == pytest.approx(finished.exploitability(), abs=1e-6)
+    assert told["method"] == f"the mixture of {finished.folder}"
+    with pytest.raises(SystemExit):
+        cli.main(["eval", str(finished.folder), "--game", "tic_tac_toe"])
+    assert "is a run of" in capsys.readouterr().err
 
 
 def test_double_oracle_on_a_form_is_double_oracle(tmp_path):

@@ -13,11 +13,12 @@ import pytest
 import games
 from games import forms
 from games.readers import cache as tree_cache
-from games.walked import WALKED, kernels, own_trees, tree, walked_rules, walked_tree
+from games.walked import WALKED, kernels, own_trees, walked_rules, walked_tree
 from games.walked import cache as walked_cache
 from games.walked.cache import cached_tree
 from games.walked.tree import WalkedTree
 from psro import cli, exact
+from psro.measure import simple_play
 from psro.policies.policy import Policy, Tabulator
 from psro.policies.tabulation import ChunkedTabulator
 
@@ -98,9 +99,13 @@ def test_a_walk_equals_the_enumerated_tree(size, version):
     np.testing.assert_allclose(table, enumerated.payoffs(populations), atol=1e-12)
 
 
-def test_a_network_is_the_same_table_over_a_walk_as_over_a_tree():
+@pytest.mark.parametrize("observation", games.OBSERVATIONS)
+def test_a_network_is_the_same_table_over_a_walk_as_over_a_tree(observation):
     name = "dark_hex(num_rows=2,num_cols=2,gameversion=adh)"
-    walked, enumerated = walked_tree(name), games.load(name)
+    numbers = same_sequences(walked_tree(name), games.load(name))
+    walked, enumerated = (
+        opens(name, observation=observation) for opens in (walked_tree, games.load)
+    )
     policy = Policy(
         observation_space=enumerated.observation_space, action_space=enumerated.action_space,
         hidden_size=4, cell="lstm",
@@ -108,9 +113,12 @@ def test_a_network_is_the_same_table_over_a_walk_as_over_a_tree():
     params = policy.init_many(jax.random.split(jax.random.key(0), 2))
     expected = Tabulator(policy, enumerated)(params)
     tabulate = ChunkedTabulator(policy, chunk=5)
-    for p, numbers in enumerate(same_sequences(walked, enumerated)):
-        behaviours = tabulate(params, walked.players[p])
-        np.testing.assert_allclose(behaviours[p], expected[p][numbers], atol=1e-6)
+    for p, (player, other) in enumerate(zip(walked.players, enumerated.players, strict=True)):
+        assert player.observation_size == enumerated.observation_size
+        state = other.info_state[numbers[p][player.first_sequence[:-1]]]
+        np.testing.assert_array_equal(player.observe(slice(None)), other.observe(state))
+        behaviours = tabulate(params, player)
+        np.testing.assert_allclose(behaviours[p], expected[p][numbers[p]], atol=1e-6)
 
 
 class Recursion:
@@ -194,7 +202,7 @@ def equals_a_recursion(walked: WalkedTree):
 
 def test_threads_and_repetitions_give_the_same_bits(phantom):
     plans = random_plans(phantom, 1)
-    walks = [phantom.walk(plans, threads=threads) for threads in (1, 2, 2)]
+    walks = [phantom.walk(plans, threads=threads) for threads in (1, 2, 2, 5)]
     for gains, others in itertools.combinations(walks, 2):
         assert [sums.tobytes() for sums in gains] == [sums.tobytes() for sums in others]
 
@@ -211,16 +219,17 @@ def test_a_walk_tells_how_far_it_is_and_can_be_stopped(phantom):
     told = []
     plans = random_plans(phantom, 3)
     dataclasses.replace(phantom, progress=lambda *parts: told.append(parts)).walk(plans, threads=1)
-    assert [begun for begun, _ in told] == list(range(told[0][1] + 1))
+    assert [done for done, _ in told] == list(range(told[0][1] + 1))
 
-    def stop(begun, parts):
-        told.append((begun, parts))
-        raise KeyboardInterrupt
+    def stop(done, parts):
+        told.append((done, parts))
+        if done:
+            raise KeyboardInterrupt
 
     told.clear()
     with pytest.raises(KeyboardInterrupt):
         dataclasses.replace(phantom, progress=stop).walk(plans)
-    assert len(told) <= tree.LANES
+    assert [done for done, _ in told] == [0, 1]
 
 
 @pytest.mark.parametrize("name, sentence", [
@@ -237,7 +246,7 @@ def test_other_games_are_refused_in_a_sentence(name, sentence):
 def test_info_states_beyond_the_memory_are_refused(phantom, monkeypatch):
     monkeypatch.setattr(own_trees, "memory", lambda: 1 << 10)
     monkeypatch.setattr(own_trees, "FIRST_SIZE", 4)
-    with pytest.raises(games.GameError, match="info states .*, more than 16, do not fit"):
+    with pytest.raises(games.GameError, match="sequences .*, more than 64, do not fit"):
         WalkedTree.of(phantom.rules)
 
 
@@ -245,6 +254,39 @@ def test_large_boards_need_compiled_code(phantom, monkeypatch):
     monkeypatch.setattr(kernels, "COMPILED", False)
     with pytest.raises(games.GameError, match="takes numba: pip install numba"):
         WalkedTree.of(dataclasses.replace(phantom.rules, blocked=0))
+
+
+def uniform_value(rules) -> float:
+    """Player 0's return in uniform play, over boards on which it is known who knows which mark: how
+    many cells a player has tried is all that uniform play depends on."""
+    boards = {((0, 0), (0, 0), 0): 1.0}  # marks, bumps, and who moves
+    value = 0.0
+    while boards:
+        after = {}
+        for (marks, bumps, mover), reach in boards.items():
+            tried = marks[mover] | bumps[mover]
+            untried = [c for c in range(rules.num_cells) if rules.open_cells & ~tried & 1 << c]
+            for cell in untried:
+                chance, bit = reach / len(untried), 1 << cell
+                if marks[1 - mover] & bit:
+                    known = with_entry(bumps, mover, bumps[mover] | bit)
+                    board = (marks, known, 1 - mover if rules.passes else mover)
+                else:
+                    placed = with_entry(marks, mover, marks[mover] | bit)
+                    if rules.wins[mover, placed[mover]]:
+                        value += chance * (1 - 2 * mover)
+                        continue
+                    if placed[0] | placed[1] == rules.open_cells:
+                        continue
+                    board = (placed, bumps, 1 - mover)
+                after[board] = after.get(board, 0.0) + chance
+        boards = after
+    return value
+
+
+def test_uniform_play_is_worth_what_boards_say(phantom):
+    value = phantom.returns(simple_play.uniform(phantom))[0]
+    assert value == pytest.approx(uniform_value(phantom.rules), abs=1e-12)
 
 
 BIG = {  # value, best responses, histories, info states; of uniform play
@@ -263,12 +305,10 @@ BIG = {  # value, best responses, histories, info states; of uniform play
 def test_uniform_play_of_the_large_games(name):
     walked = walked_tree(name)
     assert (walked.num_histories, walked.num_info_states) == BIG[name][3:]
-    if BIG[name][0] is None:
-        return
-    plans = [exact.realization_plan(each, exact.uniform_behaviour(each)) for each in walked.players]
-    measured = exact.exploitability(walked, plans)
-    found = [measured.value[0], *measured.best_response_value]
-    np.testing.assert_allclose(found, BIG[name][:3], atol=1e-6)
+    measured = exact.exploitability(walked, simple_play.uniform(walked))
+    assert measured.value[0] == pytest.approx(uniform_value(walked.rules), abs=1e-9)
+    figures = [measured.value[0], *measured.best_response_value]
+    np.testing.assert_allclose(figures, BIG[name][:3], atol=1e-6)
 
 
 def test_every_walked_game_has_rules():
@@ -291,25 +331,26 @@ def test_own_info_states_are_made_once(kept, phantom, monkeypatch):
     rules, folder, file = kept
     monkeypatch.setattr(walked_cache, "own_trees", None)
     again = cached_tree(rules, folder)
-    for name in ("states", "child", "parent", "sizes", "num_histories"):
-        np.testing.assert_array_equal(
-            getattr(again.trees, name), getattr(phantom.trees, name), strict=True
-        )
+    assert again.num_histories == phantom.num_histories
+    np.testing.assert_array_equal(again.layout.tables.after, phantom.layout.tables.after)
+    for player, other in zip(again.players, phantom.players, strict=True):
+        for name in ("parent", "first_sequence", "info_state", "action", "level_start", "bumped"):
+            np.testing.assert_array_equal(getattr(player, name), getattr(other, name), strict=True)
     monkeypatch.undo()
     whole = file.read_bytes()
     file.write_bytes(whole[:-1])
     assert cached_tree(rules, folder).num_histories == phantom.num_histories
 
 
-@pytest.mark.parametrize("name", ["states", "child", "parent"])
-@pytest.mark.parametrize("change", [-70_000, -1, 1, 70_000])
-def test_kept_info_states_that_are_wrong_are_refused(phantom, name, change):
-    about = {"num_histories": phantom.num_histories, "sizes": phantom.trees.sizes}
-    arrays = {name: getattr(phantom.trees, name).copy() for name in walked_cache._ARRAYS}
-    assert walked_cache._sound(phantom.rules, about, arrays) is not None
-    places = np.flatnonzero(arrays[name] > 0)
-    arrays[name].flat[places[len(places) // 2]] += change
-    assert walked_cache._sound(phantom.rules, about, arrays) is None
+def test_kept_info_states_that_are_wrong_are_refused(phantom):
+    trees = own_trees.own_trees(phantom.rules)
+    assert WalkedTree.of(phantom.rules, trees).num_info_states == phantom.num_info_states
+    for place in (0, len(trees.follows) // 2, -1):
+        for kind in range(2):
+            follows = trees.follows.copy()
+            follows[place, kind] ^= True
+            with pytest.raises(ValueError, match="of another board"):
+                WalkedTree.of(phantom.rules, dataclasses.replace(trees, follows=follows))
 
 
 def figures(capsys, *arguments: str) -> dict:
@@ -320,6 +361,7 @@ def figures(capsys, *arguments: str) -> dict:
 def test_uniform_play_is_measured_without_a_run(capsys, monkeypatch):
     kuhn = figures(capsys, "kuhn_poker")
     assert kuhn["exploitability"] == pytest.approx(11 / 24)  # OpenSpiel's NashConv is 11/12
+    assert kuhn["method"] == "equal probabilities"
     assert kuhn["value"] == pytest.approx([1 / 8, -1 / 8]) and kuhn["form"] == "GameTree"
     assert (kuhn["histories"], kuhn["info_states"]) == (58, 12)
     monkeypatch.setattr(forms, "ENUMERATED_CELLS", 0)
@@ -331,12 +373,28 @@ def test_uniform_play_is_measured_without_a_run(capsys, monkeypatch):
     for key in ("exploitability", "best_response_value", "value", "histories", "info_states"):
         assert walked[key] == pytest.approx(enumerated[key], abs=1e-12)
     cli.main(["eval", "uniform", "--game", name])
-    assert "uniform play: exploitability" in capsys.readouterr().out
+    assert "uniform play (equal probabilities): exploitability" in capsys.readouterr().out
+
+
+def test_an_equilibrium_is_measured_without_a_run(capsys, monkeypatch):
+    cli.main(["eval", "equilibrium", "--json", "--game", "kuhn_poker"])
+    solved = json.loads(capsys.readouterr().out)
+    assert solved["value"] == pytest.approx([-1 / 18, 1 / 18], abs=1e-6)
+    assert solved["exploitability"] < 1e-6 and solved["method"] == "linear program"
+    monkeypatch.setattr(simple_play, "MAX_SEQUENCES", 0)
+    cli.main(["eval", "equilibrium", "--json", "--game", "kuhn_poker"])
+    said = capsys.readouterr()
+    approached = json.loads(said.out)
+    assert approached["value"] == pytest.approx([-1 / 18, 1 / 18], abs=2e-3)
+    assert 1e-6 < approached["nash_conv"] <= 2e-3
+    assert approached["method"].startswith("CFR+ to a NashConv of at most 0.002, ")
+    assert "CFR+, 1 iterations: NashConv" in said.err
 
 
 @pytest.mark.parametrize("arguments, sentence", [
-    (["unifrom", "--game", "kuhn_poker"], "no run, not unifrom: uniform, cfr+"),
-    (["--game", "kuhn_poker"], "measures one policy that needs no run: uniform, cfr+"),
+    (["unifrom", "--game", "kuhn_poker"], "one policy, not unifrom: uniform, cfr+"),
+    (["equilibrium", "--game", "kuhn_poker(players=3)"], "in two-player zero-sum games only"),
+    (["--game", "kuhn_poker"], "measures one policy: uniform, cfr+"),
     (["uniform", "--game", "kuhn_poker", "--equilibrium"], "--equilibrium is for populations"),
     (["uniform", "--game", "phantom"], "phantom"),
 ])  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 from games.errors import GameError
 from games.public.tree import PublicTree
@@ -20,19 +21,20 @@ A function takes the string, OpenSpiel's game and the tensor that policies see, 
 """
 
 
-def public_tree(name: str, observation: str | None = None) -> PublicTree:
+def public_tree(name: str, observation: str | None = None, game: Any = None) -> PublicTree:
     """The game of an OpenSpiel string as a `PublicTree`.
 
     Args:
         name: one of `PUBLIC`, with parameters.
         observation: the tensor that policies see, one of `games.OBSERVATIONS`; None for the first.
+        game: OpenSpiel's, if it is loaded already.
 
     Raises:
         GameError: the game has no public tree, or it is too large.
     """
     from games.readers import openspiel  # takes a second to import
 
-    game = openspiel.load_openspiel(name)
+    game = openspiel.load_openspiel(name) if game is None else game
     short_name = game.get_type().short_name
     if short_name not in PUBLIC:
         raise GameError(f"no public tree holds {name!r}; there are those of {', '.join(PUBLIC)}")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from games.form import nbytes, pass_nbytes
 from games.info_states import InfoStates, check_memory
 from games.public.game import PublicGame, PublicStates
 from games.public.numbering import Numbering
@@ -167,6 +168,16 @@ class PublicTree:
         gains = [self.gains(p, plans) for p in range(2)]
         value = float(plans[0] @ gains[0])
         return np.array([value, -value]), gains
+
+    def begin_pass(self, plans: Sequence[np.ndarray]) -> float:
+        """All of `returns_and_gains`; returns 1."""
+        self.returns_and_gains(plans)
+        return 1.0
+
+    @property
+    def nbytes(self) -> int:
+        kept = nbytes(self, self.game, *self.game.states, *self.players)
+        return kept + pass_nbytes(self.players)
 
     def payoffs(self, plans: Sequence[np.ndarray]) -> np.ndarray:
         """Expected returns of every profile, `[P, K_0, K_1]`, of plans `[K_q, S_q]`: one pass for

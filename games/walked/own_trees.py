@@ -10,14 +10,15 @@ import numpy as np
 
 from games.errors import GameError
 from games.info_states import InfoStates, memory
-from games.walked import kernels
-from games.walked.kernels import MOST_CELLS, PLACED, Board, Room, Tables
+from games.walked import existing, kernels, layout
+from games.walked.counting import num_histories
+from games.walked.kernels import MOST_CELLS, TRIED, Board, Room, Tables, Values
 from games.walked.rules import HiddenBoard
 
-FIRST_SIZE = 1 << 12
-"""Info states for which there is room at first; it doubles where it does not do."""
-_BYTES = 48
-"""Of an info state with its two or so sequences, while they are made."""
+FIRST_SIZE = 1 << 14
+"""Sequences for which there is room at first. Where it does not do, there is four times as much."""
+_BYTES = 60
+"""Of a sequence, while its walked form is made."""
 _SLOW_CELLS = 6
 """Larger boards need compiled code."""
 
@@ -31,19 +32,26 @@ class BoardInfoStates(InfoStates):
         rules: of the game.
         player: whose they are.
         bumped: whether the last try before each info state was a bump, bool `[I]`.
+        observation: the tensor that policies see, one of `games.OBSERVATIONS`.
     """
 
     rules: HiddenBoard
     player: int
     bumped: np.ndarray
+    observation: str
 
     @property
     def observation_size(self) -> int:
-        return self.rules.view_size + self.rules.num_cells**2
+        order = self.rules.num_cells**2 if self._shows_order else 0
+        return self.rules.view_size + order
+
+    @property
+    def _shows_order(self) -> bool:
+        return self.observation == "information_state"
 
     def observe(self, rows: Any) -> np.ndarray:
-        """OpenSpiel's information state tensors, float32 `[len(rows), O]`: the view, then the cells
-        tried in their order."""
+        """OpenSpiel's tensors, float32 `[len(rows), O]`: the view, which is all of an observation,
+        and in an information state then the cells tried in their order."""
         state = np.arange(self.num_info_states, dtype=np.int32)[rows]
         tensor = np.zeros((len(state), self.observation_size), np.float32)
         tensor[:, self.rules.entries[0]] = 1.0
@@ -59,64 +67,131 @@ class BoardInfoStates(InfoStates):
             owner = np.where(self.bumped[state], 1 - self.player, self.player)
             tensor[row, self.rules.entries[0, cell]] = 0.0
             tensor[row, self.rules.entries[1 + owner, cell]] = 1.0
-            tensor[row, self.rules.view_size + tries * self.rules.num_cells + cell] = 1.0
+            if self._shows_order:
+                tensor[row, self.rules.view_size + tries * self.rules.num_cells + cell] = 1.0
             state = self.info_state[self.parent[state]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class OwnTrees:
-    """Both players' info states, numbered together: player 0's first.
+    """Both players' info states, in the order of `games.walked.layout`, player 0's first.
+
+    S sequences of both players.
 
     Attributes:
         num_histories: nodes of the game's tree.
-        sizes: info states and sequences of each player, `((I_0, I_1), (S_0, S_1))`.
-        states, child, parent: as in `kernels.Tables`, the info states of each player sorted by the
-            number of its tries.
+        follows: whether an info state follows each sequence whose try is a mark, or a bump, bool
+            `[S, 2]`.
     """
 
     num_histories: int
-    sizes: tuple[tuple[int, int], tuple[int, int]]
+    follows: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Layout:
+    """Both players' own trees as a walk reads them.
+
+    Attributes:
+        tables: what it reads.
+        states: the words of info states, int64 `[I]`.
+        num_waits: rows of `Values.waits`.
+        place: of each sequence, its number among both players' sequences of `InfoStates`, player
+            0's first, int32 `[S]`.
+    """
+
+    tables: Tables
     states: np.ndarray
-    child: np.ndarray
-    parent: np.ndarray
+    num_waits: int
+    place: np.ndarray
 
-    def tables(self) -> Tables:
-        """What a walk reads."""
-        nothing = np.zeros(0, np.int32)
-        counts, empty = np.zeros(2, np.int64), np.array([0, self.sizes[1][0]])
-        return Tables(self.states, self.child, nothing, nothing, counts, empty)
+    def values(self, plans: np.ndarray | None = None) -> Values:
+        """Zeros, or the `plans [S]` of both players one after the other."""
+        now = np.zeros(len(self.place)) if plans is None else plans[self.place]
+        return Values(now, np.zeros((self.num_waits, 2)))
 
-    def players(self, rules: HiddenBoard) -> tuple[BoardInfoStates, BoardInfoStates]:
-        """Each player's part, numbered from 0."""
-        (own, _), (sequences, _) = self.sizes
-        return (
-            self._player(rules, 0, slice(0, own), 0),
-            self._player(rules, 1, slice(own, None), sequences),
-        )
+    def at_players(self, now: np.ndarray) -> np.ndarray:
+        """Numbers of sequences `[S]` in the order of the players' `InfoStates`."""
+        result = np.empty_like(now)
+        result[self.place] = now
+        return result
 
-    def _player(self, rules: HiddenBoard, player: int, part: slice, shift: int) -> BoardInfoStates:
-        states, num_sequences = self.states[part], self.sizes[1][player]
-        untried = rules.open_cells & ~states & ((1 << MOST_CELLS) - 1)
-        first = np.append((states >> MOST_CELLS) - shift, num_sequences).astype(np.int32)
-        legal = np.diff(first)
-        owner = np.repeat(np.arange(len(states), dtype=np.int32), legal)
-        order = np.arange(1, num_sequences, dtype=np.int32) - first[owner]
-        level = rules.num_open - legal
-        parent = self.parent[part]
-        numbers = np.arange(part.start, part.start + len(states), dtype=np.int32)
-        return BoardInfoStates(
+
+def lay_out(
+    rules: HiddenBoard, trees: OwnTrees, observation: str
+) -> tuple[Layout, tuple[BoardInfoStates, BoardInfoStates]]:
+    """What a walk reads, and each player's own info states, of which policies see `observation`.
+
+    Raises:
+        ValueError: the trees are of no board of this size.
+    """
+    board, follows, counts = board_of(rules), trees.follows, np.zeros(3, np.int64)
+    size, num_states = len(follows), int(np.count_nonzero(follows))
+    after, empty = np.full((2, size), -1, np.int32), np.zeros(2, np.int64)
+    tables = Tables(after, np.zeros(size, np.int32), empty)
+    states, parent = np.zeros(num_states, np.int64), np.zeros(num_states, np.int32)
+    bumped, place = np.zeros(num_states, bool), np.zeros(size, np.int32)
+    frames, ends = np.zeros((rules.num_cells + 2, 4), np.int64), []
+    for player in range(2):
+        empty[player] = counts[layout.SEQUENCES]
+        counts[layout.SEQUENCES] += 1
+        if empty[player] >= size or not layout.lay_out(
+            board, follows, empty[player], tables, states, parent, bumped, counts, frames
+        ):
+            raise ValueError("the info states are of another board")
+        ends.append(int(counts[layout.STATES]))
+    if ends[1] != num_states or counts[layout.SEQUENCES] != size or not 0 < ends[0] < ends[1]:
+        raise ValueError("the info states are of another board")
+    start = int(empty[1])
+    players = tuple(
+        BoardInfoStates(
+            **_sorted(rules, states[part], parent[part], bumped[part], place[own], own.start),
             num_actions=rules.num_cells,
-            parent=parent - np.int32(shift),
-            first_sequence=first,
-            info_state=np.concatenate([[-1], owner]).astype(np.int32),
-            action=np.concatenate([[-1], _bits(rules.num_cells)[untried[owner], order]]).astype(
-                np.int8
-            ),
-            level_start=np.searchsorted(level, np.arange(level[-1] + 2)).astype(np.int32),
             rules=rules,
             player=player,
-            bumped=self.child[PLACED, parent] != numbers,
+            observation=observation,
         )
+        for player, (part, own) in enumerate(
+            [(slice(ends[0]), slice(0, start)), (slice(ends[0], None), slice(start, size))]
+        )
+    )
+    num_waits = int(counts[layout.ROWS])
+    return Layout(tables=tables, states=states, num_waits=num_waits, place=place), players
+
+
+def _sorted(
+    rules: HiddenBoard,
+    words: np.ndarray,
+    parent: np.ndarray,
+    bumped: np.ndarray,
+    place: np.ndarray,
+    start: int,
+) -> dict[str, np.ndarray]:
+    """Arrays of a player's `BoardInfoStates`, sorted by the number of tries, otherwise in the order
+    of `words [I]`. Writes the `place [S]` of its sequences, which begin at number `start` of both
+    players'."""
+    tried = (words & TRIED).astype(np.uint16)
+    level = np.bitwise_count(tried)
+    legal = rules.num_open - level.astype(np.int32)
+    numbers = np.argsort(level, kind="stable")
+    level_start = np.append(0, np.cumsum(np.bincount(level))).astype(np.int32)
+    first_sequence = np.append(1, 1 + np.cumsum(legal[numbers])).astype(np.int32)
+    new_first = np.empty(len(words), np.int32)
+    new_first[numbers] = first_sequence[:-1]
+    new_first -= (words >> MOST_CELLS).astype(np.int32)
+    place[0] = start
+    place[1:] = np.repeat(new_first, legal) + np.arange(start + 1, start + len(place)) + start
+    actions = _bits(rules.num_cells)[rules.open_cells & ~tried[numbers]]  # [I, n]
+    return dict(
+        parent=place[parent[numbers] - start] - np.int32(start),
+        first_sequence=first_sequence,
+        info_state=np.repeat(
+            np.arange(-1, len(words), dtype=np.int32), np.append(1, legal[numbers])
+        ),
+        action=np.append(np.int8(-1), actions[actions >= 0]),
+        level_start=level_start,
+        bumped=bumped[numbers],
+    )
 
 
 def board_of(rules: HiddenBoard) -> Board:
@@ -134,104 +209,62 @@ def room_of(rules: HiddenBoard) -> Room:
         for m in ([k, k - 1, k + 1] if not rules.passes else range(cells - k + 1))
         if m >= 0
     )
-    places, depth = 4 * cells * longest, 2 * cells + 1
+    depth = 2 * cells + 1
     return Room(
-        np.zeros(places, np.int32),
-        np.zeros(places, np.int64),
+        np.zeros(4 * cells * longest, np.int64),
         np.zeros((depth, kernels.FIELDS), np.int64),
         np.zeros((depth, 2)),
+        np.zeros((2, 4, cells + 2)),
     )
 
 
-def openings(rules: HiddenBoard) -> list[tuple[int, int]]:
-    """The parts of a walk: the first two cells that are marked, as bits; 0 for a bump."""
+def openings(rules: HiddenBoard) -> list[list[tuple[int, int]]]:
+    """The parts of a walk: the first two cells that are marked, as bits; 0 for a bump. They come in
+    rounds. The parts of a round have no sequences in common but the empty ones, which earn nothing
+    in them: players begin in them with different cells."""
     bits = [1 << cell for cell in range(rules.num_cells) if rules.open_cells >> cell & 1]
-    return [
-        (bit, other)
-        for bit in bits
-        for other in ([*bits, 0] if rules.passes else bits)
-        if other != bit
+    rounds = [
+        [(bit, bits[(place + turn) % len(bits)]) for place, bit in enumerate(bits)]
+        for turn in range(1, len(bits))
     ]
+    return [[(bit, 0) for bit in bits], *rounds] if rules.passes else rounds
 
 
 def own_trees(rules: HiddenBoard) -> OwnTrees:
-    """Makes them, by one walk.
+    """Makes them.
 
     Raises:
         GameError: they do not fit into memory, or the board is large and numba is not installed.
     """
     if rules.num_open > _SLOW_CELLS and not kernels.COMPILED:
         raise GameError(f"walking through {rules.name!r} takes numba: pip install numba")
-    board, room, size = board_of(rules), room_of(rules), FIRST_SIZE
-    tables = _enlarged(None, size)
-    nothing = np.zeros(tables.child.shape[1])
-    first_turns = 1 if rules.passes else 2  # decisions of player 1 after each first mark
-    histories = 1 + rules.num_open * first_turns
-    for opening in openings(rules):
-        while True:
-            below = kernels.walk(board, tables, opening, (0.0, 0.0, 0.0), nothing, nothing, room)
-            if below >= 0:
-                break
-            size *= 2
-            if size * _BYTES > memory():
-                raise GameError(
-                    f"the info states of {rules.name!r}, more than {size // 2:,}, do not fit into "
-                    f"{memory() / 2**30:.0f} GiB of memory"
-                )
-            tables = _enlarged(tables, size)
-            nothing = np.zeros(tables.child.shape[1])
-        histories += below
-    return _sorted(tables, rules, int(histories))
+    board, families, size = board_of(rules), existing.families_of(rules), FIRST_SIZE
+    while True:
+        follows, counts = np.zeros((size, 2), bool), np.zeros(1, np.int64)
+        if all(_note(board, families, player, follows, counts) for player in range(2)):
+            follows = follows[: counts[existing.SEQUENCES]].copy()
+            return OwnTrees(num_histories=num_histories(rules), follows=follows)
+        if size * _BYTES > memory():
+            raise GameError(
+                f"the sequences of {rules.name!r}, more than {size:,}, do not fit into "
+                f"{memory() / 2**30:.0f} GiB of memory"
+            )
+        size *= 4
 
 
-def _enlarged(tables: Tables | None, size: int) -> Tables:
-    """Tables for `size` info states and three times as many sequences, with the old content."""
-    states, parent = np.zeros(size, np.int64), np.zeros(size, np.int32)
-    child, owner = np.full((2, 3 * size), -1, np.int32), np.full(3 * size, -1, np.int32)
-    counts, empty = np.array([0, 2]), np.array([0, 1])
-    if tables is not None:
-        counts = tables.counts
-        states[: len(tables.states)], parent[: len(tables.parent)] = tables.states, tables.parent
-        owner[: len(tables.owner)] = tables.owner
-        child[:, : tables.child.shape[1]] = tables.child
-    return Tables(states, child, parent, owner, counts, empty)
-
-
-def _sorted(tables: Tables, rules: HiddenBoard, histories: int) -> OwnTrees:
-    """The info states sorted by player and number of tries; siblings stay side by side."""
-    num_states, num_sequences = tables.counts
-    states, parent = tables.states[:num_states], tables.parent[:num_states]
-    owner, child = tables.owner[:num_sequences], tables.child[:, :num_sequences]
-    old_first, tried = states >> MOST_CELLS, states & ((1 << MOST_CELLS) - 1)
-    legal = np.diff(np.append(old_first, num_sequences)).astype(np.int32)
-    player = np.empty(num_states, np.int8)
-    level = (rules.num_open - legal).astype(np.int8)
-    for tries in range(level.max() + 1):
-        states_here = np.flatnonzero(level == tries)
-        before = parent[states_here]
-        player[states_here] = before if tries == 0 else player[owner[before]]
-    order = np.argsort(player * np.int8(32) + level, kind="stable").astype(np.int32)
-    own = int((player == 0).sum())
-    new_state = np.empty(num_states + 1, np.int32)
-    new_state[order], new_state[-1] = np.arange(num_states), -1
-    legal = legal[order]
-    first = np.concatenate([[0], np.cumsum(legal)[:-1]]) + 1
-    first[own:] += 1
-    old_sequence = np.empty(num_sequences, np.int32)
-    start = int(legal[:own].sum()) + 1  # player 1's empty sequence
-    old_sequence[[0, start]] = 0, 1
-    place = np.repeat(first - old_first[order], legal)
-    numbers = np.concatenate([np.arange(1, start), np.arange(start + 1, num_sequences)])
-    old_sequence[numbers] = numbers - place
-    new_sequence = np.empty(num_sequences, np.int32)
-    new_sequence[old_sequence] = np.arange(num_sequences, dtype=np.int32)
-    return OwnTrees(
-        num_histories=histories,
-        sizes=((own, int(num_states) - own), (start, int(num_sequences) - start)),
-        states=first << MOST_CELLS | tried[order],
-        child=np.stack([new_state[row[old_sequence]] for row in child]),
-        parent=new_sequence[parent[order]],
-    )
+def _note(
+    board: Board,
+    families: existing.Families,
+    player: int,
+    follows: np.ndarray,
+    counts: np.ndarray,
+) -> bool:
+    """Notes a player's info states. False if there is too little room."""
+    empty = int(counts[existing.SEQUENCES])
+    if empty == len(follows):
+        return False
+    counts[existing.SEQUENCES] += 1
+    return existing.note(board, families, player, empty, follows, counts)
 
 
 def _bits(cells: int) -> np.ndarray:

@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
+import os
+import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from games.errors import GameError
-from games.form import Plans
-from games.walked import kernels
+from games.form import Plans, nbytes, pass_nbytes
+from games.readers.openspiel import OBSERVATIONS
+from games.walked.kernels import Values
 from games.walked.own_trees import (
     BoardInfoStates,
+    Layout,
     OwnTrees,
     board_of,
+    lay_out,
     openings,
     own_trees,
     room_of,
-)  # fmt: skip
+)
 from games.walked.rules import HiddenBoard
-
-LANES = 2
-"""Sums that run side by side, one of every second opening. They are added in order, so that the
-bits do not depend on how many threads there are."""
+from games.walked.waits import fill, spread
+from games.walked.walk import walk
 
 Progress = Callable[[int, int], None]
-"""Is told how many parts of a walk are begun, or done at the end, and of how many."""
+"""Is told how many parts of a walk are done, and of how many."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,13 +39,15 @@ class WalkedTree:
 
     Attributes:
         rules: of the game.
-        trees: the players' own info states, numbered together.
-        players: the same by player; sequences of both, one after the other, are those of `trees`.
+        num_histories: nodes of the whole tree.
+        layout: both players' own trees, as a walk reads them.
+        players: each player's own info states.
         progress: is told how far a walk is; None for nobody. It may raise, to stop the walk.
     """
 
     rules: HiddenBoard
-    trees: OwnTrees = dataclasses.field(repr=False)
+    num_histories: int
+    layout: Layout = dataclasses.field(repr=False)
     players: tuple[BoardInfoStates, BoardInfoStates] = dataclasses.field(repr=False)
     progress: Progress | None = None
 
@@ -59,26 +62,33 @@ class WalkedTree:
         rules: HiddenBoard,
         trees: OwnTrees | None = None,
         progress: Progress | None = None,
+        observation: str = OBSERVATIONS[0],
     ) -> WalkedTree:
-        """The form of a game. `trees` are its own info states, where they are known.
+        """The form of a game. `trees` are its own info states, where they are known. Policies see
+        the tensor `observation`.
 
         Raises:
             GameError: as in `own_trees`.
+            ValueError: the trees are of another board.
         """
         trees = own_trees(rules) if trees is None else trees
-        return cls(rules=rules, trees=trees, players=trees.players(rules), progress=progress)
+        layout, players = lay_out(rules, trees, observation)
+        return cls(
+            rules=rules, num_histories=trees.num_histories, layout=layout, players=players,
+            progress=progress,
+        )  # fmt: skip
 
     @property
     def name(self) -> str:
         return self.rules.name
 
     @property
-    def num_actions(self) -> int:
-        return self.rules.num_cells
+    def observation_kind(self) -> str:
+        return self.players[0].observation
 
     @property
-    def num_histories(self) -> int:
-        return self.trees.num_histories
+    def num_actions(self) -> int:
+        return self.rules.num_cells
 
     @property
     def num_info_states(self) -> int:
@@ -114,64 +124,69 @@ class WalkedTree:
         returns = -rows if few == 0 else rows.T  # player 0's
         return np.stack([returns, -returns])
 
-    def walk_some(self, plans: Plans) -> float:
-        """Walks a part of the game, to see how long that takes. Returns its share of the parts."""
-        parts = openings(self.rules)
-        x = np.concatenate([np.asarray(plan, np.float64) for plan in plans])
-        some = parts[:: max(1, len(parts) // 3)]
-        self._walk_parts(some, x, np.zeros(len(x)))
-        return len(some) / len(parts)
+    @property
+    def nbytes(self) -> int:
+        waits = 2 * self.layout.num_waits * np.dtype(np.float64).itemsize  # of a plan
+        return nbytes(self.layout, *self.players) + 2 * waits + pass_nbytes(self.players)
+
+    def begin_pass(self, plans: Plans) -> float:
+        """Walks some parts of the game. Returns their share."""
+        rounds = openings(self.rules)
+        some = rounds[-1][:: max(1, len(rounds[-1]) // 3)]
+        x, gains = self._values(plans), self.layout.values()
+        for _ in self._walk_parts([some], x, gains, threads=1):
+            pass
+        return len(some) / sum(map(len, rounds))
+
+    def walk(self, plans: Plans, *, threads: int | None = None) -> list[np.ndarray]:
+        """Both players' `gains [S_p]` against `plans`, with at most this number of threads; None
+        for as many as there are processors. An interrupt ends it after the parts that are under
+        way."""
+        tell = self.progress or (lambda done, total: None)
+        rounds, x, gains = openings(self.rules), self._values(plans), self.layout.values()
+        total = sum(map(len, rounds))
+        tell(0, total)
+        for done in self._walk_parts(rounds, x, gains, threads or os.cpu_count() or 1):
+            tell(done, total)
+        spread(board_of(self.rules), self.layout.tables, self.layout.states, gains)
+        return np.split(self.layout.at_players(gains.now), [len(plans[0])])
+
+    def _values(self, plans: Plans) -> Values:
+        values = self.layout.values(
+            np.concatenate([np.asarray(plan, np.float64) for plan in plans])
+        )
+        fill(board_of(self.rules), self.layout.tables, self.layout.states, values)
+        return values
 
     def _walk_parts(
         self,
-        parts: Sequence[tuple[int, int]],
-        x: np.ndarray,
-        sums: np.ndarray,
-        go_on: Callable[[], bool] = lambda: True,
-    ) -> None:
-        """Adds some parts of a walk to `sums [S]`, as long as it is to `go_on`: asked before each
-        part."""
-        board, tables, room = board_of(self.rules), self.trees.tables(), room_of(self.rules)
-        for opening in parts:
-            if not go_on():
+        rounds: Sequence[Sequence[tuple[int, int]]],
+        x: Values,
+        gains: Values,
+        threads: int,
+    ) -> Iterator[int]:
+        """Adds some parts of a walk to the `gains`, a round after the other, and yields how many
+        are done. Parts of a round add to different sequences: so their order, and the number of
+        threads, change no bit."""
+        board, tables, stopped = board_of(self.rules), self.layout.tables, threading.Event()
+        rooms: queue.SimpleQueue = queue.SimpleQueue()
+        for _ in range(threads):
+            rooms.put(room_of(self.rules))
+
+        def walk_part(opening: tuple[int, int]) -> None:
+            if stopped.is_set():
                 return
-            if kernels.walk(board, tables, opening, (1.0, -1.0, 0.0), x, sums, room) < 0:
-                raise GameError(f"info states of {self.name!r} are missing")
+            room = rooms.get()
+            walk(board, tables, opening, x, gains, room)
+            rooms.put(room)
 
-    def walk(self, plans: Plans, *, threads: int = LANES) -> list[np.ndarray]:
-        """Both players' `gains [S_p]` against `plans`, with at most this number of threads. An
-        interrupt ends it after the parts that are under way."""
-        x = np.concatenate([np.asarray(plan, np.float64) for plan in plans])
-        parts, sums = openings(self.rules), np.zeros((LANES, len(x)))
-        stopped, begun = threading.Event(), itertools.count()
-
-        def goes_on() -> bool:
-            if self.progress is not None and not stopped.is_set():
-                self.progress(next(begun), len(parts))
-            return not stopped.is_set()
-
-        def walk_lane(lane: int) -> None:
-            self._walk_parts(parts[lane::LANES], x, sums[lane], goes_on)
-
-        _side_by_side(walk_lane, threads, stopped)
-        if self.progress is not None:
-            self.progress(len(parts), len(parts))
-        total = sums[0]
-        for lane in sums[1:]:
-            total += lane
-        return np.split(total, [len(plans[0])])
-
-
-def _side_by_side(walk_lane: Callable[[int], None], threads: int, stopped: threading.Event) -> None:
-    if threads < 2:
-        for lane in range(LANES):
-            walk_lane(lane)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        futures = [pool.submit(walk_lane, lane) for lane in range(LANES)]
-        try:
-            for future in futures:
-                future.result()
-        except BaseException:
-            stopped.set()
-            raise
+        done = 0
+        with ThreadPoolExecutor(threads) as pool:
+            try:
+                for parts in rounds:
+                    for _ in pool.map(walk_part, parts):
+                        done += 1
+                        yield done
+            except BaseException:  # an interrupt, or the caller stops
+                stopped.set()
+                raise

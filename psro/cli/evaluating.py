@@ -80,8 +80,8 @@ def evaluate(
         episodes: Episodes of each pairing of populations, of each exploiter, and of a learner that
             trained alone. By default 8,192, 32,768 and 1,024.
         exact: Measure the mixture of a run whose game is not enumerated exactly, from its networks.
-        game: Measure a policy that needs no run, uniform or cfr+, in this game, exactly: psro eval
-            uniform --game phantom_ttt.
+        game: Measure uniform, cfr+ or equilibrium (a linear program in a small game, else CFR+ to
+            a NashConv of 0.001 of the largest return) in this game, exactly, without a run.
         workers: Where exploiters are trained.
     """
     wanted = Wanted(

@@ -46,20 +46,24 @@ def evaluate(
         SettingsError: the policies are tables, or see another tensor than the form's.
     """
     mixture, begun = mixture_of(run), time.process_time()
-    seen = run.rules.observation_space
-    for player, states in enumerate(form.players):
-        if seen.shape != (states.observation_size,):
-            raise SettingsError(
-                f"the policies of {run.folder} see tensors of shape {seen.shape}, and player "
-                f"{player} of {form.name} has {states.observation_size} entries; only runs on "
-                "information states are measured exactly"
-            )
+    check_observations(run, form)
     plans = mixed_plans(mixture, form, tell)
     tabulated = time.process_time()
     tell(f"best responses on {form.num_info_states:,} info states")
     distance = exact.exploitability(form, plans)
     seconds = {"policies": tabulated - begun, "walk": time.process_time() - tabulated}
     return MeasuredOnForm(form=form, distance=distance, seconds=seconds)
+
+
+def check_observations(run: Experiment, form: Form) -> None:
+    """Raises SettingsError if a run's policies see other tensors than a form's."""
+    seen = run.rules.observation_space
+    for player, states in enumerate(form.players):
+        if seen.shape != (states.observation_size,):
+            raise SettingsError(
+                f"the policies of {run.folder} see tensors of shape {seen.shape}, and player "
+                f"{player} of {form.name} has {states.observation_size} entries"
+            )
 
 
 def mixed_plans(

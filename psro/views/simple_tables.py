@@ -18,6 +18,7 @@ def print_json(played: SimplePlay) -> None:
             {
                 "game": form.name,
                 "policy": played.policy,
+                "method": played.method,
                 "form": type(form).__name__,
                 "exploitability": measured.exploitability,
                 "nash_conv": measured.nash_conv,
@@ -45,7 +46,8 @@ def print_table(played: SimplePlay, out: rich.console.Console) -> None:
     out.print(tables.title(form.name))
     out.print(table)
     out.print(
-        f"{played.policy} play: exploitability {measured.exploitability:.6f}, exact, over "
-        f"{form.num_histories:,} histories ({played.cpu_seconds:.1f} CPU seconds)",
+        f"{played.policy} play ({played.method}): exploitability "
+        f"{measured.exploitability:.6f}, exact, over {form.num_histories:,} histories "
+        f"({played.cpu_seconds:.1f} CPU seconds)",
         highlight=False,
     )
