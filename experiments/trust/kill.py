@@ -4,7 +4,8 @@
 
 Every second kill is a SIGTERM, the others are SIGKILLs, in turn on Kuhn and Leduc poker, with exact
 best responses and with recurrent PPO, and on games that are measured by episodes: phantom tic-tac-
-toe by native rules, and Leduc poker on OpenSpiel's states. `--runs` names some of these. After each
+toe by native rules, and Leduc poker on OpenSpiel's states. One run walks phantom tic-tac-toe for exact
+figures; most of its time it tabulates networks or walks. `--runs` names some of these. After each
 the folder must be loaded, hold every iteration that was printed, and a copy of it, resumed, must
 end with the bits of a run that nobody killed. SIGTERM must also leave no temporary file of its own
 and end with exit code 143, or 0 where the run had ended by then.
@@ -37,7 +38,11 @@ RUNS = {
         game="leduc_poker", hidden_size=8, ppo=SMALL, iterations=8, tolerance=0
     ),
     "Phantom, native": psro.RunConfig(
-        game="phantom_ttt", max_histories=100, hidden_size=8, ppo=SMALL, iterations=8, tolerance=0,
+        game="phantom_ttt", evaluation="sampled", backend="native", hidden_size=8, ppo=SMALL,
+        iterations=8, tolerance=0,
+    ),
+    "Phantom, exact": psro.RunConfig(
+        game="phantom_ttt", hidden_size=8, ppo=SMALL, iterations=2, tolerance=0
     ),
     "Leduc, hosted": psro.RunConfig(
         game="leduc_poker", evaluation="sampled", backend="openspiel", hidden_size=8,
