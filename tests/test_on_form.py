@@ -11,8 +11,10 @@ import pytest
 
 import games
 import psro
+from games.public import public_tree
 from psro import cli, exact
 from psro.errors import SettingsError
+from psro.exact import restricted_game
 from psro.exact.sequence_form import population_exploitability
 from psro.metagame.exact_meta_game import ExactMetaGame
 from psro.metagame.form_meta_game import FormMetaGame
@@ -199,6 +201,35 @@ def test_double_oracle_on_a_form_is_double_oracle(tmp_path):
     assert psro.load(tmp_path / "form").exploitability() == on_form.exploitability()
     with pytest.raises(SettingsError, match="tables"):
         on_form.bot(0, seed=0)
+
+
+@pytest.mark.parametrize("name", ["kuhn_poker", "leduc_poker"])
+def test_a_restricted_game_is_solved_on_a_form(name):
+    tree, form = games.load(name), public_tree(name)
+    rng = np.random.default_rng(3)
+    masks = []
+    for player in tree.players:
+        gains = rng.normal(size=(3, player.num_sequences))
+        responses = np.stack([exact.best_response_to(player, of).plan for of in gains])
+        masks.append(restricted_game.allowed(player, responses))
+    whole = restricted_game.solve(tree, masks)
+    plans = restricted_game.solve_on_form(form, masks, precision=1e-3)
+    inside = [plan[own] for plan, own in zip(plans, whole.restricted.sequences, strict=True)]
+    measured = exact.exploitability(whole.restricted.tree, inside)
+    assert measured.nash_conv <= 1.001e-3 * tree.max_return
+    assert form.num_info_states == tree.num_info_states
+    with pytest.raises(restricted_game.RestrictedGameError, match="after 10 iterations"):
+        restricted_game.solve_on_form(tree, masks, precision=1e-9, max_iterations=10)
+
+
+def test_xdo_on_a_form_ends_in_an_equilibrium(tmp_path):
+    config = psro.RunConfig(
+        oracle="best_response", expansion="extensive", iterations=6, max_histories=10
+    )
+    run = psro.run(config, tmp_path / "run")
+    assert run.tree is None and run.records[-1].nash_conv <= 2e-3
+    with pytest.raises(SettingsError, match="extensive needs a game that is enumerated"):
+        psro.run(dataclasses.replace(config, oracle="distill"), tmp_path / "networks")
 
 
 def test_a_best_response_is_cloned_on_a_form(tmp_path):

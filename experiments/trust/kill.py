@@ -3,12 +3,12 @@
     python experiments/trust/kill.py --times 100
 
 Every second kill is a SIGTERM, the others are SIGKILLs, in turn on Kuhn and Leduc poker, with exact
-best responses and with recurrent PPO, and on games that are measured by episodes: phantom tic-tac-
-toe by native rules, and Leduc poker on OpenSpiel's states. One run walks phantom tic-tac-toe for exact
-figures; most of its time it tabulates networks or walks. `--runs` names some of these. After each
-the folder must be loaded, hold every iteration that was printed, and a copy of it, resumed, must
-end with the bits of a run that nobody killed. SIGTERM must also leave no temporary file of its own
-and end with exit code 143, or 0 where the run had ended by then.
+best responses and with recurrent PPO, and on games that are measured by episodes: phantom
+tic-tac-toe by native rules, and Leduc poker on OpenSpiel's states. One run walks phantom
+tic-tac-toe for exact figures. `--runs` names some of these. After each the folder must be loaded,
+hold every iteration that was printed, and a copy of it, resumed, must end with the bits of a run
+that nobody killed. SIGTERM must also leave no temporary file of its own and end with exit code 143,
+or 0 where the run had ended by then.
 """
 
 from __future__ import annotations

@@ -20,10 +20,14 @@ from games.tree import GameTree
 from games.units import without_rounding
 
 
-def uniform_behaviour(player: InfoStates) -> np.ndarray:
-    """Every legal action with equal probability, `[S]`."""
+def uniform_behaviour(player: InfoStates, mask: np.ndarray | None = None) -> np.ndarray:
+    """Every legal action with equal probability, `[S]`; with a `mask`, bool `[S]`, every action of
+    it. Every info state must have one."""
     counts = np.diff(player.first_sequence)
-    return np.concatenate([[1.0], np.repeat(1.0 / counts, counts)])
+    if mask is None:
+        return np.concatenate([[1.0], np.repeat(1.0 / counts, counts)])
+    allowed = np.add.reduceat(mask[1:], player.first_sequence[:-1] - 1, dtype=np.int64)
+    return np.concatenate([[1.0], mask[1:] / np.repeat(allowed, counts)])
 
 
 def realization_plan(player: InfoStates, behaviour: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from games.form import Form
 from games.restriction import MaskError
 from games.tree import GameTree, PlayerTree
 from psro import exact
@@ -32,6 +33,9 @@ from psro.errors import PsroError
 from psro.exact import sequence_form
 from psro.exact.cfr import cfr_plus
 from psro.exact.mmd import magnetic_mirror_descent
+
+_CHECKED = 10
+"""Iterations of CFR+ between two measurements of a restricted game that is not enumerated."""
 
 
 class RestrictedGameError(PsroError):
@@ -97,6 +101,50 @@ class Restricted:
             behaviour[self.sequences[p]] = exact.behaviour(self.tree.players[p], plan)
             lifted.append(exact.realization_plan(self.whole.players[p], behaviour))
         return lifted
+
+
+def solve_on_form(
+    form: Form,
+    masks: Sequence[np.ndarray],
+    *,
+    precision: float = 1e-3,
+    max_iterations: int = 2_000,
+) -> list[np.ndarray]:
+    """An equilibrium of the restricted game of a two-player zero-sum game that is not enumerated,
+    as plans `[S_p]` of the whole game, by CFR+ over the allowed sequences.
+
+    Args:
+        form: the whole game.
+        masks: the allowed sequences of each player, bool `[S_p]`. Where a player's allowed actions
+            do not lead, all actions are: play is uniform there.
+        precision: CFR+ stops when the restricted game's NashConv is at most this share of half the
+            span of returns.
+        max_iterations: the most iterations of CFR+.
+
+    Raises:
+        RestrictedGameError: CFR+ did not reach the precision.
+    """
+    whole = []
+    for player, mask in zip(form.players, masks, strict=True):
+        inside = np.logical_or.reduceat(mask[1:], player.first_sequence[:-1] - 1)
+        outside = np.append(False, np.repeat(~inside, np.diff(player.first_sequence)))
+        whole.append(mask | outside)
+    gap = np.inf
+    for number, plans in enumerate(cfr_plus(form, whole), start=1):
+        if number % _CHECKED == 0:
+            value, gains = form.returns_and_gains(plans)
+            best = [
+                exact.best_response_value(player, np.where(mask, of_player, -np.inf))
+                for player, of_player, mask in zip(form.players, gains, whole, strict=True)
+            ]
+            gap = float(sum(best) - sum(value))
+            if gap <= precision * form.max_return:
+                return plans
+        if number >= max_iterations:
+            break
+    raise RestrictedGameError(
+        f"the restricted game's NashConv is {gap:.3g} after {max_iterations} iterations of CFR+"
+    )
 
 
 def restrict(tree: GameTree, masks: Sequence[np.ndarray]) -> Restricted:

@@ -103,6 +103,10 @@ class ExactMetaGame(MetaGame):
             for plan, weights in zip(self.plans, meta_strategies, strict=True)
         ]
 
+    def plans_of(self, player: int, members: Sequence[int]) -> np.ndarray:
+        """The plans of some of a player's policies, float64 `[len(members), S]`."""
+        return self.plans[player][list(members)]
+
     def gains_against(self, player: int, weights: np.ndarray) -> np.ndarray:
         """What a player's sequences earn in a game for two against the opponent's policies, drawn
         by `weights [K]`, `[S]`."""

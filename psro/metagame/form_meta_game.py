@@ -122,6 +122,10 @@ class FormMetaGame(MetaGame):
                 result += _rows(plans, part) @ _rows(gains, part).T
         return result
 
+    def plans_of(self, player: int, members: Sequence[int]) -> np.ndarray:
+        """The plans of some of a player's policies, float64 `[len(members), S]`."""
+        return np.stack([self.vectors[player][k].plan for k in members]).astype(np.float64)
+
     def gains_against(self, player: int, weights: np.ndarray) -> np.ndarray:
         """What a player's sequences earn against the opponent's policies, drawn by `weights [K]`,
         float64 `[S]`. It is linear in the weights, which need not add up to one."""

@@ -14,6 +14,7 @@ from psro.runs.config import (
     default_meta_solver,
     is_conditional,
     is_enumerated,
+    is_tabular,
     works_on_forms,
 )
 from psro.variants.expansions import EXPANSIONS, Expansion
@@ -137,6 +138,7 @@ def _check_without_tree(config: RunConfig) -> None:
     sampled = config.evaluation == "sampled"
     why = "measured by episodes" if sampled else "too large for that"
     oracle = getattr(config, config.oracle, None)
+    expansion = EXPANSIONS[config.expansion]
     solvers = {
         name: solver_of(name) for name in (config.meta_solver, config.measuring_solver) if name
     }
@@ -151,7 +153,11 @@ def _check_without_tree(config: RunConfig) -> None:
             getattr(oracle, "tabulated", None) is True,
             f"--no-{config.oracle}.tabulated",
         ),
-        (f"expansion {config.expansion}", EXPANSIONS[config.expansion].exact, "best_response"),
+        (
+            f"expansion {config.expansion}",
+            expansion.exact and (sampled or not expansion.on_form or not is_tabular(config.oracle)),
+            "best_response",
+        ),
         (f"diversity {config.diversity}", config.diversity is not None, "none"),
         ("symmetric", config.symmetric, "a population of each player's own"),
         *((f"solver {name}", sampled and solver.exact, "nash") for name, solver in solvers.items()),

@@ -47,10 +47,12 @@ class Evaluator(Protocol):
 
     Attributes:
         kind: of its figures, `exact` or `sampled`.
-        measures_in: the part of an iteration's `seconds` to which outcomes and gaps belong.
+        finishes_in: the part of an iteration's `seconds` to which `finished` belongs.
+        measures_in: the part to which outcomes and gaps belong.
     """
 
     kind: ClassVar[str]
+    finishes_in: ClassVar[str]
     measures_in: ClassVar[str]
 
     def elsewhere(self, play: Play) -> Evaluator:
@@ -137,6 +139,7 @@ class ExactEvaluator:
     """
 
     kind: ClassVar[str] = "exact"
+    finishes_in: ClassVar[str] = "oracle"
     measures_in: ClassVar[str] = "exact"
     tree: GameTree
     tabulate: Callable[[Params], Sequence[np.ndarray]]

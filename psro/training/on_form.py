@@ -120,6 +120,7 @@ class FormEvaluator:
     """
 
     kind: ClassVar[str] = "exact"
+    finishes_in: ClassVar[str] = "tabulate"
     measures_in: ClassVar[str] = "exact"
     form: Form
     tabulate: ChunkedTabulator

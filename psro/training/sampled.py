@@ -50,6 +50,7 @@ class SampledEvaluator:
     """
 
     kind: ClassVar[str] = "sampled"
+    finishes_in: ClassVar[str] = "oracle"
     measures_in: ClassVar[str] = "payoffs"  # all that it measures comes from their episodes
     matches: Matches
     first_matches: int

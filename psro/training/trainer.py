@@ -166,12 +166,14 @@ class Trainer:
                 results = yield self._ask(key, trains, targets, last, growth, keys)
                 _check_finite(results, number, len(trains))
                 growth, trained = self._trained(growth, trains, results)
+                timer.lap("oracle")
                 trained = self.evaluator.finished(
                     growth.population,
                     trained,
                     {train.slot: goal for train, goal in zip(trains, targets, strict=True)},
                     key,
                 )
+                timer.lap(self.evaluator.finishes_in)
                 new, part = new | trained, part + 1
             timer.lap("oracle")
             growth = self._added(growth, new, trains, targets, keys, timer, last)

@@ -64,6 +64,7 @@ EXPANSIONS: dict[str, Expansion] = {
         num_players=2,
         zero_sum=True,
         exact=True,
+        on_form=True,
         symmetric=False,
         meta_strategy=True,
     ),

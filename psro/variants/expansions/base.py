@@ -88,6 +88,8 @@ class Expansion:
         num_players: the number of players that it needs; None for any number.
         zero_sum: whether it needs returns that add up to a constant.
         exact: whether it needs the policies' plans in an enumerated game.
+        on_form: whether it also works where only the players' own info states are known, if it is
+            `exact` and policies are tables.
         symmetric: whether it works if seats share one population.
         meta_strategy: whether it finds the meta-strategy itself, instead of the training solver.
             The result may not be an equilibrium of the meta-game.
@@ -99,5 +101,6 @@ class Expansion:
     num_players: int | None = None
     zero_sum: bool = False
     exact: bool = False
+    on_form: bool = False
     symmetric: bool = True
     meta_strategy: bool = False

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from psro.exact.restricted_game import allowed, solve
+from games.tree import GameTree
+from psro.exact.restricted_game import allowed, solve, solve_on_form
 from psro.metagame.strategy import MetaStrategy
 from psro.variants.expansions.base import Expanded, Place, Situation, Steps, Train
 
@@ -25,16 +26,24 @@ def extensive(now: Situation) -> Steps:
     NFSP samples. If policies are tables, the equilibrium is added as it is: this is XDO. If they
     are networks, a network is fitted to it, as in NXDO. A softmax plays every action with a small
     probability, so an action counts as played only if a best response that reaches the info state
-    gives it more than half of 1 / (the largest number of actions).
+    gives it more than half of 1 / (the largest number of actions). In a game that is not enumerated
+    CFR+ solves the restricted game within 1e-3 of the largest return.
     """
-    tree, size = now.meta_game.tree, now.meta_game.size
+    form, size = now.meta_game.tree, now.meta_game.size
     meta_game = yield [Train(slot=size, against=now.meta_strategy)]
     masks = [  # policy 0 is untrained, and the even ones are earlier equilibria
-        allowed(player, plans[1::2], threshold=0.5 / np.diff(player.first_sequence).max(initial=1))
-        for player, plans in zip(tree.players, meta_game.plans, strict=True)
+        allowed(
+            player,
+            meta_game.plans_of(p, range(1, size + 1, 2)),
+            threshold=0.5 / np.diff(player.first_sequence).max(initial=1),
+        )
+        for p, player in enumerate(form.players)
     ]
-    solved = solve(tree, masks, method=now.restricted_solver)
-    yield [Place(slot=size + 1, plans=solved.plans)]
+    if isinstance(form, GameTree):
+        plans = solve(form, masks, method=now.restricted_solver).plans
+    else:
+        plans = solve_on_form(form, masks)
+    yield [Place(slot=size + 1, plans=plans)]
     pure = np.zeros(size + 2)
     pure[-1] = 1.0
     return Expanded(meta_strategy=MetaStrategy(marginals=(pure, pure)))
