@@ -132,6 +132,7 @@ def _played(name: str, observation: str | None, refusal: games.GameError) -> lis
 def _forms(name: str, observation: str | None) -> list[str]:
     """A sentence on the exact form of a game that is not enumerated; none if it has none."""
     from games.forms import beyond_trees, cost
+    from psro.views.numbers import three_digits
 
     try:
         form = beyond_trees(name, observation=observation)
@@ -143,8 +144,8 @@ def _forms(name: str, observation: str | None) -> list[str]:
     memory, seconds = cost(form)
     return [
         f"{one_line(name)} has an exact form ({type(form).__name__}): {form.num_histories:,} "
-        f"histories, {counts} info states, {memory / 1e9:.1f} GB and about {seconds:.2g} CPU "
-        f"seconds for a pass that gives all gains. psro run and psro eval uniform --game "
+        f"histories, {counts} info states, {memory / 1e9:.1f} GB and about {three_digits(seconds)} "
+        f"CPU seconds for a pass that gives all gains. psro run and psro eval uniform --game "
         f"{shell([name])} use it.",
     ]
 

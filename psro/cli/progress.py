@@ -31,7 +31,7 @@ from psro.training.record import DISTANCES
 from psro.training.trainer import TrainingDiverged
 from psro.variants.expansions import EXPANSIONS
 from psro.views import dashboard
-from psro.views.numbers import decimals
+from psro.views.numbers import decimals, three_digits
 
 _REGRET = 1e-5
 """A meta-strategy's regret above this is reported, as a share of the game's largest return."""
@@ -125,10 +125,12 @@ def _say_notes(opened: Experiment) -> None:
     notes = setup.tree.notes() if setup.tree is not None else []
     if setup.tree is None and setup.form is not None:
         size, seconds = cost(setup.form)
+        kept = 8 * sum(player.num_sequences for player in setup.form.players)  # two float32 vectors
         notes.append(
             f"{setup.config.game} is too large to enumerate, and is measured exactly all the same: "
-            f"the players' own info states take {size / 2**30:.1f} GiB, and a pass over the game "
-            f"about {seconds:.2g} CPU seconds in every iteration"
+            f"the players' own info states take {three_digits(size / 1e6)} MB of memory, and every "
+            f"iteration about {three_digits(seconds)} CPU seconds for a pass over the game and "
+            f"{three_digits(kept / 1e6)} MB of disk; --evaluation sampled measures by episodes"
         )
     if setup.why_sampled:
         notes.append(f"{setup.why_sampled}: policies are measured by episodes")
