@@ -78,7 +78,8 @@ class Form(Protocol):
 
 
 def nbytes(*holders: Any) -> int:
-    """Bytes of the different arrays that some objects hold, those of tuples included."""
+    """Bytes of the different arrays that some objects hold, those of tuples included. A view counts
+    as the array that it is of."""
     arrays = {id(array): array for holder in holders for array in _arrays(vars(holder).values())}
     return sum(array.nbytes for array in arrays.values())
 
@@ -92,6 +93,6 @@ def pass_nbytes(players: Sequence[InfoStates]) -> int:
 def _arrays(values: Any) -> Iterator[np.ndarray]:
     for value in values:
         if isinstance(value, np.ndarray):
-            yield value
+            yield value if value.base is None else value.base
         elif isinstance(value, tuple):
             yield from _arrays(value)

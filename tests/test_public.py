@@ -16,6 +16,8 @@ from games.public import public_tree
 from games.public.tree import PublicTree
 from psro import cli, exact
 from psro.exact.cfr import cfr_plus
+from psro.exact.public_on_device import DevicePublicTree
+from psro.measure.simple_play import uniform
 
 LEDUC = (
     "universal_poker(betting=limit,numPlayers=2,numRounds=2,blind=1 1,raiseSize=2 4,"
@@ -236,3 +238,21 @@ def test_cfr_plus_is_measured_without_a_run(capsys):
     with pytest.raises(SystemExit) as refusal:
         cli.main(["eval", "cfr+", "--game", "kuhn_poker", "--cfr-iterations", "0"])
     assert refusal.value.code == 2 and "at least 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["liars_dice(numdice=1,dice_sides=3)", "leduc_poker"])
+def test_a_device_gives_the_same_gains(name):
+    form = public_tree(name)
+    device = DevicePublicTree(form, "cpu", chunk=5)
+    plans = random_plans(form, 0)
+    value, gains = form.returns_and_gains(plans)
+    device_value, device_gains = device.returns_and_gains(plans)
+    np.testing.assert_allclose(device_value, value, atol=1e-9)
+    for own, expected in zip(device_gains, gains, strict=True):
+        np.testing.assert_allclose(own, expected, atol=1e-9)
+    measured = exact.exploitability(form, uniform(form))
+    on_device = device.uniform_exploitability()
+    np.testing.assert_allclose(on_device.value, measured.value, atol=1e-9)
+    np.testing.assert_allclose(
+        on_device.best_response_value, measured.best_response_value, atol=1e-9
+    )

@@ -13,7 +13,7 @@ from games.walked.own_trees import OwnTrees, own_trees
 from games.walked.rules import HiddenBoard
 from games.walked.tree import Progress, WalkedTree
 
-_FORMAT_VERSION = 2
+_FORMAT_VERSION = 3
 
 
 def cached_tree(
@@ -35,7 +35,10 @@ def cached_tree(
     begin = time.perf_counter()
     trees = own_trees(rules)
     if where is not None and time.perf_counter() - begin >= cache.LEAST_SECONDS:
-        about = {"num_histories": trees.num_histories, "num_sequences": len(trees.follows)}
+        about = {
+            "num_histories": trees.num_histories, "num_numbers": trees.num_numbers,
+            "num_sequences": len(trees.follows),
+        }  # fmt: skip
         cache.write_arrays(where, key, about, {"follows": np.packbits(trees.follows)})
     return WalkedTree.of(rules, trees, progress, observation)
 
@@ -43,4 +46,7 @@ def cached_tree(
 def _unpacked(about: dict, arrays: dict[str, np.ndarray]) -> OwnTrees:
     size = int(about["num_sequences"])
     follows = np.unpackbits(arrays["follows"], count=2 * size).astype(bool).reshape(size, 2)
-    return OwnTrees(num_histories=int(about["num_histories"]), follows=follows)
+    return OwnTrees(
+        num_histories=int(about["num_histories"]), num_numbers=int(about["num_numbers"]),
+        follows=follows,
+    )  # fmt: skip

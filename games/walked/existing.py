@@ -16,8 +16,8 @@ import numpy as np
 from games.walked.kernels import BUMPED, PLACED, njit
 from games.walked.rules import HiddenBoard
 
-SEQUENCES = 0
-"""What is counted."""
+SEQUENCES, NUMBERS = 0, 1
+"""What is counted: of `Tables.numbers` too."""
 MARKS, TRIES, LEFT, PLACE, ENDING = range(5)
 """What is kept of an info state: the player's marks, its tries, those that are left to make, the
 sequence of the next one, and how it ends."""
@@ -65,6 +65,7 @@ def note(board, families, player, sequence, follows, counts):
     """Notes in `follows [S, 2]` which info states of a player there are, in the order of
     `games.walked.layout`; `sequence` is its empty one. False if there is no more room."""
     path, frames = families.path, families.frames
+    counts[NUMBERS] += board.stride[0]
     path[:2] = 0
     path[0, 0] = 1  # no marks
     if player == 1:
@@ -106,6 +107,7 @@ def _enter(board, sequence, ending, tried, follows, counts):
         return -1
     follows[sequence, ending] = True
     counts[SEQUENCES] += number
+    counts[NUMBERS] += number * board.stride[board.cells & ~tried]
     return first
 
 

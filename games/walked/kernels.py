@@ -33,11 +33,16 @@ except ModuleNotFoundError:  # the same functions in Python: for small boards
 
 
 MOST_CELLS = 16
-"""Bits of a word that hold the cells a player has tried. Above them stands the first sequence of an
-info state, or a sequence."""
+"""Bits of a word that hold the cells a player has tried. Above them stands where the first sequence
+of an info state is, or a sequence."""
 TRIED = (1 << MOST_CELLS) - 1
 PLACED, BUMPED = 0, 1
-"""How a try ends; rows of `Tables.after`."""
+"""How a try ends."""
+LINKS, PLAN, GAIN, WAITS = range(4)
+"""What `Tables.numbers` hold of a sequence, one after the other: where the first sequences of the
+info states are that follow it, as two int32; its plan; its gains; and in abrupt games what
+`games.walked.waits` says, of four numbers a row."""
+ROW = 4
 WON, LOST = 1.0, -1.0
 """What the player who marks a winning cell earns, and what the other earns."""
 
@@ -49,35 +54,29 @@ that are left to mark; whether bumps are left."""
 
 class Board(NamedTuple):
     """The rules: bits of the cells, whether a bump passes the turn, who has won with which marks
-    (bool `[2, 2^n]`), and the number of bits of a word, int32 `[2^n]`."""
+    (bool `[2, 2^n]`), the number of bits of a word, and how many numbers a sequence has in an info
+    state with so many untried cells, int32 `[2^n]` each."""
 
     cells: int
     passes: bool
     wins: np.ndarray
     size: np.ndarray
+    stride: np.ndarray
 
 
 class Tables(NamedTuple):
-    """The players' own info states.
+    """The players' own info states, with numbers of their sequences side by side: so a walk reads
+    few places in memory.
 
     Attributes:
-        after: the first sequence of the info state after a sequence whose try ended so, int32
-            `[2, S]`; -1 where there is none.
-        rows: of an info state's first sequence, where its `Values.waits` begin, int32 `[S]`.
-        empty: each player's empty sequence, int64 `[2]`.
+        numbers: of all sequences, as `LINKS` and the next say, float64 `[N]`.
+        links: the same memory as int32 `[2 N]`; -1 where no info state follows.
+        empty: where each player's empty sequence is, int64 `[2]`.
     """
 
-    after: np.ndarray
-    rows: np.ndarray
+    numbers: np.ndarray
+    links: np.ndarray
     empty: np.ndarray
-
-
-class Values(NamedTuple):
-    """Numbers of sequences: `now`, float64 `[S]`, and of waiting, `waits`, float64 `[R, 2]`: see
-    `games.walked.waits`. Both players' plans, or their gains."""
-
-    now: np.ndarray
-    waits: np.ndarray
 
 
 class Room(NamedTuple):
@@ -91,9 +90,16 @@ class Room(NamedTuple):
 
 
 @njit(nogil=True, cache=True)
-def sequence_of(board, word, bit):
+def stride_of(board, word):
+    """How far apart the sequences of an info state are. In abrupt games this is the same for all
+    info states of a list: they have as many tries. In others it is always the same."""
+    return board.stride[board.cells & ~word]
+
+
+@njit(nogil=True, cache=True)
+def sequence_of(board, word, bit, stride):
     """The sequence that tries a cell at an info state: untried cells are in order."""
-    return (word >> MOST_CELLS) + board.size[board.cells & ~word & (bit - 1)]
+    return (word >> MOST_CELLS) + stride * board.size[board.cells & ~word & (bit - 1)]
 
 
 @njit(nogil=True, cache=True)
@@ -104,19 +110,19 @@ def decide(board, tables, start, stop, kind, other, top, words):
     end = top
     for place in range(start, stop):
         word = words[place]
-        first = tables.after[kind, word >> MOST_CELLS]
+        first = tables.links[2 * (word >> MOST_CELLS) + kind]
         words[end] = first << MOST_CELLS | word & TRIED
         end += 1
     if board.passes:
         return end
-    place = top
+    place, stride = top, stride_of(board, words[top])
     while place < end:
         word = words[place]
         bumps = other & ~word
         while bumps:
             bit = bumps & -bumps
             bumps ^= bit
-            first = tables.after[BUMPED, sequence_of(board, word, bit)]
+            first = tables.links[2 * sequence_of(board, word, bit, stride) + BUMPED]
             words[end] = first << MOST_CELLS | word & TRIED | bit
             end += 1
         place += 1
@@ -124,41 +130,41 @@ def decide(board, tables, start, stop, kind, other, top, words):
 
 
 @njit(nogil=True, cache=True)
-def end_game(board, first, last, bit, gain, x, gains, words):
+def end_game(board, tables, first, last, bit, gain, words):
     """Ends the game with a mark in a cell, and returns what the mover's plan weighs there."""
-    reached = 0.0
+    reached, stride = 0.0, stride_of(board, words[first])
     for place in range(first, last):
-        sequence = sequence_of(board, words[place], bit)
-        reached += x.now[sequence]
-        gains.now[sequence] += gain
+        sequence = sequence_of(board, words[place], bit, stride)
+        reached += tables.numbers[sequence + PLAN]
+        tables.numbers[sequence + GAIN] += gain
     return reached
 
 
 @njit(nogil=True, cache=True)
-def place_mark(board, first, last, bit, x, words):
+def place_mark(board, tables, first, last, bit, words):
     """Writes the list of the mover's sequences that mark a cell, from place `last` on. Returns its
     end and what the mover's plan weighs there."""
-    reached, end = 0.0, last
+    reached, end, stride = 0.0, last, stride_of(board, words[first])
     for place in range(first, last):
-        sequence = sequence_of(board, words[place], bit)
-        reached += x.now[sequence]
+        sequence = sequence_of(board, words[place], bit, stride)
+        reached += tables.numbers[sequence + PLAN]
         words[end] = sequence << MOST_CELLS | words[place] & TRIED | bit
         end += 1
     return end, reached
 
 
 @njit(nogil=True, cache=True)
-def bump(board, first, last, other, x, words):
+def bump(board, tables, first, last, other, words):
     """`place_mark` for the sequences that bump into a mark of the `other` player."""
-    reached, end = 0.0, last
+    reached, end, stride = 0.0, last, stride_of(board, words[first])
     for place in range(first, last):
         word = words[place]
         bumps = other & ~word
         while bumps:
             bit = bumps & -bumps
             bumps ^= bit
-            sequence = sequence_of(board, word, bit)
-            reached += x.now[sequence]
+            sequence = sequence_of(board, word, bit, stride)
+            reached += tables.numbers[sequence + PLAN]
             words[end] = sequence << MOST_CELLS | word & TRIED | bit
             end += 1
     return end, reached

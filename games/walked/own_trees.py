@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from typing import Any
 
@@ -12,8 +13,9 @@ from games.errors import GameError
 from games.info_states import InfoStates, memory
 from games.walked import existing, kernels, layout
 from games.walked.counting import num_histories
-from games.walked.kernels import MOST_CELLS, TRIED, Board, Room, Tables, Values
+from games.walked.kernels import GAIN, PLAN, TRIED, Board, Room, Tables
 from games.walked.rules import HiddenBoard
+from games.walked.waits import load, unload
 
 FIRST_SIZE = 1 << 14
 """Sequences for which there is room at first. Where it does not do, there is four times as much."""
@@ -80,11 +82,13 @@ class OwnTrees:
 
     Attributes:
         num_histories: nodes of the game's tree.
+        num_numbers: N, the size of `Tables.numbers`.
         follows: whether an info state follows each sequence whose try is a mark, or a bump, bool
             `[S, 2]`.
     """
 
     num_histories: int
+    num_numbers: int
     follows: np.ndarray
 
 
@@ -93,28 +97,32 @@ class Layout:
     """Both players' own trees as a walk reads them.
 
     Attributes:
-        tables: what it reads.
+        tables: what it reads, and where it adds.
         states: the words of info states, int64 `[I]`.
-        num_waits: rows of `Values.waits`.
-        place: of each sequence, its number among both players' sequences of `InfoStates`, player
-            0's first, int32 `[S]`.
+        places: of each info state, its first sequence among both players' of `InfoStates`, player
+            0's first, int32 `[I]`.
+        empty: each player's empty sequence among these.
     """
 
     tables: Tables
     states: np.ndarray
-    num_waits: int
-    place: np.ndarray
+    places: np.ndarray
+    empty: tuple[int, int]
 
-    def values(self, plans: np.ndarray | None = None) -> Values:
-        """Zeros, or the `plans [S]` of both players one after the other."""
-        now = np.zeros(len(self.place)) if plans is None else plans[self.place]
-        return Values(now, np.zeros((self.num_waits, 2)))
+    def load(self, board: Board, plans: np.ndarray) -> None:
+        """Writes the `plans [S]` of both players one after the other, and zeros as gains."""
+        numbers = self.tables.numbers
+        for empty, place in zip(self.tables.empty, self.empty, strict=True):
+            numbers[empty + PLAN], numbers[empty + GAIN] = plans[place], 0.0
+        load(board, self.tables, self.states, self.places, plans)
 
-    def at_players(self, now: np.ndarray) -> np.ndarray:
-        """Numbers of sequences `[S]` in the order of the players' `InfoStates`."""
-        result = np.empty_like(now)
-        result[self.place] = now
-        return result
+    def unload(self, board: Board, num_sequences: int) -> np.ndarray:
+        """The gains of both players one after the other, `[S]`."""
+        gains = np.empty(num_sequences)
+        for empty, place in zip(self.tables.empty, self.empty, strict=True):
+            gains[place] = self.tables.numbers[empty + GAIN]
+        unload(board, self.tables, self.states, self.places, gains)
+        return gains
 
 
 def lay_out(
@@ -126,64 +134,65 @@ def lay_out(
         ValueError: the trees are of no board of this size.
     """
     board, follows, counts = board_of(rules), trees.follows, np.zeros(3, np.int64)
-    size, num_states = len(follows), int(np.count_nonzero(follows))
-    after, empty = np.full((2, size), -1, np.int32), np.zeros(2, np.int64)
-    tables = Tables(after, np.zeros(size, np.int32), empty)
+    numbers, num_states = np.zeros(trees.num_numbers), int(np.count_nonzero(follows))
+    tables = Tables(numbers, numbers.view(np.int32), np.zeros(2, np.int64))
     states, parent = np.zeros(num_states, np.int64), np.zeros(num_states, np.int32)
-    bumped, place = np.zeros(num_states, bool), np.zeros(size, np.int32)
-    frames, ends = np.zeros((rules.num_cells + 2, 4), np.int64), []
+    rank, bumped = np.zeros(num_states, np.int8), np.zeros(num_states, bool)
+    frames, ends = np.zeros((rules.num_cells + 2, 6), np.int64), [(0, 0)]
     for player in range(2):
-        empty[player] = counts[layout.SEQUENCES]
+        tables.empty[player] = counts[layout.NUMBERS]
+        empty = int(counts[layout.SEQUENCES])
         counts[layout.SEQUENCES] += 1
-        if empty[player] >= size or not layout.lay_out(
-            board, follows, empty[player], tables, states, parent, bumped, counts, frames
+        if (
+            empty >= len(follows)
+            or counts[layout.NUMBERS] + board.stride[0] > len(numbers)
+            or not layout.lay_out(
+                board, follows, empty, tables, states, parent, rank, bumped, counts, frames
+            )
         ):
             raise ValueError("the info states are of another board")
-        ends.append(int(counts[layout.STATES]))
-    if ends[1] != num_states or counts[layout.SEQUENCES] != size or not 0 < ends[0] < ends[1]:
+        ends.append((int(counts[layout.STATES]), int(counts[layout.SEQUENCES])))
+    if ends[2] != (num_states, len(follows)) or not 0 < ends[1][0] < num_states:
         raise ValueError("the info states are of another board")
-    start = int(empty[1])
-    players = tuple(
-        BoardInfoStates(
-            **_sorted(rules, states[part], parent[part], bumped[part], place[own], own.start),
-            num_actions=rules.num_cells,
-            rules=rules,
-            player=player,
-            observation=observation,
+    players, places = [], np.zeros(num_states, np.int32)
+    for player, ((first, start), (last, _)) in enumerate(itertools.pairwise(ends)):
+        part = slice(first, last)
+        arrays = _sorted(
+            rules, states[part], parent[part] - first, rank[part], bumped[part], places[part]
         )
-        for player, (part, own) in enumerate(
-            [(slice(ends[0]), slice(0, start)), (slice(ends[0], None), slice(start, size))]
-        )
-    )
-    num_waits = int(counts[layout.ROWS])
-    return Layout(tables=tables, states=states, num_waits=num_waits, place=place), players
+        places[part] += start
+        players.append(
+            BoardInfoStates(
+                **arrays, num_actions=rules.num_cells, rules=rules, player=player,
+                observation=observation,
+            )
+        )  # fmt: skip
+    empty = (0, ends[1][1])
+    return Layout(tables=tables, states=states, places=places, empty=empty), tuple(players)
 
 
 def _sorted(
     rules: HiddenBoard,
     words: np.ndarray,
     parent: np.ndarray,
+    rank: np.ndarray,
     bumped: np.ndarray,
-    place: np.ndarray,
-    start: int,
+    places: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """Arrays of a player's `BoardInfoStates`, sorted by the number of tries, otherwise in the order
-    of `words [I]`. Writes the `place [S]` of its sequences, which begin at number `start` of both
-    players'."""
+    of `words [I]`. Writes the `places [I]` of their first sequences. `parent` and `rank` tell the
+    sequence before each; negative parents are of the first info states."""
     tried = (words & TRIED).astype(np.uint16)
     level = np.bitwise_count(tried)
     legal = rules.num_open - level.astype(np.int32)
     numbers = np.argsort(level, kind="stable")
     level_start = np.append(0, np.cumsum(np.bincount(level))).astype(np.int32)
     first_sequence = np.append(1, 1 + np.cumsum(legal[numbers])).astype(np.int32)
-    new_first = np.empty(len(words), np.int32)
-    new_first[numbers] = first_sequence[:-1]
-    new_first -= (words >> MOST_CELLS).astype(np.int32)
-    place[0] = start
-    place[1:] = np.repeat(new_first, legal) + np.arange(start + 1, start + len(place)) + start
+    places[numbers] = first_sequence[:-1]
+    before = np.where(parent < 0, 0, places[np.maximum(parent, 0)] + rank)
     actions = _bits(rules.num_cells)[rules.open_cells & ~tried[numbers]]  # [I, n]
     return dict(
-        parent=place[parent[numbers] - start] - np.int32(start),
+        parent=before[numbers].astype(np.int32),
         first_sequence=first_sequence,
         info_state=np.repeat(
             np.arange(-1, len(words), dtype=np.int32), np.append(1, legal[numbers])
@@ -195,8 +204,10 @@ def _sorted(
 
 
 def board_of(rules: HiddenBoard) -> Board:
-    size = [word.bit_count() for word in range(1 << rules.num_cells)]
-    return Board(rules.open_cells, rules.passes, rules.wins, np.array(size, np.int32))
+    size = np.bitwise_count(np.arange(1 << rules.num_cells)).astype(np.int32)
+    waits = np.maximum(size - 1, 0) if rules.passes else 0 * size
+    stride = kernels.WAITS + kernels.ROW * waits
+    return Board(rules.open_cells, rules.passes, rules.wins, size, stride)
 
 
 def room_of(rules: HiddenBoard) -> Room:
@@ -240,10 +251,13 @@ def own_trees(rules: HiddenBoard) -> OwnTrees:
         raise GameError(f"walking through {rules.name!r} takes numba: pip install numba")
     board, families, size = board_of(rules), existing.families_of(rules), FIRST_SIZE
     while True:
-        follows, counts = np.zeros((size, 2), bool), np.zeros(1, np.int64)
+        follows, counts = np.zeros((size, 2), bool), np.zeros(2, np.int64)
         if all(_note(board, families, player, follows, counts) for player in range(2)):
-            follows = follows[: counts[existing.SEQUENCES]].copy()
-            return OwnTrees(num_histories=num_histories(rules), follows=follows)
+            num_sequences, num_numbers = map(int, counts)
+            return OwnTrees(
+                num_histories=num_histories(rules), num_numbers=num_numbers,
+                follows=follows[:num_sequences].copy(),
+            )  # fmt: skip
         if size * _BYTES > memory():
             raise GameError(
                 f"the sequences of {rules.name!r}, more than {size:,}, do not fit into "

@@ -14,7 +14,7 @@ import numpy as np
 
 from games.form import Plans, nbytes, pass_nbytes
 from games.readers.openspiel import OBSERVATIONS
-from games.walked.kernels import Values
+from games.walked.kernels import Board
 from games.walked.own_trees import (
     BoardInfoStates,
     Layout,
@@ -26,7 +26,6 @@ from games.walked.own_trees import (
     room_of,
 )
 from games.walked.rules import HiddenBoard
-from games.walked.waits import fill, spread
 from games.walked.walk import walk
 
 Progress = Callable[[int, int], None]
@@ -43,6 +42,7 @@ class WalkedTree:
         layout: both players' own trees, as a walk reads them.
         players: each player's own info states.
         progress: is told how far a walk is; None for nobody. It may raise, to stop the walk.
+        lock: is held during a walk, which writes its numbers into the layout.
     """
 
     rules: HiddenBoard
@@ -50,6 +50,7 @@ class WalkedTree:
     layout: Layout = dataclasses.field(repr=False)
     players: tuple[BoardInfoStates, BoardInfoStates] = dataclasses.field(repr=False)
     progress: Progress | None = None
+    lock: threading.Lock = dataclasses.field(default_factory=threading.Lock, repr=False)
 
     num_players = 2
     max_return = 1.0
@@ -126,16 +127,14 @@ class WalkedTree:
 
     @property
     def nbytes(self) -> int:
-        waits = 2 * self.layout.num_waits * np.dtype(np.float64).itemsize  # of a plan
-        return nbytes(self.layout, *self.players) + 2 * waits + pass_nbytes(self.players)
+        return nbytes(self.layout, *self.players) + pass_nbytes(self.players)
 
     def begin_pass(self, plans: Plans) -> float:
         """Walks some parts of the game. Returns their share."""
         rounds = openings(self.rules)
         some = rounds[-1][:: max(1, len(rounds[-1]) // 3)]
-        x, gains = self._values(plans), self.layout.values()
-        for _ in self._walk_parts([some], x, gains, threads=1):
-            pass
+        with self.lock:
+            self._walk([some], plans, lambda done, total: None, threads=1)
         return len(some) / sum(map(len, rounds))
 
     def walk(self, plans: Plans, *, threads: int | None = None) -> list[np.ndarray]:
@@ -143,33 +142,33 @@ class WalkedTree:
         for as many as there are processors. An interrupt ends it after the parts that are under
         way."""
         tell = self.progress or (lambda done, total: None)
-        rounds, x, gains = openings(self.rules), self._values(plans), self.layout.values()
-        total = sum(map(len, rounds))
-        tell(0, total)
-        for done in self._walk_parts(rounds, x, gains, threads or os.cpu_count() or 1):
-            tell(done, total)
-        spread(board_of(self.rules), self.layout.tables, self.layout.states, gains)
-        return np.split(self.layout.at_players(gains.now), [len(plans[0])])
+        with self.lock:
+            gains = self._walk(openings(self.rules), plans, tell, threads or os.cpu_count() or 1)
+        return np.split(gains, [self.players[0].num_sequences])
 
-    def _values(self, plans: Plans) -> Values:
-        values = self.layout.values(
-            np.concatenate([np.asarray(plan, np.float64) for plan in plans])
-        )
-        fill(board_of(self.rules), self.layout.tables, self.layout.states, values)
-        return values
-
-    def _walk_parts(
+    def _walk(
         self,
         rounds: Sequence[Sequence[tuple[int, int]]],
-        x: Values,
-        gains: Values,
+        plans: Plans,
+        tell: Progress,
         threads: int,
+    ) -> np.ndarray:
+        """Both players' gains of some parts, one after the other, `[S]`."""
+        board = board_of(self.rules)
+        x = np.concatenate([np.asarray(plan, np.float64) for plan in plans])
+        self.layout.load(board, x)
+        total = sum(map(len, rounds))
+        tell(0, total)
+        for done in self._walk_parts(rounds, board, threads):
+            tell(done, total)
+        return self.layout.unload(board, len(x))
+
+    def _walk_parts(
+        self, rounds: Sequence[Sequence[tuple[int, int]]], board: Board, threads: int
     ) -> Iterator[int]:
-        """Adds some parts of a walk to the `gains`, a round after the other, and yields how many
-        are done. Parts of a round add to different sequences: so their order, and the number of
-        threads, change no bit."""
-        board, tables, stopped = board_of(self.rules), self.layout.tables, threading.Event()
-        rooms: queue.SimpleQueue = queue.SimpleQueue()
+        """Walks some parts, a round after the other, and yields how many are done. Parts of a round
+        add to different sequences: so their order, and the number of threads, change no bit."""
+        stopped, rooms = threading.Event(), queue.SimpleQueue()
         for _ in range(threads):
             rooms.put(room_of(self.rules))
 
@@ -177,7 +176,7 @@ class WalkedTree:
             if stopped.is_set():
                 return
             room = rooms.get()
-            walk(board, tables, opening, x, gains, room)
+            walk(board, self.layout.tables, opening, room)
             rooms.put(room)
 
         done = 0

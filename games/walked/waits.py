@@ -7,28 +7,35 @@ upwards (`fill`), is read where a board history comes down to one cell (`wait`),
 is handed down once to the sequences that earn it (`spread`).
 
 An info state with u untried cells has for each of them, as the last cell, u - 1 rows: row k - 1 is
-of k bumps into other untried cells. Its first number is of the sequences that mark the last cell
-after them, its second of the last bumps themselves, when the other player marks the last cell.
+of k bumps into other untried cells. Its first number is what the plan weighs that marks the last
+cell after them, its second of the last bumps themselves, when the other player marks the last cell.
+The other two are what these gain.
 """
 
 from __future__ import annotations
 
 from games.walked.kernels import (
     BUMPED,
+    GAIN,
     LOST,
     MOST_CELLS,
     PLACED,
+    PLAN,
+    ROW,
+    WAITS,
     WON,
     njit,
     place_mark,
+    stride_of,
 )
 
 MARKS, BUMPS = 0, 1
-"""Columns of `Values.waits`: the player marks the last cell, or the other does."""
+"""The player marks the last cell, or the other does: the columns of a plan in a row. Those of the
+gains follow."""
 
 
 @njit(nogil=True, cache=True)
-def wait(board, tables, mover, first, last, bit, start, stop, kind, own, other, x, gains, room):
+def wait(board, tables, mover, first, last, bit, start, stop, kind, own, other, room):
     """Adds to the gains what follows a mark of the `mover` in a cell, after which one is left. Its
     info states are those from place `first` to `last`, its marks afterwards `own`; the other's list
     is from `start` to `stop`."""
@@ -40,14 +47,15 @@ def wait(board, tables, mover, first, last, bit, start, stop, kind, own, other, 
     pays_next = WON if board.wins[1 - mover, other | cell] else 0.0
     if pays == 0.0 and pays_next == 0.0:
         return
-    end, reached = place_mark(board, first, last, bit, x, words)
+    end, reached = place_mark(board, tables, first, last, bit, words)
     longest = max(untried, untried_next) + 1
     of_mover[:, :longest] = 0.0
     of_next[:, :longest] = 0.0
-    moves = untried_next > 1  # the mover may come to its turn again
-    if moves:
-        _add_up(board, tables, last, end, PLACED, cell, untried, x, of_mover, words)
-    _add_up(board, tables, start, stop, kind, cell, untried_next, x, of_next, words)
+    top = _add_up(board, tables, start, stop, kind, cell, untried_next, of_next, end, words)
+    if untried_next > 1:  # the mover may come to its turn again
+        above = _add_up(board, tables, last, end, PLACED, cell, untried, of_mover, top, words)
+    else:
+        above = top
     of_mover[BUMPS, 0] = reached
     for k in range(untried_next):
         of_next[2 + MARKS, k] = pays_next * of_mover[BUMPS, k]
@@ -56,88 +64,104 @@ def wait(board, tables, mover, first, last, bit, start, stop, kind, own, other, 
         of_mover[2 + MARKS, k] = pays * of_next[BUMPS, k + 1]
         of_next[2 + BUMPS, k + 1] = LOST * pays * of_mover[MARKS, k]
     for place in range(last, end):
-        gains.now[words[place] >> MOST_CELLS] += of_mover[2 + BUMPS, 0]
-    if moves:
-        _hand_out(board, tables, last, end, PLACED, cell, untried, gains, of_mover, words)
-    _hand_out(board, tables, start, stop, kind, cell, untried_next, gains, of_next, words)
+        tables.numbers[(words[place] >> MOST_CELLS) + GAIN] += of_mover[2 + BUMPS, 0]
+    _hand_out(tables, end, top, untried_next, of_next, words)
+    _hand_out(tables, top, above, untried, of_mover, words)
 
 
 @njit(nogil=True, cache=True)
-def _add_up(board, tables, start, stop, kind, cell, untried, x, sums, words):
-    """Adds the plans of a list's info states to the first rows of `sums`."""
+def _add_up(board, tables, start, stop, kind, cell, untried, sums, top, words):
+    """Adds the plans of a list's info states to the first rows of `sums`. Writes from place `top`
+    on the sequences that mark the cell, and returns their end."""
+    numbers, stride = tables.numbers, board.stride[(1 << untried) - 1]
     for place in range(start, stop):
         word = words[place]
-        first = tables.after[kind, word >> MOST_CELLS]
-        rank = board.size[board.cells & ~word & (cell - 1)]
-        sums[MARKS, 0] += x.now[first + rank]
-        row = tables.rows[first] + rank * (untried - 1)
+        first = tables.links[2 * (word >> MOST_CELLS) + kind]
+        sequence = first + stride * board.size[board.cells & ~word & (cell - 1)]
+        words[top] = sequence
+        top += 1
+        sums[MARKS, 0] += numbers[sequence + PLAN]
+        row = sequence + WAITS
         for k in range(1, untried):
-            sums[MARKS, k] += x.waits[row + k - 1, MARKS]
-            sums[BUMPS, k] += x.waits[row + k - 1, BUMPS]
+            sums[MARKS, k] += numbers[row + MARKS]
+            sums[BUMPS, k] += numbers[row + BUMPS]
+            row += ROW
+    return top
 
 
 @njit(nogil=True, cache=True)
-def _hand_out(board, tables, start, stop, kind, cell, untried, gains, sums, words):
-    """Adds the last rows of `sums` to the gains of a list's info states."""
+def _hand_out(tables, start, stop, untried, sums, words):
+    """Adds the last rows of `sums` to the gains of sequences."""
+    numbers = tables.numbers
     for place in range(start, stop):
-        word = words[place]
-        first = tables.after[kind, word >> MOST_CELLS]
-        rank = board.size[board.cells & ~word & (cell - 1)]
-        gains.now[first + rank] += sums[2 + MARKS, 0]
-        row = tables.rows[first] + rank * (untried - 1)
+        sequence = words[place]
+        numbers[sequence + GAIN] += sums[2 + MARKS, 0]
+        row = sequence + WAITS
         for k in range(1, untried):
-            gains.waits[row + k - 1, MARKS] += sums[2 + MARKS, k]
-            gains.waits[row + k - 1, BUMPS] += sums[2 + BUMPS, k]
+            numbers[row + 2 + MARKS] += sums[2 + MARKS, k]
+            numbers[row + 2 + BUMPS] += sums[2 + BUMPS, k]
+            row += ROW
 
 
 @njit(nogil=True, cache=True)
-def fill(board, tables, states, values):
-    """Adds up the `waits` of a plan from its sequences. `states [I]` are words. In games without
-    waiting, nothing happens."""
-    if not board.passes:
-        return
+def load(board, tables, states, places, plans):
+    """Writes both players' `plans [S]`, and zeros as gains. `states [I]` are the words of info
+    states, `places [I]` their first sequences among those of the plans."""
+    numbers = tables.numbers
     for number in range(len(states) - 1, -1, -1):
-        word = states[number]
-        _between(board, tables, word, values, True)
+        word, place = states[number], places[number]
+        stride, untried = stride_of(board, word), board.size[board.cells & ~word]
+        for rank in range(untried):
+            sequence = (word >> MOST_CELLS) + rank * stride
+            numbers[sequence + PLAN] = plans[place + rank]
+            numbers[sequence + GAIN : sequence + stride] = 0.0
+        if board.passes:
+            _between(board, tables, word, stride, untried, 0, True)
 
 
 @njit(nogil=True, cache=True)
-def spread(board, tables, states, values):
-    """Adds gains of `waits` to those of their sequences: the transpose of `fill`."""
-    if not board.passes:
-        return
+def unload(board, tables, states, places, gains):
+    """Hands the gains of waiting down to the sequences that earn them, and writes all `gains
+    [S]`."""
     for number in range(len(states)):
-        _between(board, tables, states[number], values, False)
+        word, place = states[number], places[number]
+        stride, untried = stride_of(board, word), board.size[board.cells & ~word]
+        if board.passes:
+            _between(board, tables, word, stride, untried, 2, False)
+        for rank in range(untried):
+            sequence = (word >> MOST_CELLS) + rank * stride
+            gains[place + rank] = tables.numbers[sequence + GAIN]
 
 
 @njit(nogil=True, cache=True)
-def _between(board, tables, word, values, upwards):
-    """Adds the values after a bump to the waits of an info state, or the other way."""
-    now, waits = values
-    first, untried = word >> MOST_CELLS, board.cells & ~word
-    number = board.size[untried]
-    for rank in range(number):
-        row = tables.rows[first] + rank * (number - 1)
-        for other in range(number):
+def _between(board, tables, word, stride, untried, column, upwards):
+    """Adds the numbers after a bump to the rows of an info state, or the other way: `column` is the
+    first of those of a plan or of gains."""
+    numbers, single = tables.numbers, GAIN if column else PLAN
+    first = word >> MOST_CELLS
+    stride_below = stride - ROW
+    for rank in range(untried):
+        row = first + rank * stride + WAITS + column
+        for other in range(untried):
             if other == rank:
                 continue
-            sequence = first + other
+            sequence = first + other * stride
             if upwards:
-                waits[row, BUMPS] += now[sequence]
+                numbers[row + BUMPS] += numbers[sequence + single]
             else:
-                now[sequence] += waits[row, BUMPS]
-            below = tables.after[BUMPED, sequence]
+                numbers[sequence + single] += numbers[row + BUMPS]
+            below = tables.links[2 * sequence + BUMPED]
             if below < 0:
                 continue
-            place = rank - (other < rank)
-            deeper = tables.rows[below] + place * (number - 2) - 1
+            below += (rank - (other < rank)) * stride_below
             if upwards:
-                waits[row, MARKS] += now[below + place]
+                numbers[row + MARKS] += numbers[below + single]
             else:
-                now[below + place] += waits[row, MARKS]
-            for k in range(1, number - 1):
-                for column in range(2):
+                numbers[below + single] += numbers[row + MARKS]
+            deeper = below + WAITS + column
+            for k in range(ROW, ROW * (untried - 1), ROW):
+                for kind in (MARKS, BUMPS):
                     if upwards:
-                        waits[row + k, column] += waits[deeper + k, column]
+                        numbers[row + k + kind] += numbers[deeper + k - ROW + kind]
                     else:
-                        waits[deeper + k, column] += waits[row + k, column]
+                        numbers[deeper + k - ROW + kind] += numbers[row + k + kind]

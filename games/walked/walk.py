@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from games.walked.kernels import (
     BUMPED,
+    GAIN,
     LOST,
     MOST_CELLS,
     PLACED,
+    PLAN,
     WON,
     bump,
     decide,
@@ -20,8 +22,8 @@ from games.walked.waits import wait
 
 
 @njit(nogil=True, cache=True)
-def walk(board, tables, opening, x, gains, room):
-    """Adds one part of the game to the `gains` of all sequences; `x` are both players' plans.
+def walk(board, tables, opening, room):
+    """Adds one part of the game to the gains of all sequences, by both players' plans.
 
     Args:
         opening: the first two cells that are marked, as bits; 0 for a bump in the second turn.
@@ -29,7 +31,7 @@ def walk(board, tables, opening, x, gains, room):
     words, frames, sums = room.words, room.frames, room.sums
     words[0], words[1] = tables.empty[0] << MOST_CELLS, tables.empty[1] << MOST_CELLS
     own = other = depth = kind = 0
-    start, stop, weight = 1, 2, x.now[tables.empty[1]]
+    start, stop, weight = 1, 2, tables.numbers[tables.empty[1] + PLAN]
     first, last = 2, decide(board, tables, 0, 1, PLACED, 0, 2, words)
     left, bumps, loss = opening[0], False, 0.0
     while True:
@@ -41,26 +43,26 @@ def walk(board, tables, opening, x, gains, room):
             if won or empty == 0:
                 if won:
                     gain = WON * weight
-                    loss += LOST * end_game(board, first, last, bit, gain, x, gains, words)
+                    loss += LOST * end_game(board, tables, first, last, bit, gain, words)
                 continue
             if board.passes and empty & (empty - 1) == 0 and depth > 0:
                 wait(
                     board, tables, depth & 1, first, last, bit, start, stop, kind, marks, other,
-                    x, gains, room,
+                    room,
                 )  # fmt: skip
                 continue
-            end, reached = place_mark(board, first, last, bit, x, words)
+            end, reached = place_mark(board, tables, first, last, bit, words)
             ending = PLACED
         elif bumps:
             bumps = False
-            end, reached = bump(board, first, last, other, x, words)
+            end, reached = bump(board, tables, first, last, other, words)
             if end == last:
                 continue
             marks, ending = own, BUMPED
         else:
             if loss != 0.0:
                 for place in range(start, stop):
-                    gains.now[words[place] >> MOST_CELLS] += loss
+                    tables.numbers[(words[place] >> MOST_CELLS) + GAIN] += loss
             depth -= 1
             if depth < 0:
                 return
