@@ -15,7 +15,7 @@ from games.walked import existing, kernels, layout
 from games.walked.counting import num_histories
 from games.walked.kernels import GAIN, PLAN, TRIED, Board, Room, Tables
 from games.walked.rules import HiddenBoard
-from games.walked.waits import load, unload
+from games.walked.waits import load, take, unload
 
 FIRST_SIZE = 1 << 14
 """Sequences for which there is room at first. Where it does not do, there is four times as much."""
@@ -115,6 +115,12 @@ class Layout:
         for empty, place in zip(self.tables.empty, self.empty, strict=True):
             numbers[empty + PLAN], numbers[empty + GAIN] = plans[place], 0.0
         load(board, self.tables, self.states, self.places, plans)
+
+    def add_gains(self, board: Board, gains: np.ndarray) -> None:
+        """Writes gains `[N]` that stand at the places of what the plans weigh."""
+        for empty in self.tables.empty:
+            self.tables.numbers[empty + GAIN] += gains[empty + PLAN]
+        take(board, self.tables, self.states, gains)
 
     def unload(self, board: Board, num_sequences: int) -> np.ndarray:
         """The gains of both players one after the other, `[S]`."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from games.form import Plans, nbytes, pass_nbytes
 from games.readers.openspiel import OBSERVATIONS
+from games.walked.ends import NONE
 from games.walked.kernels import Board
 from games.walked.own_trees import (
     BoardInfoStates,
@@ -176,7 +177,7 @@ class WalkedTree:
             if stopped.is_set():
                 return
             room = rooms.get()
-            walk(board, self.layout.tables, opening, room)
+            walk(board, self.layout.tables, opening, room, NONE)
             rooms.put(room)
 
         done = 0

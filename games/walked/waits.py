@@ -14,6 +14,7 @@ The other two are what these gain.
 
 from __future__ import annotations
 
+from games.walked.ends import note_waits
 from games.walked.kernels import (
     BUMPED,
     GAIN,
@@ -35,7 +36,7 @@ gains follow."""
 
 
 @njit(nogil=True, cache=True)
-def wait(board, tables, mover, first, last, bit, start, stop, kind, own, other, room):
+def wait(board, tables, mover, first, last, bit, start, stop, kind, own, other, room, ends):
     """Adds to the gains what follows a mark of the `mover` in a cell, after which one is left. Its
     info states are those from place `first` to `last`, its marks afterwards `own`; the other's list
     is from `start` to `stop`."""
@@ -56,6 +57,12 @@ def wait(board, tables, mover, first, last, bit, start, stop, kind, own, other, 
         above = _add_up(board, tables, last, end, PLACED, cell, untried, of_mover, top, words)
     else:
         above = top
+    if len(ends.wins):
+        note_waits(
+            ends, mover, pays, untried, (top, above), pays_next, untried_next, (end, top),
+            (last, end), words,
+        )  # fmt: skip
+        return
     of_mover[BUMPS, 0] = reached
     for k in range(untried_next):
         of_next[2 + MARKS, k] = pays_next * of_mover[BUMPS, k]
@@ -117,6 +124,20 @@ def load(board, tables, states, places, plans):
             numbers[sequence + GAIN : sequence + stride] = 0.0
         if board.passes:
             _between(board, tables, word, stride, untried, 0, True)
+
+
+@njit(nogil=True, cache=True)
+def take(board, tables, states, gains):
+    """Adds `gains [N]`, at the places of what the plans weigh, to those of all sequences."""
+    numbers = tables.numbers
+    for word in states:
+        stride, start = stride_of(board, word), word >> MOST_CELLS
+        stop = start + stride * board.size[board.cells & ~word]
+        for sequence in range(start, stop, stride):
+            numbers[sequence + GAIN] += gains[sequence + PLAN]
+            for row in range(sequence + WAITS, sequence + stride, ROW):
+                numbers[row + 2 + MARKS] += gains[row + MARKS]
+                numbers[row + 2 + BUMPS] += gains[row + BUMPS]
 
 
 @njit(nogil=True, cache=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from games.walked.ends import note_mark
 from games.walked.kernels import (
     BUMPED,
     GAIN,
@@ -22,10 +23,11 @@ from games.walked.waits import wait
 
 
 @njit(nogil=True, cache=True)
-def walk(board, tables, opening, room):
+def walk(board, tables, opening, room, ends):
     """Adds one part of the game to the gains of all sequences, by both players' plans.
 
     Args:
+        ends: where there is room in it, nothing is added up: the ends are noted there.
         opening: the first two cells that are marked, as bits; 0 for a bump in the second turn.
     """
     words, frames, sums = room.words, room.frames, room.sums
@@ -41,14 +43,16 @@ def walk(board, tables, opening, room):
             marks = own | bit
             won, empty = board.wins[depth & 1, marks], board.cells & ~(marks | other)
             if won or empty == 0:
-                if won:
+                if won and len(ends.wins):
+                    note_mark(board, ends, depth & 1, first, last, bit, start, stop, words)
+                elif won:
                     gain = WON * weight
                     loss += LOST * end_game(board, tables, first, last, bit, gain, words)
                 continue
             if board.passes and empty & (empty - 1) == 0 and depth > 0:
                 wait(
                     board, tables, depth & 1, first, last, bit, start, stop, kind, marks, other,
-                    room,
+                    room, ends,
                 )  # fmt: skip
                 continue
             end, reached = place_mark(board, tables, first, last, bit, words)
