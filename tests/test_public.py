@@ -240,7 +240,10 @@ def test_cfr_plus_is_measured_without_a_run(capsys):
     assert refusal.value.code == 2 and "at least 1" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["liars_dice(numdice=1,dice_sides=3)", "leduc_poker"])
+@pytest.mark.parametrize("name", [
+    "liars_dice(numdice=1,dice_sides=3)",
+    pytest.param("leduc_poker", marks=pytest.mark.slow),
+])  # fmt: skip
 def test_a_device_gives_the_same_gains(name):
     form = public_tree(name)
     device = DevicePublicTree(form, "cpu", chunk=5)

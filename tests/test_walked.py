@@ -208,6 +208,7 @@ def test_threads_and_repetitions_give_the_same_bits(phantom):
         assert [sums.tobytes() for sums in gains] == [sums.tobytes() for sums in others]
 
 
+@pytest.mark.slow
 def test_a_device_gives_the_same_gains(phantom):
     plans = random_plans(phantom, 4)
     value, gains = phantom.returns_and_gains(plans)
