@@ -3,7 +3,7 @@
     python experiments/large/accelerator.py             # one GPU: under eight minutes
     python experiments/large/accelerator.py --reduced   # small games, on any machine
 
-Uniform play, in float64. Games by public states (`psro.exact.public_on_device`): the plan, all gains
+Uniform play, in float64. Games by public states (`psro.exact.public_on_device`): the plan, gains
 and best responses stay on the device. Walked games (`psro.exact.walked_on_device`): a pass that
 gives both players' gains, from plans and to gains in the processor's memory. A line for each: info
 states and histories, seconds of opening it (lists of ends included), of a first pass, which

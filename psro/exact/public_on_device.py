@@ -89,7 +89,7 @@ class DevicePublicTree:
             gains = [self._gains(p, plans[1 - p]) for p in range(2)]
             value = float(jnp.vdot(gains[0], plans[0]))
             best = [float(_best(seat, own)) for seat, own in zip(self._seats, gains, strict=True)]
-        return Exploitability.of(self._form, np.array([value, -value]), np.array(best))
+        return Exploitability.of(np.array([value, -value]), np.array(best), self._form.rounding)
 
     def _gains(self, player: int, opponent: jax.Array) -> jax.Array:
         payoff = -self._payoff if player else self._payoff.swapaxes(1, 2)  # [K, T_q, T_p]
