@@ -30,7 +30,7 @@ from psro.measure.simple_play import uniform
 DICE = "liars_dice(numdice={},dice_sides={})"
 TREES = (
     "dark_hex(num_rows=2,num_cols=3)", "liars_dice(numdice=1)", DICE.format(2, 3),
-    "leduc_poker(players=3)", DICE.format(2, 4),
+    "leduc_poker(players=3)",
 )  # fmt: skip
 PUBLIC = tuple(DICE.format(*size) for size in ((1, 6), (2, 3), (1, 9), (2, 4), (1, 11), (2, 5)))
 WALKED = (
