@@ -230,6 +230,7 @@ def test_xdo_on_a_form_ends_in_an_equilibrium(tmp_path):
         psro.run(dataclasses.replace(config, oracle="distill"), tmp_path / "networks")
 
 
+@pytest.mark.slow
 def test_a_best_response_is_cloned_on_a_form(tmp_path):
     distill = DistillConfig(steps=150, temperature=0.02)
     config = dataclasses.replace(CONFIG, oracle="distill", distill=distill, hidden_size=16)

@@ -33,3 +33,7 @@ def test_parts_of_the_tree_are_the_whole_tree(name, cell):
     for states, table in zip(tree.players, tables, strict=True):
         sums = np.add.reduceat(table, states.first_sequence[:-1], axis=1)
         np.testing.assert_allclose(sums, 1, rtol=0, atol=1e-15)  # plans lose nothing on the way
+    hot = params | {"temperature": 3 * params["temperature"]}
+    both = chunked.at_temperatures(params, tree.players[0], (1.0, 3.0))
+    np.testing.assert_array_equal(both[:, 0], tables[0])
+    np.testing.assert_allclose(both[:, 1], chunked(hot, tree.players[0]), atol=1e-6)

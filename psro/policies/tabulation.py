@@ -8,7 +8,7 @@ chunks, whatever the game and the cell.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -33,14 +33,22 @@ class ChunkedTabulator:
 
     def __init__(self, policy: Policy, *, chunk: int = CHUNK):
         self._policy, self._chunk = policy, chunk
-        self._step = jax.jit(jax.vmap(self._decide, in_axes=(0, 0, None, None, None, None)))
+        self._step = jax.jit(jax.vmap(self._decide, in_axes=(0, 0, None, None, None, None, None)))
 
-    @own_settings()
     def __call__(self, params: Params, states: InfoStates) -> np.ndarray:
         """Behaviours, float64 `[K, S]`, of policies with leaves `[K, ...]`, at one player's info
         states. Entry 0, of the empty sequence, is 1."""
+        return self.at_temperatures(params, states, (1.0,))[:, 0]
+
+    @own_settings()
+    def at_temperatures(
+        self, params: Params, states: InfoStates, factors: Sequence[float]
+    ) -> np.ndarray:
+        """The same, float64 `[K, N, S]`, if the policies' temperatures are multiplied by each of N
+        factors. The networks run once for all of them."""
         number = len(jax.tree.leaves(params)[0])
-        result = np.ones((number, states.num_sequences))
+        result = np.ones((number, len(factors), states.num_sequences))
+        scales = 1 / np.asarray(factors, np.float32)
         start = jax.tree.map(
             lambda leaf: jnp.broadcast_to(leaf, (number, *leaf.shape)),
             self._policy.initial_carry((self._chunk,)),
@@ -55,10 +63,10 @@ class ChunkedTabulator:
             inputs = self._inputs(states, rows, at, actions)
             padded = np.zeros(self._chunk, np.int32)
             padded[: len(rows)] = parents
-            probabilities, carry = self._step(params, carry, padded, *inputs)
+            probabilities, carry = self._step(params, carry, padded, scales, *inputs)
             chances = np.asarray(probabilities, np.float64)
             chances /= chances.sum(axis=-1, keepdims=True)  # so that a plan loses nothing
-            result[:, sequences] = chances[:, at, actions]
+            result[:, :, sequences] = chances[:, :, at, actions]
             at, below = children.of(rows)
             todo += self._parts(below, at, carry)
         return result
@@ -89,13 +97,15 @@ class ChunkedTabulator:
         params: Params,
         carry: Any,
         parents: jax.Array,
+        scales: jax.Array,
         observation: jax.Array,
         last_action: jax.Array,
         legal: jax.Array,
     ) -> tuple[jax.Array, Any]:
         carry = jax.tree.map(lambda leaf: leaf[parents], carry)
         outputs, _, carry = self._policy(params, observation, last_action, carry)
-        return jax.nn.softmax(jnp.where(legal, outputs, -jnp.inf), axis=-1), carry
+        logits = jnp.where(legal[None], outputs[None] * scales[:, None, None], -jnp.inf)
+        return jax.nn.softmax(logits, axis=-1), carry
 
 
 class _Children:

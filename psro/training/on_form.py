@@ -24,7 +24,7 @@ from psro.metagame.gaps import Gaps, gaps_of
 from psro.metagame.joint_gaps import CorrelatedGap
 from psro.metagame.strategy import MetaStrategy
 from psro.metagame.target import Target, target_on_form
-from psro.policies.policy import Params, at_temperature
+from psro.policies.policy import Params
 from psro.policies.population import Population
 from psro.policies.tabulation import ChunkedTabulator
 from psro.training.evaluators import Lap, Outcome, Solve
@@ -90,9 +90,12 @@ class PolicyVectors:
     def computed_plan(self) -> np.ndarray:
         """The plan, float64 `[S]`, from the network."""
         states = self._evaluator.form.players[self._player]
-        params = jax.tree.map(lambda leaf: np.asarray(leaf)[None], self._params)
-        (behaviour,) = self._evaluator.tabulate(params, states)
+        (behaviour,) = self._evaluator.tabulate(self.batch(), states)
         return exact.realization_plan(states, behaviour)
+
+    def batch(self) -> Params:
+        """Its parameters as those of one policy, leaves `[1, ...]`."""
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[None], self._params)
 
     def kept(self, kind: str) -> np.ndarray | None:
         """The vector of a kind, `plan` or `gains`, if it is on the shelf."""
@@ -166,16 +169,18 @@ class FormEvaluator:
         }
 
     def _temperatures(self, params: Params, target: Target) -> np.ndarray:
-        """The temperature of each player's policy that earns more, float32 `[2]`. The plan of the
-        better one is put on the shelf: it is needed next."""
+        """The temperature of each player's policy that earns more, float32 `[2]`: as it is, or 1.
+        A plan of the former is put on the shelf: it is needed next."""
         best = np.array(params["temperature"])
-        pairs = [self.vectors(params), self.vectors(at_temperature(params, 1.0))]
-        for p, candidates in enumerate(zip(*pairs, strict=True)):
-            plans = [policy.computed_plan() for policy in candidates]
-            sharp, noisy = (target.exact.gains[p] @ plan for plan in plans)
+        for p, policy in enumerate(self.vectors(params)):
+            one, states = policy.batch(), self.form.players[p]
+            (pair,) = self.tabulate.at_temperatures(one, states, (1.0, 1.0 / best[p]))
+            plans = exact.realization_plan(states, pair)
+            sharp, noisy = plans @ target.exact.gains[p]
             if noisy > sharp:
                 best[p] = 1.0
-            candidates[int(noisy > sharp)].keep("plan", plans[int(noisy > sharp)])
+            else:
+                policy.keep("plan", plans[0])
         return best
 
     def put(
