@@ -120,7 +120,8 @@ def test_games_know_nothing_of_learning():
 
 NUMPY_ONLY = ("psro.exact", "psro.metagame", "psro.variants", "psro.measure")
 ON_DEVICES = {
-    "psro.exact.on_devices", "psro.exact.public_on_device", "psro.exact.walked_on_device",
+    "psro.exact.on_devices", "psro.exact.passes", "psro.exact.public_on_device",
+    "psro.exact.walked_on_device",
 }  # fmt: skip
 """Exact numbers by JAX in float64."""
 BY_EPISODES = {f"psro.measure.{name}" for name in ("cross_play", "exploiter", "mixtures")}

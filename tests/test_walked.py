@@ -18,7 +18,7 @@ from games.walked import cache as walked_cache
 from games.walked.cache import cached_tree
 from games.walked.tree import WalkedTree
 from psro import cli, exact
-from psro.exact.walked_on_device import DeviceWalkedTree
+from psro.exact.passes import passes_of
 from psro.measure import simple_play
 from psro.policies.policy import Policy, Tabulator
 from psro.policies.tabulation import ChunkedTabulator
@@ -212,7 +212,8 @@ def test_threads_and_repetitions_give_the_same_bits(phantom):
 def test_a_device_gives_the_same_gains(phantom):
     plans = random_plans(phantom, 4)
     value, gains = phantom.returns_and_gains(plans)
-    device_value, device_gains = DeviceWalkedTree(phantom, "cpu").returns_and_gains(plans)
+    assert passes_of(phantom) == phantom.returns_and_gains  # without an accelerator
+    device_value, device_gains = passes_of(phantom, "cpu")(plans)
     np.testing.assert_allclose(device_value, value, atol=1e-9)
     for own, expected in zip(device_gains, gains, strict=True):
         np.testing.assert_allclose(own, expected, atol=1e-9)

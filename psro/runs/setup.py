@@ -20,6 +20,7 @@ from games.tree_game import TreeGame
 from psro import oracles
 from psro.errors import SettingsError
 from psro.exact.on_devices import devices_of
+from psro.exact.passes import passes_of
 from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
 from psro.metagame.solving import solver_of
 from psro.policies.dreamer_policy import DreamerPolicy
@@ -145,7 +146,12 @@ class Setup:
         if self.form is not None:
             from psro.training.on_form import FormEvaluator
 
-            return FormEvaluator(form=self.form, tabulate=self.tabulate, softmax=softmax)
+            return FormEvaluator(
+                form=self.form,
+                tabulate=self.tabulate,
+                softmax=softmax,
+                passes=passes_of(self.form),
+            )
         from psro.training.matches import Matches
         from psro.training.sampled import SampledEvaluator
 

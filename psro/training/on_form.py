@@ -19,6 +19,7 @@ import numpy as np
 from games.form import Form
 from games.units import without_rounding
 from psro import exact
+from psro.exact.passes import Pass
 from psro.metagame.form_meta_game import FormMetaGame
 from psro.metagame.gaps import Gaps, gaps_of
 from psro.metagame.joint_gaps import CorrelatedGap
@@ -119,6 +120,7 @@ class FormEvaluator:
         tabulate: behaviours of policies, leaves `[K, ...]`, at one player's info states.
         softmax: whether new policies acted by their own softmax in training: then the better of the
             two temperatures is kept, as in `psro.training.finishing`, but exactly.
+        passes: `Form.returns_and_gains`, wherever it is computed.
         shelf: keeps the vectors.
     """
 
@@ -128,6 +130,7 @@ class FormEvaluator:
     form: Form
     tabulate: ChunkedTabulator
     softmax: bool
+    passes: Pass
     shelf: Shelf = InMemory()
 
     @functools.cached_property
@@ -196,7 +199,7 @@ class FormEvaluator:
             plans = [policy.plan for policy in pair]
             lap("tabulate")
             if any(policy.kept("gains") is None for policy in pair):
-                _, gains = self.form.returns_and_gains([plan.astype(float) for plan in plans])
+                _, gains = self.passes([plan.astype(float) for plan in plans])
                 for policy, against in zip(pair, reversed(gains), strict=True):
                     policy.keep("gains", against)
             lap("walk")
