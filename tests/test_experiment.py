@@ -544,7 +544,7 @@ def test_what_exists_is_left_alone(tmp_path, kind):
         {"game": "kuhn_poker(players=99)"},
         {"game": "mfg_crowd_modelling"},
         {"game": "kuhn_poker(players=3)", "meta_solver": "nash"},  # which is for two
-        {"max_histories": 10, "evaluation": "exact"},
+        {"game": "kuhn_poker(players=3)", "max_histories": 10, "evaluation": "exact"},
         {"observation": "pixels"},
     ],
     ids=str,
