@@ -27,6 +27,7 @@ INTERNAL = {
     "psro.play.terminal._Quit",
     "psro.runs.archive._Refused",
     "psro.runs.storage.Damaged",
+    "psro.training.pool.TaskFailed",
     "psro.views.server.Refused",
 }
 """Caught within the package, and never told to anybody."""

@@ -44,7 +44,7 @@ def test_a_network_that_cannot_be_is_refused(changes, words):
 
 def test_settings_of_the_network_are_settings_of_the_run():
     given = {"network": {"encoder": "mlp", "depth": 3}, "cell": "gru"}
-    config, _ = config_and_rest(run_options(given))
+    config, *_ = config_and_rest(run_options(given))
     assert config.network == NetworkConfig(encoder="mlp", depth=3) and config.cell == "gru"
     assert RunConfig.from_json(dataclasses.asdict(config)) == config
     assert in_use(config)["network.depth"] == 3

@@ -302,7 +302,7 @@ def test_what_needs_a_tree_says_so(name):
     tree, probe = games.load("kuhn_poker"), Probe("memory")
     oracle, settings = ("ppo", {"tabulated": True}) if name == "tabulated" else (name, {})
     policy, config = policy_for(tree), small(oracle, **settings)
-    with pytest.raises(ValueError, match=f"{name} needs a game that is enumerated"):
+    with pytest.raises(ValueError, match=f"{name} needs a game that is"):
         ORACLES[oracle](probe, policy, config)
 
 

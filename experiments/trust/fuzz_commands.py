@@ -558,13 +558,13 @@ def _stopped_where_it_begins(train: bool, began: Callable[[], None]) -> Iterator
     def served(server: LoopbackServer) -> None:
         stopped.append("served")
 
-    def begin(self: Experiment) -> Iterator:
+    def begin(self: Experiment, *workers) -> Iterator:
         stopped.append("began training")
         began()
         if not train:
             raise _Began
         stopped[:] = ["trained"]
-        yield from trains(self)
+        yield from trains(self, *workers)
 
     def exploit(*arguments, **settings):
         stopped.append("began training")
