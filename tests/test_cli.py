@@ -506,7 +506,7 @@ def test_a_run_whose_reader_has_seen_enough(tmp_path):
         (["--game", str(Path(__file__).parent / "three.nfg"), "--meta-solver", "nash"], "mgcce"),
         (["--game", "kuhn_poker("], "kuhn_poker"),
         (["--game", "mfg_crowd_modelling"], "mean-field"),
-        (["--game", "kuhn_poker(players=3)", "--max-histories", "10", "--evaluation", "exact"], "10"),
+        (["--game", "tic_tac_toe", "--max-histories", "10", "--evaluation", "exact"], "10"),
         (["--game", "chess", "--max-histories", "1000", "--evaluation", "exact"], "1,000"),
         (["--game", "kuhn_poker(players=3)", "--meta-solver", "nash"], "mgcce"),
         (["--game"], "--game"),
