@@ -56,16 +56,7 @@ class Wanted:
 
     def check_policy(self) -> None:
         """Raises UsageError for options that need a population."""
-        for option, given in (
-            ("--csv", self.csv is not None),
-            ("--equilibrium", self.equilibrium),
-            ("--device", self.device is not None),
-            ("--exploiter", self.exploiter is not None),
-            ("--episodes", self.episodes is not None),
-            ("--exact", self.exact),
-        ):
-            if given:
-                raise UsageError(f"{option} is for populations, not for a policy of --game")
+        self._for_populations("a policy of --game", episodes=self.episodes)
 
     def check_one(self) -> None:
         """Raises UsageError for options that are for a single run."""
@@ -76,15 +67,20 @@ class Wanted:
 
     def check_learners(self) -> None:
         """Raises UsageError for options that need a population."""
+        self._for_populations("learners of psro train")
+
+    def _for_populations(self, what: str, episodes: int | None = None) -> None:
+        """Raises UsageError for options that do not measure `what`; `episodes` if they do not."""
         for option, given in (
             ("--csv", self.csv is not None),
             ("--equilibrium", self.equilibrium),
             ("--device", self.device is not None),
             ("--exploiter", self.exploiter is not None),
+            ("--episodes", episodes is not None),
             ("--exact", self.exact),
         ):
             if given:
-                raise UsageError(f"{option} is for populations, not for learners of psro train")
+                raise UsageError(f"{option} is for populations, not for {what}")
 
     def check_without_tree(self, opened: Experiment) -> None:
         """Raises UsageError for options that need an enumerated game."""

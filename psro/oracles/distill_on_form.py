@@ -13,6 +13,7 @@ from games.info_states import InfoStates
 from psro import exact
 from psro.errors import SettingsError
 from psro.oracles.base import Jobs, Results
+from psro.oracles.optimizer import exact_optimizer
 from psro.oracles.settings import DistillConfig
 from psro.policies.distributions import log_probabilities
 from psro.policies.policy import Params, Policy, at_temperature
@@ -44,12 +45,7 @@ class DistillOnForm:
         self._policy, self._config = policy, config
         self._length = max(player.num_levels for player in self._form.players)
         self._tabulate = ChunkedTabulator(policy)
-        self._optimizer = optax.flatten(
-            optax.chain(
-                optax.clip_by_global_norm(config.max_gradient_norm),
-                optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.steps)),
-            )
-        )
+        self._optimizer = exact_optimizer(config, config.steps)
         self._step = jax.jit(self._updated)
 
     def __call__(self, jobs: Jobs) -> Results:

@@ -21,6 +21,7 @@ from games.levels import Level, levels
 from psro.errors import SettingsError
 from psro.oracles.base import Jobs, Results
 from psro.oracles.devices import OverJobs
+from psro.oracles.optimizer import exact_optimizer
 from psro.oracles.settings import WholeTreeConfig
 from psro.oracles.training import Training, Yardstick, expected_return, train, yardstick
 from psro.policies.policy import Params, Policy, at_temperature
@@ -43,16 +44,7 @@ class WholeTree(abc.ABC):
         self._policy = policy
         self._tree = game.tree
         self._levels = levels(game.tree)
-        self._optimizer = optax.flatten(
-            optax.chain(
-                optax.clip_by_global_norm(config.max_gradient_norm),
-                optax.adam(
-                    optax.cosine_decay_schedule(
-                        config.learning_rate, config.evaluations * config.steps_per_round
-                    )
-                ),
-            )
-        )
+        self._optimizer = exact_optimizer(config, config.evaluations * config.steps_per_round)
         self._train = OverJobs(self._train_one)
 
     def __call__(self, jobs: Jobs) -> Results:

@@ -16,6 +16,7 @@ import numpy as np
 from games.tree import GameTree
 from games.units import without_rounding
 from psro.metagame.exact_meta_game import ExactMetaGame
+from psro.metagame.form_meta_game import FormMetaGame
 from psro.metagame.gaps import Gaps, gaps_of
 from psro.metagame.joint_gaps import CorrelatedGap
 from psro.metagame.meta_game import MetaGame
@@ -26,6 +27,8 @@ from psro.policies.population import Population
 from psro.training.matches import Play
 
 Solve = Callable[[Any], MetaStrategy]
+KnownMetaGame = ExactMetaGame | FormMetaGame
+"""A meta-game whose policies are known exactly."""
 Lap = Callable[[str], None]
 """Notes that a part of an iteration has ended; see `Timer.lap`."""
 
@@ -128,8 +131,48 @@ class Evaluator(Protocol):
         ...
 
 
+class FromExactPolicies:
+    """What evaluators share whose meta-games know their policies exactly."""
+
+    kind: ClassVar[str] = "exact"
+    measures_in: ClassVar[str] = "exact"
+
+    def refine(
+        self,
+        meta_game: KnownMetaGame,
+        population: Population,
+        solve: Solve,
+        key: jax.Array,
+        lap: Lap,
+    ) -> tuple[KnownMetaGame, MetaStrategy]:
+        strategy = solve(meta_game)
+        lap("meta_solver")
+        return meta_game, strategy
+
+    def outcome(
+        self,
+        meta_game: KnownMetaGame,
+        strategy: MetaStrategy,
+        target: Target,
+        slot: int,
+        measured: MetaStrategy | None,
+    ) -> Outcome:
+        achieved = np.array(
+            [meta_game.worth(p, gains, slot) for p, gains in enumerate(target.exact.gains)]
+        )
+        rounding, best = meta_game.rounding, target.exact.best_response_value
+        return Outcome(
+            achieved_value=achieved,
+            improvement=without_rounding(achieved - target.value, rounding),
+            gap=without_rounding(best - achieved, rounding),
+        )
+
+    def gaps(self, meta_game: KnownMetaGame, strategy: MetaStrategy, concept: str) -> Gaps:
+        return gaps_of(meta_game, strategy, concept)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ExactEvaluator:
+class ExactEvaluator(FromExactPolicies):
     """Answers exactly, from the plans of the policies in an enumerated game.
 
     Attributes:
@@ -138,9 +181,7 @@ class ExactEvaluator:
         symmetric: payoffs are averaged over seatings.
     """
 
-    kind: ClassVar[str] = "exact"
     finishes_in: ClassVar[str] = "oracle"
-    measures_in: ClassVar[str] = "exact"
     tree: GameTree
     tabulate: Callable[[Params], Sequence[np.ndarray]]
     symmetric: bool = False
@@ -176,18 +217,6 @@ class ExactEvaluator:
         lap("payoffs")
         return meta_game
 
-    def refine(
-        self,
-        meta_game: ExactMetaGame,
-        population: Population,
-        solve: Solve,
-        key: jax.Array,
-        lap: Lap,
-    ) -> tuple[ExactMetaGame, MetaStrategy]:
-        strategy = solve(meta_game)
-        lap("meta_solver")
-        return meta_game, strategy
-
     def target(
         self,
         meta_game: ExactMetaGame,
@@ -197,27 +226,3 @@ class ExactEvaluator:
         correlated: CorrelatedGap | None,
     ) -> Target:
         return target_of(meta_game, strategy, concept, capacity, correlated)
-
-    def outcome(
-        self,
-        meta_game: ExactMetaGame,
-        strategy: MetaStrategy,
-        target: Target,
-        slot: int,
-        measured: MetaStrategy | None,
-    ) -> Outcome:
-        achieved = np.array(
-            [
-                gain @ plans[slot]
-                for gain, plans in zip(target.exact.gains, meta_game.plans, strict=True)
-            ]
-        )
-        rounding, best = self.tree.rounding, target.exact.best_response_value
-        return Outcome(
-            achieved_value=achieved,
-            improvement=without_rounding(achieved - target.value, rounding),
-            gap=without_rounding(best - achieved, rounding),
-        )
-
-    def gaps(self, meta_game: ExactMetaGame, strategy: MetaStrategy, concept: str) -> Gaps:
-        return gaps_of(meta_game, strategy, concept)

@@ -17,18 +17,16 @@ import jax
 import numpy as np
 
 from games.form import Form
-from games.units import without_rounding
 from psro import exact
 from psro.exact.passes import Pass
 from psro.metagame.form_meta_game import FormMetaGame
-from psro.metagame.gaps import Gaps, gaps_of
 from psro.metagame.joint_gaps import CorrelatedGap
 from psro.metagame.strategy import MetaStrategy
 from psro.metagame.target import Target, target_on_form
 from psro.policies.policy import Params
 from psro.policies.population import Population
 from psro.policies.tabulation import ChunkedTabulator
-from psro.training.evaluators import Lap, Outcome, Solve
+from psro.training.evaluators import FromExactPolicies, Lap
 
 
 class Shelf(Protocol):
@@ -112,7 +110,7 @@ class PolicyVectors:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FormEvaluator:
+class FormEvaluator(FromExactPolicies):
     """Answers exactly, from the vectors of the policies.
 
     Attributes:
@@ -124,9 +122,7 @@ class FormEvaluator:
         shelf: keeps the vectors.
     """
 
-    kind: ClassVar[str] = "exact"
     finishes_in: ClassVar[str] = "tabulate"
-    measures_in: ClassVar[str] = "exact"
     form: Form
     tabulate: ChunkedTabulator
     softmax: bool
@@ -207,18 +203,6 @@ class FormEvaluator:
         lap("payoffs")
         return meta_game
 
-    def refine(
-        self,
-        meta_game: FormMetaGame,
-        population: Population,
-        solve: Solve,
-        key: jax.Array,
-        lap: Lap,
-    ) -> tuple[FormMetaGame, MetaStrategy]:
-        strategy = solve(meta_game)
-        lap("meta_solver")
-        return meta_game, strategy
-
     def target(
         self,
         meta_game: FormMetaGame,
@@ -228,24 +212,3 @@ class FormEvaluator:
         correlated: CorrelatedGap | None,
     ) -> Target:
         return target_on_form(meta_game, strategy, concept, capacity, correlated)
-
-    def outcome(
-        self,
-        meta_game: FormMetaGame,
-        strategy: MetaStrategy,
-        target: Target,
-        slot: int,
-        measured: MetaStrategy | None,
-    ) -> Outcome:
-        achieved = np.array(
-            [meta_game.worth(p, gains, slot) for p, gains in enumerate(target.exact.gains)]
-        )
-        rounding, best = meta_game.rounding, target.exact.best_response_value
-        return Outcome(
-            achieved_value=achieved,
-            improvement=without_rounding(achieved - target.value, rounding),
-            gap=without_rounding(best - achieved, rounding),
-        )
-
-    def gaps(self, meta_game: FormMetaGame, strategy: MetaStrategy, concept: str) -> Gaps:
-        return gaps_of(meta_game, strategy, concept)
