@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from games.lazy import attributes
 
 if TYPE_CHECKING:
+    from psro.metagame.solve import solve
     from psro.oracles import PPOConfig
     from psro.runs.config import RunConfig
     from psro.runs.experiment import Experiment, load, resume, run
@@ -29,6 +30,7 @@ __all__ = [
     "resume",
     "run",
     "run_many",
+    "solve",
 ]
 
 __getattr__ = attributes(
@@ -44,6 +46,7 @@ __getattr__ = attributes(
         "resume": "psro.runs.experiment",
         "run": "psro.runs.experiment",
         "run_many": "psro.runs.seeds",
+        "solve": "psro.metagame.solve",
     },
 )
 """JAX is imported with the first name that needs it."""

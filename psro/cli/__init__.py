@@ -1,5 +1,5 @@
-"""`psro run | train | resume | eval | plot | report | watch | log | play | export | games |
-variants`. Bad input ends with one sentence and exit code 2.
+"""`psro run | train | resume | eval | solve | plot | report | watch | log | play | export |
+games | variants`. Bad input ends with one sentence and exit code 2.
 
 The modules of commands define the options. They import the rest only when a command runs, because
 help texts and errors do not need it, and the import of JAX alone takes a second.
@@ -15,7 +15,17 @@ import warnings
 
 import tyro
 
-from psro.cli import evaluating, learning, listing, playing, plugins, process, showing, training
+from psro.cli import (
+    evaluating,
+    learning,
+    listing,
+    playing,
+    plugins,
+    process,
+    showing,
+    solving,
+    training,
+)
 
 __all__ = ["command", "main"]
 
@@ -53,6 +63,7 @@ def main(arguments: list[str] | None = None) -> None:
                     "train": learning.train_with(arguments),
                     "resume": training.resume,
                     "eval": evaluating.evaluate,
+                    "solve": solving.solve_game,
                     "plot": showing.plot,
                     "report": showing.write_page,
                     "watch": showing.watch_run,

@@ -1,0 +1,1 @@
+"""Equilibria in exact arithmetic: Python's integers and fractions, no rounding."""
