@@ -19,7 +19,7 @@ from psro.exact import on_devices
 from psro.oracles import ORACLES
 from psro.runs import experiment
 from psro.runs.config import RunConfig
-from psro.training.trainer import TrainingDiverged
+from psro.training.growth import TrainingDiverged
 
 CONFIG = RunConfig(game="kuhn_poker", oracle="best_response", iterations=1, tolerance=0.0)
 INTERNAL = {

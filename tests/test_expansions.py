@@ -16,6 +16,7 @@ from psro.metagame.exact_meta_game import ExactMetaGame
 from psro.metagame.solvers import META_SOLVERS
 from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
 from psro.metagame.strategy import MetaStrategy
+from psro.oracles.self_play_settings import PPOSelfPlayConfig
 from psro.runs.config import RunConfig
 from psro.runs.experiment import create
 from psro.variants.diversity import TERMS, Context
@@ -24,9 +25,20 @@ from psro.variants.expansions.base import Situation
 from psro.variants.expansions.rectified import rectified
 from psro.variants.published import VARIANTS
 
+SMALL = PPOSelfPlayConfig(
+    decisions=64, num_envs=4, rollout_length=4, sequence_length=4, epochs=1, num_minibatches=1
+)
+SELF_PLAY = {
+    name: {"oracle": "ppo", "hidden_size": 4, "ppo_self_play": SMALL, "horizon": 5}
+    for name, expansion in EXPANSIONS.items()
+    if "self_play" in expansion.uses
+}
+"""Settings of the expansions whose policies are networks always."""
+
 
 def trained(folder, **settings):
-    config = RunConfig(**{"oracle": "best_response", "patience": 10**6, **settings})
+    networks = SELF_PLAY.get(settings.get("expansion"), {})
+    config = RunConfig(**{"oracle": "best_response", "patience": 10**6, **settings, **networks})
     experiment = create(config, folder)
     for _ in experiment.train():
         pass

@@ -28,8 +28,8 @@ from psro.runs import experiment, storage
 from psro.runs.config import RunConfig
 from psro.runs.config_file import read_config
 from psro.runs.storage import ExperimentError
+from psro.training.growth import TrainingDiverged
 from psro.training.record import why_ended
-from psro.training.trainer import TrainingDiverged
 
 # Small, and yet (where this was written) the meta-strategies of the last iterations are mixed.
 CONFIG = RunConfig(

@@ -19,6 +19,7 @@ from psro.exact.restricted_game import METHODS
 from psro.metagame.solvers import META_SOLVERS
 from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
 from psro.metagame.solving import GAME_SOLVERS
+from psro.oracles.self_play_settings import SELF_PLAY
 from psro.oracles.settings import CONFIGS, TABULAR
 from psro.policies import networks
 from psro.policies.initial import INITS
@@ -66,7 +67,7 @@ FIRST = (
 TOPICS = {
     "population": (
         "expansion", "levels", "rounds", "regret_minimiser", "restricted_solver",
-        "evaluation_solver", "symmetric",
+        "self_play", "horizon", "evaluation_solver", "symmetric",
     ),
     "network": ("cell", "hidden_size", "dtype", "init"),
     "diversity": ("diversity", "diversity_weight"),
@@ -102,6 +103,7 @@ def _names(option: str) -> Collection[str]:
         "expansion": EXPANSIONS,
         "regret_minimiser": REGRET_MINIMISERS,
         "restricted_solver": METHODS,
+        "self_play": SELF_PLAY,
         "diversity": TERMS,
         "init": INITS,
         "evaluation": EVALUATIONS,
@@ -182,7 +184,9 @@ def run_options(settings: Mapping[str, Any]) -> Any:
             values[f"{topic}_options"] = kind(**own)
     for owner, config in TABLES.items():
         kind = typed_options(f"{config.__name__}Options", list(options_of(config).values()))
-        what = f"the oracle {owner}" if owner in CONFIGS else "the network around the cell"
+        kinds = (CONFIGS, f"the oracle {owner}"), (SELF_PLAY, f"the self-play {owner}")
+        network = "the network around the cell"
+        what = next((words for known, words in kinds if owner in known), network)
         shown = Annotated[kind, arg(help=f"Settings of {what}.")]
         fields.append((owner, shown, dataclasses.field()))
         values[owner] = kind(**settings.get(owner, {}))

@@ -26,9 +26,9 @@ from psro.runs import seeds as seed_runs
 from psro.runs.commit import COMMIT
 from psro.runs.experiment import Experiment
 from psro.training.executor_settings import ExecutorConfig
+from psro.training.growth import TrainingDiverged
 from psro.training.pool import Pool
 from psro.training.record import DISTANCES
-from psro.training.trainer import TrainingDiverged
 from psro.variants.expansions import EXPANSIONS
 from psro.views import dashboard
 from psro.views.numbers import decimals, three_digits

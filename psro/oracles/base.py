@@ -65,6 +65,9 @@ class Jobs:
         opponents: probability of every opponent profile, float `[J, K, ..., K]` with P - 1 axes
             of opponents, axis q for the one at seat (player + 1 + q) mod P.
         exact: exact quantities of the jobs; None in a game that is not enumerated as a tree.
+        progress: with self-play, the share of its schedules before and after this training,
+            float32 `[J, 2]`; None for best responses. All learners of a run then train together,
+            against each other, and populations and opponents are not used.
     """
 
     player: np.ndarray
@@ -73,6 +76,7 @@ class Jobs:
     populations: Populations
     opponents: np.ndarray
     exact: ExactView | None
+    progress: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.player)
@@ -100,6 +104,23 @@ class Jobs:
             opponents=opponents,
             exact=exact,
         )
+
+    @classmethod
+    def of_self_play(
+        cls, key: jax.Array, initial: Params, *, players: int, begin: float, end: float
+    ) -> Jobs:
+        """The players of one run, who learn together: from the parameters of each network, leaves
+        `[L, N, ...]`, in the part of the schedules from `begin` to `end`."""
+        learners = len(jax.tree.leaves(initial)[0])
+        jobs = cls.of_one_run(
+            key,
+            player=np.arange(learners),
+            initial=initial,
+            populations=(),
+            opponents=np.ones((learners,) + (1,) * (players - 1)),
+        )
+        progress = np.broadcast_to(np.array([begin, end], np.float32), (learners, 2))
+        return dataclasses.replace(jobs, progress=progress)
 
     @classmethod
     def alone(cls, key: jax.Array, initial: Params) -> Jobs:

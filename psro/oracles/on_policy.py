@@ -202,6 +202,20 @@ def advantages(
     return advantage, advantage + decisions.value
 
 
+def clipped_surrogate(ratio: jax.Array, advantage: jax.Array, clip: float) -> jax.Array:
+    """What a step may gain for each decision (arXiv:1707.06347, eq. 7)."""
+    clipped = jnp.clip(ratio, 1 - clip, 1 + clip)
+    return jnp.minimum(ratio * advantage, clipped * advantage)
+
+
+def orders(key: jax.Array, epochs: int, num_minibatches: int, num_envs: int) -> jax.Array:
+    """The environments of every minibatch, in a random order in each of the passes,
+    `[epochs * num_minibatches, num_envs / num_minibatches]`."""
+    keys = jax.random.split(key, epochs)
+    order = jax.vmap(lambda key: jax.random.permutation(key, num_envs))(keys)
+    return order.reshape(epochs * num_minibatches, -1)
+
+
 def decision_weights(valid: jax.Array, episodes: jax.Array, num_strata: int) -> jax.Array:
     """Weights of decisions `[T, E]`, with mean 1: every stratum has weight by its episodes.
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from psro.oracles.job import Losses, mean_losses
-from psro.oracles.on_policy import Batch, OnPolicy, Unrolled
+from psro.oracles.on_policy import Batch, OnPolicy, Unrolled, clipped_surrogate, orders
 from psro.policies.policy import Params
 
 
@@ -37,9 +37,7 @@ class PPO(OnPolicy):
                 after = _only_where(goes_on, after, (params, opt_state))
             return (*after, goes_on), losses
 
-        keys = jax.random.split(key, config.epochs)
-        order = jax.vmap(lambda key: jax.random.permutation(key, config.num_envs))(keys)
-        order = order.reshape(config.epochs * config.num_minibatches, -1)
+        order = orders(key, config.epochs, config.num_minibatches, config.num_envs)
         carry = (params, opt_state, jnp.bool_(True))
         (params, opt_state, _), losses = jax.lax.scan(step, carry, order)
         return params, opt_state, mean_losses(losses)
@@ -55,8 +53,7 @@ class PPO(OnPolicy):
         now = self._unroll(params, batch)
         log_ratio = jnp.where(seen.valid, now.log_prob - seen.log_prob, 0.0)
         ratio = jnp.exp(log_ratio)
-        clipped = jnp.clip(ratio, 1 - config.clip, 1 + config.clip)
-        surrogate = jnp.minimum(ratio * batch.advantage, clipped * batch.advantage)
+        surrogate = clipped_surrogate(ratio, batch.advantage, config.clip)
         error = self._value_error(now, batch)
         loss = config.value_weight * error - surrogate - entropy_weight * now.entropy
         divergence = (batch.weight * (ratio - 1 - log_ratio)).mean()

@@ -27,7 +27,7 @@ from games.game import Game
 from games.levels import Level
 from psro.oracles.job import Losses, Sample, mean_losses
 from psro.oracles.off_policy_settings import PQNConfig
-from psro.oracles.on_policy import episode_weights
+from psro.oracles.on_policy import episode_weights, orders
 from psro.oracles.q_learning import double_q_returns, epsilon_greedy, share_of_random_actions
 from psro.oracles.replay import check_numbers
 from psro.oracles.sampling import Sampled
@@ -70,9 +70,7 @@ class PQN(Sampled):
             loss, gradient = jax.value_and_grad(self._loss)(params, batch, sample.levels)
             return self._step(params, opt_state, gradient), {"q": loss}
 
-        keys = jax.random.split(key, config.epochs)
-        order = jax.vmap(lambda key: jax.random.permutation(key, config.num_envs))(keys)
-        order = order.reshape(config.epochs * config.num_minibatches, -1)
+        order = orders(key, config.epochs, config.num_minibatches, config.num_envs)
         student, losses = jax.lax.scan(step, student, order)
         return student, mean_losses(losses)
 

@@ -9,8 +9,6 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import games
-from games.readers import trial
-from games.tree import MAX_RETURN
 from games.ways import BACKENDS, EVALUATIONS
 from psro import oracles
 from psro.errors import SettingsError
@@ -18,6 +16,7 @@ from psro.exact.restricted_game import METHODS
 from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
 from psro.metagame.solving import solver_of
 from psro.oracles.checks import check_types
+from psro.oracles.self_play_settings import SELF_PLAY, PPOSelfPlayConfig
 from psro.oracles.settings import (
     CONFIGS,
     ENUMERATED,
@@ -38,26 +37,17 @@ from psro.oracles.settings import (
 from psro.policies import networks
 from psro.policies.initial import INITS
 from psro.policies.networks.settings import NetworkConfig
-from psro.runs.storage import ExperimentError
 from psro.variants.diversity import TERMS
 from psro.variants.expansions import EXPANSIONS
 
-TABLES: dict[str, type[Any]] = {**CONFIGS, "network": NetworkConfig}
-"""The settings that are tables of their own, by name: of each oracle, and of networks."""
+TABLES: dict[str, type[Any]] = {**CONFIGS, **SELF_PLAY, "network": NetworkConfig}
+"""The settings that are tables of their own, by name: of each oracle, of each learner of self-play,
+and of networks."""
 SAME = "same"
 """The evaluation solver that measures the mixture that best responses train against."""
-DECIDED = ("evaluation", "evaluation_solver", "init", "payoff_error", "tolerance")
+DECIDED = ("evaluation", "evaluation_solver", "horizon", "init", "payoff_error", "tolerance")
 """The default of these settings depends on the game or on other settings (`with_defaults` in
 `fitting`). The default of `meta_solver` depends on the number of players alone."""
-_MOST = {
-    "iterations": 1_000_000,
-    "levels": 1_000,
-    "rounds": 1_000_000,
-    "hidden_size": 16_384,
-    "max_histories": 1_000_000_000,
-}
-"""Largest values of settings. A run with a larger value is refused, both new and saved, before
-anything of that size is made. Other whole numbers may be at most 2**53, so that JSON keeps them."""
 MAX_MODULE = 200
 """Most characters of a module's name."""
 MAX_GAME = 10_000
@@ -175,7 +165,8 @@ class RunConfig:
     expansion: str = "best_response"
     """What an iteration adds to the populations: best_response (PSRO), rectified (PSRO_rN),
     pipeline (P2SRO), hierarchy (DCH), candidates (Global PSRO), anytime (APSRO), stochastic
-    (SP-PSRO), or extensive (XDO; with networks, NXDO)."""
+    (SP-PSRO), extensive (XDO; with networks, NXDO), or self_play (no best responses: all players
+    learn together)."""
     levels: int = 4
     """Number of best responses that each player trains side by side, with the expansions rectified,
     pipeline, hierarchy and candidates. rectified keeps one for each policy that has weight."""
@@ -189,6 +180,12 @@ class RunConfig:
     """How the expansion extensive (XDO) solves the restricted game: linear_program, cfr_plus, mmd
     (magnetic mirror descent in self-play), or auto. auto uses linear_program, but cfr_plus if the
     program would be large."""
+    self_play: str = "ppo_self_play"
+    """How all players learn together, with the expansion self_play: ppo_self_play."""
+    horizon: int | None = None
+    """Number of iterations over which the schedules of self-play run: step sizes, and the weights
+    of entropy. After them the last values stay. By default the run's number of iterations when it
+    is made."""
     diversity: str | None = None
     """A reward for best responses that differ from their population: expected_cardinality
     (DPP-PSRO), behavioural, response, bd_rd (behavioural and response: BD&RD), or policy_hull
@@ -230,6 +227,8 @@ class RunConfig:
     """Settings of the oracle distill."""
     conditional: ConditionalConfig = dataclasses.field(default_factory=ConditionalConfig)
     """Settings of the oracle conditional."""
+    ppo_self_play: PPOSelfPlayConfig = dataclasses.field(default_factory=PPOSelfPlayConfig)
+    """Settings of the self-play ppo_self_play."""
     network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
     """Settings of the network around the cell."""
 
@@ -247,6 +246,7 @@ class RunConfig:
             ("expansion", self.expansion, EXPANSIONS),
             ("regret minimiser", self.regret_minimiser, REGRET_MINIMISERS),
             ("restricted solver", self.restricted_solver, METHODS),
+            ("self-play", self.self_play, SELF_PLAY),
             ("diversity", next(iter(TERMS)) if self.diversity is None else self.diversity, TERMS),
             ("evaluation", self.evaluation, EVALUATIONS),
             ("backend", self.backend, BACKENDS),
@@ -264,6 +264,7 @@ class RunConfig:
             ("iterations", 1),
             ("levels", 1),
             ("rounds", 1),
+            ("horizon", 1),
             ("hidden_size", 1),
             ("max_histories", 1),
             ("patience", 1),
@@ -343,38 +344,3 @@ def check_module(name: Any) -> None:
     words = name.split(".") if isinstance(name, str) else [""]
     if not all(word.isidentifier() for word in words) or len(name) > MAX_MODULE:
         raise SettingsError(f"{str(name)[:MAX_MODULE]!r} cannot be the name of a module")
-
-
-def check_sizes(config: RunConfig) -> None:
-    """Raises SettingsError if a saved setting is too large."""
-    if len(config.game) > MAX_GAME:
-        raise SettingsError(f"its game's name is longer than {MAX_GAME:,} characters")
-    if not config.game.isprintable():
-        raise SettingsError(f"its game's name, {config.game[:80]!r}, cannot be printed")
-    for owner, settings in ("", config), *((f"{n}.", getattr(config, n)) for n in TABLES):
-        for name, value in vars(settings).items():
-            most = _MOST.get(name, 1 << 53) if not owner else 1 << 53
-            if isinstance(value, int) and abs(value) > most:
-                raise SettingsError(f"{owner}{name} must be at most {most:,}")
-            if isinstance(value, float) and abs(value) > MAX_RETURN:
-                raise SettingsError(f"{owner}{name} must be at most {MAX_RETURN:g}")
-
-
-def check_shareable(config: RunConfig) -> None:
-    """Raises ExperimentError if loading the run would read a file that is not in the export, or
-    would enumerate a larger game than `psro run` accepts by default."""
-    check_own_game(config.game)
-    if config.max_histories > games.MAX_HISTORIES:
-        raise ExperimentError(
-            f"max_histories = {config.max_histories:,} must be at most {games.MAX_HISTORIES:,} in "
-            "an exported run"
-        )
-
-
-def check_own_game(game: str) -> None:
-    """Raises ExperimentError if loading the game would read a file that is not in the export."""
-    if trial.NAMES_A_FILE.search(game):
-        raise ExperimentError(
-            f"{game[:80]!r} names a file, and an exported run must not name files; give the "
-            "file itself as the game, as in --game poker.efg, so that the run keeps a copy"
-        )

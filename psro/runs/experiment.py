@@ -33,9 +33,10 @@ from psro.runs import commit as commits
 from psro.runs import folder as run_folder
 from psro.runs import policies as policy_files
 from psro.runs.agreement import disagreement
-from psro.runs.config import RunConfig, check_sizes
+from psro.runs.config import RunConfig
 from psro.runs.description import DescribedRun, finished
 from psro.runs.fitting import Rules
+from psro.runs.limits import check_sizes
 from psro.runs.restoring import complete, restore
 from psro.runs.setup import Setup
 from psro.runs.spreading import Spread
@@ -227,7 +228,7 @@ class Experiment(DescribedRun):
         Raises:
             ExperimentError: another process trains in the folder, or has trained in it meanwhile.
         """
-        executor = Local(self.setup.oracle) if pool is None else Spread(pool, self.setup)
+        executor = Local(self.setup) if pool is None else Spread(pool, self.setup)
         loop = functools.partial(self.setup.loop, play=executor.play)
         yield from answered(self.training(loop), executor)
 
@@ -308,7 +309,7 @@ def create(
     except SettingsError as error:
         raise ExperimentError(f"cannot run {config.game[:80]!r}: {error}") from None
     experiment = Experiment(folder, config, like and like.setup)
-    _ = experiment.setup.oracle  # which may refuse the game
+    experiment.setup.check_oracles()
     with disk.making(folder) as aside:
         run_folder.begin(aside, experiment.config)
     return experiment

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from psro.runs import archive, disk, experiment, learner, policies, storage
 from psro.runs import folder as run_folder
-from psro.runs.config import RunConfig, check_shareable
+from psro.runs.config import RunConfig
 from psro.runs.learner_folder import is_learner
+from psro.runs.limits import check_shareable
 from psro.runs.storage import ExperimentError
 
 

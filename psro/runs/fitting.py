@@ -15,6 +15,7 @@ from psro.runs.config import (
     is_conditional,
     is_enumerated,
     is_tabular,
+    is_world_model,
     works_on_forms,
 )
 from psro.variants.expansions import EXPANSIONS, Expansion
@@ -57,6 +58,7 @@ def with_defaults(config: RunConfig, game: Rules, *, exact: bool) -> RunConfig:
         payoff_error=config.payoff_error if exact or config.payoff_error is not None else share,
         meta_solver=meta_solver,
         evaluation_solver=config.evaluation_solver or ("least_exploitable" if programmed else SAME),
+        horizon=config.horizon or config.iterations,
         init=config.init or STARTS.get(config.oracle, "scratch"),
         tolerance=tolerance if config.tolerance is None else config.tolerance,
     )
@@ -96,6 +98,11 @@ def check_solvable(config: RunConfig, game: Rules) -> None:
             f"oracle {config.oracle} continues to train all policies in every iteration; add "
             "--expansion hierarchy"
         )
+    if "self_play" in expansion.uses and not _is_plain(config.oracle):
+        raise SettingsError(
+            f"expansion {config.expansion} trains a network of its own for each policy, and those "
+            f"of oracle {config.oracle} are something else; use --oracle ppo"
+        )
     tabulated = getattr(getattr(config, config.oracle, None), "tabulated", None)
     if config.network.normalize_observations and (is_enumerated(config.oracle) or tabulated):
         what = f"{config.oracle}.tabulated" if tabulated else f"oracle {config.oracle}"
@@ -113,6 +120,11 @@ def check_solvable(config: RunConfig, game: Rules) -> None:
             f"{config.oracle}.tabulated needs opponents who draw their policies independently; "
             f"with meta-solver {config.meta_solver} they draw together"
         )
+
+
+def _is_plain(oracle: str) -> bool:
+    """Whether an oracle's policies are networks that any other learner can train."""
+    return not (is_tabular(oracle) or is_conditional(oracle) or is_world_model(oracle))
 
 
 def _check_fits(

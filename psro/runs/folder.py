@@ -39,7 +39,8 @@ from games.printing import player_name
 from games.readers import files
 from psro.runs import commit, disk, policies, storage
 from psro.runs.commit import COMMIT, METRICS
-from psro.runs.config import SAME, RunConfig, check_shareable, check_sizes
+from psro.runs.config import SAME, RunConfig
+from psro.runs.limits import check_shareable, check_sizes
 from psro.runs.naming import game_of, variant_of
 from psro.runs.policies import POLICIES
 from psro.runs.storage import FORMAT_VERSION, Damaged, ExperimentError

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from psro.runs import archive, storage
-from psro.runs.config import check_own_game
 from psro.runs.folder import CONFIG, check_members
 from psro.runs.learner_config import LearnerConfig
+from psro.runs.limits import check_own_game
 from psro.runs.storage import Damaged, ExperimentError
 from psro.training.evaluation_record import Evaluation
 

@@ -15,6 +15,7 @@ from psro.variants.published import VARIANTS
 _OF_NETWORKS = {"cell", "hidden_size", "dtype", "init"}
 _OF_A_VARIANT = (
     "meta_solver", "evaluation_solver", "expansion", "regret_minimiser", "diversity", "init",
+    "self_play",
 )  # fmt: skip
 """The settings that distinguish variants. A run may change a variant's other settings, such as its
 levels, and keeps the variant's name."""
@@ -23,11 +24,18 @@ levels, and keeps the variant's name."""
 def in_use(config: RunConfig) -> dict[str, Any]:
     """The settings that this run uses, by name, such as `ppo.learning_rate`. Settings of other
     oracles are left out, and so are settings of networks if policies are tables."""
-    unused, owners = set(), {config.oracle, "network"}
+    unused, owners, expansion = set(), {config.oracle, "network"}, EXPANSIONS[config.expansion]
     if config.oracle in TABULAR:
         unused |= _OF_NETWORKS
         owners.remove("network")
-    uses = EXPANSIONS[config.expansion].uses
+    if not expansion.best_responses:
+        unused.add("init")
+        owners.remove(config.oracle)
+    if "self_play" in expansion.uses:
+        owners.add(config.self_play)
+    else:
+        unused |= {"self_play", "horizon"}
+    uses = expansion.uses
     if "levels" not in uses:
         unused.add("levels")
     if "rounds" not in uses:

@@ -32,9 +32,9 @@ from psro.runs.seed_folders import seed_folder, seed_folders
 from psro.runs.storage import ExperimentError
 from psro.runs.tasks import advancing
 from psro.training.executors import Ask, Local
+from psro.training.growth import TrainingDiverged
 from psro.training.pool import Pool
 from psro.training.record import DISTANCES, Record
-from psro.training.trainer import TrainingDiverged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,7 +95,7 @@ class Seeds(Described):
     def _together(self, runs: Sequence[Training]) -> Iterator[Collection[int]]:
         """Answers the requests of all active runs by one call. Yields the numbers of these runs
         before every call, and after the last."""
-        executor = Local(self.experiments[0].setup.oracle, len(self.experiments))
+        executor = Local(self.experiments[0].setup, len(self.experiments))
         answers: dict[int, Results | None] = dict.fromkeys(range(len(runs)))
         while answers:
             asks: dict[int, Ask] = {}

@@ -23,6 +23,7 @@ from psro.exact.on_devices import devices_of
 from psro.exact.passes import passes_of
 from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
 from psro.metagame.solving import solver_of
+from psro.oracles.self_play_settings import SELF_PLAY
 from psro.policies.dreamer_policy import DreamerPolicy
 from psro.policies.form_table import FormTable
 from psro.policies.initial import INITS
@@ -199,6 +200,22 @@ class Setup:
         return oracle(self.game, self.policy, settings)
 
     @functools.cached_property
+    @own_settings()
+    def self_play(self) -> Oracle:
+        """What trains all players together."""
+        from psro.oracles.self_play.known import LEARNERS
+
+        name = self.config.self_play
+        settings = getattr(self.config, name)
+        return LEARNERS[name](self.game, self.policy, settings, learners=self.num_populations)
+
+    def check_oracles(self) -> None:
+        """Raises SettingsError if what trains policies refuses the game or the settings."""
+        _ = self.oracle
+        if "self_play" in EXPANSIONS[self.config.expansion].uses:
+            _ = self.self_play
+
+    @functools.cached_property
     def method(self) -> Method:
         """The steps of an iteration."""
         from psro.training.loop import Method
@@ -213,6 +230,7 @@ class Setup:
             rounds=config.rounds,
             minimise=REGRET_MINIMISERS[config.regret_minimiser],
             restricted_solver=config.restricted_solver,
+            horizon=config.horizon,
         )
 
     @own_settings()
@@ -276,6 +294,7 @@ class Setup:
                 diverse, TERMS[config.diversity], config.diversity_weight * self.rules.max_return
             ),
             symmetric=config.symmetric,
+            networks=SELF_PLAY[config.self_play].networks,
         )
 
 

@@ -42,7 +42,8 @@ def spread(
             params = pool.put(jobs.populations.params)
             stack.callback(pool.drop, params)
             # On accelerators jobs are computed side by side, and their rounding may depend on that.
-            size = len(jobs) if pool.whole_requests else 1
+            whole = pool.whole_requests or jobs.progress is not None
+            size = len(jobs) if whole else 1
             for first in range(0, len(jobs), size):
                 part = _fields(jobs, slice(first, first + size))
                 arguments = {**common, **part, "populations": params}
@@ -66,6 +67,7 @@ def _fields(jobs: Jobs, part: slice) -> dict[str, Any]:
         "initial": jax.tree.map(lambda leaf: np.asarray(leaf)[part], jobs.initial),
         "group": jobs.populations.group[part],
         "opponents": jobs.opponents[part],
+        "progress": None if jobs.progress is None else jobs.progress[part],
         "exact": exact and ExactView(**{name: view and view[part] for name, view in exact.items()}),
     }
 
@@ -80,13 +82,13 @@ class Spread:
     """
 
     def __init__(self, pool: Pool, setup: Setup):
-        self._pool, self._context, self._oracle = pool, Context.of(setup), setup.oracle
+        self._pool, self._context, self._setup = pool, Context.of(setup), setup
         self.play = None if setup.form is not None else self._play  # exact runs play nothing
         self._whole = setup.oracle.conditional or setup.oracle.tabular
 
     def respond(self, asks: Sequence[Ask]) -> list[Results]:
         if self._whole:  # their jobs depend on each other, and cost little
-            return Local(self._oracle, len(asks)).respond(asks)
+            return Local(self._setup, len(asks)).respond(asks)
         requests = [ask.jobs for ask in asks]
         return spread(self._pool, f"{_TASKS}:respond", {"context": self._context}, requests)
 

@@ -28,7 +28,7 @@ from psro.policies.population import Population
 from psro.runs.config import RunConfig
 from psro.runs.restoring import complete
 from psro.runs.setup import Setup
-from psro.training.executors import Local, answered
+from psro.training.executors import Local, answered, oracle_for
 from psro.training.matches import Call
 from psro.training.on_form import Shelf
 from psro.training.pool import Task
@@ -97,8 +97,9 @@ def _setup_of(context: Context) -> Setup:
 
 @own_settings()
 def respond(context: Context, **fields: Any) -> Results:
-    """The best responses of the oracle of a context's runs; see `jobs_of` for the fields."""
-    return workplace(context).setup.oracle(jobs_of(**fields))
+    """What the oracles of a context's runs train; see `jobs_of` for the fields."""
+    jobs = jobs_of(**fields)
+    return oracle_for(workplace(context).setup, jobs)(jobs)
 
 
 def jobs_of(
@@ -109,6 +110,7 @@ def jobs_of(
     opponents: np.ndarray,
     exact: ExactView | None,
     populations: Params,
+    progress: np.ndarray | None,
 ) -> Jobs:
     """`Jobs` from their fields. `key` is the keys' data, `populations` their parameters."""
     return Jobs(
@@ -118,6 +120,7 @@ def jobs_of(
         populations=Populations(params=populations, group=group),
         opponents=opponents,
         exact=exact,
+        progress=progress,
     )
 
 
@@ -193,6 +196,6 @@ def advance(
         if last is None or last.record.iteration != number - 1:
             return None
     loop = place.setup.loop(seed, number, last)
-    (iteration,) = answered(loop, Local(place.setup.oracle))
+    (iteration,) = answered(loop, Local(place.setup))
     place.keep(seed, iteration)
     return Advanced.of(iteration)

@@ -37,6 +37,23 @@ class Ask:
     jobs: Jobs
 
 
+class Oracles(Protocol):
+    """What answers requests: `psro.runs.setup.Setup` is one.
+
+    Attributes:
+        oracle: trains best responses.
+        self_play: trains all players of a run together.
+    """
+
+    oracle: Oracle
+    self_play: Oracle
+
+
+def oracle_for(oracles: Oracles, jobs: Jobs) -> Oracle:
+    """The oracle that trains these jobs."""
+    return oracles.oracle if jobs.progress is None else oracles.self_play
+
+
 class Executor(Protocol):
     """Does the parts of a run's work that do not depend on each other. Where it does them changes
     no result: on a CPU every result is the same, bit for bit.
@@ -57,22 +74,33 @@ class Local:
     """The executor in this process. One call of the oracle answers all requests.
 
     Args:
-        oracle: the runs' oracle.
+        oracles: those of the runs.
         most: largest number of requests at once. Shapes have room for them all, so fewer requests
             do not compile anything again.
     """
 
     play = None
 
-    def __init__(self, oracle: Oracle, most: int = 1):
-        self._oracle, self._most = oracle, most
+    def __init__(self, oracles: Oracles, most: int = 1):
+        self._oracles, self._most = oracles, most
 
     @own_settings()
     def respond(self, asks: Sequence[Ask]) -> list[Results]:
-        if self._oracle.conditional:  # such a run's network learns from all jobs of that run
-            return [self._oracle(ask.jobs) for ask in asks]
-        results = self._oracle(together([ask.jobs for ask in asks], self._most))
-        ends = np.cumsum([0, *(len(ask.jobs) for ask in asks)])
+        answers: dict[int, Results] = {}
+        for kind in (False, True):  # best responses, and self-play
+            numbers = [n for n, ask in enumerate(asks) if (ask.jobs.progress is not None) == kind]
+            if numbers:
+                requests = [asks[number].jobs for number in numbers]
+                answers |= zip(numbers, self._trained(requests), strict=True)
+        return [answers[number] for number in range(len(asks))]
+
+    def _trained(self, requests: Sequence[Jobs]) -> list[Results]:
+        """The results of requests for one oracle."""
+        oracle = oracle_for(self._oracles, requests[0])
+        if oracle.conditional:  # such a run's network learns from all jobs of that run
+            return [oracle(jobs) for jobs in requests]
+        results = oracle(together(requests, self._most))
+        ends = np.cumsum([0, *map(len, requests)])
         parts = [slice(first, last) for first, last in itertools.pairwise(ends)]
         return [jax.tree.map(lambda leaf, part=part: leaf[part], results) for part in parts]
 
@@ -113,6 +141,9 @@ def together(requests: Sequence[Jobs], most: int) -> Jobs:
                 for field in dataclasses.fields(ExactView)
             }
         ),
+        progress=None
+        if requests[0].progress is None
+        else np.concatenate([jobs.progress for jobs in requests]),
     )
 
 

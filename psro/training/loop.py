@@ -15,9 +15,10 @@ from psro.metagame.solving import MetaGameSolver
 from psro.metagame.strategy import MetaStrategy
 from psro.oracles import Results
 from psro.training.executors import Ask
+from psro.training.growth import Growth, Keys, Timer
 from psro.training.matches import Play
 from psro.training.record import Iteration, Record
-from psro.training.trainer import Growth, Keys, Timer, Trainer
+from psro.training.trainer import Trainer
 from psro.variants.expansions import Expansion, Situation
 
 
@@ -34,6 +35,7 @@ class Method:
         rounds: `Situation.rounds` for it.
         minimise: `Situation.minimise` for it.
         restricted_solver: `Situation.restricted_solver` for it.
+        horizon: `Situation.horizon` for it.
     """
 
     trainer: Trainer
@@ -44,6 +46,7 @@ class Method:
     rounds: int
     minimise: Callable
     restricted_solver: str
+    horizon: int
 
     def elsewhere(self, play: Play) -> Method:
         """The same method, whose matches are played by another function."""
@@ -67,6 +70,8 @@ class Method:
             rounds=self.rounds,
             minimise=self.minimise,
             restricted_solver=self.restricted_solver,
+            networks=self.trainer.networks,
+            horizon=self.horizon,
             rng=np.random.default_rng(jax.device_get(jax.random.key_data(key))),
         )
 

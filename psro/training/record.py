@@ -99,7 +99,7 @@ class Record:
     @property
     def most_improvement(self) -> float | None:
         """The largest improvement of a player that is not ruled out: an upper confidence bound at
-        95 % where it is sampled; None where nothing was trained."""
+        95 % where it is sampled; None where no best response was trained."""
         if self.improvement is None:
             return None
         errors = self.improvement_error or (0.0,) * len(self.improvement)
@@ -144,6 +144,7 @@ def why_ended(
     if distance is not None and distance <= tolerance > 0:
         return "converged"
     latest = [record.most_improvement for record in records[1:]][-patience:]
-    if len(latest) == patience and max(latest) <= tolerance > 0:
+    known = len(latest) == patience and None not in latest  # self-play has no improvement
+    if known and max(latest) <= tolerance > 0:
         return "no oracle improves"
     return "budget" if records[-1].iteration >= iterations else None

@@ -4,92 +4,27 @@ their measurement by an evaluator."""
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 
 import jax
 import numpy as np
 
-from psro.errors import PsroError
 from psro.metagame.meta_game import MetaGame
 from psro.metagame.strategy import MetaStrategy
 from psro.metagame.target import Target
 from psro.oracles import ExactView, Jobs, Results
 from psro.policies.policy import Params
 from psro.policies.population import Population
-from psro.training.evaluators import Evaluator, Outcome, Solve
+from psro.training.evaluators import Evaluator, Solve
 from psro.training.executors import Ask
+from psro.training.growth import Growth, Keys, Timer, TrainingDiverged
 from psro.training.record import Iteration
-from psro.variants.expansions import Expanded, Place, Steps, Train
-
-
-class TrainingDiverged(PsroError):
-    """A best response met a number that is not finite."""
-
+from psro.variants.expansions import Expanded, Place, Request, SelfPlay, Steps, Train
 
 Objective = Callable[[MetaGame, MetaStrategy, Target], Sequence[np.ndarray]]
 """Returns what best responses maximise in addition to their returns: a reward for each sequence,
 `[S_p]` of every player. It takes the meta-game, the meta-strategy that they train against, and the
 target."""
-
-
-_MEASURE = 0xFFFFFFFF
-"""No iteration has this number."""
-
-
-class Timer:
-    """Wall seconds by part."""
-
-    def __init__(self):
-        self.seconds: dict[str, float] = {}
-        self._since = time.perf_counter()
-
-    def lap(self, part: str) -> None:
-        now = time.perf_counter()
-        self.seconds[part] = self.seconds.get(part, 0.0) + now - self._since
-        self._since = now
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Keys:
-    """The random keys of an iteration, `[]` each: for fresh parameters, for best responses, and for
-    episodes that measure. The last one is the same in all iterations of a run."""
-
-    fresh: jax.Array
-    oracle: jax.Array
-    measure: jax.Array
-
-    @classmethod
-    def of(cls, run_key: jax.Array, iteration: int) -> Keys:
-        key = jax.random.fold_in(run_key, iteration)
-        return cls(
-            fresh=jax.random.fold_in(key, 0),
-            oracle=jax.random.fold_in(key, 1),
-            measure=jax.random.fold_in(run_key, _MEASURE),
-        )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Growth:
-    """The populations, and what an iteration has done to them so far.
-
-    Attributes:
-        population: every player's policies.
-        meta_game: their payoffs.
-        policies: policies that were added or trained further, leaves `[P, ...]`, by their number.
-        decisions: the learners' own decisions, `[P]`.
-        episodes: the learners' finished episodes, `[P]`.
-        outcome: result of the first best response in its last training; None if there is none.
-        end: how the expansion ended.
-    """
-
-    population: Population
-    meta_game: MetaGame
-    policies: dict[int, Params]
-    decisions: np.ndarray
-    episodes: np.ndarray
-    outcome: Outcome | None = None
-    end: Expanded = Expanded()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -108,6 +43,7 @@ class Trainer:
         symmetric: all seats share one population, and player 0 alone trains. The meta-game is that
             of a `games.symmetric_view`. There every seat has the same best response. So training
             at seat 0 equals, in expectation, training at a random seat.
+        networks: the number of policies that one `SelfPlay` makes for each player.
     """
 
     fresh: Callable[[jax.Array], Params]
@@ -117,6 +53,7 @@ class Trainer:
     concept: str
     objective: Objective | None = None
     symmetric: bool = False
+    networks: int = 1
 
     def begin(self, keys: Keys, capacity: int, timer: Timer) -> Growth:
         """Begins populations with untrained policies."""
@@ -146,7 +83,7 @@ class Trainer:
             timer: collects the wall time of each part.
 
         Raises:
-            TrainingDiverged: a best response met a number that is not finite.
+            TrainingDiverged: training met a number that is not finite.
         """
         nothing = np.zeros(last.meta_game.num_players, int)
         growth = Growth(
@@ -175,6 +112,12 @@ class Trainer:
                 )
                 timer.lap(self.evaluator.finishes_in)
                 new, part = new | trained, part + 1
+            for play in (step for step in request if isinstance(step, SelfPlay)):
+                key = jax.random.fold_in(keys.oracle, part) if part else keys.oracle
+                results = yield self._ask_all(key, play, last, growth, keys)
+                _check_finite(results, number, 1, what="self-play")
+                growth, new = growth.counted(results), new | self._played(play, results, growth)
+                part += 1
             timer.lap("oracle")
             growth = self._added(growth, new, trains, targets, keys, timer, last)
             try:
@@ -182,9 +125,7 @@ class Trainer:
             except StopIteration as stop:
                 return _kept(last, growth, stop.value)
 
-    def _placed(
-        self, request: Sequence[Train | Place], last: Iteration, keys: Keys
-    ) -> dict[int, Params]:
+    def _placed(self, request: Sequence[Request], last: Iteration, keys: Keys) -> dict[int, Params]:
         """Policies that follow plans, by number."""
         return {
             step.slot: jax.device_get(
@@ -264,23 +205,23 @@ class Trainer:
     def _start(self, slot: int, last: Iteration, growth: Growth, keys: Keys) -> Params:
         """The parameters from which policy number `slot` is trained, leaves `[P, ...]`. If the
         policy exists already, they are its own."""
-        if slot in growth.policies:
-            return growth.policies[slot]
-        if slot < last.population.size:
-            return last.population.policies(slot)
+        existing = self._existing(slot, last, growth)
+        if existing is not None:
+            return existing
         fresh = self._new(keys, slot, last.population.size)
         return jax.device_get(self.initial(fresh, last.population, last.meta_strategy.marginals))
+
+    def _existing(self, slot: int, last: Iteration, growth: Growth) -> Params | None:
+        """The parameters of policy number `slot`, leaves `[P, ...]`; None if there is none yet."""
+        if slot in growth.policies:
+            return growth.policies[slot]
+        return last.population.policies(slot) if slot < last.population.size else None
 
     def _trained(
         self, growth: Growth, trains: Sequence[Train], results: Results
     ) -> tuple[Growth, dict[int, Params]]:
         """`growth` with decisions and episodes counted, and the trained policies by number."""
         seats, learners = len(growth.decisions), len(results.decisions) // len(trains)
-
-        def counted(before: np.ndarray, now: np.ndarray) -> np.ndarray:
-            total = np.asarray(now).reshape(len(trains), learners).sum(axis=0)
-            return before + np.pad(total, (0, seats - learners))
-
         policies = {
             train.slot: self._for_all_seats(
                 jax.tree.map(
@@ -291,12 +232,34 @@ class Trainer:
             )
             for train, first in zip(trains, range(0, len(results.decisions), learners), strict=True)
         }
-        growth = dataclasses.replace(
-            growth,
-            decisions=counted(growth.decisions, results.decisions),
-            episodes=counted(growth.episodes, results.episodes),
+        return growth.counted(results, len(trains)), policies
+
+    def _ask_all(
+        self, key: jax.Array, play: SelfPlay, last: Iteration, growth: Growth, keys: Keys
+    ) -> Ask:
+        """A request with one job for each player, who learn together."""
+        players = len(growth.decisions)
+        learners = 1 if self.symmetric else players
+        if play.start:
+            chosen = [play.start[min(n, len(play.start) - 1)] for n in range(self.networks)]
+            starts = [self._existing(slot, last, growth) for slot in chosen]
+        else:
+            starts = [self._new(keys, play.slot, last.population.size)] * self.networks
+        initial = jax.tree.map(
+            lambda *leaves: np.stack([leaf[:learners] for leaf in leaves], axis=1), *starts
         )
-        return growth, policies
+        jobs = Jobs.of_self_play(key, initial, players=players, begin=play.begin, end=play.end)
+        return Ask(key=key, jobs=jobs)
+
+    def _played(self, play: SelfPlay, results: Results, growth: Growth) -> dict[int, Params]:
+        """The policies of self-play by number."""
+        return {
+            play.slot + n: self._for_all_seats(
+                jax.tree.map(lambda leaf, n=n: np.asarray(leaf)[:, n], results.params),
+                len(growth.decisions),
+            )
+            for n in range(self.networks)
+        }
 
     def _added(
         self,
@@ -360,11 +323,13 @@ def _unchanged(strategy: MetaStrategy, policies: Iterable[int]) -> MetaStrategy 
     return None if any(weights[changed].any() for weights in strategy.marginals) else strategy
 
 
-def _check_finite(results: Results, number: int, trains: int) -> None:
+def _check_finite(
+    results: Results, number: int, trains: int, what: str = "the best response"
+) -> None:
     diverged = np.asarray(results.diverged).reshape(trains, -1).any(axis=0)
     if diverged.any():
         raise TrainingDiverged(
-            f"the best response of player {int(np.argmax(diverged))} diverged in iteration "
+            f"{what} of player {int(np.argmax(diverged))} diverged in iteration "
             f"{number}: training met a number that is not finite"
         )
 

@@ -94,6 +94,12 @@ VARIANTS: Mapping[str, Variant] = types.MappingProxyType(
             levels=8,
         ),
         "global_psro": _variant("Wang et al. 2026, arXiv:2605.28273", expansion="candidates"),
+        "ppo_self_play": _variant(
+            "Rudolph et al. 2025, arXiv:2502.08938",
+            expansion="self_play",
+            self_play="ppo_self_play",
+            meta_solver="last",
+        ),
         "jpsro_cce": _variant("Marris et al. 2021, arXiv:2106.09435", meta_solver="mgcce"),
         "jpsro_ce": _variant("Marris et al. 2021, arXiv:2106.09435", meta_solver="mgce"),
     }

@@ -9,6 +9,7 @@ from games.printing import printable
 from psro.oracles.settings import TABULAR
 from psro.runs.config import RunConfig
 from psro.runs.naming import game_of, in_use, variant_of
+from psro.variants.expansions import EXPANSIONS
 
 
 def repeated(config: RunConfig) -> dict[str, Any]:
@@ -23,7 +24,10 @@ def trained(config: RunConfig) -> str:
     variant = variant_of(config)
     network = f"{config.cell} of {config.hidden_size}, " if config.oracle not in TABULAR else ""
     name = f"{variant}: " if variant else ""
-    return f"{name}{network}oracle {config.oracle}, {config.solvers}"
+    expansion = EXPANSIONS[config.expansion]
+    learners = [f"oracle {config.oracle}"] if expansion.best_responses else []
+    learners += [f"self-play {config.self_play}"] if "self_play" in expansion.uses else []
+    return f"{name}{network}{', '.join(learners)}, {config.solvers}"
 
 
 def labels(configs: Sequence[RunConfig]) -> list[str]:

@@ -8,13 +8,23 @@ them, and may yield again. The loop does the rest: initial parameters, the oracl
 """
 
 from psro.variants.expansions.anytime import anytime
-from psro.variants.expansions.base import Expanded, Expansion, Place, Situation, Steps, Train
+from psro.variants.expansions.base import (
+    Expanded,
+    Expansion,
+    Place,
+    Request,
+    SelfPlay,
+    Situation,
+    Steps,
+    Train,
+)
 from psro.variants.expansions.best_response import one_best_response
 from psro.variants.expansions.candidates import candidates
 from psro.variants.expansions.extensive import extensive
 from psro.variants.expansions.hierarchy import hierarchy
 from psro.variants.expansions.pipeline import pipeline
 from psro.variants.expansions.rectified import rectified
+from psro.variants.expansions.self_play import self_play
 from psro.variants.expansions.stochastic import stochastic
 
 EXPANSIONS: dict[str, Expansion] = {
@@ -78,6 +88,23 @@ EXPANSIONS: dict[str, Expansion] = {
         symmetric=False,
         meta_strategy=True,
     ),
+    "self_play": Expansion(
+        function=self_play,
+        capacity=lambda iterations, levels: 2 * iterations + 1,
+        uses=frozenset({"self_play"}),
+        best_responses=False,
+        meta_strategy=True,
+    ),
 }
 
-__all__ = ["EXPANSIONS", "Expanded", "Expansion", "Place", "Situation", "Steps", "Train"]
+__all__ = [
+    "EXPANSIONS",
+    "Expanded",
+    "Expansion",
+    "Place",
+    "Request",
+    "SelfPlay",
+    "Situation",
+    "Steps",
+    "Train",
+]

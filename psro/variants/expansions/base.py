@@ -26,6 +26,8 @@ class Situation:
         minimise: the rule by which opponents move between rounds, one of `REGRET_MINIMISERS`.
         restricted_solver: the solver of restricted games, one of `restricted_game.METHODS`.
         rng: this iteration's own random numbers.
+        networks: the number of policies that one `SelfPlay` makes for each player.
+        horizon: the number of iterations over which the schedules of self-play run.
     """
 
     number: int
@@ -37,6 +39,8 @@ class Situation:
     minimise: Update
     rng: np.random.Generator
     restricted_solver: str = "auto"
+    networks: int = 1
+    horizon: int = 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,6 +62,24 @@ class Place:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class SelfPlay:
+    """Train one policy of each player, all together, each against the others' current policies.
+
+    Attributes:
+        slot: the number of the policy to play. If the learner keeps more networks than this one
+            (`Situation.networks`), they become the policies after it.
+        start: the numbers of the policies whose parameters they start from, one for each network;
+            the last one stands for those that are missing. Empty for untrained parameters.
+        begin, end: the share of the schedules before and after this training, from 0 to 1.
+    """
+
+    slot: int
+    start: Sequence[int]
+    begin: float
+    end: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Expanded:
     """The result of an iteration.
 
@@ -72,7 +94,8 @@ class Expanded:
     meta_strategy: MetaStrategy | None = None
 
 
-Steps = Generator[Sequence[Train | Place], MetaGame, Expanded]
+Request = Train | Place | SelfPlay
+Steps = Generator[Sequence[Request], MetaGame, Expanded]
 """A running expansion: it yields requests for policies, and gets the meta-game with them."""
 
 
@@ -84,7 +107,8 @@ class Expansion:
         function: from a situation to its steps. All steps that train must train the same number of
             policies in every iteration, so that they are compiled once.
         capacity: the largest number of policies of a player, from iterations and levels.
-        uses: which of the settings `levels` and `rounds` it reads.
+        uses: which of the settings `levels`, `rounds` and `self_play` it reads.
+        best_responses: whether it trains best responses, by the oracle.
         num_players: the number of players that it needs; None for any number.
         zero_sum: whether it needs returns that add up to a constant.
         exact: whether it needs the policies' plans in an enumerated game.
@@ -98,6 +122,7 @@ class Expansion:
     function: Callable[[Situation], Steps]
     capacity: Callable[[int, int], int]
     uses: frozenset[str] = frozenset()
+    best_responses: bool = True
     num_players: int | None = None
     zero_sum: bool = False
     exact: bool = False

@@ -1,0 +1,119 @@
+"""Self-play: all players learn together, and the last iterate is what counts."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from probes import policy_for
+
+import games
+import psro
+from games.tree_game import TreeGame
+from psro.oracles.self_play.known import LEARNERS
+from psro.oracles.self_play.learner import by_learner
+from psro.oracles.self_play_settings import SELF_PLAY
+from psro.runs.config import RunConfig
+from psro.runs.experiment import create
+from psro.variants.published import VARIANTS
+
+TINY = {"num_envs": 4, "rollout_length": 4, "sequence_length": 2, "num_minibatches": 2, "epochs": 1}
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("name", LEARNERS)
+def test_training_sees_what_acting_saw(name, shared):
+    """With untouched parameters, each learner's pass over its rollouts gives the log-probabilities
+    and values of acting, in both seats, and episodes that began before the rollout go on."""
+    game = TreeGame(games.load("kuhn_poker"))
+    policy = policy_for(game)
+    learner = LEARNERS[name](game, policy, SELF_PLAY[name](shared=shared, **TINY))
+    params = policy.init_many(jax.random.split(jax.random.key(0), 2))
+
+    @jax.jit
+    def played(key):
+        rollout, networks = learner._rollout, (params,) * learner._config.networks
+        state = learner._begin(networks, rollout, key)
+        for step in range(2):
+            actors, decisions, _ = learner._play(
+                state, jax.random.fold_in(key, step), jnp.float32(0), rollout
+            )
+            state = dataclasses.replace(state, actors=actors)
+        return state, decisions
+
+    state, decisions = played(jax.random.key(1))
+    assert decisions.valid.all() and not decisions.reset[:, 0].all()
+    learners = 1 if shared else 2
+    merged = by_learner(decisions, learners)
+    assert merged.action.shape == (learners, 4, 8 // learners)
+    for m in range(learners):
+        own = jax.tree.map(lambda leaf, m=m: leaf[m], merged)
+        network = jax.tree.map(lambda leaf, m=m: leaf[m], state.networks[0])
+        start = jax.tree.map(lambda leaf: leaf[0], learner._own_carry(own.carry))
+        outputs, value = policy.unroll(network, own.observation, own.last_action, own.reset, start)
+        log_prob = policy.distribution(outputs, own.legal).log_prob(own.action)
+        np.testing.assert_allclose(log_prob, own.log_prob, atol=1e-5)
+        np.testing.assert_allclose(value, own.value, atol=1e-5)
+
+
+def trained(folder, **settings):
+    experiment = create(RunConfig(**settings), folder)
+    for _ in experiment.train():
+        pass
+    return experiment
+
+
+def self_play(name, **changes):
+    """Settings of a run of a variant, with settings of its learner changed."""
+    settings = VARIANTS[name].settings
+    learner = settings["self_play"]
+    return dict(settings) | {learner: SELF_PLAY[learner](**changes)}
+
+
+@pytest.mark.slow
+def test_the_last_iterate_approaches_the_equilibrium_of_kuhn_poker(tmp_path):
+    run = trained(
+        tmp_path / "run", game="kuhn_poker", seed=100, iterations=8, hidden_size=16,
+        **self_play("ppo_self_play", decisions=16_384),
+    )  # fmt: skip
+    first, last = run.records[0], run.records[-1]
+    assert first.exploitability > 0.4 and last.exploitability < 0.1
+    assert last.size == 9 and last.support_size == (1, 1)
+    assert [len(weights) for weights in run.meta_strategy] == [9, 9]
+    assert all(weights[-1] == 1 for weights in run.meta_strategy)
+    assert last.decisions == (16_384, 16_384)
+    for leaf in jax.tree.leaves(run.populations):  # one network for both seats
+        np.testing.assert_array_equal(leaf[0, 1:], leaf[1, 1:])
+
+
+@pytest.mark.slow
+def test_training_reads_nothing_exact(tmp_path, monkeypatch):
+    """The same policies, bit for bit, whatever the exact figures are, and by episodes alone."""
+    settings = {"game": "kuhn_poker", "iterations": 2, "hidden_size": 4}
+    settings |= self_play("ppo_self_play", decisions=64, **TINY)
+    exact = trained(tmp_path / "exact", **settings)
+    sampled = trained(tmp_path / "sampled", evaluation="sampled", **settings)
+    assert sampled.records[-1].kind == "sampled" and exact.records[-1].kind == "exact"
+    jax.tree.map(np.testing.assert_array_equal, exact.populations, sampled.populations)
+
+
+@pytest.mark.slow
+def test_schedules_run_over_the_horizon(tmp_path):
+    """Not over the iterations of a run that is continued, and they stay at their end."""
+    settings = {"game": "kuhn_poker", "hidden_size": 4}
+    settings |= self_play("ppo_self_play", decisions=64, **TINY)
+    part = trained(tmp_path / "part", iterations=2, **settings)
+    assert part.config.horizon == 2
+    whole = trained(tmp_path / "whole", iterations=3, horizon=2, **settings)
+    longer = psro.resume(tmp_path / "part", iterations=3)
+    jax.tree.map(np.testing.assert_array_equal, whole.populations, longer.populations)
+    other = trained(tmp_path / "other", iterations=3, **settings)
+    leaves = zip(*map(jax.tree.leaves, (whole.populations, other.populations)), strict=True)
+    assert any((ours != theirs).any() for ours, theirs in leaves)
+
+
+def test_policies_that_are_no_plain_networks_are_refused(tmp_path):
+    for oracle in ("best_response", "conditional", "dreamer"):
+        with pytest.raises(ValueError, match=f"those of oracle {oracle} are something else"):
+            create(RunConfig(oracle=oracle, expansion="self_play"), tmp_path / oracle)
