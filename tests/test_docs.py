@@ -246,6 +246,7 @@ MACHINERY = (
     "psro.oracles.checks",
     "psro.oracles.devices",
     "psro.oracles.known",
+    "psro.oracles.self_play.known",
     "psro.oracles.tabulated",
     "psro.oracles.training",
     "psro.policies.jax_settings",

@@ -114,6 +114,6 @@ def test_schedules_run_over_the_horizon(tmp_path):
 
 
 def test_policies_that_are_no_plain_networks_are_refused(tmp_path):
-    for oracle in ("best_response", "conditional", "dreamer"):
+    for oracle in ("best_response", "dreamer"):
         with pytest.raises(ValueError, match=f"those of oracle {oracle} are something else"):
             create(RunConfig(oracle=oracle, expansion="self_play"), tmp_path / oracle)
