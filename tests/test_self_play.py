@@ -78,7 +78,7 @@ def test_the_last_iterate_approaches_the_equilibrium_of_kuhn_poker(tmp_path):
         **self_play("ppo_self_play", decisions=16_384),
     )  # fmt: skip
     first, last = run.records[0], run.records[-1]
-    assert first.exploitability > 0.4 and last.exploitability < 0.1
+    assert first.exploitability > 0.4 and last.exploitability < 0.15
     assert last.size == 9 and last.support_size == (1, 1)
     assert [len(weights) for weights in run.meta_strategy] == [9, 9]
     assert all(weights[-1] == 1 for weights in run.meta_strategy)
