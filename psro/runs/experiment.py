@@ -1,5 +1,4 @@
-"""Runs: wiring, training, saving, resuming, loading. Settings are in `psro.runs.config`; the
-contents of a folder are in `psro.runs.folder`."""
+"""Runs: training, saving, loading. For settings see `psro.runs.config`, for files `runs.folder`."""
 
 from __future__ import annotations
 
