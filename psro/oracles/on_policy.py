@@ -9,6 +9,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -136,13 +137,15 @@ class Unrolled:
 class Batch:
     """Decisions and what to learn from them: `[T, E]`, after `cut` `[L, C, E]` (C sequences of L
     steps per environment), after `take` `[L, N]`. `levels` are the learner's info states. They are
-    present if the network runs over info states (the setting `tabulated`)."""
+    present if the network runs over info states (the setting `tabulated`). `reference` is what else
+    a learner of self-play compares each decision with, a PyTree with the axes of decisions."""
 
     decisions: Decisions
     advantage: jax.Array
     value_target: jax.Array
     weight: jax.Array
     levels: Sequence[Level] | None = None
+    reference: Any = ()
 
     def cut(self, sequence_length: int) -> Batch:
         """Consecutive steps stay together: `[T, E] -> [C, L, E] -> [L, C, E]`."""

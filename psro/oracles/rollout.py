@@ -53,6 +53,11 @@ class Actors:
     earned: jax.Array
 
 
+Toll = Callable[[jax.Array, jax.Array | None, jax.Array], jax.Array]
+"""Returns what the opponents' moves pay the learner beside the game, in the game's units, `[E]`. It
+takes their outputs `[E, ...]`, the legal actions `[E, A]`, and the actions."""
+
+
 class Rollout:
     """Plays one learner against opponents in `num_envs` environments.
 
@@ -69,6 +74,7 @@ class Rollout:
         length: int,
         sequence_length: int,
         act: Act | None = None,
+        toll: Toll | None = None,
     ):
         self.game = game
         self.policy = policy
@@ -78,6 +84,7 @@ class Rollout:
         self.length = length
         self.sequence_length = sequence_length
         self._act = act or self._by_policy
+        self._toll = toll
         self._num_opponents = game.num_players - 1
         # Enough moves to end this episode and to play one more without the learner's turn coming;
         # an opponent that keeps the learner from ever moving must not hang the loop.
@@ -243,8 +250,14 @@ class Rollout:
             acts = turn[None] == jnp.arange(self._num_opponents)[:, None]  # [Q, E]
             all_seats = jnp.broadcast_to(action, (self._num_opponents, *action.shape))
             moved = Memory(carry=after, last_action=all_seats)
+            moves_now = turn < self._num_opponents
+            stepped = self._step(state, action, moves_now, env_keys[0])
+            if self._toll is not None:
+                paid = jnp.where(moves_now, self._toll(outputs, state.legal, action), 0.0)
+                rewards = stepped.rewards.at[:, seat].add(paid)
+                stepped = dataclasses.replace(stepped, rewards=rewards)
             actors = Actors(
-                state=self._step(state, action, turn < self._num_opponents, env_keys[0]),
+                state=stepped,
                 learner=actors.learner,
                 opponents=_select(acts, moved, memory),
                 fresh=actors.fresh,

@@ -34,6 +34,10 @@ class Distribution(Protocol):
     def entropy(self) -> jax.Array:
         """In nats, `[*batch]`."""
 
+    def divergence(self, other: Distribution) -> jax.Array:
+        """The Kullback-Leibler divergence KL(self || other) from another distribution of the same
+        kind, in nats, `[*batch]`."""
+
     def mode(self) -> jax.Array:
         """The most likely action; of a box the middle of the distribution before tanh."""
 
@@ -75,6 +79,10 @@ class MaskedCategorical:
 
     def entropy(self) -> jax.Array:
         return -jnp.where(self.legal, jnp.exp(self.log_pi) * self.log_pi, 0.0).sum(axis=-1)
+
+    def divergence(self, other: MaskedCategorical) -> jax.Array:
+        ratio = self.log_pi - other.log_pi
+        return jnp.where(self.legal, jnp.exp(self.log_pi) * ratio, 0.0).sum(axis=-1)
 
     def mode(self) -> jax.Array:
         return jnp.where(self.legal, self.log_pi, -jnp.inf).argmax(axis=-1)
@@ -123,6 +131,12 @@ class TanhNormal:
         slope = (at_nodes * weights.reshape(nodes.shape)).sum(axis=0)
         normal = self.log_std + 0.5 * (1 + math.log(2 * math.pi))
         return (normal + slope).sum(axis=-1)
+
+    def divergence(self, other: TanhNormal) -> jax.Array:
+        """That of the normal numbers: what is played is a function of them that can be undone."""
+        spread = jnp.exp(2 * (self.log_std - other.log_std))
+        distance = jnp.square((self.mean - other.mean) * jnp.exp(-other.log_std))
+        return (other.log_std - self.log_std + (spread + distance - 1) / 2).sum(axis=-1)
 
     def mode(self) -> jax.Array:
         return self.mean

@@ -16,7 +16,7 @@ from psro.exact.restricted_game import METHODS
 from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
 from psro.metagame.solving import solver_of
 from psro.oracles.checks import check_types
-from psro.oracles.self_play_settings import SELF_PLAY, PPOSelfPlayConfig
+from psro.oracles.self_play_settings import SELF_PLAY, MMDConfig, PPOSelfPlayConfig, RNaDConfig
 from psro.oracles.settings import (
     CONFIGS,
     ENUMERATED,
@@ -181,7 +181,9 @@ class RunConfig:
     (magnetic mirror descent in self-play), or auto. auto uses linear_program, but cfr_plus if the
     program would be large."""
     self_play: str = "ppo_self_play"
-    """How all players learn together, with the expansion self_play: ppo_self_play."""
+    """How all players learn together, with the expansion self_play: ppo_self_play (PPO with an
+    entropy bonus that falls), mmd (magnetic mirror descent), or rnad (regularised Nash dynamics).
+    """
     horizon: int | None = None
     """Number of iterations over which the schedules of self-play run: step sizes, and the weights
     of entropy. After them the last values stay. By default the run's number of iterations when it
@@ -229,6 +231,10 @@ class RunConfig:
     """Settings of the oracle conditional."""
     ppo_self_play: PPOSelfPlayConfig = dataclasses.field(default_factory=PPOSelfPlayConfig)
     """Settings of the self-play ppo_self_play."""
+    mmd: MMDConfig = dataclasses.field(default_factory=MMDConfig)
+    """Settings of the self-play mmd."""
+    rnad: RNaDConfig = dataclasses.field(default_factory=RNaDConfig)
+    """Settings of the self-play rnad."""
     network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
     """Settings of the network around the cell."""
 

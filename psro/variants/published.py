@@ -100,6 +100,18 @@ VARIANTS: Mapping[str, Variant] = types.MappingProxyType(
             self_play="ppo_self_play",
             meta_solver="last",
         ),
+        "mmd": _variant(
+            "Sokota et al. 2022, arXiv:2206.05825",
+            expansion="self_play",
+            self_play="mmd",
+            meta_solver="last",
+        ),
+        "rnad": _variant(
+            "Perolat et al. 2022, arXiv:2206.15378",
+            expansion="self_play",
+            self_play="rnad",
+            meta_solver="last",
+        ),
         "jpsro_cce": _variant("Marris et al. 2021, arXiv:2106.09435", meta_solver="mgcce"),
         "jpsro_ce": _variant("Marris et al. 2021, arXiv:2106.09435", meta_solver="mgce"),
     }

@@ -32,6 +32,7 @@ from psro.oracles.devices import OverJobs
 from psro.oracles.job import Losses, mean_losses
 from psro.oracles.on_policy import Batch, advantages, decision_weights, orders
 from psro.oracles.rollout import Actors, Rollout
+from psro.oracles.sampling import Actor
 from psro.oracles.self_play_settings import SelfPlayConfig
 from psro.policies.networks.cells.cell import Carry
 from psro.policies.observed import observed
@@ -87,7 +88,15 @@ class SelfPlay(abc.ABC, Generic[C]):
     enumerated = False
     world_model = False
 
-    def __init__(self, game: Game, policy: Policy, config: C, *, learners: int | None = None):
+    def __init__(
+        self,
+        game: Game,
+        policy: Policy,
+        config: C,
+        *,
+        learners: int | None = None,
+        actor: Actor | None = None,
+    ):
         """
         Args:
             game: the game.
@@ -95,6 +104,7 @@ class SelfPlay(abc.ABC, Generic[C]):
             config: the learner's settings.
             learners: the number of players that learn; by default all. 1 in a game whose players
                 share one population: player 0 learns for all.
+            actor: what acts for a learner in its own rollouts; by default the policy.
         """
         self._config, self._policy = config, policy
         self._seats = np.arange(game.num_players if learners is None else learners)
@@ -103,12 +113,14 @@ class SelfPlay(abc.ABC, Generic[C]):
         self._scale = np.float32(1 / max(game.max_return, 1e-9))
         self._rollout = Rollout(
             game,
-            policy,
+            actor or policy,
             num_envs=config.num_envs,
             num_strata=1,
             length=config.rollout_length,
             sequence_length=config.sequence_length,
         )
+        if actor is not None:
+            self._rollout = self._rollout.against(policy)
         self._optimizer = optax.flatten(
             optax.chain(
                 optax.clip_by_global_norm(config.max_gradient_norm),
@@ -170,7 +182,7 @@ class SelfPlay(abc.ABC, Generic[C]):
         finite = jnp.isfinite(jax.flatten_util.ravel_pytree(state.networks)[0]).all()
         trained = jax.tree.map(
             lambda leaf: jnp.broadcast_to(leaf, (len(self._seats), *leaf.shape[1:])),
-            state.networks,
+            state.networks[: self._config.networks],
         )
         return trained, state.decisions, state.episodes, ~finite
 
@@ -269,7 +281,7 @@ class SelfPlay(abc.ABC, Generic[C]):
         """`epochs` passes of minibatch steps over the decisions `[T, E]` of one learner's rollouts,
         in which each environment finished `episodes [E]`."""
         config = self._config
-        batch = self._batch(networks, decisions, episodes, progress)
+        batch = self._batch(networks, decisions, episodes)
 
         def step(carry: tuple[Params, optax.OptState], envs: jax.Array):
             params, opt_state = carry
@@ -283,16 +295,17 @@ class SelfPlay(abc.ABC, Generic[C]):
 
         order = orders(key, config.epochs, config.num_minibatches, len(episodes))
         (params, opt_state), losses = jax.lax.scan(step, (networks[0], opt_state), order)
-        networks = self._after((params, *networks[1:]), progress)
+        networks = self._after((params, *networks[1:]))
         seen, counts = decisions.observation, decisions.valid
         networks = observed(self._policy, networks[0], networks, seen, counts)
         return networks, opt_state, mean_losses(losses)
 
-    def _batch(
-        self, networks: Networks, decisions: Decisions, episodes: jax.Array, progress: jax.Array
-    ) -> Batch:
-        """The decisions of one learner, with advantages, value targets and weights, cut into
-        sequences."""
+    def _batch(self, networks: Networks, decisions: Decisions, episodes: jax.Array) -> Batch:
+        """The decisions of one learner, with all that its networks learn from."""
+        return self._weighted(decisions, episodes)
+
+    def _weighted(self, decisions: Decisions, episodes: jax.Array, reference: Any = ()) -> Batch:
+        """Decisions `[T, E]`, with advantages, value targets and weights, cut into sequences."""
         advantage, value_target = advantages(
             decisions, gamma=1.0, gae_lambda=self._config.gae_lambda
         )
@@ -303,7 +316,11 @@ class SelfPlay(abc.ABC, Generic[C]):
             spread = jnp.sqrt((weight * jnp.square(advantage - mean)).mean())
             advantage = (advantage - mean) / (spread + 1e-8)
         batch = Batch(
-            decisions=decisions, advantage=advantage, value_target=value_target, weight=weight
+            decisions=decisions,
+            advantage=advantage,
+            value_target=value_target,
+            weight=weight,
+            reference=reference,
         )
         return batch.cut(self._config.sequence_length)
 
@@ -311,7 +328,7 @@ class SelfPlay(abc.ABC, Generic[C]):
     def _loss(self, params: Params, batch: Batch, progress: jax.Array) -> tuple[jax.Array, Losses]:
         """The loss of a minibatch, L steps of N sequences, and its parts."""
 
-    def _after(self, networks: Networks, progress: jax.Array) -> Networks:
+    def _after(self, networks: Networks) -> Networks:
         """The networks after the policy's update."""
         return networks
 
