@@ -1,7 +1,5 @@
 """Self-play: all players learn together, and the last iterate is what counts."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,35 +9,48 @@ from probes import policy_for
 import games
 import psro
 from games.tree_game import TreeGame
+from psro.oracles.self_play.actor_critic import by_learner
 from psro.oracles.self_play.known import LEARNERS
-from psro.oracles.self_play.learner import by_learner
+from psro.oracles.self_play.learner import Run
 from psro.oracles.self_play_settings import SELF_PLAY
 from psro.runs.config import RunConfig
 from psro.runs.experiment import create
 from psro.variants.published import VARIANTS
 
-TINY = {"num_envs": 4, "rollout_length": 4, "sequence_length": 2, "num_minibatches": 2, "epochs": 1}
+TINY = {"num_envs": 4, "rollout_length": 4, "num_minibatches": 2, "epochs": 1}
+SMALL = {name: TINY | {"sequence_length": 2} for name in SELF_PLAY}
+SMALL["nfsp"] = TINY | {"num_strata": 2, "anticipatory": 0.5, "reservoir_size": 32}
 
 
-@pytest.mark.parametrize("shared", [True, False])
-@pytest.mark.parametrize("name", LEARNERS)
+QUICK = (("ppo_self_play", False), ("mmd", True))
+
+
+@pytest.mark.parametrize(
+    "name, shared",
+    [
+        pytest.param(name, shared, marks=() if (name, shared) in QUICK else pytest.mark.slow)
+        for name in LEARNERS
+        for shared in (True, False)
+    ],
+)
 def test_training_sees_what_acting_saw(name, shared):
     """With untouched parameters, each learner's pass over its rollouts gives the log-probabilities
     and values of acting, in both seats, and episodes that began before the rollout go on."""
     game = TreeGame(games.load("kuhn_poker"))
     policy = policy_for(game)
-    learner = LEARNERS[name](game, policy, SELF_PLAY[name](shared=shared, **TINY))
+    learner = LEARNERS[name](game, policy, SELF_PLAY[name](shared=shared, **SMALL[name]))
     params = policy.init_many(jax.random.split(jax.random.key(0), 2))
 
     @jax.jit
     def played(key):
         rollout, networks = learner._rollout, (params,) * learner._config.networks
-        state = learner._begin(networks, rollout, key)
+        run = Run(key=jax.random.key_data(key), initial=networks, progress=jnp.array([0.0, 1.0]))
+        state = learner._begin(run, rollout, jnp.float32(1), key)
+        as_policy = -1.0 if name == "nfsp" else 0.0
         for step in range(2):
-            actors, decisions, _ = learner._play(
-                state, jax.random.fold_in(key, step), jnp.float32(0), rollout
+            state, decisions, _ = learner._play(
+                state, jax.random.fold_in(key, step), as_policy, rollout
             )
-            state = dataclasses.replace(state, actors=actors)
         return state, decisions
 
     state, decisions = played(jax.random.key(1))
@@ -91,7 +102,7 @@ def test_the_last_iterate_approaches_the_equilibrium_of_kuhn_poker(tmp_path):
 def test_training_reads_nothing_exact(tmp_path, monkeypatch):
     """The same policies, bit for bit, whatever the exact figures are, and by episodes alone."""
     settings = {"game": "kuhn_poker", "iterations": 2, "hidden_size": 4}
-    settings |= self_play("ppo_self_play", decisions=64, **TINY)
+    settings |= self_play("ppo_self_play", decisions=64, **SMALL["ppo_self_play"])
     exact = trained(tmp_path / "exact", **settings)
     sampled = trained(tmp_path / "sampled", evaluation="sampled", **settings)
     assert sampled.records[-1].kind == "sampled" and exact.records[-1].kind == "exact"
@@ -102,7 +113,7 @@ def test_training_reads_nothing_exact(tmp_path, monkeypatch):
 def test_schedules_run_over_the_horizon(tmp_path):
     """Not over the iterations of a run that is continued, and they stay at their end."""
     settings = {"game": "kuhn_poker", "hidden_size": 4}
-    settings |= self_play("ppo_self_play", decisions=64, **TINY)
+    settings |= self_play("ppo_self_play", decisions=64, **SMALL["ppo_self_play"])
     part = trained(tmp_path / "part", iterations=2, **settings)
     assert part.config.horizon == 2
     whole = trained(tmp_path / "whole", iterations=3, horizon=2, **settings)

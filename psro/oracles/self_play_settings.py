@@ -23,7 +23,6 @@ class SelfPlayConfig:
 
     name: ClassVar[str]
     """The learner's, in error messages."""
-    normalize_advantages: ClassVar[bool] = False
     networks: ClassVar[int] = 1
     """Policies that the learner makes for each player, one after another. The first is the one to
     play."""
@@ -38,8 +37,6 @@ class SelfPlayConfig:
     """Environments in which each player learns at once."""
     rollout_length: int = 8
     """Own decisions in each environment between two updates."""
-    sequence_length: int = 8
-    """Own decisions that gradients flow through. It divides rollout_length."""
     epochs: int = 4
     """Passes over each rollout."""
     num_minibatches: int = 4
@@ -52,25 +49,15 @@ class SelfPlayConfig:
     """Adam divides by the root of the mean squared gradient plus this number."""
     max_gradient_norm: float = 0.5
     """Gradients are scaled down to this global norm."""
-    gae_lambda: float = 0.95
-    """Decay of generalised advantage estimation."""
-    value_weight: float = 0.5
-    """Weight of the value loss."""
 
     def __post_init__(self):
         check_types(self, f"{self.name}.")
         check_positive(
-            self.name, self, "decisions", "num_envs", "rollout_length", "sequence_length",
-            "epochs", "num_minibatches", "learning_rate", "adam_eps", "max_gradient_norm",
+            self.name, self, "decisions", "num_envs", "rollout_length", "epochs", "num_minibatches",
+            "learning_rate", "adam_eps", "max_gradient_norm",
         )  # fmt: skip
-        check_not_negative(self.name, self, "last_learning_rate", "value_weight")
-        check_shares(self.name, self, "gae_lambda")
-        check_multiples(
-            self.name,
-            self,
-            ("rollout_length", "sequence_length"),
-            ("num_envs", "num_minibatches"),
-        )
+        check_not_negative(self.name, self, "last_learning_rate")
+        check_multiples(self.name, self, ("num_envs", "num_minibatches"))
 
     @property
     def num_updates(self) -> int:
@@ -79,7 +66,27 @@ class SelfPlayConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ClippedConfig(SelfPlayConfig):
+class ActorCriticConfig(SelfPlayConfig):
+    """Settings of learners that learn from advantages."""
+
+    normalize_advantages: ClassVar[bool] = False
+    sequence_length: int = 8
+    """Own decisions that gradients flow through. It divides rollout_length."""
+    gae_lambda: float = 0.95
+    """Decay of generalised advantage estimation."""
+    value_weight: float = 0.5
+    """Weight of the value loss."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_positive(self.name, self, "sequence_length")
+        check_not_negative(self.name, self, "value_weight")
+        check_shares(self.name, self, "gae_lambda")
+        check_multiples(self.name, self, ("rollout_length", "sequence_length"))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClippedConfig(ActorCriticConfig):
     """Settings of learners that maximise PPO's surrogate with an entropy bonus."""
 
     clip: float = 0.2
@@ -137,7 +144,7 @@ class MMDConfig(ClippedConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RNaDConfig(SelfPlayConfig):
+class RNaDConfig(ActorCriticConfig):
     """Regularised Nash dynamics in self-play."""
 
     name: ClassVar[str] = "rnad"
@@ -164,9 +171,76 @@ class RNaDConfig(SelfPlayConfig):
         )
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NFSPConfig(SelfPlayConfig):
+    """Neural fictitious self-play."""
+
+    name: ClassVar[str] = "nfsp"
+    networks: ClassVar[int] = 2
+
+    num_strata: int = 8
+    """Groups of environments. In some of them opponents play their best response. It divides
+    num_envs."""
+    anticipatory: float = 0.125
+    """The share of groups in which opponents play their best response, rounded to whole groups. In
+    the others they play their average policy."""
+    exploration: float = 0.1
+    """Share of the best response's actions that are random at the start of the run."""
+    last_exploration: float = 0.0
+    """The same share at the end of the run. It falls linearly."""
+    trace_decay: float = 0.9
+    """Lambda of Q(lambda): 0 = one-step targets, 1 = returns up to the first action that is not
+    greedy."""
+    temperature: float = 0.002
+    """Softmax temperature of the best response in others' rollouts and as a policy, in units of the
+    game's largest return."""
+    reservoir_size: int = 65_536
+    """Decisions of each learner that the reservoir holds, rounded down to whole rollouts."""
+    num_batches: int = 8
+    """Steps of the average policy after each rollout, each on its own batch."""
+    num_sequences: int = 64
+    """Sequences of the reservoir in a batch, of rollout_length own decisions each."""
+    burn_in: int = 2
+    """Number of first decisions of a sequence that only warm up the stored carry."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_positive(
+            self.name, self, "num_strata", "temperature", "reservoir_size", "num_batches",
+            "num_sequences",
+        )  # fmt: skip
+        check_not_negative(self.name, self, "burn_in")
+        check_shares(
+            self.name, self, "anticipatory", "exploration", "last_exploration", "trace_decay"
+        )
+        check_multiples(self.name, self, ("num_envs", "num_strata"))
+        if self.burn_in >= self.rollout_length:
+            raise SettingsError(
+                f"{self.name}.burn_in = {self.burn_in} must be below "
+                f"{self.name}.rollout_length = {self.rollout_length}"
+            )
+        if self.reservoir_size < self.num_envs * self.rollout_length:
+            raise SettingsError(
+                f"{self.name}.reservoir_size = {self.reservoir_size} must hold a rollout: "
+                f"{self.name}.num_envs * {self.name}.rollout_length = "
+                f"{self.num_envs} * {self.rollout_length} decisions"
+            )
+
+    @property
+    def sequence_length(self) -> int:
+        """Sequences are whole rollouts."""
+        return self.rollout_length
+
+    @property
+    def num_fills(self) -> int:
+        """Rollouts that fill the reservoir."""
+        return self.reservoir_size // (self.num_envs * self.rollout_length)
+
+
 SELF_PLAY: dict[str, type[Any]] = {
     "ppo_self_play": PPOSelfPlayConfig,
     "mmd": MMDConfig,
     "rnad": RNaDConfig,
+    "nfsp": NFSPConfig,
 }
 """The settings of each learner of self-play by its name."""

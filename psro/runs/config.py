@@ -16,7 +16,13 @@ from psro.exact.restricted_game import METHODS
 from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
 from psro.metagame.solving import solver_of
 from psro.oracles.checks import check_types
-from psro.oracles.self_play_settings import SELF_PLAY, MMDConfig, PPOSelfPlayConfig, RNaDConfig
+from psro.oracles.self_play_settings import (
+    SELF_PLAY,
+    MMDConfig,
+    NFSPConfig,
+    PPOSelfPlayConfig,
+    RNaDConfig,
+)
 from psro.oracles.settings import (
     CONFIGS,
     ENUMERATED,
@@ -182,8 +188,8 @@ class RunConfig:
     program would be large."""
     self_play: str = "ppo_self_play"
     """How all players learn together, with the expansion self_play: ppo_self_play (PPO with an
-    entropy bonus that falls), mmd (magnetic mirror descent), or rnad (regularised Nash dynamics).
-    """
+    entropy bonus that falls), mmd (magnetic mirror descent), rnad (regularised Nash dynamics),
+    or nfsp (neural fictitious self-play)."""
     horizon: int | None = None
     """Number of iterations over which the schedules of self-play run: step sizes, and the weights
     of entropy. After them the last values stay. By default the run's number of iterations when it
@@ -235,6 +241,8 @@ class RunConfig:
     """Settings of the self-play mmd."""
     rnad: RNaDConfig = dataclasses.field(default_factory=RNaDConfig)
     """Settings of the self-play rnad."""
+    nfsp: NFSPConfig = dataclasses.field(default_factory=NFSPConfig)
+    """Settings of the self-play nfsp."""
     network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
     """Settings of the network around the cell."""
 

@@ -112,6 +112,12 @@ VARIANTS: Mapping[str, Variant] = types.MappingProxyType(
             self_play="rnad",
             meta_solver="last",
         ),
+        "nfsp": _variant(
+            "Heinrich and Silver 2016, arXiv:1603.01121",
+            expansion="self_play",
+            self_play="nfsp",
+            meta_solver="last",
+        ),
         "jpsro_cce": _variant("Marris et al. 2021, arXiv:2106.09435", meta_solver="mgcce"),
         "jpsro_ce": _variant("Marris et al. 2021, arXiv:2106.09435", meta_solver="mgce"),
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +10,9 @@ import jax.numpy as jnp
 from games.game import Game
 from psro.oracles.decisions import Decisions
 from psro.oracles.on_policy import Batch
-from psro.oracles.self_play.learner import C, Networks, SelfPlay
+from psro.oracles.rollout import Rollout
+from psro.oracles.self_play.actor_critic import A, ActorCritic
+from psro.oracles.self_play.learner import Networks
 from psro.policies.distributions import Distribution
 from psro.policies.networks.cells.cell import Carry
 from psro.policies.policy import Params, Policy
@@ -58,11 +59,11 @@ class Beside:
         return self._policy.distribution(own, legal), self._policy.distribution(other, legal)
 
 
-class Compared(SelfPlay[C]):
+class Compared(ActorCritic[A]):
     """A learner whose policy is compared with a second network at each of its decisions."""
 
-    def __init__(self, game: Game, policy: Policy, config: C, **settings: Any):
-        super().__init__(game, policy, config, actor=Beside(policy), **settings)
+    def _make_rollout(self, game: Game) -> Rollout:
+        return self._rollout_of(game, Beside(self._policy)).against(self._policy)
 
     def _acting(self, networks: Networks) -> Networks:
         return networks

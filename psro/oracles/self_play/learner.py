@@ -29,13 +29,11 @@ from games.game import Game
 from psro.oracles.base import Jobs, Results
 from psro.oracles.decisions import Decisions, Episodes
 from psro.oracles.devices import OverJobs
-from psro.oracles.job import Losses, mean_losses
-from psro.oracles.on_policy import Batch, advantages, decision_weights, orders
+from psro.oracles.job import Losses
 from psro.oracles.rollout import Actors, Rollout
 from psro.oracles.sampling import Actor
 from psro.oracles.self_play_settings import SelfPlayConfig
 from psro.policies.networks.cells.cell import Carry
-from psro.policies.observed import observed
 from psro.policies.policy import Params, Policy, at_temperature
 
 C = TypeVar("C", bound=SelfPlayConfig)
@@ -67,36 +65,28 @@ class State:
 
     Attributes:
         networks: leaves `[M, ...]`.
-        opt_state: the optimiser's state, leaves `[M, ...]`.
+        student: the method's own state, leaves `[M, ...]`; by default the optimiser's.
         actors: the environments, leaves `[L, E, ...]`.
         decisions: own decisions so far, `[L]`.
         episodes: finished episodes so far, `[L]`.
     """
 
     networks: Networks
-    opt_state: optax.OptState
+    student: Any
     actors: Actors
     decisions: jax.Array
     episodes: jax.Array
 
 
 class SelfPlay(abc.ABC, Generic[C]):
-    """A learner without its method: `_loss`, and what it needs besides."""
+    """A learner without its method: `_update`."""
 
     tabular = False
     conditional = False
     enumerated = False
     world_model = False
 
-    def __init__(
-        self,
-        game: Game,
-        policy: Policy,
-        config: C,
-        *,
-        learners: int | None = None,
-        actor: Actor | None = None,
-    ):
+    def __init__(self, game: Game, policy: Policy, config: C, *, learners: int | None = None):
         """
         Args:
             game: the game.
@@ -104,23 +94,13 @@ class SelfPlay(abc.ABC, Generic[C]):
             config: the learner's settings.
             learners: the number of players that learn; by default all. 1 in a game whose players
                 share one population: player 0 learns for all.
-            actor: what acts for a learner in its own rollouts; by default the policy.
         """
         self._config, self._policy = config, policy
         self._seats = np.arange(game.num_players if learners is None else learners)
         self._num_opponents = game.num_players - 1
         self._shared = config.shared or len(self._seats) == 1
         self._scale = np.float32(1 / max(game.max_return, 1e-9))
-        self._rollout = Rollout(
-            game,
-            actor or policy,
-            num_envs=config.num_envs,
-            num_strata=1,
-            length=config.rollout_length,
-            sequence_length=config.sequence_length,
-        )
-        if actor is not None:
-            self._rollout = self._rollout.against(policy)
+        self._rollout = self._make_rollout(game)
         self._optimizer = optax.flatten(
             optax.chain(
                 optax.clip_by_global_norm(config.max_gradient_norm),
@@ -128,6 +108,21 @@ class SelfPlay(abc.ABC, Generic[C]):
             )
         )
         self._train = OverJobs(self._train_one)
+
+    def _make_rollout(self, game: Game) -> Rollout:
+        return self._rollout_of(game, self._policy)
+
+    def _rollout_of(self, game: Game, actor: Actor, **settings: Any) -> Rollout:
+        """Rollouts of what acts for a learner, and for the others."""
+        config = self._config
+        return Rollout(
+            game,
+            actor,
+            num_envs=config.num_envs,
+            length=config.rollout_length,
+            sequence_length=config.sequence_length,
+            **{"num_strata": 1, **settings},
+        )
 
     def __call__(self, jobs: Jobs) -> Results:
         """Trains the players of each run together. `initial` and the results' parameters have one
@@ -177,24 +172,24 @@ class SelfPlay(abc.ABC, Generic[C]):
             progress = begin + (end - begin) * number / updates
             return self._update(state, jax.random.fold_in(key, number), progress, rollout, scale)
 
-        start = self._begin(run.initial, rollout, jax.random.fold_in(key, updates))
+        start = self._begin(run, rollout, scale, jax.random.fold_in(key, updates))
         state, _ = jax.lax.scan(update, start, jnp.arange(updates, dtype=jnp.int32))
         finite = jnp.isfinite(jax.flatten_util.ravel_pytree(state.networks)[0]).all()
         trained = jax.tree.map(
             lambda leaf: jnp.broadcast_to(leaf, (len(self._seats), *leaf.shape[1:])),
-            state.networks[: self._config.networks],
+            self._finished(state.networks),
         )
         return trained, state.decisions, state.episodes, ~finite
 
-    def _begin(self, initial: Networks, rollout: Rollout, key: jax.Array) -> State:
+    def _begin(self, run: Run, rollout: Rollout, scale: jax.Array, key: jax.Array) -> State:
         """Learners that share a network begin with that of the first player."""
-        seats = jnp.asarray(self._seats)
+        seats, initial = jnp.asarray(self._seats), run.initial
         if self._shared:
             initial = jax.tree.map(lambda leaf: leaf[:1], initial)
-        everywhere = jnp.ones(1, bool)
+        everywhere = jnp.ones(rollout.num_strata, bool)
         return State(
             networks=initial,
-            opt_state=jax.vmap(self._optimizer.init)(initial[0]),
+            student=jax.vmap(self._optimizer.init)(initial[0]),
             actors=jax.vmap(
                 lambda seat: rollout.restart(
                     rollout.empty(), everywhere, jax.random.fold_in(key, seat)
@@ -204,149 +199,78 @@ class SelfPlay(abc.ABC, Generic[C]):
             episodes=jnp.zeros(len(seats), jnp.int32),
         )
 
+    @abc.abstractmethod
     def _update(
-        self,
-        state: State,
-        key: jax.Array,
-        progress: jax.Array,
-        rollout: Rollout,
-        scale: jax.Array,
+        self, state: State, key: jax.Array, progress: jax.Array, rollout: Rollout, scale: jax.Array
     ) -> tuple[State, Losses]:
-        """Every player plays one rollout and learns from it."""
-        play_key, learn_key = jax.random.split(key)
-        actors, decisions, episodes = self._play(state, play_key, progress, rollout)
-        decisions = dataclasses.replace(decisions, reward=decisions.reward * scale)
-        learners = 1 if self._shared else len(self._seats)
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(learn_key, jnp.arange(learners))
-        networks, opt_state, losses = jax.vmap(self._learn, in_axes=(0, 0, 0, 0, 0, None))(
-            state.networks,
-            state.opt_state,
-            by_learner(decisions, learners),
-            episodes.count.reshape(learners, -1),
-            keys,
-            progress,
-        )
-        state = State(
-            networks=networks,
-            opt_state=opt_state,
-            actors=actors,
-            decisions=state.decisions + decisions.valid.sum(axis=(1, 2), dtype=jnp.int32),
-            episodes=state.episodes + episodes.count.sum(axis=1).astype(jnp.int32),
-        )
-        return state, mean_losses(losses)
+        """Every player plays one rollout, and its networks learn. `scale` is that of rewards."""
 
     def _play(
-        self, state: State, key: jax.Array, progress: jax.Array, rollout: Rollout
-    ) -> tuple[Actors, Decisions, Episodes]:
-        """Each player's rollout, leaves `[L, ...]`, against the others' current policies."""
+        self, state: State, key: jax.Array, exploration: jax.Array | float, rollout: Rollout
+    ) -> tuple[State, Decisions, Episodes]:
+        """Each player's rollout, leaves `[L, ...]`, against the others' current policies. The state
+        returned has its environments after them, and counts them."""
         seats = self._seats
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.asarray(seats))
         acting, facing = self._acting(state.networks), self._facing(state.networks)
         if self._shared:
             own = jax.tree.map(lambda leaf: leaf[0], acting)
             others = jax.tree.map(
-                lambda leaf: jnp.broadcast_to(leaf[:1], (self._num_opponents, *leaf.shape))[:, :1],
+                lambda leaf: jnp.broadcast_to(leaf[0], (self._num_opponents, *leaf.shape[1:])),
                 facing,
             )
         else:
             order = (seats[:, None] + 1 + np.arange(self._num_opponents)) % len(seats)  # [L, Q]
             own = acting
-            others = jax.tree.map(lambda leaf: leaf[order][:, :, None], facing)
+            others = jax.tree.map(lambda leaf: leaf[order], facing)
         axis = None if self._shared else 0
-        return jax.vmap(rollout, in_axes=(axis, axis, 0, 0, 0))(
-            own, others, jnp.asarray(seats, jnp.int32), state.actors, keys
+        actors, decisions, episodes = jax.vmap(rollout, in_axes=(axis, axis, 0, 0, 0, None))(
+            own, others, jnp.asarray(seats, jnp.int32), state.actors, keys, exploration
         )
+        state = dataclasses.replace(
+            state,
+            actors=actors,
+            decisions=state.decisions + decisions.valid.sum(axis=(1, 2), dtype=jnp.int32),
+            episodes=state.episodes + episodes.count.sum(axis=1).astype(jnp.int32),
+        )
+        return state, decisions, episodes
 
     def _acting(self, networks: Networks) -> Any:
         """The parameters of what acts for a learner in its rollouts."""
         return networks[0]
 
     def _facing(self, networks: Networks) -> Any:
-        """The parameters of what acts for a player in the others' rollouts."""
-        return networks[0]
+        """The parameters of what acts for a player in each stratum of the others' rollouts, leaves
+        `[M, S, ...]`."""
+        return jax.tree.map(lambda leaf: leaf[:, None], networks[0])
+
+    def _finished(self, networks: Networks) -> Networks:
+        """The networks that are returned."""
+        return networks[: self._config.networks]
+
+    def _step(
+        self, params: Params, opt_state: optax.OptState, gradient: Params, progress: jax.Array
+    ) -> tuple[Params, optax.OptState]:
+        """One step of Adam, of the size that belongs to this progress."""
+        config = self._config
+        change, opt_state = self._optimizer.update(gradient, opt_state, params)
+        rate = falling(config.learning_rate, config.last_learning_rate, progress)
+        return jax.tree.map(lambda leaf, part: leaf - rate * part, params, change), opt_state
+
+    @property
+    def _learners(self) -> int:
+        """M."""
+        return 1 if self._shared else len(self._seats)
+
+    def _keys(self, key: jax.Array) -> jax.Array:
+        """A random key for each learner, `[M]`."""
+        return jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(self._learners))
 
     def _own_carry(self, carry: Carry) -> Carry:
         """The carry of the policy itself, in the carry of what acts."""
         return carry
 
-    def _learn(
-        self,
-        networks: Networks,
-        opt_state: optax.OptState,
-        decisions: Decisions,
-        episodes: jax.Array,
-        key: jax.Array,
-        progress: jax.Array,
-    ) -> tuple[Networks, optax.OptState, Losses]:
-        """`epochs` passes of minibatch steps over the decisions `[T, E]` of one learner's rollouts,
-        in which each environment finished `episodes [E]`."""
-        config = self._config
-        batch = self._batch(networks, decisions, episodes)
-
-        def step(carry: tuple[Params, optax.OptState], envs: jax.Array):
-            params, opt_state = carry
-            gradient, losses = jax.grad(self._loss, has_aux=True)(
-                params, batch.take(envs), progress
-            )
-            change, opt_state = self._optimizer.update(gradient, opt_state, params)
-            rate = falling(config.learning_rate, config.last_learning_rate, progress)
-            params = jax.tree.map(lambda leaf, part: leaf - rate * part, params, change)
-            return (params, opt_state), losses
-
-        order = orders(key, config.epochs, config.num_minibatches, len(episodes))
-        (params, opt_state), losses = jax.lax.scan(step, (networks[0], opt_state), order)
-        networks = self._after((params, *networks[1:]))
-        seen, counts = decisions.observation, decisions.valid
-        networks = observed(self._policy, networks[0], networks, seen, counts)
-        return networks, opt_state, mean_losses(losses)
-
-    def _batch(self, networks: Networks, decisions: Decisions, episodes: jax.Array) -> Batch:
-        """The decisions of one learner, with all that its networks learn from."""
-        return self._weighted(decisions, episodes)
-
-    def _weighted(self, decisions: Decisions, episodes: jax.Array, reference: Any = ()) -> Batch:
-        """Decisions `[T, E]`, with advantages, value targets and weights, cut into sequences."""
-        advantage, value_target = advantages(
-            decisions, gamma=1.0, gae_lambda=self._config.gae_lambda
-        )
-        players = len(episodes) // self._config.num_envs
-        weight = decision_weights(decisions.valid, episodes, players)
-        if self._config.normalize_advantages:
-            mean = (weight * advantage).mean()
-            spread = jnp.sqrt((weight * jnp.square(advantage - mean)).mean())
-            advantage = (advantage - mean) / (spread + 1e-8)
-        batch = Batch(
-            decisions=decisions,
-            advantage=advantage,
-            value_target=value_target,
-            weight=weight,
-            reference=reference,
-        )
-        return batch.cut(self._config.sequence_length)
-
-    @abc.abstractmethod
-    def _loss(self, params: Params, batch: Batch, progress: jax.Array) -> tuple[jax.Array, Losses]:
-        """The loss of a minibatch, L steps of N sequences, and its parts."""
-
-    def _after(self, networks: Networks) -> Networks:
-        """The networks after the policy's update."""
-        return networks
-
 
 def falling(first: float, last: float, progress: jax.Array) -> jax.Array:
     """A number that moves linearly from `first` to `last`."""
     return first + (last - first) * jnp.clip(progress, 0.0, 1.0)
-
-
-def by_learner(decisions: Decisions, learners: int) -> Decisions:
-    """The decisions of L players, leaves `[L, T, E, ...]`, as those of M learners, leaves
-    `[M, T, L / M * E, ...]`. The environments of a player stay together."""
-
-    def merged(leaf: jax.Array, axis: int) -> jax.Array:
-        parts = leaf.reshape(learners, -1, *leaf.shape[1:])  # [M, L / M, ...]
-        parts = jnp.moveaxis(parts, 1, axis)  # before the axis of environments
-        return parts.reshape(*parts.shape[:axis], -1, *parts.shape[axis + 2 :])
-
-    steps = dataclasses.replace(decisions, next_value=())
-    steps = jax.tree.map(lambda leaf: merged(leaf, 2), steps)
-    return dataclasses.replace(steps, next_value=merged(decisions.next_value, 1))

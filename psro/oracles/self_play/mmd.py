@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 
@@ -9,7 +11,7 @@ from psro.oracles.job import Losses
 from psro.oracles.on_policy import Batch, clipped_surrogate
 from psro.oracles.rollout import Rollout
 from psro.oracles.self_play.beside import Compared
-from psro.oracles.self_play.learner import Networks, State, falling
+from psro.oracles.self_play.learner import Networks, Run, State, falling
 from psro.oracles.self_play_settings import MMDConfig
 from psro.policies.policy import Params
 
@@ -30,10 +32,10 @@ class MMD(Compared[MMDConfig]):
     uniform play.
     """
 
-    def _begin(self, initial: Networks, rollout: Rollout, key: jax.Array) -> State:
+    def _begin(self, run: Run, rollout: Rollout, scale: jax.Array, key: jax.Array) -> State:
         if self._config.magnet == "moving":
-            initial = (initial[0], initial[0])
-        return super()._begin(initial, rollout, key)
+            run = dataclasses.replace(run, initial=(run.initial[0], run.initial[0]))
+        return super()._begin(run, rollout, scale, key)
 
     def _loss(self, params: Params, batch: Batch, progress: jax.Array) -> tuple[jax.Array, Losses]:
         config, seen = self._config, batch.decisions

@@ -8,11 +8,12 @@ import jax.numpy as jnp
 
 from psro.oracles.job import Losses
 from psro.oracles.on_policy import Batch, clipped_surrogate
-from psro.oracles.self_play.learner import C, SelfPlay, falling
+from psro.oracles.self_play.actor_critic import A, ActorCritic
+from psro.oracles.self_play.learner import falling
 from psro.policies.policy import Params
 
 
-class PPOSelfPlay(SelfPlay[C]):
+class PPOSelfPlay(ActorCritic[A]):
     """Every player maximises, against the others' current policies,
 
         E[min(r A, clip(r, 1 - eps, 1 + eps) A)] + alpha H(pi),     r = pi(a | h) / pi_old(a | h),

@@ -17,7 +17,7 @@ from psro.oracles.on_policy import Batch
 from psro.oracles.replay import check_numbers
 from psro.oracles.rollout import Rollout
 from psro.oracles.self_play.beside import Beside, Compared
-from psro.oracles.self_play.learner import Networks, State
+from psro.oracles.self_play.learner import Networks, Run, State
 from psro.oracles.self_play_settings import RNaDConfig
 from psro.policies.policy import Params, Policy
 
@@ -52,28 +52,22 @@ class RNaD(Compared[RNaDConfig]):
                 f"{game.num_players}"
             )
         super().__init__(game, policy, config, **settings)
-        pair = Beside(policy)
-        unit = config.regularisation * game.max_return
+
+    def _make_rollout(self, game: Game) -> Rollout:
+        pair, unit = Beside(self._policy), self._config.regularisation * game.max_return
 
         def toll(outputs: jax.Array, legal: jax.Array | None, action: jax.Array) -> jax.Array:
             own, reference = pair.both(outputs, legal)
             return unit * (own.log_prob(action) - reference.log_prob(action))
 
-        self._rollout = Rollout(
-            game,
-            pair,
-            num_envs=config.num_envs,
-            num_strata=1,
-            length=config.rollout_length,
-            sequence_length=config.sequence_length,
-            toll=toll,
-        )
+        return self._rollout_of(game, pair, toll=toll)
 
-    def _begin(self, initial: Networks, rollout: Rollout, key: jax.Array) -> State:
-        return super()._begin((initial[0], initial[0]), rollout, key)
+    def _begin(self, run: Run, rollout: Rollout, scale: jax.Array, key: jax.Array) -> State:
+        run = dataclasses.replace(run, initial=(run.initial[0], run.initial[0]))
+        return super()._begin(run, rollout, scale, key)
 
     def _facing(self, networks: Networks) -> Networks:
-        return networks
+        return jax.tree.map(lambda leaf: leaf[:, None], networks)
 
     def _against(
         self, decisions: Decisions, episodes: jax.Array, outputs: tuple[jax.Array, jax.Array]
