@@ -129,6 +129,9 @@ class MMDConfig(ClippedConfig):
     magnet_rate: float = 0.01
     """How far the weights of an average magnet move towards those of the policy after each rollout,
     from 0 to 1."""
+    play_average: bool = True
+    """The policy to play is the average magnet, and the one that learns is kept beside it.
+    Otherwise it is the one that learns. With a moving magnet this is not used."""
     proximal_weight: float = 0.0
     """Weight of the divergence from the policy that acted: 1 / the paper's step size. The clipped
     ratio does the same."""

@@ -28,13 +28,18 @@ class MMD(Compared[MMDConfig]):
 
     With networks, `<q, pi>` is the surrogate of sampled advantages, as in the paper's section 5.
     The magnet is a network too. Its weights are a moving average of the policy's, with rate r, or
-    those of the policy when the iteration began (`magnet`). The entropy bonus is a second magnet,
-    uniform play.
+    those of the policy when the iteration began (`magnet`). The average wavers less than the policy
+    does, and is the policy to play (`play_average`). The entropy bonus is a second magnet, uniform
+    play.
     """
 
     def _begin(self, run: Run, rollout: Rollout, scale: jax.Array, key: jax.Array) -> State:
+        policy, magnet = run.initial
         if self._config.magnet == "moving":
-            run = dataclasses.replace(run, initial=(run.initial[0], run.initial[0]))
+            magnet = policy
+        elif self._config.play_average:
+            policy, magnet = magnet, policy
+        run = dataclasses.replace(run, initial=(policy, magnet))
         return super()._begin(run, rollout, scale, key)
 
     def _loss(self, params: Params, batch: Batch, progress: jax.Array) -> tuple[jax.Array, Losses]:
@@ -63,6 +68,11 @@ class MMD(Compared[MMDConfig]):
         }
         means = {name: (batch.weight * part).mean() for name, part in parts.items()}
         return sum(weights[name] * mean for name, mean in means.items()), means
+
+    def _finished(self, networks: Networks) -> Networks:
+        policy, magnet = networks
+        average = self._config.magnet == "average" and self._config.play_average
+        return (magnet, policy) if average else networks
 
     def _after(self, networks: Networks) -> Networks:
         policy, magnet = networks
