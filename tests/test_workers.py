@@ -225,6 +225,8 @@ CONDITIONAL = dataclasses.replace(
     KUHN, oracle="conditional", expansion="hierarchy", levels=2,
     conditional=CONFIGS["conditional"](**SMALL["conditional"]),
 )  # fmt: skip
+ON_FORM = dataclasses.replace(KUHN, game="dark_hex(num_rows=2,num_cols=4)")
+"""Its plans are so long that the number of threads changes how they are added up."""
 
 
 @pytest.fixture(params=["processes", "ray"], scope="module")
@@ -236,7 +238,7 @@ def workers(request):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config", [KUHN, SAMPLED, TABULAR, CONDITIONAL])
+@pytest.mark.parametrize("config", [KUHN, SAMPLED, TABULAR, CONDITIONAL, ON_FORM])
 def test_a_run_has_the_same_bits_with_workers(config, workers, tmp_path):
     psro.run(config, tmp_path / "local")
     psro.run(config, tmp_path / "spread", pool=workers)
@@ -244,7 +246,7 @@ def test_a_run_has_the_same_bits_with_workers(config, workers, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config", [KUHN, SAMPLED, TABULAR, CONDITIONAL])
+@pytest.mark.parametrize("config", [KUHN, SAMPLED, TABULAR, CONDITIONAL, ON_FORM])
 def test_seeds_have_the_same_bits_with_workers(config, workers, tmp_path):
     seeds.run_many(config, 3, tmp_path / "local")
     short = seeds.run_many(
@@ -323,6 +325,17 @@ def test_workers_have_as_many_devices_as_this_process(monkeypatch):
     monkeypatch.setitem(sys.modules, "jax", types.SimpleNamespace(config=config))
     many = ExecutorConfig(executor="processes", workers=3)._environments()
     assert [worker["JAX_NUM_CPU_DEVICES"] for worker in many] == ["6"] * 3
+
+
+@pytest.mark.parametrize("name", ["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"])
+def test_workers_have_as_many_threads_as_this_process(monkeypatch, name):
+    for number in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(number, raising=False)
+    processes = ExecutorConfig(executor="processes", workers=1)
+    (alike,) = processes._environments()
+    assert alike["OPENBLAS_NUM_THREADS"] == str(len(os.sched_getaffinity(0)))
+    monkeypatch.setenv(name, "3")
+    assert processes._environments()[0]["OPENBLAS_NUM_THREADS"] == "3"
 
 
 def test_two_workers_on_a_card_do_not_take_it_whole(monkeypatch):

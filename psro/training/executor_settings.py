@@ -91,7 +91,7 @@ class ExecutorConfig:
             crew = RayCrew(
                 self.ray_address,
                 self.workers,
-                _caches("~") | _devices(),
+                _caches("~") | _devices() | _threads(),
                 gpus=self.gpu_share or 0.0,
             )
         return Pool(crew, versions(), task_limit=self.task_limit, whole_requests=on_cards)
@@ -103,7 +103,7 @@ class ExecutorConfig:
         share = self.gpu_share or 1.0
         a_card = max(1, int(1 / share))
         count = self.workers or (len(cards) * a_card if cards else cores)
-        shared = _caches(None) | _devices()
+        shared = _caches(None) | _devices() | _threads()
         return [
             shared | (_card(cards, number, a_card) if self.gpu_share != 0 else _CPU)
             for number in range(count)
@@ -148,6 +148,15 @@ def _devices() -> dict[str, str]:
     number = os.environ.get(name) if jax is None else str(jax.config.jax_num_cpu_devices)
     devices = {} if number in (None, "-1") else {name: number}
     return devices | ({} if flags is None else {"XLA_FLAGS": flags})
+
+
+def _threads() -> dict[str, str]:
+    """Each worker has as many threads of OpenBLAS as this process: in how many parts it adds up a
+    long dot product changes the rounding. A machine with fewer cores takes fewer, whatever it is
+    told. (Ray would give one to each actor.)"""
+    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
+    set_by_user = next((os.environ[name] for name in names if name in os.environ), None)
+    return {names[0]: set_by_user or str(len(os.sched_getaffinity(0)))}
 
 
 def _caches(home: str | None) -> dict[str, str]:
