@@ -29,6 +29,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -49,6 +50,8 @@ RUNS = {
 SEEDS = {"seeds": 3, "sampled": None}
 _WORKERS = ("psro.training.processes", "ray::_Actor")
 """How workers are called among the processes."""
+_TRIES = 8
+"""To start a node of Ray."""
 
 
 class Cluster:
@@ -61,7 +64,7 @@ class Cluster:
 
             head = {"num_cpus": 1, "include_dashboard": False}
             self._cluster = Cluster(initialize_head=True, head_node_args=head)
-            self._others = [self._cluster.add_node(num_cpus=1) for _ in range(nodes - 1)]
+            self._others = [self._new_node() for _ in range(nodes - 1)]
 
     def options(self) -> list[str]:
         if self._cluster is None:
@@ -72,7 +75,16 @@ class Cluster:
         """Kills a node that is not the head, and starts another."""
         node = self._others.pop(dice.randrange(len(self._others)))
         self._cluster.remove_node(node, allow_graceful=False)
-        self._others.append(self._cluster.add_node(num_cpus=1))
+        self._others.append(self._new_node())
+
+    def _new_node(self) -> Any:
+        """Another node. A busy machine may need more than the 30 seconds that Ray gives it."""
+        for _ in range(_TRIES):
+            try:
+                return self._cluster.add_node(num_cpus=1)
+            except Exception as error:  # Ray raises nothing more special
+                why = error
+        raise why
 
     def close(self) -> None:
         if self._cluster is not None:
