@@ -18,11 +18,12 @@ from psro.measure.exploiter import Exploiter, exploit_run
 from psro.oracles import CONFIGS
 from psro.runs import seeds
 from psro.runs.config import RunConfig
+from psro.runs.entry import Limits, entry_task
 from psro.training import pool as pools
 from psro.training import processes
 from psro.training.executor_settings import ExecutorConfig
 from psro.training.pool import Event, Pool, PoolError, Reference, Task, TaskFailed
-from psro.training.worker import Performer, Versions, versions
+from psro.training.worker import Performer, Versions, completed, versions
 
 VERSIONS = Versions(host="here", packages={"jax": "1"})
 VALUE = "psro.runs.intervals:half_interval"
@@ -132,6 +133,12 @@ def test_tasks_of_an_owner_go_to_its_worker():
     before = len(crew.sent)
     pool.run([task(owner="a"), task(owner="a")])  # a free worker takes what another is busy for
     assert {worker for worker, *_ in crew.sent[before:]} == {1, 2}
+
+
+def test_workers_are_renewed():
+    crew = Scripted(1)
+    assert Pool(crew, VERSIONS, renew=2).run([task(n) for n in range(5)]) == list(range(5))
+    assert (crew.hired, crew.dismissed) == (3, [1, 2])
 
 
 def test_a_worker_goes_on_before_its_result_is_dealt_with():
@@ -294,6 +301,34 @@ def test_a_worker_has_the_devices_of_its_driver(tmp_path):
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
     assert left_by(tmp_path / "spread") == left_by(tmp_path / "local")
+
+
+# Whole runs as tasks
+
+
+def test_an_entry_is_its_run(tmp_path):
+    run = psro.run(TABULAR, tmp_path / "run")
+    unlucky = dataclasses.replace(TABULAR, game="no_such_game")
+    tasks = [entry_task(TABULAR), entry_task(TABULAR, Limits(cpu_seconds=1e-9, uncounted=2))]
+    (whole, cut, refused) = (
+        entry for _, entry in completed([*tasks, entry_task(unlucky)], pool=None)
+    )
+    strip = [dataclasses.replace(record, seconds={}) for record in whole.records]
+    assert strip == [dataclasses.replace(record, seconds={}) for record in run.records]
+    assert len(cut.records) == 3  # the third is the first that counts
+    assert 0 <= cut.population_exploitability <= cut.records[-1].exploitability + 1e-9
+    assert refused.records == [] and "no_such_game" in refused.error
+
+
+@pytest.mark.slow
+def test_entries_are_the_same_with_workers(workers):
+    tasks = [entry_task(dataclasses.replace(config, seed=7)) for config in (KUHN, TABULAR)]
+    local, spread = dict(completed(tasks, None)), dict(completed(tasks, workers))
+    for place, entry in local.items():
+        assert [record.exploitability for record in entry.records] == [
+            record.exploitability for record in spread[place].records
+        ]
+        assert entry.population_exploitability == spread[place].population_exploitability
 
 
 # Settings

@@ -2,33 +2,44 @@
 
     python experiments/leaderboard/leaderboard.py                   # run what is missing, then draw
     python experiments/leaderboard/leaderboard.py --shard 0/4       # a quarter of it, elsewhere
+    python experiments/leaderboard/leaderboard.py --executor ray --ray.address auto   # a cluster
     python experiments/leaderboard/leaderboard.py --draw            # only the tables and figures
 
 Two fields compete: `exact` has exact best responses as tables, which leaves nothing but the variant
 to differ, and `ppo` recurrent networks that play episodes; `long` are recurrent runs of a few as
 long as a published result took. A run ends with the first budget that is used up: iterations,
-learner decisions (of both players together) or CPU seconds. Every run is one CSV file in --runs, by
-field, game, variant and seed, and is not repeated; so the command can be stopped, and files of
-several machines can be put together. Then results.csv, table.md and one figure a game are written
-beside this file.
+learner decisions (of both players together) or CPU seconds of training. Every run is one CSV file
+in --runs, by field, game, variant and seed, and is not repeated; so the command can be stopped, and
+files of several machines can be put together. Then results.csv, table.md and one figure a game are
+written beside this file.
+
+Runs are tasks of workers (--executor), and this process alone writes files. A run has the same
+figures on every executor, but for its CPU seconds, and for where they end it (--cpu-seconds inf).
 """
 
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
+import contextlib
 import dataclasses
-import multiprocessing
+import io
 import os
-import shutil
-import tempfile
 import time
 import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from draw import Published, draw
+
+if TYPE_CHECKING:
+    from psro.runs.entry import Entry
+    from psro.training.executor_settings import ExecutorConfig
+    from psro.training.pool import Task
+
+# JAX is imported after its threads are set (`one_core_each`).
 
 HERE = Path(__file__).parent
 
@@ -46,6 +57,8 @@ GAMES = {
 }
 """Of `skill` and `disc` every seed has a game of its own."""
 
+EXECUTORS = ("local", "processes", "ray")
+RUNS_A_PROCESS = 12
 DEFAULT = "default"
 """What `psro run` does by default."""
 VARIANTS = [
@@ -139,90 +152,122 @@ def entered(field: str, game: str, variant: str) -> bool:
     return game not in NO_MEMORY and (variant, game) not in BEYOND
 
 
-def run(field: str, game: str, variant: str, seed: int, file: Path) -> str:
-    """One run, to its file; returns a line about it."""
-    begun = time.process_time()
-    import psro
-    from psro.exact import sequence_form
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """One run, and the file for what comes of it."""
+
+    field: str
+    game: str
+    variant: str
+    seed: int
+    file: Path
+
+
+def task_of(job: Job, budget: Budget) -> Task:
+    """The run as a task of a worker (`psro.runs.entry`)."""
     from psro.runs.config import RunConfig
-    from psro.runs.experiment import create
+    from psro.runs.entry import Limits, entry_task
     from psro.variants.published import VARIANTS as KNOWN
 
-    budget = LARGER.get((field, game), FIELDS[field])
-    folder = Path(tempfile.mkdtemp(prefix="leaderboard-"))
-    rows, error = [], ""
-    try:
-        name = GAMES[game]
-        if game in ("skill", "disc"):
-            name = str(folder / f"{game}.npy")
-            np.save(name, matrix(game, seed))
-        settings = {} if variant == DEFAULT else dict(KNOWN[variant].settings)
-        if field == "exact":
-            settings.pop("init", None)  # tables start from nothing
-        oracle = settings.pop("oracle", "best_response" if field == "exact" else "ppo")
-        own = settings.get("ppo", {})  # diversity terms want to know info states
-        settings["ppo"] = {**(LONG if field == "long" else SHORT)[game], **own}
-        config = RunConfig.from_json(
-            {
-                "game": name, "seed": seed, "oracle": oracle, "iterations": budget.iterations,
-                "tolerance": 0.0, **settings,
-            }
-        )  # fmt: skip
-        start = time.process_time()
-        experiment = create(config, folder / "run")
-        decisions = 0
-        for record in experiment.train():
-            decisions += sum(record.decisions)
-            if oracle != "best_response" and record.iteration <= 1:
-                start = time.process_time()
-            used = time.process_time() - start
-            rows.append(
-                {
-                    "iteration": record.iteration,
-                    "decisions": decisions,
-                    "cpu_seconds": used,
-                    "all_cpu_seconds": time.process_time() - begun,
-                    "exploitability": max(record.exploitability, 0.0),
-                    "distance": record.distance,
-                    "support": max(record.support_size),
-                    "policies": record.size,
-                }
-            )
-            if used > budget.cpu_seconds or decisions > budget.decisions:
-                break
-        plans = psro.load(folder / "run").plans
-        least = sequence_form.population_exploitability(experiment.tree, plans)
-        population = max(least.measured.exploitability, 0.0)
-    except ValueError as refused:
-        error, population = str(refused), np.nan
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    table = pd.DataFrame(rows or [{}]).assign(
-        field=field, game=game, variant=variant, seed=seed, error=error
+    name, file = GAMES[job.game], None
+    if job.game in ("skill", "disc"):
+        content = io.BytesIO()
+        np.save(content, matrix(job.game, job.seed))
+        name, file = f"{job.game}.npy", (".npy", content.getvalue())
+    settings = {} if job.variant == DEFAULT else dict(KNOWN[job.variant].settings)
+    if job.field == "exact":
+        settings.pop("init", None)  # tables start from nothing
+    oracle = settings.pop("oracle", "best_response" if job.field == "exact" else "ppo")
+    own = settings.get("ppo", {})  # diversity terms want to know info states
+    settings["ppo"] = {**(LONG if job.field == "long" else SHORT)[job.game], **own}
+    config = RunConfig.from_json(
+        {
+            "game": name, "seed": job.seed, "oracle": oracle, "iterations": budget.iterations,
+            "tolerance": 0.0, **settings,
+        }
+    )  # fmt: skip
+    limits = Limits(
+        cpu_seconds=budget.cpu_seconds,
+        decisions=budget.decisions,
+        uncounted=0 if oracle == "best_response" else 2,
     )
+    return entry_task(config, limits, file)
+
+
+def write(job: Job, entry: Entry) -> str:
+    """Writes the job's file, and returns a line about it."""
+    decisions = np.cumsum([sum(record.decisions) for record in entry.records])
+    rows = [
+        {
+            "iteration": record.iteration,
+            "decisions": total,
+            "cpu_seconds": counted,
+            "all_cpu_seconds": all_of_them,
+            "exploitability": max(record.exploitability, 0.0),
+            "distance": record.distance,
+            "support": max(record.support_size),
+            "policies": record.size,
+        }
+        for record, total, counted, all_of_them in zip(
+            entry.records, decisions, entry.cpu_seconds, entry.all_cpu_seconds, strict=True
+        )
+    ]
+    of = {name: getattr(job, name) for name in ("field", "game", "variant", "seed")}
+    table = pd.DataFrame(rows or [{}]).assign(**of, error=entry.error or "")
     table["population_exploitability"] = np.nan
-    table.loc[table.index[-1], "population_exploitability"] = population
-    aside = file.with_suffix(f".{os.getpid()}.tmp")
+    table.loc[table.index[-1], "population_exploitability"] = entry.population_exploitability
+    aside = job.file.with_suffix(f".{os.getpid()}.tmp")
     table.to_csv(aside, index=False)
-    aside.replace(file)
+    aside.replace(job.file)
     last = f"{rows[-1]['exploitability']:.4f} after {rows[-1]['iteration']}" if rows else ""
-    return f"{field} {game} {variant} {seed}: {last} {error}"
+    return f"{' '.join(map(str, of.values()))}: {last} {entry.error or ''}"
 
 
-def run_many(jobs: list[tuple[str, str, str, int, Path]]) -> list[str]:
-    return [run(*job) for job in jobs]
+def jobs_of(arguments: argparse.Namespace) -> list[Job]:
+    """What is missing in this shard."""
+    shard, shards = map(int, arguments.shard.split("/"))
+    jobs = [
+        Job(
+            field=field, game=game, variant=variant, seed=seed,
+            file=arguments.runs / field / game / f"{variant}-{seed}.csv",
+        )
+        for seed in arguments.seeds
+        for field in arguments.fields
+        for game in arguments.games
+        for variant in arguments.variants
+        if entered(field, game, variant)
+    ][shard::shards]  # fmt: skip
+    return [job for job in jobs if not job.file.exists()]
 
 
-def start_worker() -> None:
-    """One core a process: no variant gets another's."""
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+def run(jobs: Sequence[Job], executing: ExecutorConfig, most: Mapping[str, float]) -> None:
+    """Runs them. `most` replaces parts of every budget."""
+    from psro.training.worker import completed
+
+    tasks = [
+        task_of(
+            job, dataclasses.replace(LARGER.get((job.field, job.game), FIELDS[job.field]), **most)
+        )
+        for job in jobs
+    ]
+    start = time.monotonic()
+    # A fresh process now and then: compiled code of finished runs is never given back.
+    with executing.open(renew=RUNS_A_PROCESS) or contextlib.nullcontext() as pool:
+        for done, (place, entry) in enumerate(completed(tasks, pool), start=1):
+            if isinstance(entry, Exception):
+                raise entry
+            print(write(jobs[place], entry))
+            print(f"{done} of {len(jobs)} in {time.monotonic() - start:.0f} s", flush=True)
+
+
+def one_core_each() -> None:
+    """One core a process, of this one and its workers: no variant gets another's. The caches are
+    those of the command."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-    import jax
+    from psro.cli import process
 
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "psro"
-    jax.config.update("jax_compilation_cache_dir", str(cache / "jax"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-    os.environ.setdefault("PSRO_TREE_CACHE", str(cache / "trees"))
+    process.use_caches()
 
 
 def main() -> None:
@@ -235,39 +280,32 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--shard", default="0/1", help="i/n: every n-th run, from the i-th on")
     parser.add_argument("--runs", type=Path, default=HERE / "runs")
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--draw", action="store_true", help="run nothing")
+    parser.add_argument("--executor", choices=EXECUTORS, default="processes")
+    parser.add_argument(
+        "--workers", type=int, help="by default 2, on a cluster all it has room for"
+    )
+    parser.add_argument("--ray.address", dest="ray_address", help="as in psro run")
+    parser.add_argument("--iterations", type=int, help="in the place of every budget's")
+    parser.add_argument("--cpu-seconds", type=float, help="in the place of every budget's")
+    drawing = parser.add_mutually_exclusive_group()
+    drawing.add_argument("--draw", action="store_true", help="run nothing")
+    drawing.add_argument("--no-draw", action="store_true", help="draw nothing")
     arguments = parser.parse_args()
     if not arguments.draw:
-        shard, shards = map(int, arguments.shard.split("/"))
-        jobs = [
-            (field, game, variant, seed, folder / f"{variant}-{seed}.csv")
-            for seed in arguments.seeds
-            for field in arguments.fields
-            for game in arguments.games
-            for variant in arguments.variants
-            if entered(field, game, variant)
-            for folder in [arguments.runs / field / game]
-        ][shard::shards]
-        jobs = [job for job in jobs if not job[-1].exists()]
+        one_core_each()
+        from psro.training.executor_settings import ExecutorConfig
+
+        workers = arguments.workers or (2 if arguments.executor == "processes" else None)
+        executing = ExecutorConfig(
+            executor=arguments.executor, workers=workers, ray_address=arguments.ray_address
+        )
+        most = {name: getattr(arguments, name) for name in ("iterations", "cpu_seconds")}
+        jobs = jobs_of(arguments)
         for job in jobs:
-            job[-1].parent.mkdir(parents=True, exist_ok=True)
-        # A fresh process now and then: compiled code of finished runs is never given back.
-        chunks = [jobs[first : first + 12] for first in range(0, len(jobs), 12)]
-        start, done = time.monotonic(), 0
-        with concurrent.futures.ProcessPoolExecutor(
-            arguments.processes,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=start_worker,
-            max_tasks_per_child=1,
-        ) as pool:
-            for lines in concurrent.futures.as_completed(
-                [pool.submit(run_many, chunk) for chunk in chunks]
-            ):
-                done += len(lines.result())
-                print("\n".join(lines.result()))
-                print(f"{done} of {len(jobs)} in {time.monotonic() - start:.0f} s", flush=True)
-    draw(arguments.runs, HERE, PUBLISHED)
+            job.file.parent.mkdir(parents=True, exist_ok=True)
+        run(jobs, executing, {name: value for name, value in most.items() if value is not None})
+    if not arguments.no_draw:
+        draw(arguments.runs, HERE, PUBLISHED)
 
 
 if __name__ == "__main__":

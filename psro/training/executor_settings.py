@@ -68,8 +68,8 @@ class ExecutorConfig:
     def _has(self, name: str) -> bool:
         return getattr(self, name) is not None
 
-    def open(self) -> Pool | None:
-        """The workers; None for this process alone.
+    def open(self, renew: int | None = None) -> Pool | None:
+        """The workers; None for this process alone. `renew` is as in `Pool`.
 
         Raises:
             PoolError: Ray is not installed, or cannot be reached.
@@ -94,7 +94,13 @@ class ExecutorConfig:
                 _caches("~") | _devices() | _threads(),
                 gpus=self.gpu_share or 0.0,
             )
-        return Pool(crew, versions(), task_limit=self.task_limit, whole_requests=on_cards)
+        return Pool(
+            crew,
+            versions(),
+            task_limit=self.task_limit,
+            whole_requests=on_cards,
+            renew=renew,
+        )
 
     def _environments(self) -> list[dict[str, str]]:
         """Environment variables of each process. GPUs are dealt out in turn."""

@@ -123,6 +123,7 @@ class _Place:
         since: when it got its task, or was hired.
         ready: it has said so.
         task: the number of the task that it does; None if it is free.
+        done: the number of tasks that it has done.
         has: the references whose values it has.
     """
 
@@ -130,6 +131,7 @@ class _Place:
     since: float
     ready: bool = False
     task: int | None = None
+    done: int = 0
     has: set[int] = dataclasses.field(default_factory=set)
 
 
@@ -143,6 +145,8 @@ class Pool:
         silence: as `SILENCE`.
         whole_requests: the jobs of a request for best responses stay together, because workers
             compute them side by side.
+        renew: tasks after which a worker ends and another takes its place, for tasks that have
+            nothing in common: JAX never gives compiled code back. None for never.
 
     Attributes:
         whole_requests: as the argument.
@@ -157,8 +161,9 @@ class Pool:
         task_limit: float | None = None,
         silence: float = SILENCE,
         whole_requests: bool = False,
+        renew: int | None = None,
     ):
-        self._crew, self._versions = crew, versions
+        self._crew, self._versions, self._renew = crew, versions, renew
         self._task_limit, self._silence = task_limit, silence
         self._places: dict[Hashable, _Place] = {}
         self._numbers = itertools.count()
@@ -284,6 +289,10 @@ class Pool:
                 self._lose(event.worker, event.content)
             case "done" | "raised":
                 number, place.task = place.task, None
+                place.done += 1
+                if place.done == self._renew:
+                    self._crew.dismiss(event.worker)
+                    self._forget(event.worker)
                 del self._tasks[number]
                 self._deaths.pop(number, None)
                 return number, event.content
@@ -316,10 +325,13 @@ class Pool:
                 self._crew.dismiss(name)
                 self._lose(name, why)
 
+    def _forget(self, name: Hashable) -> _Place:
+        self._owners = {owner: other for owner, other in self._owners.items() if other != name}
+        return self._places.pop(name)
+
     def _lose(self, name: Hashable, why: str) -> None:
         """A worker is gone: another one does its task, before all others."""
-        place = self._places.pop(name)
-        self._owners = {owner: other for owner, other in self._owners.items() if other != name}
+        place = self._forget(name)
         self.lost += 1
         if not place.ready:
             self._early_deaths += 1

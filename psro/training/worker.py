@@ -14,11 +14,11 @@ import platform
 import socket
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from psro.training.pool import Reference, Task, TaskFailed
+from psro.training.pool import Pool, Reference, Task, TaskFailed
 
 ALIVE = 5.0
 """Seconds between two signs of life."""
@@ -98,6 +98,20 @@ class Performer:
             return "done", _function(task.function)(**arguments)
         except Exception as error:
             return "raised", _sendable(error)
+
+
+def completed(tasks: Sequence[Task], pool: Pool | None) -> Iterator[tuple[int, Any]]:
+    """Does tasks that name no references. Yields the place of each, and its result or the exception
+    that it raised, as they come. Without a pool, this process does them."""
+    if pool is None:
+        performer = Performer()
+        for place, task in enumerate(tasks):
+            yield place, performer.perform(task, {})[1]
+        return
+    places = {pool.submit(task): place for place, task in enumerate(tasks)}
+    for _ in tasks:
+        number, result = pool.finished()
+        yield places[number], result
 
 
 def _function(path: str) -> Any:
