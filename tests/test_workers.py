@@ -33,8 +33,9 @@ VALUE = "psro.runs.intervals:half_interval"
 class Scripted:
     """A crew whose workers do what a script says, and then all that they are told."""
 
-    def __init__(self, size=1, script=(), versions=VERSIONS):
+    def __init__(self, size=1, script=(), versions=VERSIONS, duties=()):
         self.size, self.script, self.versions = size, list(script), versions
+        self.duties = duties
         self.events, self.sent, self.dismissed, self.hired = [], [], [], 0
 
     def wanted(self):
@@ -44,6 +45,9 @@ class Scripted:
         self.hired += 1
         self.events.append(Event(worker=self.hired, kind="ready", content=self.versions))
         return self.hired
+
+    def duty(self, worker):
+        return self.duties and self.duties[worker % len(self.duties)]
 
     def keep(self, value):
         return value
@@ -69,8 +73,8 @@ class Scripted:
         self.size = 0
 
 
-def task(answer=None, owner=None, **arguments):
-    return Task(function="f", arguments={"answer": answer, **arguments}, owner=owner)
+def task(answer=None, owner=None, duty="training", **arguments):
+    return Task(function="f", arguments={"answer": answer, **arguments}, owner=owner, duty=duty)
 
 
 def test_results_come_in_the_order_of_tasks():
@@ -135,6 +139,17 @@ def test_tasks_of_an_owner_go_to_its_worker():
     assert {worker for worker, *_ in crew.sent[before:]} == {1, 2}
 
 
+def test_workers_of_one_duty_take_its_tasks_alone():
+    crew = Scripted(3, duties=["training", "measuring"])
+    duties = ["training"] * 5 + ["measuring"] * 2
+    pool = Pool(crew, VERSIONS)
+    assert pool.run([task(n, duty=duty) for n, duty in enumerate(duties)]) == list(range(7))
+    assert {(worker % 2, done.duty) for worker, done, _ in crew.sent} == {
+        (0, "training"),
+        (1, "measuring"),
+    }
+
+
 def test_workers_are_renewed():
     crew = Scripted(1)
     assert Pool(crew, VERSIONS, renew=2).run([task(n) for n in range(5)]) == list(range(5))
@@ -164,7 +179,9 @@ def test_a_worker_says_what_went_wrong():
 TASK = Task(function=VALUE, arguments={"values": np.arange(4.0)})
 
 
-def test_processes_do_tasks_and_may_be_killed():
+def test_processes_do_tasks_and_may_be_killed(tmp_path, monkeypatch):
+    (tmp_path / "psro.py").write_text("raise ImportError('from the working directory')")
+    monkeypatch.chdir(tmp_path)
     with ExecutorConfig(executor="processes", workers=1).open() as pool:
         expected = pool.run([TASK])
         (worker,) = pool._crew._workers.values()
@@ -382,3 +399,9 @@ def test_two_workers_on_a_card_do_not_take_it_whole(monkeypatch):
     assert shares[0] + shares[2] < 0.75  # a part is left to this process
     none = ExecutorConfig(executor="processes", gpu_share=0.0, workers=1)._environments()
     assert none[0]["JAX_PLATFORMS"] == "cpu"
+    beside = ExecutorConfig(executor="processes", measuring_workers=3)
+    assert len(beside._environments()) == 2  # one a card
+    (measuring,) = {tuple(sorted(e.items())) for e in beside._measuring_environments()}
+    assert {("CUDA_VISIBLE_DEVICES", ""), ("JAX_PLATFORMS", "cpu")} <= set(measuring)
+    with beside.open() as pool:
+        assert pool.size == 5 and pool.whole_requests

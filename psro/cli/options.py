@@ -76,7 +76,8 @@ TOPICS = {
     "measuring": ("evaluation", "payoff_episodes", "payoff_error"),
     "output": ("log",),
     "workers": (
-        "executor", "workers", "task_limit", "gpu_share", "ray_address", "wall_limit",
+        "executor", "workers", "measuring_workers", "task_limit", "gpu_share", "ray_address",
+        "wall_limit",
     ),
 }  # fmt: skip
 """The other options under the headings of the help text. Options without a topic come last."""

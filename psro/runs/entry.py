@@ -86,7 +86,7 @@ def _trained(setup: Setup, seed: int, limits: Limits, entry: Entry, begun: float
     """The last iteration. Writes down each of them in `entry`."""
     decisions, start = 0, time.process_time()
     loop = setup.loop(seed, setup.config.iterations, None)
-    for iteration in answered(loop, Local(setup.oracle)):
+    for iteration in answered(loop, Local(setup)):
         now = time.process_time()
         entry.records.append(iteration.record)
         if len(entry.records) <= limits.uncounted:

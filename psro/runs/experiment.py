@@ -228,7 +228,7 @@ class Experiment(DescribedRun):
             ExperimentError: another process trains in the folder, or has trained in it meanwhile.
         """
         executor = Local(self.setup) if pool is None else Spread(pool, self.setup)
-        loop = functools.partial(self.setup.loop, play=executor.play)
+        loop = functools.partial(self.setup.loop, workers=executor.elsewhere)
         yield from answered(self.training(loop), executor)
 
     def training(self, loop: Loop | None = None) -> Generator[Any, Any, None]:

@@ -41,10 +41,9 @@ if TYPE_CHECKING:
     from games.readers.states import States
     from psro.oracles import Oracle, Results
     from psro.runs.learner_config import LearnerConfig
-    from psro.training.evaluators import Evaluator
+    from psro.training.evaluators import Elsewhere, Evaluator
     from psro.training.executors import Ask
     from psro.training.loop import Method
-    from psro.training.matches import Play
     from psro.training.on_form import FormEvaluator, Shelf
     from psro.training.record import Iteration
     from psro.training.trainer import Trainer
@@ -145,14 +144,10 @@ class Setup:
             )
         softmax = getattr(getattr(config, config.oracle, None), "softmax", False)
         if self.form is not None:
-            from psro.training.on_form import FormEvaluator
+            from psro.training.on_form import FormEvaluator, FormSteps
 
-            return FormEvaluator(
-                form=self.form,
-                tabulate=self.tabulate,
-                softmax=softmax,
-                passes=passes_of(self.form),
-            )
+            steps = FormSteps(form=self.form, tabulate=self.tabulate, passes=passes_of(self.form))
+            return FormEvaluator(steps=steps, softmax=softmax)
         from psro.training.matches import Matches
         from psro.training.sampled import SampledEvaluator
 
@@ -240,23 +235,23 @@ class Setup:
         iterations: int,
         last: Iteration | None,
         shelf: Shelf | None = None,
-        play: Play | None = None,
+        workers: Elsewhere | None = None,
     ) -> Generator[Ask | Iteration, Results | None, None]:
         """The loop of a run, which begins with the iteration after `last`. `shelf` keeps the
-        vectors of a game that is too large to enumerate, by default in memory. `play` plays its
-        matches; by default this process does."""
+        vectors of a game that is too large to enumerate, by default in memory. `workers` measure
+        its policies; by default this process does."""
         from psro.training.loop import psro
 
-        method = self.method if play is None else self.method.elsewhere(play)
+        evaluator = self.evaluator
+        if workers is not None:
+            evaluator = evaluator.elsewhere(workers)
         if self.tree is None and self.form is not None and shelf is not None:
-            evaluator = self.evaluator_with(shelf)
-            trainer = dataclasses.replace(method.trainer, evaluator=evaluator)
-            method = dataclasses.replace(method, trainer=trainer)
+            evaluator = dataclasses.replace(evaluator, shelf=shelf)
             if last is not None:  # its vectors are read from the same shelf, and kept there
                 kept = evaluator.meta_game(last.population, last.meta_game.payoffs)
                 last = dataclasses.replace(last, meta_game=kept)
         return psro(
-            method,
+            self.method.measured_by(evaluator),
             key=jax.random.key(seed),
             iterations=iterations,
             capacity=self.capacity,

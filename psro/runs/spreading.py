@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -73,8 +73,9 @@ def _fields(jobs: Jobs, part: slice) -> dict[str, Any]:
 
 
 class Spread:
-    """The executor whose work is done by the workers of a pool: jobs of requests are tasks, and
-    calls of matches.
+    """The executor whose work is done by the workers of a pool. Tasks are jobs of requests; calls
+    of matches; and of games whose histories are not stored, the plans of new policies, and what is
+    gained against them.
 
     Args:
         pool: the workers.
@@ -83,8 +84,9 @@ class Spread:
 
     def __init__(self, pool: Pool, setup: Setup):
         self._pool, self._context, self._setup = pool, Context.of(setup), setup
-        self.play = None if setup.form is not None else self._play  # exact runs play nothing
         self._whole = setup.oracle.conditional or setup.oracle.tabular
+        enumerated = setup.tree is not None  # nothing of it takes time
+        self.elsewhere = None if enumerated or (setup.form and self._whole) else self
 
     def respond(self, asks: Sequence[Ask]) -> list[Results]:
         if self._whole:  # their jobs depend on each other, and cost little
@@ -92,7 +94,7 @@ class Spread:
         requests = [ask.jobs for ask in asks]
         return spread(self._pool, f"{_TASKS}:respond", {"context": self._context}, requests)
 
-    def _play(self, params: Params, calls: Sequence[Call]) -> list[tuple[np.ndarray, np.ndarray]]:
+    def play(self, params: Params, calls: Sequence[Call]) -> list[tuple[np.ndarray, np.ndarray]]:
         reference = self._pool.put(jax.device_get(params))
         size = max(1, len(calls) // (_PARTS * self._pool.size))
         tasks = [
@@ -103,6 +105,7 @@ class Spread:
                     "params": reference,
                     "calls": calls[first : first + size],
                 },
+                duty="measuring",
             )
             for first in range(0, len(calls), size)
         ]
@@ -110,3 +113,15 @@ class Spread:
             return [result for results in self._pool.run(tasks) for result in results]
         finally:
             self._pool.drop(reference)
+
+    def on_form(self, step: str, calls: Sequence[Mapping[str, Any]]) -> Iterable[Any]:
+        return self._pool.run(
+            [
+                Task(
+                    function=f"{_TASKS}:on_form",
+                    arguments={"context": self._context, "step": step, "call": call},
+                    duty="measuring",
+                )
+                for call in calls
+            ]
+        )

@@ -12,7 +12,7 @@ import functools
 import hashlib
 import importlib
 import tempfile
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +129,12 @@ def play(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Plays matches; see `Matches.play`."""
     return workplace(context).setup.evaluator.matches.play(params, calls)
+
+
+def on_form(context: Context, step: str, call: Mapping[str, Any]) -> Any:
+    """The result of a method of `psro.training.on_form.FormSteps`."""
+    (result,) = workplace(context).setup.evaluator.steps.here(step, [call])
+    return result
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

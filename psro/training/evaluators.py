@@ -7,7 +7,7 @@ episodes. The loop, its records and its expansions are the same for both.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 import jax
@@ -24,7 +24,7 @@ from psro.metagame.strategy import MetaStrategy, over_seats
 from psro.metagame.target import Target, target_of
 from psro.policies.policy import Params
 from psro.policies.population import Population
-from psro.training.matches import Play
+from psro.training.matches import Call
 
 Solve = Callable[[Any], MetaStrategy]
 KnownMetaGame = ExactMetaGame | FormMetaGame
@@ -45,6 +45,18 @@ class Outcome:
     nash_conv_bound_error: float | None = None
 
 
+class Elsewhere(Protocol):
+    """Does what evaluators ask of policies, in other processes. The results are the same."""
+
+    def play(self, params: Params, calls: Sequence[Call]) -> Sequence[tuple[np.ndarray, ...]]:
+        """`Matches.play`."""
+        ...
+
+    def on_form(self, step: str, calls: Sequence[Mapping[str, Any]]) -> Iterable[Any]:
+        """The results of a method of `psro.training.on_form.FormSteps`, one of each call."""
+        ...
+
+
 class Evaluator(Protocol):
     """Measures policies, their meta-game and its meta-strategies.
 
@@ -58,8 +70,8 @@ class Evaluator(Protocol):
     finishes_in: ClassVar[str]
     measures_in: ClassVar[str]
 
-    def elsewhere(self, play: Play) -> Evaluator:
-        """The same evaluator, whose matches are played by another function."""
+    def elsewhere(self, workers: Elsewhere) -> Evaluator:
+        """The same evaluator, most of whose work is done by others."""
         ...
 
     def empty(self) -> MetaGame:
@@ -186,8 +198,8 @@ class ExactEvaluator(FromExactPolicies):
     tabulate: Callable[[Params], Sequence[np.ndarray]]
     symmetric: bool = False
 
-    def elsewhere(self, play: Play) -> ExactEvaluator:
-        return self  # it plays none
+    def elsewhere(self, workers: Elsewhere) -> ExactEvaluator:
+        return self  # it takes no time
 
     def empty(self) -> ExactMetaGame:
         return ExactMetaGame.empty(self.tree)

@@ -14,7 +14,7 @@ from typing import Any
 from games.readers import cache
 from psro.errors import SettingsError
 from psro.oracles.checks import check_positive, check_types
-from psro.training.pool import Pool, PoolError
+from psro.training.pool import ON_PROCESSORS, Pool, PoolError
 
 EXECUTORS = ("local", "processes", "ray")
 MOST_WORKERS = 100_000
@@ -39,6 +39,9 @@ class ExecutorConfig:
     gpu_share: float | None = None
     """The part of a GPU that each worker has: 1 = one worker a GPU, 0.5 = two, 0 = workers use
     processors alone. By default 1 where there are GPUs, with ray 0."""
+    measuring_workers: int | None = None
+    """Workers without a GPU, beside those that have one: they play the matches and walk through the
+    games, and the others only train. By default there are none, and all do everything."""
     ray_address: str | None = None
     """Address of a Ray cluster; auto = the one that this machine belongs to. By default Ray starts
     on this machine, and ends with the command."""
@@ -49,15 +52,19 @@ class ExecutorConfig:
             raise SettingsError(
                 f"unknown executor {self.executor!r}; known: {', '.join(EXECUTORS)}"
             )
-        check_positive("executor", self, *(n for n in ("workers", "task_limit") if self._has(n)))
-        if self.workers is not None and self.workers > MOST_WORKERS:
-            raise SettingsError(f"workers = {self.workers} must be at most {MOST_WORKERS:,}")
+        counts = ("workers", "measuring_workers")
+        check_positive("executor", self, *(n for n in (*counts, "task_limit") if self._has(n)))
+        for name in counts:
+            if self._has(name) and getattr(self, name) > MOST_WORKERS:
+                number = getattr(self, name)
+                raise SettingsError(f"{name} = {number} must be at most {MOST_WORKERS:,}")
         if self.gpu_share is not None and not 0 <= self.gpu_share <= 1:
             raise SettingsError(f"gpu_share = {self.gpu_share} must be between 0 and 1")
         for name, owners in (
             ("workers", EXECUTORS[1:]),
             ("task_limit", EXECUTORS[1:]),
             ("gpu_share", EXECUTORS[1:]),
+            ("measuring_workers", EXECUTORS[1:]),
             ("ray_address", EXECUTORS[2:]),
         ):
             if self._has(name) and self.executor not in owners:
@@ -82,17 +89,19 @@ class ExecutorConfig:
         if self.executor == "processes":
             from psro.training.processes import Processes
 
-            environments = self._environments()
+            environments, measuring = self._environments(), self._measuring_environments()
             on_cards = any(_VISIBLE in environment for environment in environments)
-            crew: Any = Processes(environments)
+            duties = ["training"] * len(environments) + ["measuring"] * len(measuring)
+            crew: Any = Processes(environments + measuring, duties if measuring else None)
         else:
             from psro.training.ray_crew import RayCrew
 
             crew = RayCrew(
                 self.ray_address,
                 self.workers,
-                _caches("~") | _devices() | _threads(),
+                _caches("~") | _devices() | _threads() | _memory(self.gpu_share),
                 gpus=self.gpu_share or 0.0,
+                measuring=self.measuring_workers or 0,
             )
         return Pool(
             crew,
@@ -107,28 +116,33 @@ class ExecutorConfig:
         cores = len(os.sched_getaffinity(0))
         cards = [] if self.gpu_share == 0 else gpus()
         share = self.gpu_share or 1.0
-        a_card = max(1, int(1 / share))
-        count = self.workers or (len(cards) * a_card if cards else cores)
+        count = self.workers or (len(cards) * _on_a_card(share) if cards else cores)
         shared = _caches(None) | _devices() | _threads()
-        return [
-            shared | (_card(cards, number, a_card) if self.gpu_share != 0 else _CPU)
-            for number in range(count)
-        ]
+        if self.gpu_share == 0:
+            shared |= ON_PROCESSORS
+        if not cards:
+            return [shared] * count
+        shared |= _memory(share)
+        return [shared | {_VISIBLE: cards[number % len(cards)]} for number in range(count)]
+
+    def _measuring_environments(self) -> list[dict[str, str]]:
+        """Environment variables of the workers that only measure, without a GPU."""
+        shared = _caches(None) | _devices() | _threads() | ON_PROCESSORS | {_VISIBLE: ""}
+        return [shared] * (self.measuring_workers or 0)
 
 
-_CPU = {"JAX_PLATFORMS": "cpu"}
+def _on_a_card(share: float) -> int:
+    """The number of workers on a GPU if each has this share of it."""
+    return max(1, int(1 / share))
 
 
-def _card(cards: list[str], number: int, workers: int) -> dict[str, str]:
-    """The variables of worker `number`, so that `workers` processes fit on each card. One of them
-    takes only its part of the memory, and leaves a part to this process."""
-    if not cards:
+def _memory(share: float | None) -> dict[str, str]:
+    """Lets a worker take only its part of a card's memory, so that others fit on the card, and this
+    process: it has a part of the first card."""
+    if not share:
         return {}
-    parts = workers + 1  # the driver has a part of the first card
-    return {
-        _VISIBLE: cards[number % len(cards)],
-        "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{_OF_A_CARD / parts:.3f}",
-    }
+    parts = _on_a_card(share) + 1
+    return {"XLA_PYTHON_CLIENT_MEM_FRACTION": f"{_OF_A_CARD / parts:.3f}"}
 
 
 def gpus() -> list[str]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from psro.oracles import ExactView, Jobs, Oracle, Populations, Results
 from psro.policies.jax_settings import own_settings
-from psro.training.matches import Play
+from psro.training.evaluators import Elsewhere
 
 T = TypeVar("T")
 
@@ -59,10 +59,10 @@ class Executor(Protocol):
     no result: on a CPU every result is the same, bit for bit.
 
     Attributes:
-        play: plays the runs' matches; None where the process itself plays them.
+        elsewhere: measures the runs' policies; None where the process itself does.
     """
 
-    play: Play | None
+    elsewhere: Elsewhere | None
 
     def respond(self, asks: Sequence[Ask]) -> Sequence[Results]:
         """The best responses that runs ask for, whose settings differ only in their seed. The
@@ -79,7 +79,7 @@ class Local:
             do not compile anything again.
     """
 
-    play = None
+    elsewhere = None
 
     def __init__(self, oracles: Oracles, most: int = 1):
         self._oracles, self._most = oracles, most

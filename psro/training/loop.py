@@ -14,9 +14,9 @@ from psro.metagame.meta_game import MetaGame
 from psro.metagame.solving import MetaGameSolver
 from psro.metagame.strategy import MetaStrategy
 from psro.oracles import Results
+from psro.training.evaluators import Evaluator
 from psro.training.executors import Ask
 from psro.training.growth import Growth, Keys, Timer
-from psro.training.matches import Play
 from psro.training.record import Iteration, Record
 from psro.training.trainer import Trainer
 from psro.variants.expansions import Expansion, Situation
@@ -48,9 +48,8 @@ class Method:
     restricted_solver: str
     horizon: int
 
-    def elsewhere(self, play: Play) -> Method:
-        """The same method, whose matches are played by another function."""
-        evaluator = self.trainer.evaluator.elsewhere(play)
+    def measured_by(self, evaluator: Evaluator) -> Method:
+        """The same method with another evaluator."""
         return dataclasses.replace(
             self, trainer=dataclasses.replace(self.trainer, evaluator=evaluator)
         )

@@ -25,6 +25,8 @@ SILENCE = 120.0
 every few seconds, also while they compute."""
 START = 300.0
 """Seconds in which a worker must be ready."""
+ON_PROCESSORS = {"JAX_PLATFORMS": "cpu"}
+"""Environment variables of a worker that uses no GPU."""
 _MOST_TRIES = 8
 """Workers that may die on one task, and workers in a row that may die before they are ready."""
 _TICK = 1.0
@@ -46,6 +48,11 @@ class Reference:
     number: int
 
 
+Duty = Literal["training", "measuring"]
+"""Best responses, or matches and walks. Where there are GPUs, some workers may have none, and only
+measure."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Task:
     """A call of a function.
@@ -55,11 +62,13 @@ class Task:
         arguments: its keyword arguments, arrays and plain data. A `Reference` among the values
             stands for what was `put`.
         owner: tasks of one owner prefer one worker, which may keep what the next of them needs.
+        duty: what kind of work it is, for workers that do only one kind.
     """
 
     function: str
     arguments: Mapping[str, Any]
     owner: Hashable = None
+    duty: Duty = "training"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,6 +95,10 @@ class Crew(Protocol):
 
     def hire(self) -> Hashable:
         """Starts a worker. It says `ready` later."""
+        ...
+
+    def duty(self, worker: Hashable) -> Duty | None:
+        """The only kind of work that a worker does; None if it does every kind."""
         ...
 
     def send(self, worker: Hashable, task: Task, values: Mapping[int, Any]) -> None:
@@ -253,19 +266,23 @@ class Pool:
                 return
             if place.ready and place.task is None:
                 number = self._next_for(name)
+                if number is None:
+                    continue
                 task = self._tasks[number]
                 self._waiting.remove(number)
                 if task.owner is not None:
                     self._owners[task.owner] = name
                 self._send(name, number, task)
 
-    def _next_for(self, worker: Hashable) -> int:
-        """The first waiting task that no other worker is better for. If there is none, the first:
-        the other one has more to do."""
-        for number in self._waiting:
+    def _next_for(self, worker: Hashable) -> int | None:
+        """The first waiting task of the worker's duty that no other worker is better for. If there
+        is none, the first of its duty: the other one has more to do."""
+        duty = self._crew.duty(worker)
+        numbers = [n for n in self._waiting if duty in (None, self._tasks[n].duty)]
+        for number in numbers:
             if self._owners.get(self._tasks[number].owner, worker) == worker:
                 return number
-        return self._waiting[0]
+        return numbers[0] if numbers else None
 
     def _send(self, name: Hashable, number: int, task: Task) -> None:
         place = self._places[name]

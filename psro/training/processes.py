@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from multiprocessing import connection
 from typing import IO, Any
 
-from psro.training.pool import SILENCE, Event, Task
+from psro.training.pool import SILENCE, Duty, Event, Task
 from psro.training.worker import ALIVE, Performer, versions
 
 _SECONDS = struct.Struct("ll")
@@ -38,7 +38,13 @@ class _Worker:
         self.printed: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _MAIN, str(theirs.fileno())],
+            [
+                sys.executable,
+                "-P",
+                "-c",
+                _MAIN,
+                str(theirs.fileno()),
+            ],  # -P: PYTHONPATH alone counts
             env={**os.environ, "PYTHONPATH": path, **environment},
             stdin=subprocess.DEVNULL,
             stdout=self.printed,
@@ -75,10 +81,16 @@ class Processes:
 
     Args:
         environments: the environment variables of each worker, beside those of this process.
+        duties: the only kind of work that each worker does; by default all do every kind.
     """
 
-    def __init__(self, environments: Sequence[Mapping[str, str]]):
+    def __init__(
+        self,
+        environments: Sequence[Mapping[str, str]],
+        duties: Sequence[Duty | None] | None = None,
+    ):
         self._environments = environments
+        self._duties = duties or [None] * len(environments)
         self._workers: dict[int, _Worker] = {}
         self._names = itertools.count()
         self._place: dict[int, int] = {}
@@ -93,6 +105,9 @@ class Processes:
         self._workers[name] = _Worker(self._environments[place])
         self._place[name] = place
         return name
+
+    def duty(self, worker: int) -> Duty | None:
+        return self._duties[self._place[worker]]
 
     def keep(self, value: Any) -> Any:
         return value

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from psro.training.pool import Event, PoolError, Task
+from psro.training.pool import ON_PROCESSORS, Duty, Event, PoolError, Task
 
 _LOOK = 10.0
 """Seconds between two looks at the size of the cluster."""
@@ -57,6 +57,8 @@ class RayCrew:
         environment: environment variables of every worker.
         cpus: processors that each worker takes.
         gpus: the part of a GPU that each worker takes.
+        measuring: workers beside these that have no GPU, and only measure. Then the others only
+            train.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class RayCrew:
         *,
         cpus: float = 1.0,
         gpus: float = 0.0,
+        measuring: int = 0,
     ):
         import ray  # here, not above: it is an extra
 
@@ -79,10 +82,9 @@ class RayCrew:
                 why = str(error).split("\n")[0]
                 raise PoolError(f"cannot reach Ray at {address or 'this machine'}: {why}") from None
         self._workers, self._needs = workers, {"CPU": cpus, "GPU": gpus}
-        self._class = ray.remote(_Actor).options(
-            num_cpus=cpus, num_gpus=gpus, max_concurrency=2, max_restarts=0
-        )
-        self._environment = dict(environment)
+        self._class = ray.remote(_Actor).options(num_cpus=cpus, max_concurrency=2, max_restarts=0)
+        self._environment, self._measuring = dict(environment), measuring
+        self._measure: set[int] = set()
         self._names = itertools.count()
         self._actors: dict[int, Any] = {}
         self._asked: dict[Any, tuple[int, str]] = {}
@@ -91,8 +93,10 @@ class RayCrew:
         self._looked, self._room = -_LOOK, 0
 
     def wanted(self) -> int:
-        if self._workers is not None:
-            return self._workers
+        return self._measuring + (self._room_now() if self._workers is None else self._workers)
+
+    def _room_now(self) -> int:
+        """The number of workers that the cluster has room for, but at least one."""
         now = time.monotonic()
         if now - self._looked > _LOOK:
             self._looked, nodes = now, self._ray.nodes()
@@ -109,10 +113,21 @@ class RayCrew:
 
     def hire(self) -> int:
         name = next(self._names)
-        self._actors[name] = actor = self._class.remote(self._environment)
+        gpus, environment = self._needs["GPU"], self._environment
+        if len(self._measure) < self._measuring:
+            self._measure.add(name)
+            gpus = 0.0
+        if not gpus:
+            environment = environment | ON_PROCESSORS
+        self._actors[name] = actor = self._class.options(num_gpus=gpus).remote(environment)
         self._asked[actor.ready.remote()] = (name, "ready")
         self._forgotten[name] = []
         return name
+
+    def duty(self, worker: int) -> Duty | None:
+        if not self._measuring:
+            return None
+        return "measuring" if worker in self._measure else "training"
 
     def keep(self, value: Any) -> Any:
         return self._ray.put(value)
@@ -161,6 +176,7 @@ class RayCrew:
         self._asked = {answer: about for answer, about in self._asked.items() if about[0] != worker}
         self._pulse.pop(worker, None)
         self._forgotten.pop(worker, None)
+        self._measure.discard(worker)
 
     def close(self) -> None:
         for name in list(self._actors):

@@ -23,8 +23,8 @@ from psro.policies.jax_settings import own_settings
 from psro.policies.policy import Params
 from psro.policies.population import Population
 from psro.training import finishing
-from psro.training.evaluators import Lap, Outcome, Solve
-from psro.training.matches import Matches, Play, fold
+from psro.training.evaluators import Elsewhere, Lap, Outcome, Solve
+from psro.training.matches import Matches, fold
 from psro.training.record import QUANTILE
 
 _MOST_ROUNDS = 32
@@ -58,8 +58,8 @@ class SampledEvaluator:
     total: float | None
     softmax: bool
 
-    def elsewhere(self, play: Play) -> SampledEvaluator:
-        return dataclasses.replace(self, matches=self.matches.elsewhere(play))
+    def elsewhere(self, workers: Elsewhere) -> SampledEvaluator:
+        return dataclasses.replace(self, matches=self.matches.elsewhere(workers.play))
 
     def empty(self) -> MetaGame:
         players = self.matches.game.num_players
