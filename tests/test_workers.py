@@ -47,7 +47,7 @@ class Scripted:
         return self.hired
 
     def duty(self, worker):
-        return self.duties and self.duties[worker % len(self.duties)]
+        return self.duties[worker % len(self.duties)] if self.duties else None
 
     def keep(self, value):
         return value
