@@ -86,7 +86,7 @@ class Spread:
         self._pool, self._context, self._setup = pool, Context.of(setup), setup
         self._whole = setup.oracle.conditional or setup.oracle.tabular
         enumerated = setup.tree is not None  # nothing of it takes time
-        self.elsewhere = None if enumerated or (setup.form and self._whole) else self
+        self.elsewhere = None if enumerated or (setup.form is not None and self._whole) else self
 
     def respond(self, asks: Sequence[Ask]) -> list[Results]:
         if self._whole:  # their jobs depend on each other, and cost little
