@@ -12,6 +12,7 @@ from test_cli import psro_main
 
 import games
 import psro
+from games.fractional import fraction
 from games.matrix import NormalForm
 from psro import exact
 from psro.exact import logit
@@ -123,7 +124,7 @@ def test_numbers_are_what_the_file_says():
     said = [0.1, 1 / 3, -2 / 7, 0.1 + 0.2, 1e-9, 123456.789, 1e300, 0.0]
     known = [F(1, 10), F(1, 3), F(-2, 7), F(3, 10), F(1, 10**9), F(123456789, 1000)]
     assert numbers.fractions(np.array(said)).tolist()[:6] == known
-    assert [float(numbers.fraction(value)) for value in said[6:]] == said[6:]
+    assert [float(fraction(value)) for value in said[6:]] == said[6:]
 
 
 @pytest.mark.parametrize("seed", range(4))

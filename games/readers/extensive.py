@@ -115,6 +115,16 @@ class ExtensiveState:
     def __init__(self, game: ExtensiveGame, node: int):
         self._game, self._node = game, node
 
+    @property
+    def set_number(self) -> int:
+        """The place of its information set; -1 for a terminal."""
+        return self._game.form.node_set[self._node]
+
+    @property
+    def place(self) -> int:
+        """The place of the node's first child, or of a terminal's payoffs."""
+        return self._game.first[self._node]
+
     def current_player(self) -> int:
         k = self._game.form.node_set[self._node]
         return TERMINAL if k < 0 else self._game.form.sets[k].player

@@ -136,12 +136,16 @@ class ExtensiveForm:
         node_set: for each node, the place of its set in `sets`; -1 for a terminal, int32 `[N]`.
         payoffs: for each terminal, all payoffs on the way to it and its own, added up, player by
             player, float64 `[T * P]`.
+        outcomes: for each terminal, the name of its outcome in the file, "" for none.
+        title: the file's.
     """
 
     players: list[str]
     sets: list[InformationSet]
     node_set: array
     payoffs: array
+    outcomes: list[str] = dataclasses.field(default_factory=list)
+    title: str = ""
 
     def numbers(self) -> list[int]:
         """For each information set, its number among its player's own, counted from 1."""
@@ -177,15 +181,16 @@ class _EfgReader:
         self._tokens = Tokens(text)
         self._sets: dict[tuple[int, int], int] = {}  # the place of (player, number)
         self._outcomes: dict[int, tuple[str, list[float]]] = {}
+        self._outcome = ""  # the name of the last node's
         self._form: ExtensiveForm
 
     def read(self) -> ExtensiveForm:
         tokens = self._tokens
-        tokens.header("EFG 2")
+        title = tokens.header("EFG 2")
         players = tokens.players()
         tokens.comment()
         form = self._form = ExtensiveForm(
-            players=players, sets=[], node_set=array("i"), payoffs=array("d")
+            players=players, sets=[], node_set=array("i"), payoffs=array("d"), title=title
         )
         stack = [_Open(paid=[0.0] * len(players), missing=1)]
         while not tokens.done:
@@ -204,6 +209,7 @@ class _EfgReader:
             form.node_set.append(place)
             if kind == "t":
                 form.payoffs.extend(paid)
+                form.outcomes.append(self._outcome)
             else:
                 stack.append(_Open(paid=paid, missing=len(form.sets[place].actions)))
         if any(node.missing for node in stack):
@@ -279,6 +285,7 @@ class _EfgReader:
         number = tokens.whole()
         label = tokens.string() if tokens.at('"') else ""
         if number == 0:
+            self._outcome = ""
             if label or tokens.at("{"):
                 raise tokens.error("outcome 0 means none, and has neither a name nor payoffs")
             return above
@@ -296,7 +303,8 @@ class _EfgReader:
             raise tokens.error(
                 f"outcome {number} was defined before, with another name, {before[0][:QUOTED]!r}"
             )
-        self._outcomes[number] = (before and before[0]) or label, payoffs
+        self._outcome = (before and before[0]) or label
+        self._outcomes[number] = self._outcome, payoffs
         paid = [a + b for a, b in zip(above, payoffs, strict=True)]
         if not all(abs(sum_) <= MAX_RETURN for sum_ in paid):
             raise tokens.error(f"payoffs add up to more than {MAX_RETURN:g}")

@@ -11,10 +11,11 @@ from fractions import Fraction
 
 import numpy as np
 
+from games.fractional import fraction
 from games.info_states import InfoStates
 from games.tree import GameTree
 from psro.errors import PsroError
-from psro.exact.rational.numbers import fraction, fractions, zeros
+from psro.exact.rational.numbers import fractions, zeros
 
 MAX_STRATEGIES = 3_000
 """The most reduced strategies of one player that are listed."""

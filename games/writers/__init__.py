@@ -1,0 +1,1 @@
+"""Games and profiles as files of Gambit."""
