@@ -101,3 +101,11 @@ def test_polytopes_of_one_dimension_are_no_trouble():
     payoffs = np.random.default_rng(0).normal(size=(2, 1, 3))
     assert not list(module._vertices(payoffs))
     assert regrets(payoffs, bimatrix(payoffs, tolerance=-1.0)).max() == 0
+
+
+def test_a_dominated_equilibrium_is_not_chosen():
+    """Paths lead to (0, 3) only; the equilibrium in which the row player mixes pays (1/2, 3)."""
+    payoffs = np.array([[[1, 0], [-1, -1], [3, -2]], [[3, 3], [-1, 1], [-2, -2]]], float)
+    row, column = nash(payoffs)
+    assert_equilibrium(payoffs, [row, column])
+    assert [row @ table @ column for table in payoffs] == pytest.approx([0.5, 3])

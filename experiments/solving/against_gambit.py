@@ -1,4 +1,4 @@
-"""Our solutions beside pygambit's: equilibria as sets, pure equilibria, the logit correspondence and
+"""Our solutions beside pygambit's: equilibria as sets, pure ones, the logit correspondence and
 maximal regrets, on random tables, random trees and the game files that pygambit ships.
 
     python -m pip install pygambit
@@ -10,6 +10,7 @@ prints a line for each kind of game and comparison, and every disagreement.
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 import tempfile
 import time
@@ -184,7 +185,10 @@ def logit(compared: Compared) -> str:
             places[p, infoset.label] = count
             count += len(list(infoset.actions))
     for precision, point in zip(precisions, points, strict=True):
-        ours = solve(compared.tree, "qre", precision=precision).equilibria[0].behaviours
+        solved = solve(compared.tree, "qre", precision=precision)
+        if any("crosses another one" in note for note in solved.notes):
+            return "beyond a bifurcation" if worst <= 1e-6 else f"differ by {worst:.2g}"
+        ours = solved.equilibria[0].behaviours
         for p, own in enumerate(compared.tree.players):
             for i, name in enumerate(own.names):
                 first, end = own.first_sequence[i : i + 2]
@@ -218,15 +222,15 @@ def compare(count: int) -> tuple[Counter, list[str]]:
             try:
                 compared = Compared.of(path, Path(name) / "written.efg")
             except GameError as error:
-                ends[kind, "refused", str(error)[:60]] += 1
+                reason = str(error).partition(": ")[2] or str(error)
+                ends[kind, "refused", " ".join(re.sub(r"'.*?'", "", reason).split())] += 1
                 continue
             for what, comparison in COMPARISONS.items():
-                print(path.name, what, round(time.process_time(), 1), file=sys.stderr, flush=True)
                 try:
                     end = comparison(compared)
                 except PsroError as error:
                     end = f"refused: {error}"[:60]
-                if end not in ("equal", "not compared", "too large"):
+                if end not in ("equal", "not compared", "too large", "beyond a bifurcation"):
                     wrong.append(f"{path.name}: {what}: {end}")
                     end = "different"
                 ends[kind, what, end] += 1
@@ -237,7 +241,7 @@ def main() -> None:
     count, started = int(sys.argv[1]) if sys.argv[1:] else 20, time.process_time()
     ends, wrong = compare(count)
     for (kind, what, end), number in sorted(ends.items()):
-        print(f"{kind:18} {what:24} {end:14} {number}")
+        print(f"{kind:18} {what:24} {end:20} {number}")
     print(*wrong, sep="\n")
     print(f"{time.process_time() - started:.1f} CPU seconds, pygambit {pygambit.__version__}")
 

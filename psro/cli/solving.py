@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
@@ -11,6 +13,9 @@ import games
 from psro.cli.arguments import Flag, MaybeName, Name, Names, Number, explained
 from psro.cli.folders import shell
 from psro.cli.process import UsageError, hint, say
+
+if TYPE_CHECKING:
+    from psro.metagame.solve import Solved
 
 Game = Annotated[Positional[str], arg(metavar="GAME")]
 All = Annotated[bool, arg(name="all", help_behavior_hint="")]
@@ -45,7 +50,9 @@ def solve_game(
         precision: Lambda of qre, per unit of payoff, as in Gambit. By default 1.
         path: Follow the logit correspondence from lambda 0 on. --out FILE.svg draws it.
         json: Print one JSON object, with a list `equilibria`.
-        out: Files to write. The ending of each decides what it holds: .json, .csv, or .tex.
+        out: Files to write. The ending of each decides what it holds: .json, .csv or .tex the
+            solutions; .efg or .nfg the game in Gambit's format; .profile the strategies in Gambit's
+            format; .svg the tree with the first equilibrium, or the path, which may also be a .png.
         max_histories: Refuse a game with more histories.
     """
     endings = [Path(name).suffix.lower() for name in out]
@@ -80,29 +87,58 @@ def solve_game(
     hint(f"psro run --game {shell([game])}")
 
 
-def _writers() -> dict:
+def _writers() -> dict[str, Callable[[Solved, Path], None]]:
     """What writes a file, by its ending."""
-    return {".json": _write_json, ".csv": _write_csv, ".tex": _write_latex}
+    return {
+        ".json": _write_json,
+        ".csv": _write_csv,
+        ".tex": lambda solved, path: _write(path, _texts().latex(solved)),
+        ".efg": _write_efg,
+        ".nfg": lambda solved, path: _write(path, _texts().nfg(solved)),
+        ".profile": lambda solved, path: _write(path, _texts().profile(solved)),
+        ".svg": _draw,
+        ".png": _draw,
+    }
 
 
-def _write_json(solved, path: Path) -> None:
+def _texts() -> ModuleType:
+    from psro.views import solution_files
+
+    return solution_files
+
+
+def _write_json(solved: Solved, path: Path) -> None:
     import json as codec
 
-    from psro.views.solution_files import as_json
-
-    _write(path, codec.dumps(as_json(solved), indent=1) + "\n")
+    _write(path, codec.dumps(_texts().as_json(solved), indent=1) + "\n")
 
 
-def _write_csv(solved, path: Path) -> None:
-    from psro.views import solution_files, tables
+def _write_csv(solved: Solved, path: Path) -> None:
+    from psro.views import tables
 
-    tables.write_columns(solution_files.columns(solved), path)
+    tables.write_columns(_texts().columns(solved), path)
 
 
-def _write_latex(solved, path: Path) -> None:
-    from psro.views.solution_files import latex
+def _write_efg(solved: Solved, path: Path) -> None:
+    from games.writers.gambit import efg
 
-    _write(path, latex(solved))
+    _write(path, efg(solved.tree))
+
+
+def _draw(solved: Solved, path: Path) -> None:
+    """The path of the logit correspondence, or the tree with the first equilibrium."""
+    if solved.path is not None:
+        from psro.views.logit_plot import path_figure
+        from psro.views.plots import save_figure
+
+        save_figure(path_figure(solved), path)
+        return
+    if path.suffix.lower() == ".png":
+        raise UsageError(f"{path}: a tree is drawn as .svg; only --path is drawn as .png")
+    from psro.views.tree_drawing import svg
+
+    first = solved.equilibria[0].behaviours if solved.equilibria else None
+    _write(path, svg(solved.tree, first))
 
 
 def _write(path: Path, text: str) -> None:

@@ -43,10 +43,13 @@ class Point:
         precision: lambda, per unit of the game's payoff.
         logs: log-probabilities of all players' actions, `[n]`; n is the number of sequences of all
             players but the empty ones, player by player.
+        orientation: a sign, which is the same along a branch. Where it changes, the branch has
+            crossed another one between this point and that before (a bifurcation).
     """
 
     precision: float
     logs: np.ndarray
+    orientation: float = 1.0
 
 
 class Agents:
@@ -149,7 +152,7 @@ def branch(agents: Agents, scale: float) -> Iterator[Point]:
     tangent, step = np.eye(len(point))[-1], _FIRST_STEP
     yield Point(precision=0.0, logs=point[:-1])
     for _ in range(_MAX_STEPS):
-        tangent = _tangent(agents, point, tangent, scale)
+        tangent, _ = _tangent(agents, point, tangent, scale)
         ahead = _corrected(agents, point + step * tangent, tangent, scale)
         # A step that is too long could reach another branch, so the correction must be small.
         if ahead is None or np.linalg.norm(ahead - point - step * tangent) > 0.1 * step:
@@ -158,7 +161,8 @@ def branch(agents: Agents, scale: float) -> Iterator[Point]:
                 break
             continue
         point, step = ahead, 1.3 * step
-        yield Point(precision=point[-1] / scale, logs=point[:-1])
+        _, orientation = _tangent(agents, point, tangent, scale)
+        yield Point(precision=point[-1] / scale, logs=point[:-1], orientation=orientation)
     raise LogitError(
         f"the logit branch was followed up to lambda = {point[-1] / scale:.4g} and no further"
     )
@@ -196,11 +200,15 @@ def _equations(agents: Agents, point: np.ndarray, scale: float) -> tuple[np.ndar
     return point[:-1] - logs, derivatives
 
 
-def _tangent(agents: Agents, point: np.ndarray, before: np.ndarray, scale: float) -> np.ndarray:
-    """The branch's unit direction. `before` is the direction at the previous point."""
+def _tangent(
+    agents: Agents, point: np.ndarray, before: np.ndarray, scale: float
+) -> tuple[np.ndarray, float]:
+    """The branch's unit direction, and its orientation. `before` is the direction at the previous
+    point."""
     _, derivatives = _equations(agents, point, scale)
-    direction = np.linalg.solve(np.vstack([derivatives, before]), np.eye(len(point))[-1])
-    return direction / np.linalg.norm(direction)
+    system = np.vstack([derivatives, before])
+    direction = np.linalg.solve(system, np.eye(len(point))[-1])
+    return direction / np.linalg.norm(direction), float(np.linalg.slogdet(system)[0])
 
 
 def _corrected(

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 
 import games
-from games.printing import printable
 from games.readers.labels import distinct
 from games.tree import GameTree
+from games.writers.gambit import one_line
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -23,18 +23,21 @@ class Named:
     @functools.cached_property
     def players(self) -> tuple[str, ...]:
         """All players' names."""
-        return tuple(printable(self.tree.player_name(p)) for p in range(self.tree.num_players))
+        return tuple(one_line(self.tree.player_name(p)) for p in range(self.tree.num_players))
 
     @functools.cached_property
     def actions(self) -> list[list[str]]:
         """Each sequence's action, `[P][S_p]`."""
-        return [list(map(printable, own)) for own in games.action_names(self.tree)]
+        return [list(map(one_line, own)) for own in games.action_names(self.tree)]
 
     @functools.cached_property
     def info_states(self) -> list[tuple[str, ...]]:
         """Each info state, `[P][I_p]`."""
         return [
-            distinct(list(own.names), [f"info state {i}" for i in range(own.num_info_states)])
+            distinct(
+                list(map(one_line, own.names)),
+                [f"info state {i}" for i in range(own.num_info_states)],
+            )
             for own in self.tree.players
         ]
 

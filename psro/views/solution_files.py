@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from games.readers.labels import distinct
+from games.writers import gambit
 from psro.exact.details import details
-from psro.metagame.solve import Equilibrium, Solved
+from psro.metagame.solve import Equilibrium, Solved, SolveError
+from psro.metagame.solve.nash import strategic_form
 from psro.views.named import Named
 from psro.views.solution_tables import number, profiles
 
@@ -173,6 +176,35 @@ def _action_rows(
                 }
             )
     return rows
+
+
+def nfg(solved: Solved) -> str:
+    """The reduced strategic form as Gambit's `.nfg`, with exact payoffs."""
+    named = Named(solved.tree)
+    plans, table = strategic_form(solved.tree)
+    strategies = [
+        distinct(
+            [named.strategy(p, plan) for plan in own], [str(k) for k in range(1, len(own) + 1)]
+        )
+        for p, own in enumerate(plans)
+    ]
+    return gambit.nfg(solved.tree.name, named.players, strategies, table)
+
+
+def profile(solved: Solved) -> str:
+    """A line for each equilibrium, as Gambit's programs print behaviour profiles of the `.efg` that
+    is written beside it; of a one-shot game they are also those of its `.nfg`."""
+    lines = []
+    for one in solved.equilibria:
+        if one.behaviours is None:
+            raise SolveError(f"{solved.concept} has no profile: players draw together")
+        exact = one.exact_behaviours or one.behaviours
+        both = [
+            [share if share is not None else own for share, own in zip(e, b, strict=True)]
+            for e, b in zip(exact, one.behaviours, strict=True)
+        ]
+        lines.append(gambit.profile(both))
+    return "\n".join([*lines, ""])
 
 
 _LATEX = {

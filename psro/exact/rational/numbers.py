@@ -11,6 +11,7 @@ import numpy as np
 
 from games.fractional import fraction
 
+
 def fractions(values: np.ndarray) -> np.ndarray:
     """`fraction` of every float of an array `[...]`, as an array of objects."""
     result = zeros(np.shape(values))

@@ -22,18 +22,28 @@ _PATH_END = 1e3
 
 
 def quantal(tree: GameTree, precision: float | None, path: bool) -> Solved:
+    """The logit equilibrium of the principal branch at a lambda, by default 1; with `path`, all its
+    points up to there, by default until supports are clear."""
     agents, scale = logit.Agents(tree), tree.span
-    points = []
-    if path:
-        end = precision if precision is not None else _PATH_END / (scale or 1.0)
-        for point in logit.branch(agents, scale):
-            if point.precision >= end:
-                break
-            points.append((float(point.precision), tuple(agents.behaviours(point.logs))))
-        precision = end
-    point = logit.at_precision(agents, scale, 1.0 if precision is None else precision)
+    points: list[tuple[float, tuple[np.ndarray, ...]]] = []
+    notes = ["the regret of a quantal response equilibrium is not 0: players make mistakes"]
+    if precision is None:
+        precision = _PATH_END / (scale or 1.0) if path else 1.0
+    before = None
+    for point in logit.branch(agents, scale):
+        if before is not None and point.orientation != before.orientation:
+            low, high = sorted((before.precision, point.precision))
+            notes.append(
+                f"the branch crosses another one between lambda = {low:.4g} and {high:.4g}: from "
+                "there on there are several"
+            )
+        before = point
+        if point.precision >= precision:
+            break
+        points.append((float(point.precision), tuple(agents.behaviours(point.logs))))
+    point = logit.at_precision(agents, scale, precision)
     behaviours = agents.behaviours(point.logs)
-    points += [(float(point.precision), tuple(behaviours))] if path else []
+    points.append((float(point.precision), tuple(behaviours)))
     regret = logit_limit.largest_gain(tree, behaviours)
     return Solved(
         tree=tree,
@@ -43,7 +53,7 @@ def quantal(tree: GameTree, precision: float | None, path: bool) -> Solved:
             of_behaviours(tree, behaviours, regret, logs=point.logs, precision=point.precision),
         ),
         path=tuple(points) if path else None,
-        notes=("the regret of a quantal response equilibrium is not 0: players make mistakes",),
+        notes=tuple(notes),
     )
 
 

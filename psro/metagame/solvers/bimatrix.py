@@ -56,13 +56,13 @@ def bimatrix(payoffs: np.ndarray, *, tolerance: float) -> list[np.ndarray]:
                     equilibria.append(candidate)
                     break
         if equilibria:
-            return max(equilibria, key=lambda candidate: _rank(payoffs, candidate))
+            return max(equilibria, key=lambda candidate: rank(payoffs, candidate))
     dynamics = (solver(payoffs) for solver in (replicator, regret_matching, fictitious_play))
     candidates = itertools.chain([closest] if closest else [], dynamics)
     return min(candidates, key=lambda candidate: regrets(payoffs, candidate).max())
 
 
-def _rank(payoffs: np.ndarray, strategies: list[np.ndarray]) -> tuple[float, float]:
+def rank(payoffs: np.ndarray, strategies: list[np.ndarray]) -> tuple[float, float]:
     """The sum of payoffs, each in its player's span, and the sum of entropies. Both are rounded,
     because equal equilibria differ by rounding errors."""
     row, column = strategies

@@ -14,9 +14,10 @@ import numpy as np
 import scipy
 
 from games.units import centred, is_constant_sum, rounding
-from psro.metagame.solvers.bimatrix import CUTS, bimatrix, distribution, polished
+from psro.metagame.solvers.bimatrix import CUTS, bimatrix, distribution, polished, rank
 from psro.metagame.solvers.payoffs import checked, unit
 from psro.metagame.solvers.regret import MetaSolverError, regrets
+from psro.metagame.solvers.undominated import undominated
 
 TOLERANCE = 1e-9
 """No player may gain more than this share of half its payoffs' span by deviating."""
@@ -40,9 +41,10 @@ def nash(payoffs: np.ndarray) -> list[np.ndarray]:
 
     General-sum games: the candidates are the pure equilibria and the ends of Lemke and Howson's
     paths. The one with the largest sum of payoffs (each in its player's span) is returned; if sums
-    are equal, the one with the largest sum of entropies. If there is none, vertices are enumerated.
-    If that fails too, the result has the least regret among all candidates and the ends of simple
-    dynamics. It is not an equilibrium, and its `regrets` show this.
+    are equal, the one with the largest sum of entropies. In tables of up to 8 x 8 it is replaced if
+    another equilibrium Pareto-dominates it (`undominated`). If there is no candidate, vertices are
+    enumerated. If that fails too, the result has the least regret among all candidates and the ends
+    of simple dynamics. It is not an equilibrium, and its `regrets` show this.
 
     Raises:
         MetaSolverError: not two players, a wrong shape, or no strategies of a constant-sum game
@@ -56,7 +58,8 @@ def nash(payoffs: np.ndarray) -> list[np.ndarray]:
         )
     scaled = 2 * unit(payoffs)
     if not is_constant_sum(payoffs):
-        return bimatrix(scaled / 2, tolerance=TOLERANCE / 2)
+        solution = bimatrix(scaled / 2, tolerance=TOLERANCE / 2)
+        return undominated(scaled / 2, solution, tolerance=TOLERANCE / 2, rank=rank)
     row = centred(payoffs[0] / 2 - payoffs[1] / 2)  # zero-sum, and the same equilibria
     best, best_regret = None, np.inf
     for candidate in _candidates(row):

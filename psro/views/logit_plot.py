@@ -1,0 +1,55 @@
+"""The logit correspondence drawn: probabilities of actions against lambda."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from psro.metagame.solve import Solved
+from psro.views.named import Named
+from psro.views.settings import without_mathematics
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_PANELS = 12
+"""Info sets that are drawn: those that the last point of the path reaches most."""
+
+_COLUMNS = 3
+
+
+def path_figure(solved: Solved) -> Figure:
+    """A panel for each info set, with a line for each action."""
+    from matplotlib.figure import Figure
+
+    from psro.exact.details import details
+
+    named, path = Named(solved.tree), solved.path
+    reached = [
+        (float(own.reach[i]), p, i)
+        for p, own in enumerate(details(solved.tree, path[-1][1]))
+        for i in range(len(own.reach))
+    ]
+    drawn = sorted(reached, key=lambda item: -item[0])[:MOST_PANELS]
+    drawn = sorted((p, i) for _, p, i in drawn)
+    rows = -(-len(drawn) // _COLUMNS)
+    figure = Figure(figsize=(4 * min(len(drawn), _COLUMNS), 3 * rows), layout="constrained")
+    axes = figure.subplots(rows, min(len(drawn), _COLUMNS), squeeze=False, sharey=True)
+    precisions = np.array([precision for precision, _ in path])
+    for panel, (p, i) in zip(axes.flat, drawn, strict=False):
+        first, end = solved.tree.players[p].first_sequence[i : i + 2]
+        for s in range(first, end):
+            shares = [behaviours[p][s] for _, behaviours in path]
+            panel.plot(precisions, shares, label=without_mathematics(named.actions[p][s]))
+        where = "" if named.is_one_shot else f": {named.info_states[p][i]}"
+        panel.set_title(without_mathematics(f"{named.players[p]}{where}"), fontsize=9)
+        least = precisions[precisions > 0].min(initial=1.0)
+        panel.set_xscale("symlog", linthresh=max(least, 1e-300), linscale=0.2)
+        panel.set_ylim(-0.02, 1.02)
+        panel.legend(fontsize=7)
+    for panel in axes.flat[len(drawn) :]:
+        panel.set_visible(False)
+    figure.supxlabel("lambda", fontsize=9)
+    figure.supylabel("probability", fontsize=9)
+    return figure
