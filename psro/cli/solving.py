@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
@@ -55,11 +55,7 @@ def solve_game(
             format; .svg the tree with the first equilibrium, or the path, which may also be a .png.
         max_histories: Refuse a game with more histories.
     """
-    endings = [Path(name).suffix.lower() for name in out]
-    known = _writers()
-    for name, ending in zip(out, endings, strict=True):
-        if ending not in known:
-            raise UsageError(f"--out {name} must end in {', '.join(known)}")
+    _check_files(out)
     from psro.metagame.solve import solve
     from psro.views import solution_tables, tables
 
@@ -72,19 +68,24 @@ def solve_game(
         path=path,
         method=method,
     )
-    for name, ending in zip(out, endings, strict=True):
-        known[ending](solved, Path(name))
+    for name in out:
+        _writers()[Path(name).suffix.lower()](solved, Path(name))
     if json:
         import json as codec
 
-        from psro.views.solution_files import as_json
-
-        print(codec.dumps(as_json(solved)))
+        print(codec.dumps(_texts().as_json(solved)))
         return
     solution_tables.print_solved(solved, tables.console())
     for name in out:
         say(f"written: {name}")
     hint(f"psro run --game {shell([game])}")
+
+
+def _check_files(out: Sequence[str]) -> None:
+    """Raises UsageError for a file of an ending that is not known."""
+    for name in out:
+        if Path(name).suffix.lower() not in _writers():
+            raise UsageError(f"--out {name} must end in {', '.join(_writers())}")
 
 
 def _writers() -> dict[str, Callable[[Solved, Path], None]]:

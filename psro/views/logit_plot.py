@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from games.named import Named
 from psro.metagame.solve import Solved
-from psro.views.named import Named
 from psro.views.settings import without_mathematics
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ _COLUMNS = 3
 
 
 def path_figure(solved: Solved) -> Figure:
-    """A panel for each info set, with a line for each action."""
+    """A panel for each info set, with a line for each action, from the first point after uniform
+    play on."""
     from matplotlib.figure import Figure
 
     from psro.exact.details import details
@@ -36,6 +37,7 @@ def path_figure(solved: Solved) -> Figure:
     rows = -(-len(drawn) // _COLUMNS)
     figure = Figure(figsize=(4 * min(len(drawn), _COLUMNS), 3 * rows), layout="constrained")
     axes = figure.subplots(rows, min(len(drawn), _COLUMNS), squeeze=False, sharey=True)
+    path = [(precision, behaviours) for precision, behaviours in path if precision > 0]
     precisions = np.array([precision for precision, _ in path])
     for panel, (p, i) in zip(axes.flat, drawn, strict=False):
         first, end = solved.tree.players[p].first_sequence[i : i + 2]
@@ -44,10 +46,9 @@ def path_figure(solved: Solved) -> Figure:
             panel.plot(precisions, shares, label=without_mathematics(named.actions[p][s]))
         where = "" if named.is_one_shot else f": {named.info_states[p][i]}"
         panel.set_title(without_mathematics(f"{named.players[p]}{where}"), fontsize=9)
-        least = precisions[precisions > 0].min(initial=1.0)
-        panel.set_xscale("symlog", linthresh=max(least, 1e-300), linscale=0.2)
+        panel.set_xscale("log")
         panel.set_ylim(-0.02, 1.02)
-        panel.legend(fontsize=7)
+        panel.legend(fontsize=7, loc="center left")
     for panel in axes.flat[len(drawn) :]:
         panel.set_visible(False)
     figure.supxlabel("lambda", fontsize=9)

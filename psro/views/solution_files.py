@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from games.named import Named
 from games.readers.labels import distinct
 from games.writers import gambit
 from psro.exact.details import details
 from psro.metagame.solve import Equilibrium, Solved, SolveError
 from psro.metagame.solve.nash import strategic_form
-from psro.views.named import Named
 from psro.views.solution_tables import number, profiles
 
 

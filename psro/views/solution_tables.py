@@ -8,11 +8,11 @@ import numpy as np
 import rich.console
 from rich.markup import escape
 
+from games.named import Named
 from games.printing import printable
 from psro.exact.details import details
 from psro.metagame.solve import Equilibrium, Solved
 from psro.views import tables
-from psro.views.named import Named
 from psro.views.numbers import three_digits
 
 MOST_SHOWN = 20

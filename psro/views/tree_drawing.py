@@ -5,20 +5,21 @@ from __future__ import annotations
 
 import dataclasses
 import html
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
 
 from games.errors import GameError
+from games.named import Named
 from games.readers.nodes import Node, nodes
 from games.tree import GameTree
 from psro.errors import PsroError
-from psro.views.named import Named
 
 MAX_LEAVES = 120
 """A tree with more terminals cannot be read."""
 
-_ROW, _COLUMN, _MARGIN = 22, 150, 24
+_ROW, _COLUMN, _MARGIN = 24, 190, 24
 _LETTERS = 18
 """Characters of a name on a branch; the whole name is in the tooltip."""
 
@@ -141,7 +142,7 @@ def _mark(tree: GameTree, node: Node, place: _Placed, named: Named) -> list[str]
     return [
         f'<circle cx="{place.x:.0f}" cy="{place.y:.1f}" r="4.5" fill="currentColor">'
         f"<title>{_text(name + where)}</title></circle>"
-        f'<text x="{place.x - 4:.0f}" y="{place.y - 8:.1f}">{_text(shown)}</text>'
+        f'<text x="{place.x - 7:.0f}" y="{place.y - 5:.1f}" text-anchor="end">{_text(shown)}</text>'
     ]
 
 
@@ -156,10 +157,16 @@ def _info_sets(tree: GameTree, listed, places, named: Named) -> list[str]:
     lines = []
     for (player, info_state), members in sets.items():
         if len(members) > 1:
-            points = " ".join(f"{places[m].x:.0f},{places[m].y:.1f}" for m in members)
+            aside = 8 + 9 * (len(lines) % 4)  # so that two sets in one column are two lines
+            curve = "".join(
+                f"Q{(a.x + b.x) / 2 + aside:.0f} {(a.y + b.y) / 2:.1f} {b.x:.0f} {b.y:.1f}"
+                for a, b in itertools.pairwise(places[m] for m in members)
+            )
+            start = places[members[0]]
             title = _text(named.info_states[player][info_state])
             lines.append(
-                f'<polyline class="set" points="{points}"><title>{title}</title></polyline>'
+                f'<path class="set" d="M{start.x:.0f} {start.y:.1f}{curve}">'
+                f"<title>{title}</title></path>"
             )
     return lines
 
