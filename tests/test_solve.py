@@ -290,3 +290,67 @@ def test_too_large_a_game_is_refused_in_a_sentence():
         psro.solve("kuhn_poker", all_equilibria=True)
     with pytest.raises(SolveError, match="unknown method"):
         psro.solve(DILEMMA, method="magic")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "signals.efg").write_text(SIGNALS)
+    config = psro.RunConfig(
+        game=str(folder / "signals.efg"), oracle="best_response", iterations=3, tolerance=0.0
+    )
+    return psro.run(config, folder / "run")
+
+
+def test_a_run_s_strategies_are_a_table_by_name(trained):
+    frame = trained.strategies()
+    assert list(frame) == [
+        "player", "info_set", "action", "probability", "reach", "value", "regret"
+    ]  # fmt: skip
+    assert set(frame.player) == {"Sender", "Receiver"} and len(frame) == 8
+    assert set(frame.info_set) == {"strong", "weak", "saw beer", "saw quiche"}
+    sums = frame.groupby(["player", "info_set"]).probability.sum()
+    assert sums.to_numpy() == pytest.approx(1)
+    for _, own in frame.groupby("player"):
+        assert own.reach.is_monotonic_decreasing
+    strong = frame[(frame.info_set == "strong") & (frame.action == "beer")].iloc[0]
+    assert strong.reach == pytest.approx(0.9)
+    value = sum(
+        row.reach * row.probability * row.value
+        for row in frame[frame.player == "Sender"].itertuples()
+    )
+    assert value == pytest.approx(trained.measure().value[0])
+
+
+def test_eval_shows_strategies(trained, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = psro_main(
+        capsys, "eval", trained.folder, "--strategies", "--csv", "s.csv", "--json"
+    )
+    assert code == 0 and not err
+    rows = json.loads(out)["strategies"]
+    assert len(rows) == 8 and {row["action"] for row in rows} == {"beer", "quiche", "duel", "walk"}
+    with open("s.csv", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 8
+    code, out, _ = psro_main(capsys, "eval", trained.folder, "--strategies")
+    assert code == 0 and "saw quiche" in out and "Receiver: what the mixture does" in out
+
+
+def test_files_of_gambit_are_read_again_with_their_names(signals, capsys):
+    arguments = ("solve", "signals.efg", "--all", "--out", "b.efg", "b.nfg", "b.profile", "b.svg")
+    assert psro_main(capsys, *arguments)[0] == 0
+    again, table = games.load("b.efg"), games.load("b.nfg")
+    assert again.player_names == table.player_names == ("Sender", "Receiver")
+    assert sorted(again.players[1].names) == ["saw beer", "saw quiche"]
+    assert set(table.players[0].action_names[1:]) >= {"beer/beer", "quiche/beer"}
+    uniform = [
+        [exact.realization_plan(own, exact.uniform_behaviour(own)) for own in tree.players]
+        for tree in (signals, again)
+    ]
+    assert again.returns(uniform[1]) == pytest.approx(signals.returns(uniform[0]))
+    with open("b.profile") as file:
+        lines = file.read().splitlines()
+    assert all(line.startswith("NE,") and len(line.split(",")) == 9 for line in lines)
+    with open("b.svg") as file:
+        drawn = file.read()
+    assert "saw quiche" in drawn and drawn.count("<circle") == 6

@@ -48,6 +48,7 @@ def evaluate(
     calibrate: Flag = False,
     episodes: MaybeNumber = None,
     exact: Flag = False,
+    strategies: Flag = False,
     game: MaybeName = None,
     workers: Workers = LOCAL,
 ) -> None:
@@ -80,6 +81,9 @@ def evaluate(
         episodes: Episodes of each pairing of populations, of each exploiter, and of a learner that
             trained alone. By default 8,192, 32,768 and 1,024.
         exact: Measure the mixture of a run whose game is not enumerated exactly, from its networks.
+        strategies: Also show what the mixture of one run does at each info set: probabilities, how
+            often play comes there, what each action earns, and regrets; --json has all of it, and
+            --csv writes it in place of the policies.
         game: Measure uniform, cfr+ or equilibrium (a linear program in a small game, else CFR+ to
             a NashConv of 0.001 of the largest return) in this game, exactly, without a run.
         workers: Where exploiters are trained.
@@ -87,7 +91,7 @@ def evaluate(
     wanted = Wanted(
         json=json, csv=csv, equilibrium=equilibrium, cfr_iterations=cfr_iterations, device=device,
         exploiter=exploiter, exploiter_oracle=exploiter_oracle, restarts=restarts,
-        calibrate=calibrate, episodes=episodes, exact=exact,
+        calibrate=calibrate, episodes=episodes, exact=exact, strategies=strategies,
         executing=executing_of(workers),
     )  # fmt: skip
     wanted.check()
@@ -203,16 +207,24 @@ def _show(
     on_form: MeasuredOnForm | None = None,
 ) -> None:
     """Writes and prints what was measured, by the functions of `tables` or `sampled_tables`."""
-    from psro.views import sampled_tables, tables
+    from psro.views import sampled_tables, strategy_tables, tables
 
-    if wanted.csv is not None:
+    strategies = opened.strategies() if wanted.strategies else None
+    if wanted.csv is not None and strategies is not None:
+        strategy_tables.write_csv(strategies, wanted.csv)
+    elif wanted.csv is not None:
         views.write_csv(opened, measured, wanted.csv)
     if wanted.json:
-        views.print_json(opened, measured, _as_json(exploited, on_form))
+        more = _as_json(exploited, on_form)
+        if strategies is not None:
+            more["strategies"] = strategy_tables.as_json(strategies)
+        views.print_json(opened, measured, more)
     else:
         views.print_tables(opened, measured, tables.console())
         if on_form is not None:
             sampled_tables.print_on_form(opened, on_form, tables.console())
+        if strategies is not None:
+            strategy_tables.print_strategies(strategies, tables.console())
 
 
 def _exploited(opened: Experiment, wanted: Wanted) -> Exploited:

@@ -33,6 +33,7 @@ class Wanted:
     calibrate: bool
     episodes: int | None
     exact: bool
+    strategies: bool
     executing: ExecutorConfig
 
     def check(self) -> None:
@@ -64,6 +65,8 @@ class Wanted:
             raise UsageError("--exploiter measures one run; name a single folder")
         if self.exact:
             raise UsageError("--exact measures one run; name a single folder")
+        if self.strategies:
+            raise UsageError("--strategies shows one run; name a single folder")
 
     def check_learners(self) -> None:
         """Raises UsageError for options that need a population."""
@@ -78,6 +81,7 @@ class Wanted:
             ("--exploiter", self.exploiter is not None),
             ("--episodes", episodes is not None),
             ("--exact", self.exact),
+            ("--strategies", self.strategies),
         ):
             if given:
                 raise UsageError(f"{option} is for populations, not for {what}")

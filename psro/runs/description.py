@@ -87,6 +87,13 @@ class DescribedRun(Described):
         column; numbers of each player have `value_0`, `value_1`, ..."""
         return metrics_table(self.records)
 
+    def strategies(self) -> pd.DataFrame:
+        """What the mixture does at every info state of an enumerated game, with the names of the
+        game: a row for each action, see `psro.runs.strategies.table`."""
+        from psro.runs import strategies  # it needs the game
+
+        return strategies.table(self.tree, strategies.behaviours(self))
+
 
 def measured(record: Record) -> dict[str, str]:
     """The distance of a record. Where games are sampled, it is the values and a lower bound of the
