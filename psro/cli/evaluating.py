@@ -64,9 +64,8 @@ def evaluate(
         json: Print one JSON object instead of tables.
         csv: Also write a table to this file: the policies of one run, the results of several
             populations against each other, or the seeds.
-        equilibrium: Find the equilibrium and the population's least exploitable mixture, also
-            in a large game. If the game is not enumerated, only the latter. By default only small
-            games are solved.
+        equilibrium: Find the equilibrium and the population's least exploitable mixture (only the
+            latter if the game is not enumerated). By default only small games are solved.
         cfr_iterations: Iterations of CFR+ if several populations play each other, or if cfr+ is
             measured in a game. 0 = without CFR+.
         device: Compute exploitability with JAX in float64 on this device: cpu, gpu or tpu. By
@@ -74,24 +73,21 @@ def evaluate(
         exploiter: Train exploiters of one run's mixture with this number of own decisions each, and
             print the approximate exploitability, a lower bound. By default none are trained.
         exploiter_oracle: What trains exploiters: ppo, a2c, reinforce, dqn, r2d2, pqn, sac, dreamer.
-        restarts: Exploiters of each player. Some episodes choose the best one, and others measure
-            it.
+        restarts: Exploiters of each player; the best one is measured by episodes of its own.
         calibrate: Also print what the same exploiters find in Kuhn poker, Leduc poker and one-die
             Liar's Dice, where the exact exploitability is known.
         episodes: Episodes of each pairing of populations, of each exploiter, and of a learner that
             trained alone. By default 8,192, 32,768 and 1,024.
         exact: Measure the mixture of a run whose game is not enumerated exactly, from its networks.
-        strategies: Also show what the mixture of one run does at each info set: probabilities, how
-            often play comes there, what each action earns, and regrets; --json has all of it, and
-            --csv writes it in place of the policies.
+        strategies: Also show what one run's mixture does at each info set; --csv writes it.
         game: Measure uniform, cfr+ or equilibrium (a linear program in a small game, else CFR+ to
             a NashConv of 0.001 of the largest return) in this game, exactly, without a run.
         workers: Where exploiters are trained.
     """
     wanted = Wanted(
         json=json, csv=csv, equilibrium=equilibrium, cfr_iterations=cfr_iterations, device=device,
-        exploiter=exploiter, exploiter_oracle=exploiter_oracle, restarts=restarts,
-        calibrate=calibrate, episodes=episodes, exact=exact, strategies=strategies,
+        exploiter=exploiter, exploiter_oracle=exploiter_oracle, restarts=restarts, exact=exact,
+        calibrate=calibrate, episodes=episodes, strategies=strategies,
         executing=executing_of(workers),
     )  # fmt: skip
     wanted.check()
