@@ -82,7 +82,8 @@ class RayCrew:
                 why = str(error).split("\n")[0]
                 raise PoolError(f"cannot reach Ray at {address or 'this machine'}: {why}") from None
         self._workers, self._needs = workers, {"CPU": cpus, "GPU": gpus}
-        self._class = ray.remote(_Actor).options(num_cpus=cpus, max_concurrency=2, max_restarts=0)
+        self._class = ray.remote(_Actor)
+        self._options = {"num_cpus": cpus, "max_concurrency": 2, "max_restarts": 0}
         self._environment, self._measuring = dict(environment), measuring
         self._measure: set[int] = set()
         self._names = itertools.count()
@@ -119,7 +120,8 @@ class RayCrew:
             gpus = 0.0
         if not gpus:
             environment = environment | ON_PROCESSORS
-        self._actors[name] = actor = self._class.options(num_gpus=gpus).remote(environment)
+        actor = self._class.options(num_gpus=gpus, **self._options).remote(environment)
+        self._actors[name] = actor
         self._asked[actor.ready.remote()] = (name, "ready")
         self._forgotten[name] = []
         return name
