@@ -25,6 +25,8 @@ from psro.metagame.target import target_of, target_on_form
 from psro.oracles import A2CConfig, DistillConfig
 from psro.policies.policy import Tabulator
 from psro.runs import disk
+from psro.runs.spreading import Spread
+from psro.runs.tasks import on_form
 from psro.runs.vectors import VECTORS, VectorFiles
 
 CONFIG = psro.RunConfig(
@@ -177,6 +179,36 @@ def test_a_run_is_measured_exactly_without_a_tree(finished):
     last = finished.records[-1]
     assert last.exploitability == pytest.approx(expected, abs=1e-6)
     assert min(last.gap) >= -1e-6 and {"tabulate", "walk", "payoffs"} <= last.seconds.keys()
+
+
+def test_workers_do_what_takes_time_of_new_policies(finished):
+    population, asked = finished._last.population, []
+    evaluator = dataclasses.replace(finished.setup.evaluator, softmax=True)
+    expected = evaluator.meta_game(population, finished.payoffs)
+    target = evaluator.target(expected, finished.measured_strategy, "nash", 4, None)
+
+    class Pool:
+        size = 2
+
+        def run(self, tasks):
+            asked.append([(task.arguments["step"], task.duty) for task in tasks])
+            return [on_form(**task.arguments) for task in tasks]
+
+    spread = evaluator.elsewhere(Spread(Pool(), finished.setup))
+    grown, alone = (
+        by.put(by.empty(), population, range(population.size), None, lambda part: None)
+        for by in (spread, evaluator)
+    )
+    assert asked == [[("plan", "measuring")] * 6, [("gains", "measuring")] * 3]
+    np.testing.assert_array_equal(grown.payoffs, alone.payoffs)
+    spread.put(spread.empty(), population, [0], None, lambda part: None)
+    assert len(asked[2]) == 2 and len(asked) == 3  # one walk alone is no task
+    policies = {1: population.policies(1)}
+    one, other = (
+        by.finished(population, policies, {1: target}, None) for by in (evaluator, spread)
+    )
+    assert asked[3] == [("sharper", "measuring")] * 2
+    np.testing.assert_array_equal(one[1]["temperature"], other[1]["temperature"])
 
 
 def test_a_run_is_measured_by_the_name_of_its_game(finished, capsys):

@@ -3,8 +3,9 @@
     python experiments/scaling/executors.py --runs leduc --on local processes:1 processes:2 ray:2
 
 Each run is trained on each executor, in a process of its own, and once before, which is not
-counted: the first fills the cache of compiled code. `ray:N` is a cluster of N nodes of one core
-each on this machine (`ray.cluster_utils`). Printed and appended to executors.csv beside this file:
+counted: the first fills the cache of compiled code. `local:N` is this process on N cores alone.
+`ray:N` is a cluster of N nodes of one core each on this machine (`ray.cluster_utils`). Printed,
+beside what the first executor took, and appended to executors.csv beside this file:
 
 - bits: a digest of all that the folders hold, but for wall seconds;
 - seconds: from when the workers begin to start, to the last commit;
@@ -55,6 +56,7 @@ RUNS = {
     "phantom_ttt": [(PHANTOM, None)],
     "seeds": [(dataclasses.replace(LEDUC, iterations=10), 12)],
     "long seeds": [(dataclasses.replace(LEDUC, iterations=30), 12)],
+    "longer seeds": [(dataclasses.replace(LEDUC, iterations=50), 12)],
     "leaderboard": LEADERBOARD,
 }
 """Lists of runs by name, and the numbers of their seeds."""
@@ -147,9 +149,16 @@ def measure(run: str, executor: str) -> Measured:
         )  # fmt: skip
 
 
+_HELD = "import os; os.sched_setaffinity(0, {cores}); os.execv({command}[0], {command})"
+
+
 def measured_apart(run: str, executor: str) -> Measured:
     """In a process of its own."""
     command = [sys.executable, __file__, "--one", run, executor]
+    name, _, cores = executor.partition(":")
+    if name == "local" and cores:  # before anything has counted them
+        some = sorted(os.sched_getaffinity(0))[: int(cores)]
+        command = [sys.executable, "-c", _HELD.format(cores=some, command=command)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr[-2000:])
@@ -168,14 +177,18 @@ def main() -> None:
         print(json.dumps(dataclasses.asdict(measure(*options.one))))
         return
     for run in options.runs:
+        first = None
         for number in range(0 if options.warm else -1, options.times):  # the first fills the cache
             for executor in options.on:
                 measured = measured_apart(run, executor)
                 if number < 0:
                     continue
+                first = first or measured
                 print(
                     f"{run:12} {executor:12} {measured.bits} {measured.seconds:8.1f} s "
-                    f"{measured.training_seconds:8.1f} s training {measured.cpu:8.1f} cpu s",
+                    f"{measured.training_seconds:8.1f} s training {measured.cpu:8.1f} cpu s: "
+                    f"{first.seconds / measured.seconds:.2f} times as fast as {first.executor}, "
+                    f"{measured.cpu / first.cpu - 1:+.1%} cpu",
                     flush=True,
                 )
                 path = HERE / "executors.csv"
