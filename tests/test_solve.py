@@ -354,3 +354,33 @@ def test_files_of_gambit_are_read_again_with_their_names(signals, capsys):
     with open("b.svg") as file:
         drawn = file.read()
     assert "saw quiche" in drawn and drawn.count("<circle") == 6
+
+
+def test_export_writes_the_game_and_what_the_mixture_does(trained, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for kind in ("efg", "nfg", "json"):
+        code, out, err = psro_main(capsys, "export", trained.folder, f"x.{kind}", f"--{kind}")
+        assert code == 0 and not err and f"x.{kind}" in out
+    assert games.load("x.efg").player_names == games.load("x.nfg").player_names
+    written = json.loads((tmp_path / "x.json").read_text())
+    assert set(written["strategies"]["Receiver"]) == {"saw beer", "saw quiche"}
+    assert len(written["info_sets"]) == 8
+    shares = (tmp_path / "x.profile").read_text().strip().split(",")
+    assert shares[0] == "NE" and sum(map(F, shares[1:])) == pytest.approx(4)
+    code, _, err = psro_main(capsys, "export", trained.folder, "x.efg", "--efg")
+    assert code == 2 and "x.efg exists already" in err
+    code, _, err = psro_main(capsys, "export", trained.folder, "y", "--efg", "--json")
+    assert code == 2 and "give one of them" in err
+
+
+def test_the_report_draws_the_tree_and_sorts_info_sets_by_reach(trained):
+    from psro.runs.folder import snapshot
+    from psro.views.page import document
+
+    content = document.of_run(snapshot(trained.folder))
+    section = next(part for part in content["sections"] if part["id"] == "behaviour")
+    (image,) = section["images"]
+    assert image["source"].startswith("data:image/svg+xml;base64,")
+    sender = section["tables"][0]
+    assert sender["title"] == "Sender" and sender["rows"][0][0] == "strong"
+    assert sender["columns"][-2:] == ["values", "regret"]

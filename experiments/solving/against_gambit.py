@@ -10,6 +10,7 @@ prints a line for each kind of game and comparison, and every disagreement.
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 import sys
 import tempfile
@@ -33,6 +34,9 @@ from psro.metagame.solve.nash import strategic_form
 SCALED = (0.3, 1.0, 3.0)
 """lambda times the span of payoffs, at which the branches are compared."""
 
+MOST_PROFILES = 2_000
+"""Pure profiles above which pure equilibria and regrets are not compared."""
+
 MOST_STRATEGIES = 16
 """Reduced strategies of a player, above which equilibria are not enumerated for the comparison."""
 
@@ -50,8 +54,10 @@ def random_tree(rng: np.random.Generator, num_players: int) -> str:
     """A tree as `.efg`: chance deals each player a type, then players move in turn; each sees its
     type and, of the moves before it, those that a coin shows it."""
     types, seen = rng.integers(1, 3, num_players), rng.random((num_players, num_players)) < 0.5
-    turns = [*range(num_players), int(rng.integers(num_players))]
-    counts = rng.integers(2, 4, len(turns))
+    turns = list(range(num_players))
+    if num_players == 2:
+        turns.append(int(rng.integers(num_players)))
+    counts = rng.integers(2, 6 - num_players, len(turns))
     numbers: dict[tuple, int] = {}
     players = " ".join(f'"{chr(65 + p)}"' for p in range(num_players))
     lines, ends = [f'EFG 2 R "" {{ {players} }}'], iter(range(1, 1 << 20))
@@ -159,8 +165,15 @@ def extreme(compared: Compared) -> str:
     return "equal" if own == other else f"{len(own)} and {len(other)}, {len(own & other)} common"
 
 
+def profiles(compared: Compared) -> int:
+    """Profiles of reduced strategies."""
+    return math.prod(strategic.num_strategies(player) for player in compared.tree.players)
+
+
 def pure(compared: Compared) -> str:
     """The sets of pure equilibria of the reduced strategic form."""
+    if profiles(compared) > MOST_PROFILES:
+        return "too large"
     plans, table = strategic_form(compared.tree)
     own = {
         tuple(rounded(plans[p][k].astype(float)) for p, k in enumerate(profile))
@@ -175,9 +188,7 @@ def logit(compared: Compared) -> str:
     """The principal branch at a few lambdas, to 1e-6."""
     worst, span = 0.0, compared.tree.span or 1.0
     precisions = [scaled / span for scaled in SCALED]
-    points = pygambit.qre.logit_solve_lambda(
-        compared.other, lam=precisions, use_strategic=False, first_step=0.01, max_accel=1.05
-    )
+    points = pygambit.qre.logit_solve_lambda(compared.other, lam=precisions, use_strategic=False)
     places: dict[tuple[int, str], int] = {}  # pygambit 16.7 gives only the numbers, in its order
     count = 0
     for p, player in enumerate(compared.other.players):
@@ -201,9 +212,9 @@ def logit(compared: Compared) -> str:
 def regret(compared: Compared) -> str:
     """The largest gain by deviating from uniform play on the strategic form, and from our
     equilibrium, by pygambit's arithmetic."""
-    plans, table = strategic_form(compared.tree)
-    if max(map(len, plans)) > 4 * MOST_STRATEGIES:
+    if profiles(compared) > MOST_PROFILES:
         return "too large"
+    plans, table = strategic_form(compared.tree)
     ours = enumeration.regret(table, [enumeration.normalised([1] * len(own)) for own in plans])
     theirs = compared.other.mixed_strategy_profile(rational=True).max_regret()
     return "equal" if float(ours) == float(theirs) else f"{float(ours)} and {float(theirs)}"
@@ -225,6 +236,7 @@ def compare(count: int) -> tuple[Counter, list[str]]:
                 reason = str(error).partition(": ")[2] or str(error)
                 ends[kind, "refused", " ".join(re.sub(r"'.*?'", "", reason).split())] += 1
                 continue
+            print(kind, path.name, file=sys.stderr, flush=True)
             for what, comparison in COMPARISONS.items():
                 try:
                     end = comparison(compared)

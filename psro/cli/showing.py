@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 from games.printing import printable
@@ -83,17 +84,51 @@ def _plot_learners(runs: list[str], out: str | None, x: str, payoffs: bool) -> N
 
 
 @explained
-def export_run(folder: Folder, file: NewFile) -> None:
-    """Write a run to one file. The other commands accept the file in place of the folder.
+def export_run(
+    folder: Folder, file: NewFile, efg: Flag = False, nfg: Flag = False, json: Flag = False
+) -> None:
+    """Write a run to one file. The other commands accept the file in place of the folder. Or write
+    its game and what its mixture does, for other programs.
 
     Args:
         folder: An experiment folder. The run may still be training.
         file: The new file, such as run.psro. It must not exist.
+        efg: Write the game in Gambit's extensive form instead, and the mixture's profile in a file
+            beside it that ends in .profile.
+        nfg: Write the game's reduced strategic form in Gambit's format instead.
+        json: Write the mixture's strategies by name instead, with reach, values and regrets, and
+            the meta-game.
     """
+    kinds = [kind for kind, given in (("efg", efg), ("nfg", nfg), ("json", json)) if given]
+    if len(kinds) > 1:
+        raise UsageError(f"--{' and --'.join(kinds)} are different files; give one of them")
+    if kinds:
+        _export_game(one_run(folder, "psro export"), Path(file), kinds[0])
+        return
     from psro.runs.export import export
 
     _print_path(export(one_run(folder, "psro export"), file))
     hint(f"psro eval {shell([file])}, on any machine")
+
+
+def _export_game(folder: str, file: Path, kind: str) -> None:
+    """Writes a run's game or mixture for other programs."""
+    from psro.runs import disk, experiment
+    from psro.views import game_files
+
+    run = experiment.load(folder)
+    texts = {file: game_files.text_of(run, kind)}
+    if kind == "efg":
+        texts[file.with_suffix(".profile")] = game_files.profile(run)
+    if len(texts) < (2 if kind == "efg" else 1):
+        raise UsageError(f"{file} would be both the game and its profile; name it .efg")
+    for path in texts:
+        if os.path.lexists(path):
+            raise UsageError(f"{path} exists already; choose another name")
+    for path, text in texts.items():
+        with disk.writing(path):
+            disk.write(path, text)
+        _print_path(path)
 
 
 @explained

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import math
 
 import numpy as np
 
 import games
-from psro import exact
-from psro.runs import experiment
+from games.named import Named
+from psro.exact.details import Details, details
+from psro.runs import experiment, strategies
 from psro.runs.folder import Snapshot
-from psro.views.numbers import percent
+from psro.views.numbers import percent, three_digits
 from psro.views.page.known import EQUILIBRIA, Family
+from psro.views.tree_drawing import MAX_LEAVES, svg
 
-MAX_HISTORIES = 5_000
-"""A game with more is not loaded for a page (Kuhn poker has 55)."""
-MAX_INFO_STATES = 400
-"""A table of more is too long to read (Kuhn poker has 12, for three players 48)."""
+MAX_HISTORIES = 20_000
+"""A game with more is not loaded for a page (Leduc poker has 9,457)."""
+MAX_INFO_STATES = 3_000
+"""A table of more makes the page heavy (Leduc poker has 936)."""
 MAX_ACTIONS = 40
 """More actions of one info state do not fit into a sentence."""
 
@@ -36,6 +40,9 @@ class InfoState:
         allowed: probability that the player's own moves lead here.
         actions: names of the legal actions, see `games.action_names`.
         probabilities: probability of each action in the mixture, float64 `[len(actions)]`.
+        values: what each action earns if the mixture is followed afterwards, float64
+            `[len(actions)]`; NaN where the others never lead.
+        regret: what the best action earns more than the mixture; NaN as before.
     """
 
     name: str
@@ -43,12 +50,14 @@ class InfoState:
     allowed: float
     actions: list[str]
     probabilities: np.ndarray
+    values: np.ndarray
+    regret: float
 
 
 def behaviour(run: Snapshot) -> list[list[InfoState]] | None:
-    """The play of each player's mixture at each of its info states, from the first decision on. If
-    policies are drawn together, it is the play of the player's marginal. None if the game is too
-    large for a table or is not enumerated, or if no iteration is finished.
+    """The play of each player's mixture at each of its info states, those first that are reached
+    most. If policies are drawn together, it is the play of the player's marginal. None if the game
+    is too large for a table or is not enumerated, or if no iteration is finished.
 
     Raises:
         ExperimentError: the folder is damaged.
@@ -65,34 +74,34 @@ def behaviour(run: Snapshot) -> list[list[InfoState]] | None:
     opened = experiment.load(run.folder)
     if opened.tree is None:  # the run itself enumerates fewer histories
         return None
-    tree, names = opened.tree, games.action_names(opened.tree)
-    mixture = [
-        exact.mix(plans, weights)
-        for plans, weights in zip(opened.plans, opened.meta_strategy, strict=True)
+    return [
+        _of_player(opened.tree, p, own, measured)
+        for p, (own, measured) in enumerate(_profile(opened))
     ]
-    result = []
-    for p, player in enumerate(tree.players):
-        probabilities = exact.behaviour(player, mixture[p])
-        by_others = exact.info_state_reach(tree, p, exact.opponent_reach(tree, p, mixture))
-        reached = by_others * mixture[p][player.parent]
-        by_depth = sorted(
-            range(player.num_info_states),
-            key=lambda i, own=player: (np.searchsorted(own.level_start, i, "right"), own.names[i]),
+
+
+def _profile(opened: experiment.Experiment) -> list[tuple[np.ndarray, Details]]:
+    """Each player's behaviour `[S_p]`, and what it leads to."""
+    behaviours = strategies.behaviours(opened)
+    return list(zip(behaviours, details(opened.tree, behaviours), strict=True))
+
+
+def _of_player(tree: games.GameTree, p: int, own: np.ndarray, measured: Details) -> list[InfoState]:
+    named, player = Named(tree), tree.players[p]
+    names = named.actions[p]
+    return [
+        InfoState(
+            name=player.names[i],
+            reached=float(measured.reach[i]),
+            allowed=float(measured.allowed[i]),
+            actions=names[first:end],
+            probabilities=own[first:end],
+            values=measured.action_value[first:end],
+            regret=float(measured.regret[i]),
         )
-        result.append(
-            [
-                InfoState(
-                    name=player.names[i],
-                    reached=float(reached[i]),
-                    allowed=float(mixture[p][player.parent[i]]),
-                    actions=names[p][first:end],
-                    probabilities=probabilities[first:end],
-                )
-                for i in by_depth
-                for first, end in [player.first_sequence[i : i + 2]]
-            ]
-        )
-    return result
+        for i in np.argsort(-measured.reach, kind="stable")
+        for first, end in [player.first_sequence[i : i + 2]]
+    ]
 
 
 def in_words(info_state: InfoState) -> str:
@@ -109,6 +118,31 @@ def in_words(info_state: InfoState) -> str:
     return ", ".join(said)
 
 
+def values_in_words(info_state: InfoState) -> str:
+    """`Pass −1.00, Bet +0.333`: what each action earns, in the order of actions."""
+    if np.isnan(info_state.values).any():
+        return "–"
+    both = zip(info_state.actions, info_state.values, strict=True)
+    return ", ".join(f"{action} {three_digits(value, sign=True)}" for action, value in both)
+
+
+def drawing(run: Snapshot) -> list[dict]:
+    """The drawn tree of a small game with the mixture's probabilities, as an image; none if it is
+    too large."""
+    opened = experiment.load(run.folder)
+    if opened.tree is None or opened.tree.num_terminals > MAX_LEAVES:
+        return []
+    drawn = svg(opened.tree, strategies.behaviours(opened)).encode()
+    return [
+        {
+            "id": "tree",
+            "title": "The game, with the mixture's probabilities",
+            "source": f"data:image/svg+xml;base64,{base64.b64encode(drawn).decode()}",
+            "alt": f"The tree of {opened.tree.name} with the probability of each action",
+        }
+    ]
+
+
 def tables(run: Snapshot, players: list[list[InfoState]]) -> list[dict]:
     """One table for each player: title, columns, rows, note. A cell is a text or a bar, `{"share",
     "range"}`. If there is a `range` of two shares, the page marks it."""
@@ -120,8 +154,17 @@ def tables(run: Snapshot, players: list[list[InfoState]]) -> list[dict]:
         {
             "id": f"behaviour-{p}",
             "title": names[p],
-            "columns": ["info state", "what the mixture does", "reached"],
-            "rows": [[state.name, in_words(state), percent(state.reached)] for state in own],
+            "columns": ["info set", "what the mixture does", "reached", "values", "regret"],
+            "rows": [
+                [
+                    state.name,
+                    in_words(state),
+                    percent(state.reached),
+                    values_in_words(state),
+                    "–" if math.isnan(state.regret) else three_digits(state.regret),
+                ]
+                for state in own
+            ],
             "note": "" if own else f"{names[p]} decides nothing in this game.",
         }
         for p, own in enumerate(players)

@@ -186,6 +186,17 @@ function drawSection(page, section) {
     if (Object.keys(figure.views).length > 1) drawViews(head, figure);
   }
   for (const table of section.tables) drawTable(grid, table);
+  for (const image of section.images ?? []) drawImage(grid, image);
+}
+
+function drawImage(grid, image) {
+  const card = element(grid, `image-${image.id}`, "div", "card");
+  const fresh = document.createDocumentFragment();
+  add(fresh, "h3", image.title);
+  const shownImage = add(add(fresh, "div", undefined, "scroll"), "img");
+  shownImage.src = image.source;
+  shownImage.alt = image.alt;
+  card.replaceChildren(fresh);
 }
 
 function draw(content) {
