@@ -156,7 +156,7 @@ class RNaDConfig(ActorCriticConfig):
     """Passes over each rollout."""
     gae_lambda: float = 1.0
     """Decay of generalised advantage estimation. 1 is the paper's."""
-    regularisation: float = 0.02
+    regularisation: float = 0.2
     """Eta, in units of the game's largest return: what the logarithm of a ratio of the policy and
     the regularisation policy costs."""
     most_logit: float = 2.0
