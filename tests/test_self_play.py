@@ -1,5 +1,7 @@
 """Self-play: all players learn together, and the last iterate is what counts."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,11 +10,15 @@ from probes import policy_for
 
 import games
 import psro
+from games.spaces import Box
 from games.tree_game import TreeGame
 from psro.oracles.self_play.actor_critic import by_learner
 from psro.oracles.self_play.known import LEARNERS
-from psro.oracles.self_play.learner import Run
+from psro.oracles.self_play.learner import Run, SelfPlay
+from psro.oracles.self_play.reservoir import Reservoir
 from psro.oracles.self_play_settings import SELF_PLAY
+from psro.policies.distributions import MaskedCategorical, TanhNormal
+from psro.policies.policy import at_temperature
 from psro.runs.config import RunConfig
 from psro.runs.experiment import create
 from psro.variants.published import VARIANTS
@@ -128,3 +134,84 @@ def test_policies_that_are_no_plain_networks_are_refused(tmp_path):
     for oracle in ("best_response", "dreamer"):
         with pytest.raises(ValueError, match=f"those of oracle {oracle} are something else"):
             create(RunConfig(oracle=oracle, expansion="self_play"), tmp_path / oracle)
+
+
+def test_a_reservoir_holds_every_item_with_the_same_probability():
+    """After 40 items in blocks of 5, each of them is one of the 10 with probability 1 / 4."""
+
+    def filled(key):
+        reservoir = Reservoir(items=jnp.full(10, -1), seen=jnp.float32(0))
+        for block in range(8):
+            items = jnp.arange(5 * block, 5 * block + 5)
+            reservoir = reservoir.add(items, jax.random.fold_in(key, block))
+            if block == 1:
+                first = reservoir.items
+        return first, reservoir.items, reservoir.sample(3, key)
+
+    keys = jax.random.split(jax.random.key(0), 2000)
+    first, items, drawn = map(np.asarray, jax.jit(jax.vmap(filled))(keys))
+    np.testing.assert_array_equal(first, np.tile(np.arange(10), (2000, 1)))  # in their order
+    share = (items[:, :, None] == np.arange(40)).sum(axis=1).mean(axis=0)
+    np.testing.assert_allclose(share, 0.25, atol=4 * np.sqrt(0.25 * 0.75 / 2000))
+    assert (items.min(axis=1) >= 0).all() and drawn.shape == (2000, 3)
+    assert (drawn[:, :, None] == items[:, None]).any(axis=-1).all()
+
+
+def test_divergences_are_those_of_the_definition():
+    """Of numbers by their sum, of a box by samples of what is played."""
+    legal = jnp.array([True, True, False])
+    own, other = (
+        MaskedCategorical.of(jnp.array(logits), legal) for logits in ([1.0, 0, 9], [0.0, 2, 0])
+    )
+    p, q = (np.exp(some.log_pi[:2]) for some in (own, other))
+    np.testing.assert_allclose(own.divergence(other), (p * np.log(p / q)).sum(), rtol=1e-5)
+    assert float(own.divergence(own)) == 0
+    box = Box((1,), low=-1.0, high=3.0)
+    own, other = (
+        TanhNormal(
+            mean=jnp.full((40_000, 1), mean), log_std=jnp.full((40_000, 1), log_std), space=box
+        )
+        for mean, log_std in ((0.3, -0.5), (-0.2, 0.1))
+    )
+    action = own.sample(jax.random.key(0))
+    ratio = own.log_prob(action) - other.log_prob(action)
+    error = float(ratio.std()) / 200
+    np.testing.assert_allclose(ratio.mean(), own.divergence(other)[0], atol=4 * error)
+
+
+@pytest.mark.slow
+def test_the_transformed_game_is_zero_sum():
+    """What R-NaD's moves cost a player, its opponent gets: the players' mean returns add up to
+    zero, within four standard errors, and the costs are not zero."""
+    game = TreeGame(games.load("kuhn_poker"))
+    policy = policy_for(game)
+    config = SELF_PLAY["rnad"](num_envs=2048, rollout_length=8, sequence_length=8)
+    learner = LEARNERS["rnad"](game, policy, config)
+    networks = tuple(
+        at_temperature(policy.init_many(jax.random.split(jax.random.key(seed), 1)), 0.004)
+        for seed in range(2)
+    )
+
+    @jax.jit
+    def played(key):
+        start = SelfPlay._begin(
+            learner,
+            Run(key=jax.random.key_data(key), initial=networks, progress=jnp.zeros(2)),
+            learner._rollout,
+            jnp.float32(1),
+            key,
+        )
+        _, decisions, episodes = learner._play(start, key, 0.0, learner._rollout)
+        both = jax.tree.map(lambda leaf: leaf[0], by_learner(decisions, 1))
+        pair = jax.tree.map(lambda leaf: leaf[0], networks)
+        scaled = dataclasses.replace(both, reward=both.reward / game.max_return)
+        batch = learner._batch(pair, scaled, episodes.count.reshape(-1))
+        return scaled.reward, batch.decisions.reward[:, 0], episodes.count
+
+    before, paid, count = map(np.asarray, played(jax.random.key(1)))
+    assert np.abs(paid - before).max() > 0.1  # of what a move costs
+    paid = paid.sum(axis=0).reshape(count.shape)  # [seat, environment]
+    means = paid.sum(axis=1) / count.sum(axis=1)
+    spread = paid - means[:, None] * count
+    errors = np.sqrt(np.square(spread).sum(axis=1)) / count.sum(axis=1)
+    assert abs(means.sum()) < 4 * np.hypot(*errors)

@@ -41,10 +41,11 @@ class SelfPlayConfig:
     """Passes over each rollout."""
     num_minibatches: int = 4
     """Minibatches in each pass; each has whole environments. It divides num_envs."""
-    learning_rate: float = 3e-3
+    learning_rate: float = 2e-3
     """Adam's step size at the start of the run."""
-    last_learning_rate: float = 3e-4
-    """Adam's step size at the end of the run. It falls linearly."""
+    last_learning_rate: float = 2e-5
+    """Adam's step size at the end of the run. It falls linearly. If it stays large, the last iterate
+    wavers."""
     adam_eps: float = 1e-5
     """Adam divides by the root of the mean squared gradient plus this number."""
     max_gradient_norm: float = 0.5
