@@ -116,10 +116,12 @@ def test_training_reads_nothing_exact(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_schedules_run_over_the_horizon(tmp_path):
-    """Not over the iterations of a run that is continued, and they stay at their end."""
+@pytest.mark.parametrize("name", LEARNERS)
+def test_schedules_run_over_the_horizon(tmp_path, name):
+    """Not over the iterations of a run that is continued, which goes on from its policies alone.
+    Afterwards they stay at their end."""
     settings = {"game": "kuhn_poker", "hidden_size": 4}
-    settings |= self_play("ppo_self_play", decisions=64, **SMALL["ppo_self_play"])
+    settings |= self_play(name, decisions=64, **SMALL[name])
     part = trained(tmp_path / "part", iterations=2, **settings)
     assert part.config.horizon == 2
     whole = trained(tmp_path / "whole", iterations=3, horizon=2, **settings)
