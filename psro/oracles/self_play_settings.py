@@ -44,8 +44,8 @@ class SelfPlayConfig:
     learning_rate: float = 2e-3
     """Adam's step size at the start of the run."""
     last_learning_rate: float = 2e-5
-    """Adam's step size at the end of the run. It falls linearly. If it stays large, the last iterate
-    wavers."""
+    """Adam's step size at the end of the run. It falls linearly. If it stays large, the last
+    iterate wavers."""
     adam_eps: float = 1e-5
     """Adam divides by the root of the mean squared gradient plus this number."""
     max_gradient_norm: float = 0.5
