@@ -121,6 +121,8 @@ class MMDConfig(ClippedConfig):
     name: ClassVar[str] = "mmd"
     networks: ClassVar[int] = 2
 
+    entropy_weight: float = 0.3
+    """Weight of the entropy bonus at the start of the run."""
     magnet: str = "average"
     """The policy that the divergence pulls towards: average (its weights are a moving average of
     the policy's) or moving (the policy as it was when the iteration began). The entropy bonus pulls
