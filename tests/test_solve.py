@@ -384,3 +384,24 @@ def test_the_report_draws_the_tree_and_sorts_info_sets_by_reach(trained):
     sender = section["tables"][0]
     assert sender["title"] == "Sender" and sender["rows"][0][0] == "strong"
     assert sender["columns"][-2:] == ["values", "regret"]
+
+
+def test_beliefs_are_by_name_and_the_logit_limit_has_them_everywhere(signals, tmp_path, capsys):
+    code, out, _ = psro_main(capsys, "solve", "signals.efg", "--method", "logit", "--json")
+    assert code == 0
+    (one,) = json.loads(out)["equilibria"]
+    sets = {row["info_set"]: row for row in one["info_sets"]}
+    assert "beliefs" not in sets["strong"]
+    pooled = {"strong, beer": pytest.approx(0.9), "weak, beer": pytest.approx(0.1)}
+    assert sets["saw beer"]["beliefs"] == pooled  # Bayes' rule
+    off = sets["saw quiche"]["beliefs"]
+    assert off["weak, quiche"] > 0.5  # Cho and Kreps: the strong type loses more by quiche
+    code, out, _ = psro_main(capsys, "solve", "signals.efg", "--all")
+    assert "beliefs at saw quiche: not determined, nobody leads there" in out
+
+
+def test_outcomes_keep_their_names(capsys):
+    code, out, _ = psro_main(capsys, "solve", "tests/entry.efg", "--json")
+    (one,) = json.loads(out)["equilibria"]
+    assert code == 0 and one["outcomes"]["peace"] == pytest.approx(2 / 3)
+    assert set(one["outcomes"]) == {"war", "peace", "umbrella"}

@@ -10,9 +10,11 @@ import numpy as np
 from games.named import Named
 from games.readers.labels import distinct
 from games.writers import gambit
+from psro.exact.beliefs import outcomes
 from psro.exact.details import details
 from psro.metagame.solve import Equilibrium, Solved, SolveError
 from psro.metagame.solve.nash import strategic_form
+from psro.views import solution_beliefs
 from psro.views.solution_tables import number, profiles
 
 
@@ -60,9 +62,23 @@ def _equilibrium(solved: Solved, one: Equilibrium, named: Named) -> dict[str, An
     result["strategies"] = _plain(named.by_name(one.behaviours))
     if one.exact_behaviours is not None:
         result["exact_strategies"] = _plain(named.by_name(one.exact_behaviours), str)
+    listed = solution_beliefs.listed_nodes(solved.tree)
+    if listed and (known := outcomes(solved.tree, listed, one.behaviours)):
+        result["outcomes"] = known
     if not named.is_one_shot:
         result["info_sets"] = info_sets(solved, one, named)
+        if listed:
+            _add_beliefs(result["info_sets"], solved, listed, one)
     return result
+
+
+def _add_beliefs(rows: list[dict[str, Any]], solved: Solved, listed: list, one: Equilibrium):
+    """Adds `beliefs` to the rows of info sets with several histories."""
+    keys = [(p, i) for p, own in enumerate(solved.tree.players) for i in range(own.num_info_states)]
+    known = solution_beliefs.of_equilibrium(solved.tree, listed, one)
+    for key, row in zip(keys, rows, strict=True):
+        if key in known:
+            row["beliefs"] = known[key]
 
 
 def info_sets(solved: Solved, one: Equilibrium, named: Named) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from games.named import Named
 from games.printing import printable
 from psro.exact.details import details
 from psro.metagame.solve import Equilibrium, Solved
-from psro.views import tables
+from psro.views import solution_beliefs, tables
 from psro.views.numbers import three_digits
 
 MOST_SHOWN = 20
@@ -53,6 +53,9 @@ def print_solved(solved: Solved, out: rich.console.Console) -> None:
             _print_strategies(one, named, out)
         else:
             _print_info_states(solved, one, named, out)
+            listed = solution_beliefs.listed_nodes(solved.tree)
+            for line in solution_beliefs.sentences(named, listed, one) if listed else ():
+                out.print(line, highlight=False, markup=False)
     if len(solved.equilibria) > MOST_SHOWN:
         out.print(f"... and {len(solved.equilibria) - MOST_SHOWN} more; --json has all")
     tables.print_notes(out, solved.notes)

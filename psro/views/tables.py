@@ -41,6 +41,7 @@ def print_json(
         json.dumps(
             {
                 "game": opened.config.game,
+                "players": names_of(opened),
                 "iteration": opened.records[-1].iteration,
                 "exploitability": mixture.exploitability,
                 "nash_conv": mixture.nash_conv,
