@@ -258,7 +258,12 @@ def test_words():
         allowed=1.0,
         actions=["Fold", "Call"],
         probabilities=np.array([0.25, 0.75]),
+        values=np.array([-1.0, 0.5]),
+        regret=0.375,
     )
+    assert behaviour.values_in_words(told) == "Fold -1.00, Call +0.500"
+    unknown = dataclasses.replace(told, values=np.full(2, np.nan))
+    assert behaviour.values_in_words(unknown) == "–"
     assert behaviour.in_words(told) == "Call 75.0\xa0%, Fold 25.0\xa0%"
     assert behaviour.in_words(dataclasses.replace(told, allowed=0.0)) == "never comes here"
 
@@ -307,13 +312,19 @@ def test_a_file_s_labels_are_what_tables_and_pictures_say(labelled, capsys, tmp_
     plots.save_figure(figure, tmp_path / "a.svg")
 
 
-def test_a_large_game_s_behaviour_is_left_out(tmp_path):
+def test_a_large_game_s_behaviour_is_left_out(tmp_path, monkeypatch):
+    """Leduc poker has 936 info states: they are shown, those first that are reached most."""
     psro.run(
         psro.RunConfig(game="leduc_poker", oracle="best_response", iterations=1),
         out=tmp_path / "leduc",
     )
-    content = content_of(page.report([tmp_path / "leduc"]))
-    assert "behaviour" not in [each["id"] for each in content["sections"]]
+    run = run_folder.snapshot(tmp_path / "leduc")
+    players = behaviour.behaviour(run)
+    assert sum(map(len, players)) == 936
+    assert all(own[0].reached >= own[k].reached for own in players for k in (1, 99))
+    assert behaviour.drawing(run) == []  # its tree is too large to be drawn
+    monkeypatch.setattr(behaviour, "MAX_INFO_STATES", 900)
+    assert behaviour.behaviour(run) is None
 
 
 def test_configuration_shows_what_is_not_default_and_folds_the_rest(runs):
