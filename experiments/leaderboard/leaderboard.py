@@ -109,7 +109,7 @@ PUBLISHED = {
         Published(name="P2SRO-SAC", exploitability=0.46, episodes=0.6e6),
         Published(name="SP-PSRO-DQN", exploitability=0.62, episodes=1e6),
         Published(name="PSRO-DQN", exploitability=1.10, episodes=1e6),
-        Published(name="PSRO-PPO", exploitability=0.80, episodes=20 * 60_000),
+        Published(name="PSRO-PPO", exploitability=0.80, episodes=2 * 20 * 60_000),  # 0.80 to 0.84
         Published(name="PSRO-DQN", exploitability=0.15, episodes=22e6),
         Published(name="APSRO-DQN", exploitability=0.17, episodes=22e6),
     ],
