@@ -61,9 +61,8 @@ def freeze(home):
 
     protocol, methods = (read_toml(home / f"{name}.toml") for name in ("protocol", "methods"))
     for name in ("mmd", "psro"):
-        frozen.freeze(
-            home / "frozen.json", protocol, methods, {name: frozen.untuned(methods[name])}
-        )
+        choice = frozen.choose(name, methods[name], protocol["tuning"], [], untuned=True)
+        frozen.freeze(home / "frozen.json", protocol, methods, {name: choice})
     return frozen.load(home / "frozen.json")
 
 
@@ -168,7 +167,7 @@ def test_from_tuning_to_the_table(home):
         return done.stdout + done.stderr
 
     assert "run the command freeze first" in run("run", code=2)
-    assert "there is no variant 'unheard_of'" in run("tune", code=3)
+    assert "mmd.1 100: exploitability" in run("tune")
     assert "unheard_of is skipped" in run("freeze", code=3)
     assert len(list(csv.DictReader((home / "tuning.csv").open()))) == 2
     assert "goes on next time" in run("run", "--minutes", "0.0001", code=75)

@@ -80,7 +80,12 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def choose(
-    name: str, method: Mapping[str, Any], tuning: Mapping[str, Any], rows: Sequence[Mapping]
+    name: str,
+    method: Mapping[str, Any],
+    tuning: Mapping[str, Any],
+    rows: Sequence[Mapping],
+    *,
+    untuned: bool = False,
 ) -> dict[str, Any]:
     """The candidate with the least geometric mean of exploitability over tuning games and seeds, so
     that no game counts more because its payoffs are larger. A run with an error counts as the worst
@@ -91,19 +96,24 @@ def choose(
         method: its entry in methods.toml.
         tuning: the tuning part of protocol.toml.
         rows: of runs of the tuning stage, those of other methods too.
+        untuned: take the first candidate if runs are missing. No run speaks for it.
 
     Raises:
         ProtocolError: runs are missing.
     """
     candidates = len(method["candidates"])
+    first = {"candidate": 0, "tuned": False, "scores": [None] * candidates}
     if candidates == 1:
-        return untuned(method)
+        return first
     games, seeds = list(tuning["games"]), list(tuning["seeds"])
     known = {(row["game"], row["method"], row["seed"]): row["exploitability"] for row in rows}
     wanted = [
         (game, f"{name}.{n}", seed) for n in range(candidates) for game in games for seed in seeds
     ]
-    if missing := [key for key in wanted if key not in known]:
+    missing = [key for key in wanted if key not in known]
+    if missing and untuned:
+        return first
+    if missing:
         raise ProtocolError(
             f"{name} is not tuned: {len(missing)} of {len(wanted)} runs are missing, such as "
             f"{' '.join(map(str, missing[0]))}; run the command tune, or freeze with --untuned"
@@ -118,8 +128,3 @@ def choose(
         "tuned": True,
         "scores": [round(float(score), 6) for score in scores],
     }
-
-
-def untuned(method: Mapping[str, Any]) -> dict[str, Any]:
-    """The first candidate, without a run that speaks for it."""
-    return {"candidate": 0, "tuned": False, "scores": [None] * len(method["candidates"])}

@@ -78,7 +78,7 @@ def freeze(arguments: argparse.Namespace) -> int:
     """Chooses settings, and writes them down for good."""
     import frozen
     import results
-    from plan import ProtocolError, UnknownVariant, check_apart, tuning_units
+    from plan import UnknownVariant, check_apart, tuning_units
     from unit import finished_row
 
     protocol, methods = declared(arguments)
@@ -91,16 +91,14 @@ def freeze(arguments: argparse.Namespace) -> int:
                 for unit in tuning_units(protocol, methods, [name])
                 if (row := finished_row(unit, arguments.runs)) is not None
             ]
-            choice = frozen.choose(name, methods[name], protocol["tuning"], rows)
+            choice = frozen.choose(
+                name, methods[name], protocol["tuning"], rows, untuned=arguments.untuned
+            )
+            frozen.freeze(path, protocol, methods, {name: choice})
         except UnknownVariant as error:
             print(error, flush=True)
             unknown = 3
             continue
-        except ProtocolError:
-            if not arguments.untuned:
-                raise
-            choice = frozen.untuned(methods[name])
-        frozen.freeze(path, protocol, methods, {name: choice})
         tuned += rows if choice["tuned"] else []
         words = "tuned" if choice["tuned"] else "not tuned"
         print(f"{name}: candidate {choice['candidate']}, {words}", flush=True)
