@@ -43,6 +43,7 @@ def freeze(
         entry = {
             "declared": checksum(methods[name]),
             "decisions_per_iteration": methods[name].get("decisions_per_iteration"),
+            "horizon_share": methods[name].get("horizon_share"),
             **choice,
             "settings": settings_of(name, methods[name], choice["candidate"], protocol["common"]),
         }

@@ -18,6 +18,8 @@ from psro.variants.published import VARIANTS
 TUNING, REPORTED = "tuning", "reported"
 ENFORCED = {"evaluation": "sampled", "tolerance": 0.0}
 """No method sees anything exact while it trains, and none stops before its budget."""
+ONE_BEST_RESPONSE = ("best_response", "bundle")
+"""Expansions that train one best response for each player in an iteration."""
 OF_THE_UNIT = ("game", "iterations", "seed", "horizon")
 """Settings that a method does not have of its own."""
 
@@ -45,6 +47,7 @@ class Unit:
         exploiter_decisions: own decisions of each exploiter; 0 = none.
         settings: of the run, by the names of `RunConfig`.
         decisions_per_iteration: where the expansion does not say it.
+        horizon_share: the setting `horizon` as a share of the iterations; by default all of them.
     """
 
     stage: str
@@ -57,6 +60,7 @@ class Unit:
     exploiter_decisions: int
     settings: Mapping[str, Any]
     decisions_per_iteration: int | None = None
+    horizon_share: float | None = None
 
     @property
     def checksum(self) -> str:
@@ -80,7 +84,9 @@ class Unit:
                 f"an iteration of {self.method} takes {an_iteration:,} decisions, and the budget "
                 f"on {self.game} is {self.budget:,}"
             )
-        return dataclasses.replace(config, iterations=self.budget // an_iteration)
+        iterations = self.budget // an_iteration
+        horizon = iterations if self.horizon_share is None else self.horizon_share * iterations
+        return dataclasses.replace(config, iterations=iterations, horizon=max(1, round(horizon)))
 
 
 def checksum(content: Any) -> str:
@@ -92,18 +98,22 @@ def checksum(content: Any) -> str:
 def decisions_per_iteration(config: RunConfig) -> int:
     """Own decisions of both learners in one iteration of a run in a game that is measured by
     episodes."""
+    learner = getattr(config, config.self_play)
+    together = 2 * learner.num_updates * learner.num_envs * learner.rollout_length
     if config.expansion == "self_play":
-        learner = getattr(config, config.self_play)
-        return 2 * learner.num_updates * learner.num_envs * learner.rollout_length
+        return together
     oracle, uses = getattr(config, config.oracle).for_sampled_game(), EXPANSIONS[config.expansion]
-    if config.expansion == "best_response":
-        return 2 * oracle.num_updates * oracle.batch_size
+    best_responses = 2 * oracle.num_updates * oracle.batch_size
+    if config.expansion in ONE_BEST_RESPONSE:
+        return best_responses
+    if config.expansion == "union" and together == best_responses:
+        return together
     if uses.uses == {"rounds"}:
         part = oracle.shared_by(config.rounds)
         return 2 * config.rounds * part.num_updates * part.batch_size
     raise ProtocolError(
-        f"what an iteration of expansion {config.expansion} costs is not known; give "
-        "decisions_per_iteration in methods.toml"
+        f"what an iteration of expansion {config.expansion} costs is not known, or not always the "
+        "same; give decisions_per_iteration in methods.toml"
     )
 
 
@@ -171,6 +181,7 @@ def tuning_units(
                         method=f"{name}.{candidate}", budget=tuning["budget"], points=1,
                         exploiter_decisions=0, settings=settings,
                         decisions_per_iteration=methods[name].get("decisions_per_iteration"),
+                        horizon_share=methods[name].get("horizon_share"),
                     )  # fmt: skip
 
 
@@ -184,6 +195,7 @@ def reported_units(frozen: Mapping[str, Any]) -> list[Unit]:
             exploiter_decisions=frozen["protocol"]["exploiter_decisions"],
             settings=method["settings"],
             decisions_per_iteration=method["decisions_per_iteration"],
+            horizon_share=method["horizon_share"],
         )
         for seed in frozen["protocol"]["seeds"]
         for game, described in frozen["protocol"]["games"].items()
