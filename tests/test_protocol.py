@@ -156,6 +156,38 @@ def test_pairs_are_of_the_same_seed(home):
     assert paired_p([1, 1], [1, 1]) == 1.0
 
 
+def test_results_are_put_together_from_checked_curves(home):
+    """Rows and curves of runs here, then of the files alone; nothing is shown that did not run."""
+    from plan import ProtocolError, reported_units
+    from results import collect, table
+    from unit import CURVE, curve_checksum
+
+    content, runs = freeze(home), home / "runs"
+    units = reported_units(content)
+    for unit, value in zip(units[:3], (0.125, 0.25, 0.5), strict=True):
+        folder = unit.folder(runs)
+        folder.mkdir(parents=True)
+        curve = [",".join(CURVE), f"0,0,0,9,1.5,{value},,"]
+        (folder / "curve.csv").write_text("\n".join(curve) + "\n")
+        row = dict(zip(("game", "method", "seed"), unit.key, strict=True))
+        row |= {"exploitability": value, "decisions": 2048, "settings_sha256": unit.checksum}
+        row |= {"curve_sha256": curve_checksum(curve)}
+        (folder / "row.json").write_text(json.dumps(row))
+    rows = collect(units, runs, home)
+    assert [(row["method"], row["exploitability"]) for row in rows] == [
+        ("mmd", 0.125), ("psro", 0.25), ("mmd", 0.5),
+    ]  # fmt: skip
+    assert collect(units, home / "nowhere", home) == rows
+    shown = table(rows, content, {"values": []})
+    assert "| mmd | 2 | 0.3125 ± 2.3824 |  | 2,048 |" in shown
+    assert "| psro | 1 | 0.2500 |  | 2,048 |  |  |  | +0.1250 |  |  |" in shown
+    assert "| psro |  |  |  |  |  |  |  |  |  |  |" in table([], content, {"values": []})
+    curves = home / "curves.csv"
+    curves.write_text(curves.read_text().replace("0.25", "0.24"))
+    with pytest.raises(ProtocolError, match="is not what was measured"):
+        collect(units, home / "nowhere", home)
+
+
 @pytest.mark.slow
 def test_from_tuning_to_the_table(home):
     """Tiny budgets on Kuhn: stopped, resumed, measured from the folder, and put together."""
