@@ -9,6 +9,7 @@ them, and may yield again. The loop does the rest: initial parameters, the oracl
 
 from psro.variants.expansions.anytime import anytime
 from psro.variants.expansions.base import (
+    Copy,
     Expanded,
     Expansion,
     Place,
@@ -99,6 +100,7 @@ EXPANSIONS: dict[str, Expansion] = {
 
 __all__ = [
     "EXPANSIONS",
+    "Copy",
     "Expanded",
     "Expansion",
     "Place",
