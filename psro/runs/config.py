@@ -171,8 +171,9 @@ class RunConfig:
     expansion: str = "best_response"
     """What an iteration adds to the populations: best_response (PSRO), rectified (PSRO_rN),
     pipeline (P2SRO), hierarchy (DCH), candidates (Global PSRO), anytime (APSRO), stochastic
-    (SP-PSRO), extensive (XDO; with networks, NXDO), or self_play (no best responses: all players
-    learn together)."""
+    (SP-PSRO), extensive (XDO; with networks, NXDO), bundle (best responses to a mixture that moves
+    by small steps), self_play (no best responses: all players learn together), or union (self_play
+    first, then bundle)."""
     levels: int = 4
     """Number of best responses that each player trains side by side, with the expansions rectified,
     pipeline, hierarchy and candidates. rectified keeps one for each policy that has weight."""
@@ -191,9 +192,9 @@ class RunConfig:
     entropy bonus that falls), mmd (magnetic mirror descent), rnad (regularised Nash dynamics),
     or nfsp (neural fictitious self-play)."""
     horizon: int | None = None
-    """Number of iterations over which the schedules of self-play run: step sizes, and the weights
-    of entropy. After them the last values stay. By default the run's number of iterations when it
-    is made."""
+    """The number of iterations of self-play, over which its schedules run; further ones go on as the
+    last one did. The expansion union trains best responses from then on. By default all iterations,
+    and with union half of them."""
     diversity: str | None = None
     """A reward for best responses that differ from their population: expected_cardinality
     (DPP-PSRO), behavioural, response, bd_rd (behavioural and response: BD&RD), or policy_hull

@@ -58,10 +58,16 @@ def with_defaults(config: RunConfig, game: Rules, *, exact: bool) -> RunConfig:
         payoff_error=config.payoff_error if exact or config.payoff_error is not None else share,
         meta_solver=meta_solver,
         evaluation_solver=config.evaluation_solver or ("least_exploitable" if programmed else SAME),
-        horizon=config.horizon or config.iterations,
+        horizon=config.horizon or _horizon(config),
         init=config.init or STARTS.get(config.oracle, "scratch"),
         tolerance=tolerance if config.tolerance is None else config.tolerance,
     )
+
+
+def _horizon(config: RunConfig) -> int:
+    """Self-play takes half of a run that trains best responses too, and otherwise all of it."""
+    both = EXPANSIONS[config.expansion].best_responses
+    return max(1, config.iterations // 2) if both else config.iterations
 
 
 def check_solvable(config: RunConfig, game: Rules) -> None:

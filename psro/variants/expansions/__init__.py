@@ -20,6 +20,7 @@ from psro.variants.expansions.base import (
     Train,
 )
 from psro.variants.expansions.best_response import one_best_response
+from psro.variants.expansions.bundle import bundle
 from psro.variants.expansions.candidates import candidates
 from psro.variants.expansions.extensive import extensive
 from psro.variants.expansions.hierarchy import hierarchy
@@ -27,6 +28,7 @@ from psro.variants.expansions.pipeline import pipeline
 from psro.variants.expansions.rectified import rectified
 from psro.variants.expansions.self_play import self_play
 from psro.variants.expansions.stochastic import stochastic
+from psro.variants.expansions.union import union
 
 EXPANSIONS: dict[str, Expansion] = {
     "best_response": Expansion(
@@ -94,6 +96,23 @@ EXPANSIONS: dict[str, Expansion] = {
         capacity=lambda iterations, levels: 2 * iterations + 1,
         uses=frozenset({"self_play"}),
         best_responses=False,
+        meta_strategy=True,
+    ),
+    "bundle": Expansion(
+        function=bundle,
+        capacity=lambda iterations, levels: iterations + 1,
+        num_players=2,
+        zero_sum=True,
+        symmetric=False,
+        meta_strategy=True,
+    ),
+    "union": Expansion(
+        function=union,
+        capacity=lambda iterations, levels: 2 * iterations + 1,
+        uses=frozenset({"self_play"}),
+        num_players=2,
+        zero_sum=True,
+        symmetric=False,
         meta_strategy=True,
     ),
 }
