@@ -57,6 +57,7 @@ def situation(meta_game: ExactMetaGame, **changes) -> Situation:
             "rounds": 4,
             "minimise": REGRET_MINIMISERS["regret_matching_plus"],
             "rng": np.random.default_rng(0),
+            "span": meta_game.tree.span,
             **changes,
         }
     )

@@ -226,6 +226,7 @@ class Setup:
             minimise=REGRET_MINIMISERS[config.regret_minimiser],
             restricted_solver=config.restricted_solver,
             horizon=config.horizon,
+            span=self.rules.span or 1.0,
         )
 
     @own_settings()

@@ -36,6 +36,7 @@ class Method:
         minimise: `Situation.minimise` for it.
         restricted_solver: `Situation.restricted_solver` for it.
         horizon: `Situation.horizon` for it.
+        span: `Situation.span` for it.
     """
 
     trainer: Trainer
@@ -47,6 +48,7 @@ class Method:
     minimise: Callable
     restricted_solver: str
     horizon: int
+    span: float
 
     def measured_by(self, evaluator: Evaluator) -> Method:
         """The same method with another evaluator."""
@@ -71,6 +73,7 @@ class Method:
             restricted_solver=self.restricted_solver,
             networks=self.trainer.networks,
             horizon=self.horizon,
+            span=self.span,
             rng=np.random.default_rng(jax.device_get(jax.random.key_data(key))),
         )
 

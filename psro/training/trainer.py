@@ -142,10 +142,12 @@ class Trainer:
         """Copies at other temperatures by number. `new` are the other policies of the request."""
         copies = (step for step in request if isinstance(step, Copy))
         return {
-            step.slot: jax.device_get(at_temperature(
-                new[step.of] if step.of in new else self._existing(step.of, last, growth),
-                step.temperature,
-            ))
+            step.slot: jax.device_get(
+                at_temperature(
+                    new[step.of] if step.of in new else self._existing(step.of, last, growth),
+                    step.temperature,
+                )
+            )
             for step in copies
         }
 

@@ -67,7 +67,6 @@ EXPANSIONS: dict[str, Expansion] = {
         uses=frozenset({"rounds"}),
         num_players=2,
         zero_sum=True,
-        exact=True,
         symmetric=False,
         meta_strategy=True,
     ),

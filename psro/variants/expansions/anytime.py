@@ -36,7 +36,7 @@ def anytime(now: Situation) -> Steps:
     response. Here there are `rounds` of both. Each mixture starts again from the uniform one in
     every iteration, so no state is kept between iterations.
     """
-    size, span = now.meta_game.size, now.meta_game.tree.span or 1.0
+    size, span = now.meta_game.size, now.span
     states = [regret_minimisers.init(size) for _ in range(2)]
     for _ in range(now.rounds):
         against = MetaStrategy(marginals=tuple(state.strategy for state in states))

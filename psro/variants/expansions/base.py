@@ -28,6 +28,7 @@ class Situation:
         rng: this iteration's own random numbers.
         networks: the number of policies that one `SelfPlay` makes for each player.
         horizon: the number of iterations over which the schedules of self-play run.
+        span: the difference between the game's largest and least return, or 1 if there is none.
     """
 
     number: int
@@ -41,6 +42,7 @@ class Situation:
     restricted_solver: str = "auto"
     networks: int = 1
     horizon: int = 1
+    span: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ def stochastic(now: Situation) -> Steps:
     sets it.
     """
     size, best, new = now.meta_game.size, now.meta_game.size, now.meta_game.size + 1
-    span, mixed = now.meta_game.tree.span or 1.0, [*range(size), new]
+    span, mixed = now.span, [*range(size), new]
     states = [regret_minimisers.init(size + 1) for _ in range(2)]
     # The first round has no new policy yet: mixtures of the old ones.
     against = MetaStrategy(marginals=(np.full(size, 1 / size),) * 2)
