@@ -173,7 +173,7 @@ class RunConfig:
     pipeline (P2SRO), hierarchy (DCH), candidates (Global PSRO), anytime (APSRO), stochastic
     (SP-PSRO), extensive (XDO; with networks, NXDO), bundle (best responses to a mixture that moves
     by small steps), self_play (no best responses: all players learn together), or union (self_play
-    first, then bundle)."""
+    first, then best_response)."""
     levels: int = 4
     """Number of best responses that each player trains side by side, with the expansions rectified,
     pipeline, hierarchy and candidates. rectified keeps one for each policy that has weight."""

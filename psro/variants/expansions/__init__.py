@@ -109,10 +109,6 @@ EXPANSIONS: dict[str, Expansion] = {
         function=union,
         capacity=lambda iterations, levels: 2 * iterations + 1,
         uses=frozenset({"self_play"}),
-        num_players=2,
-        zero_sum=True,
-        symmetric=False,
-        meta_strategy=True,
     ),
 }
 
