@@ -76,8 +76,8 @@ def test_training_by_episodes_reads_nothing_exact(tmp_path, monkeypatch, expansi
         monkeypatch.setattr(form, "__init__", refuse)
     config = psro.RunConfig(
         game="kuhn_poker", evaluation="sampled", expansion=expansion, iterations=4, rounds=2,
-        backend="native", hidden_size=4, payoff_episodes=128, payoff_error=1.0, self_play="mmd", mmd=SELF_PLAY,
-        ppo=PPO, tolerance=0.0, patience=99,
+        backend="native", hidden_size=4, payoff_episodes=128, payoff_error=1.0, self_play="mmd",
+        mmd=SELF_PLAY, ppo=PPO, tolerance=0.0, patience=99,
     )  # fmt: skip
     run = psro.run(config, tmp_path / "run")
     assert run.setup.form is None and run.setup.tree is None

@@ -1,5 +1,5 @@
-"""One step of a mixture towards the mixture that is hardest to exploit, from what opponents are known
-to do.
+"""One step of a mixture towards the one that is hardest to exploit, by what opponents are known to
+do.
 
 What the best response to a mixture earns is a convex function of its weights, the largest of linear
 ones. The policies of the opponent are some of them: the mixture of a meta-game's equilibrium is the
@@ -26,8 +26,8 @@ def level_step(center: np.ndarray, payoffs: np.ndarray, ambition: float = AMBITI
         min |x - center|^2   over mixtures x with  min_n payoffs[:, n] @ x >= level,
         level = held + ambition (most - held).
 
-    Here `held` is what `center` earns against the opponent that is worst for it, and `most` the most
-    that a mixture can be sure of against all of them, by a linear program.
+    Here `held` is what `center` earns against the opponent that is worst for it, and `most` is the
+    largest payoff that a mixture can be sure of against all of them, by a linear program.
 
     Args:
         center: the last mixture, `[K]`.

@@ -192,9 +192,10 @@ class RunConfig:
     entropy bonus that falls), mmd (magnetic mirror descent), rnad (regularised Nash dynamics),
     or nfsp (neural fictitious self-play)."""
     horizon: int | None = None
-    """The number of iterations of self-play, over which its schedules run; further ones go on as the
-    last one did. The expansion union trains best responses from then on. By default all iterations,
-    and with union half of them."""
+    """The number of iterations of self-play, over which its schedules run: step sizes, and the
+    weights of entropy. After them the last values stay. The expansion union trains best responses
+    from then on. By default the run's number of iterations when it is made, and with union half of
+    it."""
     diversity: str | None = None
     """A reward for best responses that differ from their population: expected_cardinality
     (DPP-PSRO), behavioural, response, bd_rd (behavioural and response: BD&RD), or policy_hull

@@ -32,6 +32,9 @@ def _variant(source: str, **settings: Any) -> Variant:
 _KNOWS_INFO_STATES = {"tabulated": True}
 """Settings for oracles that sample, so that they can use rewards or tables at info states."""
 
+_SOFT = {"temperature": 1.0, "anneal_entropy_weight": False, "entropy_weight": 0.05}
+"""Settings of ppo for soft best responses: they keep a part of their exploration."""
+
 DEFAULT = "default"
 """The name for the settings that `psro run` uses without a variant."""
 
@@ -117,6 +120,24 @@ VARIANTS: Mapping[str, Variant] = types.MappingProxyType(
             expansion="self_play",
             self_play="nfsp",
             meta_solver="last",
+        ),
+        "psro_soft": _variant(
+            "best responses with a bonus for entropy: Fudenberg and Levine 1998, chapter 4",
+            meta_solver="projected_replicator",
+            init="perturbed",
+            ppo=_SOFT,
+        ),
+        "psro_bundle": _variant(
+            "a level bundle method: Lemarechal, Nemirovskii and Nesterov 1995, section 2",
+            expansion="bundle",
+        ),
+        "union": _variant(
+            "mmd in self-play, then psro_soft",
+            expansion="union",
+            self_play="mmd",
+            meta_solver="projected_replicator",
+            init="perturbed",
+            ppo=_SOFT,
         ),
         "jpsro_cce": _variant("Marris et al. 2021, arXiv:2106.09435", meta_solver="mgcce"),
         "jpsro_ce": _variant("Marris et al. 2021, arXiv:2106.09435", meta_solver="mgce"),

@@ -8,8 +8,8 @@ from psro.variants.expansions.self_play import self_play
 
 
 def union(now: Situation) -> Steps:
-    """In the first `now.horizon` iterations all players learn together (`self_play`). Every policy of
-    self-play stays in the population, and the last one is the meta-strategy. Then each iteration
+    """In the first `now.horizon` iterations all players learn together (`self_play`). Every policy
+    of self-play stays in the population, and the last one is the meta-strategy. Then each iteration
     adds a best response to the mixture of all policies by the meta-solver, which weighs those of
     self-play like any other. `--init previous` begins from the last policy.
     """
