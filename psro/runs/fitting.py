@@ -64,10 +64,13 @@ def with_defaults(config: RunConfig, game: Rules, *, exact: bool) -> RunConfig:
     )
 
 
-def _horizon(config: RunConfig) -> int:
-    """Self-play takes half of a run that trains best responses too, and otherwise all of it."""
-    both = EXPANSIONS[config.expansion].best_responses
-    return max(1, config.iterations // 2) if both else config.iterations
+def _horizon(config: RunConfig) -> int | None:
+    """Self-play takes half of a run that trains best responses too, and otherwise all of it. Without
+    self-play there is none: a run that goes on for longer is one that was planned so."""
+    expansion = EXPANSIONS[config.expansion]
+    if "self_play" not in expansion.uses:
+        return None
+    return max(1, config.iterations // 2) if expansion.best_responses else config.iterations
 
 
 def check_solvable(config: RunConfig, game: Rules) -> None:

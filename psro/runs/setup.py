@@ -225,7 +225,7 @@ class Setup:
             rounds=config.rounds,
             minimise=REGRET_MINIMISERS[config.regret_minimiser],
             restricted_solver=config.restricted_solver,
-            horizon=config.horizon,
+            horizon=config.horizon or 1,
             span=self.rules.span or 1.0,
         )
 
