@@ -65,8 +65,8 @@ def with_defaults(config: RunConfig, game: Rules, *, exact: bool) -> RunConfig:
 
 
 def _horizon(config: RunConfig) -> int | None:
-    """Self-play takes half of a run that trains best responses too, and otherwise all of it. Without
-    self-play there is none: a run that goes on for longer is one that was planned so."""
+    """Self-play takes half of a run that trains best responses too, and otherwise all of it. There
+    is none without self-play: a run that goes on for longer is one that was planned so."""
     expansion = EXPANSIONS[config.expansion]
     if "self_play" not in expansion.uses:
         return None
