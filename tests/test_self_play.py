@@ -88,6 +88,7 @@ def self_play(name, **changes):
     return dict(settings) | {learner: SELF_PLAY[learner](**changes)}
 
 
+SHORT = {"decisions": 16_384, "num_envs": 32, "learning_rate": 3e-3}
 CHANGES = {"mmd": {"magnet_rate": 0.05}}  # few updates: a slower average would lag behind
 
 
@@ -97,15 +98,16 @@ def test_the_last_iterate_approaches_the_equilibrium_of_kuhn_poker(tmp_path, nam
     """Untrained policies are at 0.46."""
     run = trained(
         tmp_path / "run", game="kuhn_poker", seed=100, iterations=8, hidden_size=16,
-        **self_play(name, decisions=16_384, **CHANGES.get(name, {})),
+        **self_play(name, **SHORT, **CHANGES.get(name, {})),
     )  # fmt: skip
     networks, last = SELF_PLAY[name].networks, run.records[-1]
-    assert last.exploitability < 0.15
+    assert last.exploitability < 0.2
     assert last.size == 8 * networks + 1 and last.support_size == (1, 1)
     assert all(weights[last.size - networks] == 1 for weights in run.meta_strategy)
     assert min(last.decisions) >= 16_384
-    for leaf in jax.tree.leaves(run.populations):  # one network for both seats
-        np.testing.assert_array_equal(leaf[0, 1:], leaf[1, 1:])
+    first, second = (jax.tree.leaves(population) for population in run.populations)
+    for ours, theirs in zip(first, second, strict=True):  # one network for both seats
+        np.testing.assert_array_equal(ours[1:], theirs[1:])
 
 
 @pytest.mark.slow
