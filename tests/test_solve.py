@@ -288,6 +288,10 @@ def test_names_of_strangers_are_text(tmp_path, monkeypatch, capsys):
 def test_too_large_a_game_is_refused_in_a_sentence():
     with pytest.raises(psro.errors.PsroError, match="enumerated up to 62"):
         psro.solve("kuhn_poker", all_equilibria=True)
+    large = NormalForm(np.zeros((2, 100, 100)), name="large")
+    with pytest.raises(SolveError, match="10,000 profiles of pure strategies"):
+        psro.solve(large, "rationalizable")
+    assert psro.solve(large, "minimax").equilibria[0].payoffs == pytest.approx([0, 0], abs=1e-9)
     with pytest.raises(SolveError, match="unknown method"):
         psro.solve(DILEMMA, method="magic")
 

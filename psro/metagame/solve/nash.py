@@ -21,7 +21,7 @@ ENUMERATED = 8
 """By default, equilibria are enumerated if no player has more reduced strategies than this, and the
 one with the largest sum of payoffs is returned."""
 
-MAX_CELLS = 10_000_000
+MAX_CELLS = 1_000_000
 """The most profiles of pure strategies whose payoffs are floats."""
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 
 from games.tree import GameTree
 from psro.errors import PsroError
 from psro.exact import logit, logit_limit, sequence_form
-from psro.exact.rational import certificate, dominance
+from psro.exact.rational import certificate, dominance, strategic
 from psro.exact.rational.matrix_game import minimax as matrix_minimax
 from psro.exact.rational.numbers import floats
 from psro.metagame.solve.completion import completed, uniform_where_unreached
 from psro.metagame.solve.nash import float_form, of_behaviours, strategic_form
-from psro.metagame.solve.records import Equilibrium, Solved
+from psro.metagame.solve.records import Equilibrium, Solved, SolveError
 from psro.metagame.solvers import META_SOLVERS, cce_gains, ce_gains
 
 _PATH_END = 1e3
@@ -57,9 +58,25 @@ def quantal(tree: GameTree, precision: float | None, path: bool) -> Solved:
     )
 
 
+MAX_EXACT_CELLS = 4_000
+"""The most profiles of pure strategies of exact linear programs. One of 60 x 60 takes a quarter of
+a second, and iterated dominance may solve one for each strategy."""
+
+
+def _small_form(tree: GameTree) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """The strategic form in fractions. Raises SolveError if exact programs would take too long."""
+    profiles = math.prod(strategic.num_strategies(player) for player in tree.players)
+    if profiles > MAX_EXACT_CELLS:
+        raise SolveError(
+            f"{tree.name} has {profiles:,} profiles of pure strategies, and exact linear programs "
+            f"are solved for at most {MAX_EXACT_CELLS:,}"
+        )
+    return strategic_form(tree)
+
+
 def rationalizable(tree: GameTree) -> Solved:
     """What is left of the reduced strategies after all strictly dominated ones are eliminated."""
-    plans, table = strategic_form(tree)
+    plans, table = _small_form(tree)
     return Solved(
         tree=tree,
         concept="rationalizable",
@@ -74,7 +91,7 @@ def rationalizable(tree: GameTree) -> Solved:
 def minimax(tree: GameTree) -> Solved:
     """Each player's best guarantee against the others, who may act together against it."""
     try:
-        plans, table = strategic_form(tree)
+        plans, table = _small_form(tree)
     except PsroError:
         if tree.num_players != 2:
             raise
@@ -107,10 +124,11 @@ _GUARANTEE = "payoffs are what each player can guarantee itself, not what this p
 def _minimax_of_plans(tree: GameTree) -> Solved:
     """The same for two players with many strategies, by linear programs over the sequence form."""
     plans, guarantees, worst = [], [], 0.0
+    parts = {field.name: getattr(tree, field.name) for field in dataclasses.fields(GameTree)}
     for p in range(2):
         own = tree.terminal_returns[:, p]
         opposed = np.stack([own, -own], axis=1) if p == 0 else np.stack([-own, own], axis=1)
-        game = dataclasses.replace(tree, terminal_returns=opposed)
+        game = GameTree(**parts | {"terminal_returns": opposed})
         solution = sequence_form.equilibrium(game)
         plans.append(solution.plans[p])
         guarantees.append(float(solution.value[p]))
