@@ -190,7 +190,7 @@ function drawSection(page, section) {
 }
 
 function drawImage(grid, image) {
-  const card = element(grid, `image-${image.id}`, "div", "card");
+  const card = element(grid, `image-${image.id}`, "div", "card wide");
   const fresh = document.createDocumentFragment();
   add(fresh, "h3", image.title);
   const shownImage = add(add(fresh, "div", undefined, "scroll"), "img");
