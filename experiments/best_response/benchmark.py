@@ -29,6 +29,8 @@ from games.tree_game import TreeGame
 from psro import exact
 from psro.metagame.solvers import META_SOLVERS
 from psro.oracles import CONFIGS, ORACLES, ExactView, Jobs
+from psro.policies.policy import Policy
+from psro.runs.setup import network_of
 
 GAMES = ("kuhn_poker", "leduc_poker", "liars_dice(numdice=1)")
 SIZES = (1, 5, 10, 20)
@@ -45,9 +47,11 @@ def opponents(game: str, seed: int, folder: Path) -> psro.Experiment:
     return psro.run(config, folder / name)
 
 
-def jobs_against(run: psro.Experiment, size: int, seed: int) -> tuple[Jobs, np.ndarray]:
-    """Both players' jobs against the meta-strategy of the first `size` policies, and the value of
-    that meta-strategy, `[P]`."""
+def jobs_against(
+    run: psro.Experiment, policy: Policy, size: int, seed: int
+) -> tuple[Jobs, np.ndarray]:
+    """Both players' jobs, of networks `policy`, against the meta-strategy of the first `size`
+    policies, and the value of that meta-strategy, `[P]`."""
     tree = run.tree
     weights = META_SOLVERS["nash"](run.payoffs[:, :size, :size])
     mixture = [exact.mix(plans[:size], own) for plans, own in zip(run.plans, weights, strict=True)]
@@ -57,7 +61,7 @@ def jobs_against(run: psro.Experiment, size: int, seed: int) -> tuple[Jobs, np.n
     return Jobs.of_one_run(
         jax.random.fold_in(jax.random.key(seed), size),
         player=np.arange(2),
-        initial=run.policy_network.init_many(jax.random.split(jax.random.key(1000 + seed), 2)),
+        initial=policy.init_many(jax.random.split(jax.random.key(1000 + seed), 2)),
         populations=jax.tree.map(lambda leaf: leaf[:, : max(SIZES)], populations),
         opponents=np.stack([np.pad(weights[1 - p], (0, padding)) for p in range(2)]),
         exact=ExactView(gains=gains, reach=reach, mixture=[mixture] * 2, bonus=None),
@@ -66,16 +70,20 @@ def jobs_against(run: psro.Experiment, size: int, seed: int) -> tuple[Jobs, np.n
 
 def measure(name: str, settings: dict, game: str, seeds: range, folder: Path) -> pd.DataFrame:
     """One oracle on one game."""
-    rows, oracle = [], None
+    rows, oracle, policy = [], None, None
     for seed in seeds:
         run = opponents(game, seed, folder)
         tree = run.tree
         if oracle is None:
             config = CONFIGS[name](**settings)
-            oracle = ORACLES[name](TreeGame(tree), run.policy_network, config)
-            oracle(jobs_against(run, 1, 0)[0])  # compiles
+            played = TreeGame(tree)
+            policy = network_of(name, run.config, played)
+            oracle = ORACLES[name](played, policy, config)
+            if ORACLES[name].world_model:  # opponents are what they are
+                oracle = oracle.against(run.policy_network)
+            oracle(jobs_against(run, policy, 1, 0)[0])  # compiles
         for size in SIZES:
-            jobs, current = jobs_against(run, size, seed)
+            jobs, current = jobs_against(run, policy, size, seed)
             wall, cpu = time.perf_counter(), time.process_time()
             results = oracle(jobs)
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu

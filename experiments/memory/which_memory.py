@@ -32,6 +32,7 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import LogLocator, NullFormatter
 
 import psro
 from games.readers.opening import open_game
@@ -249,6 +250,10 @@ def draw(curves: list[Curve], path: Path) -> None:
         row[1].set(xlabel="CPU seconds of a seed")
         for axis in row:
             axis.set(xscale="log", yscale="log")
+            for ticks in (axis.xaxis, axis.yaxis):  # so few that they do not overlap
+                ticks.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                ticks.set_major_formatter(lambda tick, _: f"{tick:g}")
+                ticks.set_minor_formatter(NullFormatter())
         row[1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.savefig(path, dpi=120)
 
