@@ -45,9 +45,11 @@ TOLERANCE = 2e-9
 ZERO_SUM = [
     name
     for name, variant in VARIANTS.items()
-    if "oracle" not in variant.settings and variant.settings.get("init", "scratch") == "scratch"
+    if "oracle" not in variant.settings
+    and "self_play" not in variant.settings
+    and variant.settings.get("init", "scratch") == "scratch"
 ]
-"""All variants but those of networks: they start from weights, or share them."""
+"""All variants but those of networks: they start from weights, share them, or learn together."""
 ANY_PLAYERS = ["self_play", "fictitious_play", "alpha_psro", "jpsro_cce", "jpsro_ce"]
 GENERAL_SUM = ["psro_prd", "psro_rrd", *ANY_PLAYERS]
 GAMES = {
