@@ -283,7 +283,14 @@ def test_seeds_have_the_same_bits_with_workers(config, workers, tmp_path):
     assert list(again.train(workers))
     for seed in range(3):
         one, other = (tmp_path / name / f"seed-{seed}" for name in ("local", "spread"))
-        assert left_by(one) == left_by(other)
+        assert kept_of(one) == kept_of(other)
+
+
+def kept_of(folder):
+    """What a run leaves without the vectors of a form, which can be computed again: workers that do
+    whole iterations have them in memory."""
+    left = left_by(folder)
+    return left | {"files": [name for name in left["files"] if not name.startswith("exact")]}
 
 
 @pytest.mark.slow
