@@ -253,7 +253,11 @@ ON_FORM = dataclasses.replace(KUHN, game="dark_hex(num_rows=2,num_cols=4)")
 """Its plans are so long that the number of threads changes how they are added up."""
 
 
-@pytest.fixture(params=["processes", "ray"], scope="module")
+FORKS = pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
+"""Ray starts its own processes by a fork, about which JAX warns; they do not use JAX."""
+
+
+@pytest.fixture(params=["processes", pytest.param("ray", marks=FORKS)], scope="module")
 def workers(request):
     if request.param == "ray":
         pytest.importorskip("ray")
