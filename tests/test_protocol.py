@@ -188,6 +188,10 @@ def test_results_are_put_together_from_checked_curves(home):
         collect(units, home / "nowhere", home)
 
 
+def rows_of(path):
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
 @pytest.mark.slow
 def test_from_tuning_to_the_table(home):
     """Tiny budgets on Kuhn: stopped, resumed, measured from the folder, and put together."""
@@ -201,14 +205,14 @@ def test_from_tuning_to_the_table(home):
     assert "run the command freeze first" in run("run", code=2)
     assert "mmd.1 100: exploitability" in run("tune")
     assert "unheard_of is skipped" in run("freeze", code=3)
-    assert len(list(csv.DictReader((home / "tuning.csv").open()))) == 2
+    assert len(rows_of(home / "tuning.csv")) == 2
     assert "goes on next time" in run("run", "--minutes", "0.01", code=75)
     run("run", "--shard", "1/2")
     run("table")
-    assert len(list(csv.DictReader((home / "results.csv").open()))) == 2
+    assert len(rows_of(home / "results.csv")) == 2
     run("run")
     run("table")
-    rows = list(csv.DictReader((home / "results.csv").open()))
+    rows = rows_of(home / "results.csv")
     assert [(row["method"], row["seed"]) for row in rows] == [
         (method, seed) for seed in "01" for method in ("mmd", "psro")
     ]
