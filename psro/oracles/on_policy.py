@@ -77,9 +77,7 @@ class OnPolicy(Sampled):
         )
         weight = decision_weights(decisions.valid, sample.episodes.count, self._num_strata)
         if self._config.normalize_advantages:
-            mean = (weight * advantage).mean()
-            spread = jnp.sqrt((weight * jnp.square(advantage - mean)).mean())
-            advantage = (advantage - mean) / (spread + 1e-8)
+            advantage = normalized(advantage, weight)
         batch = Batch(
             decisions=decisions,
             advantage=advantage,
@@ -217,6 +215,13 @@ def orders(key: jax.Array, epochs: int, num_minibatches: int, num_envs: int) -> 
     keys = jax.random.split(key, epochs)
     order = jax.vmap(lambda key: jax.random.permutation(key, num_envs))(keys)
     return order.reshape(epochs * num_minibatches, -1)
+
+
+def normalized(advantage: jax.Array, weight: jax.Array) -> jax.Array:
+    """Advantages with mean 0 and standard deviation 1, both by the decisions' weights (mean 1)."""
+    mean = (weight * advantage).mean()
+    spread = jnp.sqrt((weight * jnp.square(advantage - mean)).mean())
+    return (advantage - mean) / (spread + 1e-8)
 
 
 def decision_weights(valid: jax.Array, episodes: jax.Array, num_strata: int) -> jax.Array:

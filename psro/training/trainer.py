@@ -13,13 +13,13 @@ from psro.metagame.meta_game import MetaGame
 from psro.metagame.strategy import MetaStrategy
 from psro.metagame.target import Target
 from psro.oracles import ExactView, Jobs, Results
-from psro.policies.policy import Params, at_temperature
+from psro.policies.policy import Params
 from psro.policies.population import Population
 from psro.training.evaluators import Evaluator, Solve
 from psro.training.executors import Ask
 from psro.training.growth import Growth, Keys, Timer, TrainingDiverged
 from psro.training.record import Iteration
-from psro.variants.expansions import Copy, Expanded, Place, Request, SelfPlay, Steps, Train
+from psro.variants.expansions import Expanded, Place, Request, SelfPlay, Steps, Train
 
 Objective = Callable[[MetaGame, MetaStrategy, Target], Sequence[np.ndarray]]
 """Returns what best responses maximise in addition to their returns: a reward for each sequence,
@@ -118,7 +118,6 @@ class Trainer:
                 _check_finite(results, number, 1, what="self-play")
                 growth, new = growth.counted(results), new | self._played(play, results, growth)
                 part += 1
-            new |= self._copied(request, new, last, growth)
             timer.lap("oracle")
             growth = self._added(growth, new, trains, targets, keys, timer, last)
             try:
@@ -134,21 +133,6 @@ class Trainer:
             )
             for step in request
             if isinstance(step, Place)
-        }
-
-    def _copied(
-        self, request: Sequence[Request], new: dict[int, Params], last: Iteration, growth: Growth
-    ) -> dict[int, Params]:
-        """Copies at other temperatures by number. `new` are the other policies of the request."""
-        copies = (step for step in request if isinstance(step, Copy))
-        return {
-            step.slot: jax.device_get(
-                at_temperature(
-                    new[step.of] if step.of in new else self._existing(step.of, last, growth),
-                    step.temperature,
-                )
-            )
-            for step in copies
         }
 
     def _target(self, last: Iteration, growth: Growth, train: Train) -> Target:

@@ -12,7 +12,7 @@ import optax
 
 from psro.oracles.decisions import Decisions
 from psro.oracles.job import Losses, mean_losses
-from psro.oracles.on_policy import Batch, advantages, decision_weights, orders
+from psro.oracles.on_policy import Batch, advantages, decision_weights, normalized, orders
 from psro.oracles.rollout import Rollout
 from psro.oracles.self_play.learner import Networks, SelfPlay, State
 from psro.oracles.self_play_settings import ActorCriticConfig
@@ -81,9 +81,7 @@ class ActorCritic(SelfPlay[A]):
         players = len(episodes) // self._config.num_envs
         weight = decision_weights(decisions.valid, episodes, players)
         if self._config.normalize_advantages:
-            mean = (weight * advantage).mean()
-            spread = jnp.sqrt((weight * jnp.square(advantage - mean)).mean())
-            advantage = (advantage - mean) / (spread + 1e-8)
+            advantage = normalized(advantage, weight)
         batch = Batch(
             decisions=decisions,
             advantage=advantage,

@@ -9,7 +9,6 @@ them, and may yield again. The loop does the rest: initial parameters, the oracl
 
 from psro.variants.expansions.anytime import anytime
 from psro.variants.expansions.base import (
-    Copy,
     Expanded,
     Expansion,
     Place,
@@ -114,7 +113,6 @@ EXPANSIONS: dict[str, Expansion] = {
 
 __all__ = [
     "EXPANSIONS",
-    "Copy",
     "Expanded",
     "Expansion",
     "Place",

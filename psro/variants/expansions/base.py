@@ -82,16 +82,6 @@ class SelfPlay:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Copy:
-    """Make policy number `slot` of each player a copy of policy number `of`, which may come from
-    the same request, at another softmax temperature."""
-
-    slot: int
-    of: int
-    temperature: float
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Expanded:
     """The result of an iteration.
 
@@ -106,7 +96,7 @@ class Expanded:
     meta_strategy: MetaStrategy | None = None
 
 
-Request = Train | Place | SelfPlay | Copy
+Request = Train | Place | SelfPlay
 Steps = Generator[Sequence[Request], MetaGame, Expanded]
 """A running expansion: it yields requests for policies, and gets the meta-game with them."""
 
