@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from games.lazy import attributes
 
 if TYPE_CHECKING:
+    from psro.measure.arena import evaluate
     from psro.metagame.solve import solve
     from psro.oracles import PPOConfig
     from psro.runs.config import RunConfig
@@ -25,6 +26,7 @@ __all__ = [
     "PPOConfig",
     "RunConfig",
     "Seeds",
+    "evaluate",
     "export",
     "load",
     "resume",
@@ -41,6 +43,7 @@ __getattr__ = attributes(
         "PPOConfig": "psro.oracles.settings",
         "RunConfig": "psro.runs.config",
         "Seeds": "psro.runs.seeds",
+        "evaluate": "psro.measure.arena",
         "export": "psro.runs.export",
         "load": "psro.runs.experiment",
         "resume": "psro.runs.experiment",

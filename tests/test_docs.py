@@ -262,6 +262,7 @@ INSIDE = {
     "games.public",
     "games.tasks",
     "psro.exact",
+    "psro.measure.arena",
     "psro.metagame.solvers",
     "psro.variants.diversity",
     "psro.views.page",

@@ -1,4 +1,4 @@
-"""`psro run | train | resume | eval | solve | plot | report | watch | log | play | export |
+"""`psro run | train | resume | eval | arena | solve | plot | report | watch | log | play | export |
 games | variants`. Bad input ends with one sentence and exit code 2.
 
 The modules of commands define the options. They import the rest only when a command runs, because
@@ -16,6 +16,7 @@ import warnings
 import tyro
 
 from psro.cli import (
+    arena,
     evaluating,
     learning,
     listing,
@@ -63,6 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
                     "train": learning.train_with(arguments),
                     "resume": training.resume,
                     "eval": evaluating.evaluate,
+                    "arena": arena.meet,
                     "solve": solving.solve_game,
                     "plot": showing.plot,
                     "report": showing.write_page,

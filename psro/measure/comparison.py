@@ -108,7 +108,7 @@ def mixtures(opened: Sequence[tuple[str | os.PathLike, Experiment]]) -> dict[str
     for name, (path, run) in zip(distinct_names([path for path, _ in opened]), opened, strict=True):
         plans = [exact.mix(*both) for both in zip(run.plans, run.meta_strategy, strict=True)]
         try:
-            contenders[name] = _on_tree(reference, run, plans)
+            contenders[name] = on_tree(reference.tree, reference.config.game, run, plans)
         except SettingsError as error:
             raise ExperimentError(
                 f"{path} is a run of {run.config.game} and {first} of {reference.config.game}: "
@@ -117,13 +117,14 @@ def mixtures(opened: Sequence[tuple[str | os.PathLike, Experiment]]) -> dict[str
     return contenders
 
 
-def _on_tree(reference: Experiment, run: Experiment, plans: Plans) -> Plans:
-    """A run's plans in the numbering of the reference's tree; SettingsError for another game."""
-    tree, run_tree = reference.tree, run.tree
+def on_tree(tree: GameTree, game: str, run: Experiment, plans: Plans) -> Plans:
+    """A run's plans in the numbering of another tree, of the game of that name; SettingsError for
+    another game."""
+    run_tree = run.tree
     if tree.same_as(run_tree):
         return plans
     seats = [len(tree.players), len(run_tree.players)]
-    same_name = reference.config.game == run.config.game
+    same_name = game == run.config.game
     if seats[0] != seats[1] or not same_name:
         raise SettingsError("only runs of one game can play each other")
     # One of the runs is symmetric: its info states are numbered like player 0's.

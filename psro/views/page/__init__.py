@@ -51,6 +51,11 @@ def report(folders: Sequence[str | os.PathLike]) -> str:
             runs.append(dataclasses.replace(run, folder=Path(path)))
         _check(runs)
         content = reading.of_one(runs[0]) if len(runs) == 1 else reading.of_several(runs)
+    return offline(content)
+
+
+def offline(content: dict[str, Any]) -> str:
+    """The page of a document (`psro.views.page.document`), as HTML that needs no other file."""
     scripts = [get_plotlyjs(), asset("page.js")]
     hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
     data = as_json(content).replace("<", "\\u003c")  # so that no </script> ends it early

@@ -5,8 +5,9 @@ A document is `{"title", "subtitle", "facts": [{"label", "value", "note"}], "sec
 fact with an `"error"` shows it beside the value. A section is `{"id", "title", "text", "figures":
 [...], "tables": [...]}`. A figure is `{"id", "title", "views": {name: plotly figure}}`. A table is
 `{"id", "title", "columns", "rows", "note"}`.
-A section may have `"images"`, each `{"id", "title", "source", "alt"}`, a `data:` address. A table
-with `"folded"`, a line of text, shows only that line until the reader opens it.
+A section may have `"images"`, each `{"id", "title", "source", "alt"}`, a `data:` address; one that
+is `"narrow"` leaves room for another card beside it. A table with `"folded"`, a line of text, shows
+only that line until the reader opens it.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Numbers are not rounded. page.js sets the colours of the background, of text and of heat maps,
 because it knows whether the reader prefers a dark page. A layout's `coloraxis` names only the kind
-of scale: `weights` (from zero up) or `signed` (zero in the middle).
+of scale: `weights` (from zero up) or `signed` (zero in the middle). A layout with
+`"meta": {"rows": True}` has a row for each name, and keeps its height on a narrow page.
 """
 
 from __future__ import annotations

@@ -57,7 +57,8 @@ function withTheme(view) {
   const named = view.data.filter((trace) => trace.name && trace.showlegend !== false);
   // On a narrow page the legend is a list above the plot, a line for each curve.
   const legend = narrow && layout.showlegend ? LINE * named.length : 0;
-  const height = narrow && named[0]?.type !== "bar" ? Math.min(layout.height, 300) : layout.height;
+  const isList = layout.meta?.rows || named[0]?.type === "bar"; // a line for each name
+  const height = narrow && !isList ? Math.min(layout.height, 300) : layout.height;
   const axis = {
     gridcolor: colour("--grid"), linecolor: colour("--line"), zerolinecolor: colour("--soft"),
     automargin: true, zeroline: false,
@@ -190,7 +191,7 @@ function drawSection(page, section) {
 }
 
 function drawImage(grid, image) {
-  const card = element(grid, `image-${image.id}`, "div", "card wide");
+  const card = element(grid, `image-${image.id}`, "div", image.narrow ? "card narrow" : "card wide");
   const fresh = document.createDocumentFragment();
   add(fresh, "h3", image.title);
   const shownImage = add(add(fresh, "div", undefined, "scroll"), "img");
