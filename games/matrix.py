@@ -47,6 +47,7 @@ class NormalForm(GameTree):
         max_histories: int | None = None,
         player_names: tuple[str, ...] | None = None,
         action_names: tuple[tuple[str, ...], ...] | None = None,
+        outcome_names: Sequence[str] | None = None,
     ):
         """
         Args:
@@ -55,6 +56,7 @@ class NormalForm(GameTree):
             max_histories: see above.
             player_names: the players' names in a file, see `GameTree`.
             action_names: the names of each player's actions in a file, see `PlayerTree`.
+            outcome_names: the names of outcomes in a file, see `GameTree`.
         """
         payoffs = np.asarray(payoffs, np.float64)
         num_players = payoffs.ndim - 1
@@ -85,6 +87,7 @@ class NormalForm(GameTree):
                 for seat in range(num_players)
             ),
             player_names=player_names,
+            outcome_names=outcome_names,
         )
 
     @property
@@ -149,6 +152,10 @@ class NormalForm(GameTree):
             player.action_names and tuple(player.action_names[1 + a] for a in left)
             for player, left in zip(self.players, actions, strict=True)
         )
+        outcomes = self.outcome_names
+        if outcomes is not None:
+            numbers = np.arange(len(outcomes)).reshape(self.table.shape[1:])[np.ix_(*actions)]
+            outcomes = tuple(outcomes[k] for k in numbers.ravel())
         return Part(
             tree=NormalForm(
                 table,
@@ -156,6 +163,7 @@ class NormalForm(GameTree):
                 max_histories=self.max_histories,
                 player_names=self.player_names,
                 action_names=names if all(names) else None,
+                outcome_names=outcomes,
             ),
             sequences=tuple(np.append(0, 1 + left) for left in actions),
             info_states=(np.zeros(1, np.int64),) * len(actions),

@@ -66,6 +66,8 @@ class GameTree:
         outcome_node: d for decision d, D + z for terminal z, int32 `[N]`.
         outcome_probability: float64 `[N]`; sums to 1 within a slot.
         player_names: the players' names in the game's file; None if it has none.
+        outcome_names: of a table, the name of each terminal's outcome in the file, "" for none,
+            `[T]`; None if the file names none. Those of an extensive form are in its source.
         source: what the tree was loaded from; None for a tree that was made in Python.
     """
 
@@ -86,6 +88,7 @@ class GameTree:
     outcome_node: np.ndarray
     outcome_probability: np.ndarray
     player_names: tuple[str, ...] | None = None
+    outcome_names: Sequence[str] | None = None
     source: Source | None = dataclasses.field(default=None, repr=False)
 
     @property

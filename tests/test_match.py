@@ -263,7 +263,7 @@ def test_a_hand_in_the_terminal(trained, monkeypatch):
     first, second = (view.end for view in match.history)
     for view, end in zip(match.history, (first, second), strict=True):
         met = end.met[0]
-        assert f"Player 0 was policy {met.policy} of its population" in shown
+        assert f"Player 0 played policy {met.policy} (iteration {met.policy}, weight" in shown
         assert f"{met.weight:.1%}" in shown
         won = end.returns[view.seat]
         assert f"You {'win' if won > 0 else 'lose'} {abs(won):g}." in shown
@@ -322,7 +322,7 @@ def test_a_file_s_labels_are_what_a_person_reads(trained, monkeypatch, name, pla
     shown += transcript(match, ["1", "", "2", ""] * 20, monkeypatch)
     assert f"you are {players[0]} (player 0 of 2)" in shown
     assert f"you are {players[1]} (player 1 of 2)" in shown
-    assert f"{players[1]} was policy" in shown and f"{players[0]} was policy" in shown
+    assert f"{players[1]} played policy" in shown and f"{players[0]} played policy" in shown
     assert [word for word in words if word not in shown] == []
     view = json.loads(match_page.routes(match)["GET", "/api/view"](b"")[2])
     assert view["players"] == list(players)

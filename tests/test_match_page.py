@@ -119,7 +119,7 @@ def test_nothing_is_told_before_the_end(trained, game):
         rng = np.random.default_rng(seed % 3)  # few ways to play, many deals
         with serving(match) as server, Page(server) as page:
             seen = [seed % 3, seat]
-            for path in ("/", "/play.js", "/play.css", "/api/end", "/api/state"):
+            for path in ("/", "/play.js", "/served.js", "/play.css", "/api/end", "/api/state"):
                 page.ask("GET", path)
             said = page.view()
             while said["view"]["end"] is None:

@@ -276,7 +276,7 @@ def test_a_hand_in_the_terminal(trained, name, monkeypatch):
     monkeypatch.setattr(out, "input", answer)
     terminal.in_terminal(match, out)
     text = out.file.getvalue()
-    assert "measured by episodes" in text and "was policy" in text and "1 hand:" in text
+    assert "measured by episodes" in text and "played policy" in text and "1 hand:" in text
     if match.view.board:
         assert "You are o" in text and "not a move" not in text
 

@@ -51,14 +51,17 @@ def read_nfg(text: str) -> PayoffTable:
         raise GameError(f"it has {len(players)} players; payoffs can be of up to {MAX_AXES - 1}")
     if min(counts) < 1:
         raise GameError(f"a player with {min(counts)} strategies")
+    named: tuple[str, ...] | None = None
     if tokens.at("{"):
-        outcomes = _outcomes(tokens, len(players))
+        names, outcomes = _outcomes(tokens, len(players))
         numbers = tokens.rest(math.prod(counts), "outcomes", int)
         if numbers.max() >= len(outcomes):
             raise GameError(
                 f"outcome {numbers.max()} is not one of the {len(outcomes) - 1} that it defines"
             )
         flat = outcomes[numbers]
+        if any(names):
+            named = tuple(names[k] for k in numbers.reshape(counts[::-1]).T.ravel())
     else:
         flat = tokens.rest(math.prod(counts) * len(players), "payoffs", float)
     labels = [[""] * own if isinstance(own, int) else own for own in strategies]
@@ -67,6 +70,7 @@ def read_nfg(text: str) -> PayoffTable:
         payoffs=np.ascontiguousarray(flat.reshape(*counts[::-1], len(players)).T),
         player_names=player_names(players),
         action_names=tuple(map(action_names, labels)) if any(map(any, labels)) else None,
+        outcome_names=named,
     )
 
 
@@ -80,17 +84,17 @@ def _strategies(tokens: Tokens) -> list[list[str] | int]:
     return strategies
 
 
-def _outcomes(tokens: Tokens, num_players: int) -> np.ndarray:
-    """Payoffs of all outcomes, float64 `[N + 1, P]`. Outcome 0 means none and pays 0; the others
-    are listed."""
-    outcomes = [[0.0] * num_players]
+def _outcomes(tokens: Tokens, num_players: int) -> tuple[list[str], np.ndarray]:
+    """Names `[N + 1]` and payoffs, float64 `[N + 1, P]`, of all outcomes. Outcome 0 means none and
+    pays 0; the others are listed."""
+    names, outcomes = [""], [[0.0] * num_players]
     tokens.expect("{")
     while not tokens.at("}"):
         tokens.expect("{")
-        tokens.comment()  # its name
+        names.append(printable(tokens.string()) if tokens.at('"') else "")
         outcomes.append(tokens.payoffs(num_players))
     tokens.expect("}")
-    return np.array(outcomes)
+    return names, np.array(outcomes)
 
 
 @dataclasses.dataclass(kw_only=True)

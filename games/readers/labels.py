@@ -32,11 +32,14 @@ class PayoffTable:
             last.
         player_names: names of all players; None if the file names none.
         action_names: names of every player's actions, `[P][A_p]`; None if the file names none.
+        outcome_names: the name of every profile's outcome, "" for none, in the order of `payoffs`;
+            None if the file names none.
     """
 
     payoffs: np.ndarray
     player_names: tuple[str, ...] | None = None
     action_names: tuple[tuple[str, ...], ...] | None = None
+    outcome_names: tuple[str, ...] | None = None
 
 
 def distinct(labels: Sequence[str], numbered: Sequence[str]) -> tuple[str, ...]:

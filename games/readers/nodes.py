@@ -80,6 +80,8 @@ def _of_arrays(tree: GameTree) -> list[Node]:
             node = int(tree.outcome_node[outcome])
             if node >= tree.num_decisions:
                 result[own].terminal = node - tree.num_decisions
+                if tree.outcome_names is not None:
+                    result[own].outcome = tree.outcome_names[node - tree.num_decisions]
                 continue
             result[own].decision = node
             player, info_state = tree.decision_player[node], tree.decision_info_state[node]

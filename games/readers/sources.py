@@ -51,6 +51,7 @@ def normal_form(name: str, max_histories: int) -> NormalForm:
         max_histories=max_histories,
         player_names=table.player_names,
         action_names=table.action_names,
+        outcome_names=table.outcome_names,
     )
 
 

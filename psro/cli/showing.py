@@ -85,10 +85,15 @@ def _plot_learners(runs: list[str], out: str | None, x: str, payoffs: bool) -> N
 
 @explained
 def export_run(
-    folder: Folder, file: NewFile, efg: Flag = False, nfg: Flag = False, json: Flag = False
+    folder: Folder,
+    file: NewFile,
+    efg: Flag = False,
+    nfg: Flag = False,
+    json: Flag = False,
+    html: Flag = False,
 ) -> None:
     """Write a run to one file. The other commands accept the file in place of the folder. Or write
-    its game and what its mixture does, for other programs.
+    its game and what its mixture does, for other programs, or a page to play against it.
 
     Args:
         folder: An experiment folder. The run may still be training.
@@ -98,10 +103,16 @@ def export_run(
         nfg: Write the game's reduced strategic form in Gambit's format instead.
         json: Write the mixture's strategies by name instead, with reach, values and regrets, and
             the meta-game.
+        html: Write a page instead, on which a person plays against the population. It needs no
+            server, no network and no other file.
     """
-    kinds = [kind for kind, given in (("efg", efg), ("nfg", nfg), ("json", json)) if given]
+    asked = (("efg", efg), ("nfg", nfg), ("json", json), ("html", html))
+    kinds = [kind for kind, given in asked if given]
     if len(kinds) > 1:
         raise UsageError(f"--{' and --'.join(kinds)} are different files; give one of them")
+    if html:
+        _export_page(one_run(folder, "psro export"), Path(file))
+        return
     if kinds:
         _export_game(one_run(folder, "psro export"), Path(file), kinds[0])
         return
@@ -109,6 +120,17 @@ def export_run(
 
     _print_path(export(one_run(folder, "psro export"), file))
     hint(f"psro eval {shell([file])}, on any machine")
+
+
+def _export_page(folder: str, file: Path) -> None:
+    """Writes a page to play on."""
+    if os.path.lexists(file):
+        raise UsageError(f"{file} exists already; choose another name")
+    from psro.play import offline
+    from psro.runs import experiment
+
+    _print_path(offline.write(experiment.load(folder), file))
+    hint(f"open {file} in a browser")
 
 
 def _export_game(folder: str, file: Path, kind: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from games import InfoStateIndex, PlayerTree
+from games import GameTree, InfoStateIndex, PlayerTree
 from games.printing import player_name
 from games.readers.states import States
 from psro.errors import PsroError
@@ -69,6 +69,11 @@ class Dealer:
                 f"OpenSpiel cannot print what a player of {experiment.config.game} sees"
             )
         self._describes = kind.provides_observation_string
+
+    @property
+    def tree(self) -> GameTree | None:
+        """The game's tree; None where it is not played from one."""
+        return self._tree
 
     @property
     def player_names(self) -> tuple[str, ...] | None:

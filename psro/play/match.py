@@ -7,15 +7,17 @@ actions. The other players' cards and policies are in it when the hand is over.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 from games import GameError
 from psro.errors import PsroError
 from psro.measure.replay import Dealer, Unprintable
-from psro.play import boards
-from psro.play.boards import Board
-from psro.play.cards import READERS, Picture
+from psro.play import words
+from psro.play.stage import Close, Scene, Stage
 from psro.policies.jax_settings import own_settings
 from psro.runs.experiment import Experiment
+from psro.training.record import Record
 
 
 class MatchError(PsroError):
@@ -23,46 +25,37 @@ class MatchError(PsroError):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Action:
-    """A legal action: OpenSpiel's number; its name, from OpenSpiel or from the game's file; and its
-    meaning here, if that says more than the name."""
-
-    number: int
-    name: str
-    meaning: str
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Met:
-    """The policy that a player used: its number in the population, and its weight there."""
+    """The policy that a player used: its number in the population, the iteration that added it, and
+    its weight there. The iteration is None where policies are replaced by later ones."""
 
     player: int
     policy: int
+    iteration: int | None
     weight: float
+
+    @property
+    def name(self) -> str:
+        """The policy in words, such as `policy 3 (iteration 3, weight 12.5%)`."""
+        iteration = "" if self.iteration is None else f"iteration {self.iteration}, "
+        return f"policy {self.policy} ({iteration}weight {self.weight:.1%})"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class End:
+class End(Close):
     """A finished hand.
 
     Attributes:
         returns: all players', in units of the game's payoff.
         met: the other players' policies.
-        state: the whole state, as OpenSpiel prints it; or all moves, in the words of the game's
-            file.
-        pictures: the table as each seat saw it, by seat; empty for games without cards.
-        board: the whole board; None for games without one.
     """
 
     returns: tuple[float, ...]
     met: tuple[Met, ...]
-    state: str
-    pictures: tuple[Picture, ...]
-    board: Board | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class View:
+class View(Scene):
     """What the person may know.
 
     Attributes:
@@ -70,21 +63,12 @@ class View:
         turn: counts the person's decisions and the ends of hands. A move names the turn that it is
             for.
         seat: the person's seat.
-        text: OpenSpiel's observation string for the seat, or its information state string if there
-            is no other; or the info state's name in the game's file.
-        picture: the same as a picture, for card games that can be drawn.
-        board: the same as a board, for board games that can be drawn.
-        actions: the legal actions; none when the hand is over.
         end: how the hand ended; None before that.
     """
 
     hand: int
     turn: int
     seat: int
-    text: str
-    picture: Picture | None
-    board: Board | None
-    actions: tuple[Action, ...]
     end: End | None
 
 
@@ -128,10 +112,9 @@ class Match:
             self._dealer = Dealer(experiment, seed)
         except (Unprintable, GameError) as error:
             raise MatchError(str(error)) from None
-        self._game = self._dealer.game
-        self._short_name = self._dealer.short_name
-        self._reader = READERS.get(self._short_name)
-        self.par = _par(experiment)
+        self._stage = Stage(self._dealer)
+        self._made_in = made_in(experiment.records)
+        self.par = par_of(experiment)
         self.history: list[View] = []
         self._turn = 0
         self._deal(seat)
@@ -140,16 +123,19 @@ class Match:
     def name(self) -> str:
         return self.experiment.config.game
 
+    @property
+    def rules(self) -> str:
+        """The game's rules in a line."""
+        return words.rules(self.experiment, self._dealer)
+
     def player_name(self, seat: int, *, begins: bool = False) -> str:
         """A player's name, as in `GameTree.player_name`."""
         return self._dealer.player_name(seat, begins=begins)
 
     @property
     def seat_name(self) -> str:
-        """The person's seat in words: `player 0 of 2`, or `Alice (player 0 of 2)`."""
-        seat = f"player {self.view.seat} of {self.num_players}"
-        named = self._dealer.player_names is not None
-        return f"{self.player_name(self.view.seat)} ({seat})" if named else seat
+        """The person's seat in words, see `seat_name`."""
+        return seat_name(self._dealer, self.view.seat)
 
     @property
     def score(self) -> float:
@@ -199,60 +185,54 @@ class Match:
         return self.view
 
     def _seen(self) -> View:
-        state, seat = self._state, self._seat
-        picture, text = self._picture(seat), self._dealer.text(state, seat)
-        actions, end = (), None
-        if state.is_terminal():
-            end = self._end()
-        else:
-            meanings = picture.meanings if picture else {}
-            actions = tuple(
-                Action(number=number, name=name, meaning=meanings.get(name, ""))
-                for number, name in self._dealer.names(state)
-            )
+        state = self._state
         return View(
+            **_fields(self._stage.scene(state, self._seat)),
             hand=len(self.history) + 1,
             turn=self._turn,
-            seat=seat,
-            text=text,
-            picture=picture,
-            board=boards.read(self._short_name, text),
-            actions=actions,
-            end=end,
+            seat=self._seat,
+            end=self._end() if state.is_terminal() else None,
         )
-
-    def _moves(self) -> str:
-        """The moves of the hand, one on each line, in the words of the game's file."""
-        state, lines = self._game.new_initial_state(), []
-        for action in self._state.history():
-            mover = state.current_player()
-            who = "chance" if state.is_chance_node() else self.player_name(mover)
-            lines.append(f"{who}: {self._dealer.name(state, action)}")
-            state.apply_action(action)
-        return "\n".join(lines)
-
-    def _picture(self, seat: int) -> Picture | None:
-        if self._reader is None:
-            return None
-        seen = self._state.information_state_string(seat)
-        return self._reader(seen, self.num_players, self._game.get_parameters())
 
     def _end(self) -> End:
-        others = [bot for bot in self._dealer.bots if bot.player != self._seat]
-        seats = range(self.num_players) if self._reader else ()
         return End(
+            **_fields(self._stage.close(self._state)),
             returns=tuple(self._state.returns()),
             met=tuple(
-                Met(player=bot.player, policy=bot.drawn, weight=float(bot.weights[bot.drawn]))
-                for bot in others
+                Met(
+                    player=bot.player,
+                    policy=bot.drawn,
+                    iteration=None if self._made_in is None else self._made_in[bot.drawn],
+                    weight=float(bot.weights[bot.drawn]),
+                )
+                for bot in self._dealer.bots
+                if bot.player != self._seat
             ),
-            state=self._moves() if self._dealer.labelled else str(self._state),
-            pictures=tuple(self._picture(seat) for seat in seats),
-            board=boards.read(self._short_name, str(self._state)),
         )
 
 
-def _par(experiment: Experiment) -> tuple[Par, ...]:
+def _fields(record: Scene | Close) -> dict[str, Any]:
+    return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+
+
+def seat_name(dealer: Dealer, seat: int) -> str:
+    """A seat in words: `player 0 of 2`, or `Alice (player 0 of 2)`."""
+    words = f"player {seat} of {dealer.num_players}"
+    return words if dealer.player_names is None else f"{dealer.player_name(seat)} ({words})"
+
+
+def made_in(records: Sequence[Record]) -> list[int] | None:
+    """The iteration that added each policy, `[K]`; None if iterations also replaced policies."""
+    result: list[int] = []
+    for record in records:
+        if record.size <= len(result):
+            return None
+        result += [record.iteration] * (record.size - len(result))
+    return result
+
+
+def par_of(experiment: Experiment) -> tuple[Par, ...]:
+    """What to expect in each seat."""
     measured = experiment.measure()
     seats = range(experiment.rules.num_players)
     best, error = measured.best_response_value, measured.value_error

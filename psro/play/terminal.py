@@ -10,12 +10,14 @@ import rich.text
 from psro.play import boards, cards
 from psro.play.boards import Board
 from psro.play.cards import Card, Move
-from psro.play.match import Action, Match, View
+from psro.play.match import Match, View
+from psro.play.stage import Action
 
 
 def in_terminal(match: Match, out: rich.console.Console) -> None:
     """Plays hand after hand until `q` or the end of input."""
     _say(out, f"{match.name}: you are {match.seat_name}.")
+    _say(out, match.rules)
     _say(out, f"Per hand in this seat, the population itself makes {_par(match)}.")
     _say(out, "Type a number or an action's name; q quits.")
     try:
@@ -131,15 +133,13 @@ def _show_end(match: Match, out: rich.console.Console) -> None:
         _show_board(end.board, set(), out)
     else:
         _say(out, end.state)
+    if end.outcome:
+        _say(out, f"outcome: {end.outcome}")
     result = end.returns[view.seat]
     word = "You win" if result > 0 else "You lose" if result < 0 else "Nobody wins:"
     _say(out, f"{word} {abs(result):g}.", style="bold")
     for met in end.met:
-        _say(
-            out,
-            f"{match.player_name(met.player, begins=True)} was policy {met.policy} of its "
-            f"population, its weight {met.weight:.1%}.",
-        )
+        _say(out, f"{match.player_name(met.player, begins=True)} played {met.name}.")
     hands = len(match.history)
     _say(out, f"Score after {_count(hands, 'hand')}: {match.score:+g}")
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from psro.play.match import Match, MatchError, View
+from psro.play.words import how
 from psro.views.server import Refused, Response, Route, text
 
 
@@ -59,6 +60,7 @@ def routes(match: Match) -> dict[tuple[str, str], Route]:
 _FILES = {
     "/": ("play.html", "html"),
     "/play.css": ("play.css", "css"),
+    "/served.js": ("served.js", "javascript"),
     "/play.js": ("play.js", "javascript"),
 }
 
@@ -68,6 +70,8 @@ def _view(match: Match) -> dict[str, Any]:
         "game": match.name,
         "players": [match.player_name(seat) for seat in range(match.num_players)],
         "you": match.seat_name,
+        "rules": match.rules,
+        "how": how(match.view.board is not None),
         "par": [dataclasses.asdict(par) for par in match.par],
         "view": dataclasses.asdict(match.view),
         "score": match.score,

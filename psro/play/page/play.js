@@ -1,9 +1,10 @@
-// Shows what the server says and sends what is clicked; it decides nothing. Text from the game is
-// only ever set as text.
+// Shows what the match says and passes on what is clicked; it decides nothing. The match is behind
+// `answer`: served.js asks a server, offline.js plays it here. Text from the game is only ever set
+// as text.
 "use strict";
 
 const at = (id) => document.getElementById(id);
-const signed = (x, digits) => (x >= 0 ? "+" : "−") + Math.abs(x).toFixed(digits);
+const signed = (x, digits) => (Number(x.toFixed(digits)) === 0 ? "" : x > 0 ? "+" : "−") + Math.abs(x).toFixed(digits);
 const points = (x) => (x === 0 ? "0" : signed(x, Number.isInteger(x) ? 0 : 2));
 const beginning = (name) => name.replace(/^player (?=[0-9]+$)/, "Player "); // of a sentence
 let shown = null; // what the server said last
@@ -20,25 +21,11 @@ async function ask(path, body) {
   if (waiting) return;
   waiting = true;
   for (const button of document.querySelectorAll("button")) button.disabled = true;
-  let note = "";
-  try {
-    let answer = await fetch(path, body && {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(body),
-    });
-    if (!answer.ok) {
-      note = await answer.text();
-      answer = await fetch("/api/view");
-    }
-    show(await answer.json());
-  } catch {
-    note = "The server does not answer; is psro play still running? Reload the page to try again.";
-  } finally {
-    waiting = false;
-    at("note").textContent = note;
-    for (const button of document.querySelectorAll("button")) button.disabled = false;
-  }
+  const { said, note } = await answer(path, body);
+  if (said) show(said);
+  waiting = false;
+  at("note").textContent = note;
+  for (const button of document.querySelectorAll("button")) button.disabled = false;
 }
 
 function drawn(card, isNew) {
@@ -108,7 +95,7 @@ function showTable({ view, players }, before) {
   const num_players = players.length;
   const others = [];
   for (let step = 1; step < num_players; step++) others.push((seat + step) % num_players);
-  at("table").classList.toggle("plain", !picture && !view.board);
+  at("table").className = picture ? "felt" : view.board ? "slate" : "plain";
   at("text").hidden = Boolean(picture || view.board);
   at("text").textContent = picture || view.board ? "" : end ? end.state : view.text;
   for (const id of ["others", "board", "you"]) at(id).replaceChildren();
@@ -151,9 +138,11 @@ function showPanel({ view, players }) {
   result.className = won > 0 ? "win" : won < 0 ? "lose" : "";
   const size = Math.abs(won).toFixed(Number.isInteger(won) ? 0 : 2);
   result.append(make("b", "", won > 0 ? `You win ${size}` : won < 0 ? `You lose ${size}` : "Nobody wins"));
-  for (const { player, policy, weight } of view.end.met) {
-    result.append(make("p", "", `${beginning(players[player])} was `, make("strong", "", `policy ${policy}`),
-      ` of its population, its weight ${(100 * weight).toFixed(1)}%`));
+  if (view.end.outcome) result.append(make("p", "outcome", view.end.outcome));
+  for (const { player, policy, iteration, weight } of view.end.met) {
+    const made = iteration === null ? "" : `iteration ${iteration}, `;
+    result.append(make("p", "", `${beginning(players[player])} played `, make("strong", "", `policy ${policy}`),
+      ` (${made}weight ${(100 * weight).toFixed(1)}%)`));
   }
   const seat = make("select");
   seat.id = "seat";
@@ -173,15 +162,15 @@ function showMatch({ view, players, par, score, history }) {
     ["you, a hand", hands ? signed(score / hands, 3) : "–"],
     [`the population as ${players[view.seat]}`, signed(value, 3) + (best_response === null ? ` ± ${error.toFixed(3)}` : "")],
   ];
-  if (best_response !== null) rows.push(["the best possible", signed(best_response, 3)]);
+  if (best_response !== null) rows.push(["a best response", signed(best_response, 3)]);
   at("means").replaceChildren(...rows.flatMap(([what, number]) => [make("dt", "", what), make("dd", "", number)]));
   at("nothing").hidden = hands > 0;
   at("history").replaceChildren(...[...history].reverse().map(({ hand, seat, result, met }) => {
     const many = met.length > 1; // a line for each of several
     const lines = (text) => met.map((policy) => make("div", "", text(policy)));
-    const row = make("tr", "", make("td", "", String(hand)), make("td", "", String(seat)),
+    const row = make("tr", "", make("td", "", String(hand)), make("td", "", players[seat].replace(/^player (?=[0-9]+$)/, "")),
       make("td", result > 0 ? "win" : result < 0 ? "lose" : "", points(result)),
-      make("td", "", ...lines(({ player, policy }) => (many ? `${player}: ` : "") + `policy ${policy}`)),
+      make("td", "", ...lines(({ player, policy }) => (many ? `${players[player]}: ` : "") + `policy ${policy}`)),
       make("td", "", ...lines(({ weight }) => `${(100 * weight).toFixed(0)}%`)));
     return row;
   }));
@@ -219,6 +208,7 @@ function show(said) {
   document.title = `${said.game} – psro play`;
   at("game").textContent = said.game;
   at("about").textContent = `hand ${said.view.hand}, you are ${said.you}`;
+  at("rules").replaceChildren(said.rules, make("span", "", said.how));
   showTable(said, before);
   showPanel(said);
   showMatch(said);
