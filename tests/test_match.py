@@ -296,7 +296,7 @@ def test_every_game_is_played_in_the_terminal(trained, monkeypatch, game):
     assert match.history
     if not match.view.picture:
         assert match.history[0].end.state.strip() in shown
-    assert match.history[0].end.met and "of its population" in shown
+    assert match.history[0].end.met and "played policy" in shown
 
 
 @pytest.mark.parametrize(
