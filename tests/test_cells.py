@@ -130,6 +130,19 @@ def test_a_parallel_pass_is_the_steps(name):
     assert_close(results["scanned"], results["stepped"])
 
 
+@pytest.mark.parametrize("steps", [3, 20])
+def test_an_unrolled_loop_is_the_loop(monkeypatch, steps):
+    """As on accelerators, with fewer and with more steps than are joined."""
+    cell = nnx.merge(*built("gru"))
+    carry = cells.initial_carry(cell, HIDDEN, (BATCH,))
+    keys = jax.random.split(jax.random.key(0))
+    x = jax.random.normal(keys[0], (steps, BATCH, IN))
+    reset = jax.random.bernoulli(keys[1], 0.3, (steps, BATCH))
+    monkeypatch.setattr(cells, "on_cpu", lambda: False)
+    joined = cells.unroll(cell, carry, x, reset, forgetful(cell))
+    assert_close(joined, stepped(cell, carry, x, reset))
+
+
 def test_a_linear_recurrence_by_steps_is_that_by_associative_scan():
     rng, shape = np.random.default_rng(0), (LENGTH, BATCH, 2)
     decay, change = (rng.normal(size=shape).astype(np.float32) for _ in range(2))

@@ -719,7 +719,7 @@ def test_interrupted_before_there_is_anything_to_save(capsys, tmp_path, monkeypa
     assert code == 130 and "Traceback" not in err
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
 def test_an_interrupt_that_is_swallowed_stops_the_run_all_the_same(capsys, tmp_path, monkeypatch):
     # Python drops what is raised in a callback of its garbage collector, and JAX has one.
     class Callback:
@@ -739,7 +739,7 @@ def test_an_interrupt_that_is_swallowed_stops_the_run_all_the_same(capsys, tmp_p
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGINT, before)
-    assert code == 130 and "psro resume" in err
+    assert code == 130 and "psro resume" in err and "Exception ignored" not in err
     assert len(psro.load(tmp_path / "run").records) <= 2
 
 

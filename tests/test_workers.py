@@ -20,7 +20,7 @@ from psro.runs import seeds
 from psro.runs.config import RunConfig
 from psro.runs.entry import Limits, entry_task
 from psro.training import pool as pools
-from psro.training import processes
+from psro.training import processes, worker
 from psro.training.executor_settings import ExecutorConfig
 from psro.training.pool import Event, Pool, PoolError, Reference, Task, TaskFailed
 from psro.training.worker import Performer, Versions, completed, versions
@@ -416,3 +416,10 @@ def test_two_workers_on_a_card_do_not_take_it_whole(monkeypatch):
     assert {("CUDA_VISIBLE_DEVICES", ""), ("JAX_PLATFORMS", "cpu")} <= set(measuring)
     with beside.open() as pool:
         assert pool.size == 5 and pool.whole_requests
+
+
+def test_versions_of_what_is_not_installed():
+    # This package runs from a checkout alone, too: it is then not installed.
+    assert worker.installed(("numpy", "no_such_package")) == {
+        "numpy": np.__version__, "no_such_package": "none",
+    }  # fmt: skip

@@ -59,17 +59,23 @@ def exit_code(interrupt: KeyboardInterrupt) -> int:
 def noting_interrupts() -> Iterator[list[KeyboardInterrupt]]:
     """The interrupts so far: SIGINT, SIGTERM and the end of a wall limit. They are recorded because
     Python drops a KeyboardInterrupt in a callback of its garbage collector, and JAX has such a
-    callback."""
+    callback. What Python would print of a dropped one is not printed."""
     interrupts: list[KeyboardInterrupt] = []
 
     def interrupted(number, frame):
         interrupts.append(_INTERRUPTS[number]())
         raise interrupts[-1]
 
+    def dropped(unraisable):
+        if unraisable.exc_value not in interrupts:
+            usual_hook(unraisable)
+
     before = {number: signal.signal(number, interrupted) for number in INTERRUPTED}
+    usual_hook, sys.unraisablehook = sys.unraisablehook, dropped
     try:
         yield interrupts
     finally:
+        sys.unraisablehook = usual_hook
         for number, handler in before.items():
             signal.signal(number, handler)
 

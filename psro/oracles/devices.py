@@ -58,6 +58,14 @@ class OverJobs:
         results = self._compiled[self._most](*jax.device_put((trained, own, shared)))
         return jax.tree.map(lambda leaf: leaf[:num_jobs], jax.device_get(results))
 
+    def compile(self, own: Any, shared: Any) -> None:
+        """Compiles, ahead of time, what a call with inputs of these shapes runs. Calls with other
+        shapes must not follow. Several programs can be compiled in threads."""
+        self._most = len(jax.tree.leaves(own)[0])
+        trained = np.ones(self._most, bool)
+        lowered = self._compile(self._most).lower(*jax.device_put((trained, own, shared)))
+        self._compiled[self._most] = lowered.compile()
+
     def _compile(self, num_jobs: int) -> Callable[..., Any]:
         devices = jax.devices()
         envs = self._env_devices or 1

@@ -114,6 +114,10 @@ class Sampled(abc.ABC):
             curve=training.curve,
         )
 
+    def compile(self, jobs: Jobs) -> None:
+        """Compiles, ahead of time, what a call with jobs of these shapes runs."""
+        self._train.compile(*self.inputs(jobs))
+
     def inputs(self, jobs: Jobs) -> tuple[Job, Setting]:
         """Each job's own input and what all jobs share, as the compiled functions take them."""
         # Summed on the host in float64, so that spare capacity does not change the rounding.

@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import importlib.metadata
 import json
 import os
 import re
@@ -45,6 +44,7 @@ from psro.runs.naming import game_of, variant_of
 from psro.runs.policies import POLICIES
 from psro.runs.storage import FORMAT_VERSION, Damaged, ExperimentError
 from psro.runs.vectors import VECTORS
+from psro.training import worker
 from psro.training.record import Record, why_ended
 
 CONFIG, PICTURE, SUMMARY = "config.json", "exploitability.png", "summary.csv"
@@ -79,7 +79,7 @@ def new_folder(parts: Sequence[str | None]) -> Path:
 
 def versions() -> dict[str, str]:
     """The versions of the packages that a result depends on."""
-    return {name: importlib.metadata.version(name) for name in _PACKAGES}
+    return worker.installed(_PACKAGES)
 
 
 def begin(folder: Path, config: RunConfig) -> None:

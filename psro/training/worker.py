@@ -5,6 +5,7 @@ This module is imported before JAX, and by processes that have no settings yet.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -56,15 +57,20 @@ class Versions:
 @functools.cache
 def versions() -> Versions:
     """Those of this process."""
-    packages = {"Python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            packages[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            packages[name] = "none"
+    packages = {"Python": platform.python_version(), **installed(PACKAGES)}
     return Versions(
         host=socket.gethostname(), packages=packages | {"psro with the source": _source()}
     )
+
+
+def installed(packages: Sequence[str]) -> dict[str, str]:
+    """The version of each package by its name: "none" if it is not installed, as this one is not
+    where it runs from a checkout alone."""
+    result = dict.fromkeys(packages, "none")
+    for name in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            result[name] = importlib.metadata.version(name)
+    return result
 
 
 def _source() -> str:

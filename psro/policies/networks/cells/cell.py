@@ -22,6 +22,9 @@ from psro.policies.networks.cells.parts import on_cpu
 
 Carry = Any
 """A PyTree of arrays, batch axes first; what follows them is the cell's."""
+UNROLLED = 8
+"""Steps that the compiler joins on accelerators, where copying the carry and launching kernels cost
+much of a step. On a CPU that is slower."""
 
 
 class Cell(Protocol):
@@ -71,4 +74,4 @@ def unroll(
         x, reset = inputs
         return cell(forget(carry, reset), x)
 
-    return jax.lax.scan(step, carry, (x, reset))
+    return jax.lax.scan(step, carry, (x, reset), unroll=1 if on_cpu() else UNROLLED)
