@@ -440,7 +440,11 @@ def test_help_is_for_people(capsys, subcommand):
 def test_the_help_of_run_begins_with_what_most_runs_need(capsys):
     explained = options_in(psro_main(capsys, "run", "--help")[1])
     assert [*explained][:10] == [f"--{name.replace('_', '-')}" for name in options.FIRST]
-    fields = {field.name for field in dataclasses.fields(RunConfig)} - {*TABLES, "imports"}
+    fields = {field.name for field in dataclasses.fields(RunConfig)} - {
+        *TABLES,
+        "imports",
+        "origin",
+    }
     assert {f"--{name.replace('_', '-')}" for name in (*fields, "import")} <= set(explained)
 
 

@@ -38,6 +38,14 @@ def load_openspiel(name: str) -> pyspiel.Game:
     return source_of(name).openspiel()
 
 
+def canonical(name: str) -> str:
+    """OpenSpiel's full name of a game; of a game that it does not know, the name itself."""
+    try:
+        return str(load_openspiel(name))
+    except GameError:
+        return name
+
+
 def load(
     name: str,
     *,

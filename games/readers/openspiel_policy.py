@@ -8,6 +8,7 @@ import numpy as np
 import pyspiel
 from open_spiel.python import policy
 
+from games.errors import GameError
 from games.readers.identity import identities
 from games.tree import GameTree
 
@@ -92,6 +93,56 @@ class TreePolicy(policy.Policy):
         info_state = self._index.info_state(state, player)
         start, stop = own.first_sequence[info_state : info_state + 2]
         return {int(own.action[s]): float(self._behaviours[player][s]) for s in range(start, stop)}
+
+
+def behaviours_of(tree: GameTree, own: policy.Policy) -> list[np.ndarray]:
+    """An OpenSpiel policy of all players as behaviours over sequences, float64 `[S_p]` of each
+    player. It is asked at the first history of each info state. This walks through all histories.
+
+    Raises:
+        GameError: it fails, or gives no probabilities of legal actions.
+    """
+    behaviours = [np.full(player.num_sequences, -1.0) for player in tree.players]
+    index = InfoStateIndex(tree, range(tree.num_players))
+    waiting = [index.game.new_initial_state()]
+    while waiting:
+        state = waiting.pop()
+        if state.is_terminal():
+            continue
+        legal = state.legal_actions()
+        if state.is_chance_node():
+            legal = [action for action, probability in state.chance_outcomes() if probability > 0]
+        else:
+            player = state.current_player()
+            first = int(tree.players[player].first_sequence[index.info_state(state, player)])
+            place = slice(first, first + len(legal))
+            if behaviours[player][first] < 0:
+                behaviours[player][place] = _probabilities(own, state, player, legal)
+        waiting += [state.child(action) for action in reversed(legal)]
+    for behaviour in behaviours:
+        behaviour[0] = 1.0
+    return behaviours
+
+
+def _probabilities(
+    own: policy.Policy, state: pyspiel.State, player: int, legal: list[int]
+) -> np.ndarray:
+    """What an OpenSpiel policy plays at a state, as probabilities of the legal actions."""
+    where = f"at {state.history_str() or 'the first decision'!r}"
+    try:
+        said = own.action_probabilities(state, player)
+        said = {int(action): float(probability) for action, probability in said.items()}
+    except Exception as error:  # whatever the policy of the user raises
+        told = " ".join(str(error).split())[:200]
+        raise GameError(f"the policy fails {where}: {type(error).__name__}: {told}") from None
+    chances = np.array([said.get(action, 0.0) for action in legal])
+    outside = sum(abs(chance) for action, chance in said.items() if action not in legal)
+    if not (chances >= 0).all() or not abs(chances.sum() - 1) < 1e-6 or outside > 1e-6:
+        raise GameError(
+            f"the policy gives no probabilities of the legal actions {where}: they are "
+            f"{str(said)[:200]}"
+        )
+    return chances / chances.sum()
 
 
 def action_names(tree: GameTree) -> list[list[str]]:

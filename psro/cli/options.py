@@ -8,6 +8,7 @@ import difflib
 import sys
 import typing
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from tyro.conf import OmitArgPrefixes, arg
@@ -23,7 +24,7 @@ from psro.oracles.self_play_settings import SELF_PLAY
 from psro.oracles.settings import CONFIGS, TABULAR
 from psro.policies import networks
 from psro.policies.initial import INITS
-from psro.runs.config import TABLES, RunConfig
+from psro.runs.config import TABLES, RunConfig, is_tabular
 from psro.runs.config_file import read_config
 from psro.training.executor_settings import EXECUTORS, ExecutorConfig
 from psro.variants.diversity import TERMS
@@ -65,6 +66,7 @@ FIRST = (
 """The options that most runs need, in the order in which help shows them."""
 
 TOPICS = {
+    "start": ("start_from",),
     "population": (
         "expansion", "levels", "rounds", "regret_minimiser", "restricted_solver",
         "self_play", "horizon", "evaluation_solver", "symmetric",
@@ -85,7 +87,7 @@ _LAST = "more"
 
 _METAVARS = {
     "config": "FILE", "game": "GAME", "meta_solver": "SOLVER", "evaluation_solver": "SOLVER",
-    "out": "FOLDER", "imports": "MODULE ...",
+    "out": "FOLDER", "imports": "MODULE ...", "start_from": "FOLDER|FILE",
 }  # fmt: skip
 _OPTIONS = {"imports": "import", "ray_address": "ray.address"}
 """Options that are not named after their setting, because Python has the word, or no dots."""
@@ -234,7 +236,30 @@ def settings_of(arguments: list[str]) -> Mapping[str, Any]:
         near = difflib.get_close_matches(name, VARIANTS, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise UsageError(f"unknown variant {name!r}; {hint}known: {', '.join(VARIANTS)}")
-    return merged(VARIANTS[name].settings if name else {}, read_config(file) if file else {})
+    settings = read_config(file) if file else {}
+    start = _said_once(arguments, "--start-from") or settings.get("start_from")
+    return merged(
+        inherited(start) if start else {},
+        merged(VARIANTS[name].settings if name else {}, settings),
+    )
+
+
+def inherited(start: str) -> dict[str, Any]:
+    """The settings of the run that another one starts from which are that one's defaults: the game,
+    how it is seen, and the network. How policies are trained is said anew."""
+    from psro.runs import archive, folder
+
+    if Path(start).suffix == ".py":
+        return {}
+    with archive.as_folder(start) as saved:
+        exported = archive.is_file(start)
+        config = folder.read_run(saved, foreign=exported)
+        game = config.game if exported else folder.source_of(saved, config)
+    names = ["observation", "backend", "max_histories", "imports", "symmetric"]
+    if not is_tabular(config.oracle):
+        names += ["cell", "hidden_size", "dtype"]
+    settings = {name: getattr(config, name) for name in names}
+    return settings | {"game": game, "network": dataclasses.asdict(config.network)}
 
 
 def merged(settings: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,20 +6,18 @@ stranger. Whoever opens it says `--import` again.
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
 from collections.abc import Sequence
 
-from psro.cli.process import UsageError, one_line
-from psro.runs.config import check_module
+from psro.cli.process import UsageError
+from psro.runs.modules import import_all
 
 OPTION = "--import"
 
 
 def import_modules(arguments: Sequence[str]) -> list[str]:
-    """Imports the modules that `--import` names, from the working directory as well. Returns the
-    arguments without the option; `run` keeps it, because it saves the names."""
+    """Imports the modules that `--import` names, from the working directory as well, or by the
+    paths of their .py files. Returns the arguments without the option; `run` keeps it, because it
+    saves the names."""
     rest, names, taking = [], [], False
     for argument in arguments:
         if argument == OPTION or argument.startswith(f"{OPTION}="):
@@ -34,14 +32,5 @@ def import_modules(arguments: Sequence[str]) -> list[str]:
         if len(rest) < len(arguments):
             raise UsageError(f"{OPTION} needs the name of a module")
         return list(arguments)
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    for name in names:
-        check_module(name)
-        try:
-            importlib.import_module(name)
-        except Exception as error:  # whatever the module of the user raises
-            raise UsageError(
-                f"cannot import {name}: {type(error).__name__}: {one_line(str(error))}"
-            ) from None
-    return [*rest, OPTION, *names] if rest[:1] == ["run"] else rest
+    named = import_all(names)
+    return [*rest, OPTION, *named] if rest[:1] == ["run"] else rest

@@ -21,6 +21,7 @@ from psro.cli.options import (
     settings_of,
 )
 from psro.cli.process import UsageError, note_disagreement, say
+from psro.runs.origin import Origin
 from psro.training.executor_settings import ExecutorConfig
 
 if TYPE_CHECKING:
@@ -45,10 +46,15 @@ def run_with(arguments: list[str]) -> Callable[..., None]:
 
         run.__doc__ = _RUN
         return run
-    options = run_options(settings_of(arguments))
+    settings = settings_of(arguments)
+    options = run_options(settings)
 
     def run(options: Any = options) -> None:
-        _run(*config_and_rest(options))
+        config, *rest = config_and_rest(options)
+        if settings.get("origin") and config.start_from == settings.get("start_from"):
+            origin = Origin.from_json(settings["origin"])
+            config = dataclasses.replace(config, origin=origin)
+        _run(config, *rest)
 
     run.__doc__ = _RUN
     run.__annotations__ = {"options": Annotated[type(options), arg(name="")], "return": None}

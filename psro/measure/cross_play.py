@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 import jax
 import numpy as np
 
-from games import GameError
 from games.game import Game
-from games.readers.openspiel import load_openspiel
+from games.readers.openspiel import canonical
 from psro.errors import SettingsError
 from psro.measure.comparison import distinct_names
 from psro.measure.mixtures import Estimate, Mixture, expected_returns, mixture_of, uniform_play
@@ -111,7 +110,7 @@ def mixtures(
     (first, reference), *_ = opened
     contenders, omitted = {}, []
     for name, (path, run) in zip(distinct_names([path for path, _ in opened]), opened, strict=True):
-        if _canonical(run.config.game) != _canonical(reference.config.game):
+        if canonical(run.config.game) != canonical(reference.config.game):
             raise ExperimentError(
                 f"{path} is a run of {run.config.game} and {first} of {reference.config.game}: "
                 "only runs of one game can play each other"
@@ -222,11 +221,3 @@ class _Table:
         own = self._contenders[number].weights[player]
         weights[first : first + len(own)] = own
         return weights
-
-
-def _canonical(name: str) -> str:
-    """OpenSpiel's full name of a game; of a game that it does not know, the name itself."""
-    try:
-        return str(load_openspiel(name))
-    except GameError:
-        return name

@@ -26,7 +26,8 @@ def scratch(fresh: Params, population: Population, meta_strategy: Sequence[np.nd
 
 def previous(fresh: Params, population: Population, meta_strategy: Sequence[np.ndarray]) -> Params:
     """The best response of the previous iteration."""
-    return population.policies(population.size - 1)
+    own = _own_members(population)
+    return population.policies(own[-1]) if own else fresh
 
 
 def fusion(fresh: Params, population: Population, meta_strategy: Sequence[np.ndarray]) -> Params:
@@ -35,6 +36,13 @@ def fusion(fresh: Params, population: Population, meta_strategy: Sequence[np.nda
     import jax
 
     weights = np.stack(meta_strategy).astype(np.float32)  # [P, K]
+    own = _own_members(population)
+    if len(own) < population.size:  # guests are other networks: the rest is averaged
+        weights = weights * np.isin(np.arange(population.size), own)
+        total = weights.sum(axis=1, keepdims=True)
+        if not total.all():
+            return fresh
+        weights = weights / total
 
     def average(*leaves: np.ndarray) -> np.ndarray:  # [P, ...], of each policy
         return sum(
@@ -44,6 +52,13 @@ def fusion(fresh: Params, population: Population, meta_strategy: Sequence[np.nda
         )
 
     return jax.tree.map(average, *population.members)
+
+
+def _own_members(population: Population) -> list[int]:
+    """The numbers of the policies that are the run's own network."""
+    from psro.policies.guests import is_guest
+
+    return [number for number, member in enumerate(population.members) if not is_guest(member)]
 
 
 _SHRUNK = np.float32(0.9)

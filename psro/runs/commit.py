@@ -123,6 +123,7 @@ def _records(info: Mapping[str, Any], config: RunConfig) -> list[Record]:
         raise Damaged("its records have different numbers of players or kinds")
     sizes = [record.size for record in records]
     most = EXPANSIONS[config.expansion].capacity(len(records) - 1, config.levels)
+    most += config.begun - 1
     if sizes != sorted(sizes) or not 1 <= sizes[0] <= sizes[-1] <= most:
         raise Damaged(f"size of a record: {len(records)} iterations make at most {most} policies")
     return records

@@ -43,6 +43,7 @@ from psro.oracles.settings import (
 from psro.policies import networks
 from psro.policies.initial import INITS
 from psro.policies.networks.settings import NetworkConfig
+from psro.runs.origin import Origin
 from psro.variants.diversity import TERMS
 from psro.variants.expansions import EXPANSIONS
 
@@ -114,6 +115,10 @@ class RunConfig:
     game: str = "kuhn_poker"
     """A game of OpenSpiel with its parameters, such as "leduc_poker(players=3)", or a file: .efg or
     .nfg of Gambit, or payoffs as .csv (zero-sum), .npy or .npz."""
+    start_from: str | None = None
+    """Start from the policies of a saved run (its folder, or a file that psro export wrote), or
+    from OpenSpiel policies (a .py file whose `policies` are a list of them). All become members of
+    the new populations. By default each player starts with one untrained policy."""
     iterations: int = 12
     """Iterations of PSRO. Each player starts with an untrained policy, and each iteration adds one
     policy per player."""
@@ -247,10 +252,14 @@ class RunConfig:
     """Settings of the self-play nfsp."""
     network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
     """Settings of the network around the cell."""
+    origin: Origin | None = dataclasses.field(default_factory=lambda: None)
+    """What `start_from` held when the run was made. It is filled in then."""
 
     def __post_init__(self):
         check_types(self)
         object.__setattr__(self, "imports", _modules(self.imports))
+        if not isinstance(self.origin, Origin | None):
+            raise SettingsError(f"origin = {self.origin!r} must be an Origin")
         for name, kind in TABLES.items():
             if not isinstance(getattr(self, name), kind):
                 raise SettingsError(f"{name} = {getattr(self, name)!r} must be a {kind.__name__}")
@@ -321,7 +330,14 @@ class RunConfig:
                 raise SettingsError(f"{owner} = {fields[owner]!r} must be a table of settings")
             check_names(TABLES[owner], fields[owner], f"{owner}.")
         settings = {name: TABLES[name](**fields[name]) for name in TABLES if name in fields}
+        if fields.get("origin") is not None:
+            settings["origin"] = Origin.from_json(fields["origin"])
         return cls(**{**fields, **settings})
+
+    @property
+    def begun(self) -> int:
+        """The number of policies of each player in iteration 0."""
+        return self.origin.size if self.origin else 1
 
 
 def check_cell(name: str) -> None:

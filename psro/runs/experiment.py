@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import os
 import shutil
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +15,26 @@ import jax
 import numpy as np
 
 import games
-from games import GameTree, TreePolicy
-from games.readers.states import ReplayedPolicy
-from psro import exact
+from games import GameTree
 from psro.errors import PsroError, SettingsError
 from psro.metagame.gaps import Gaps
 from psro.metagame.meta_game import MetaGame
 from psro.metagame.solving import solver_of
 from psro.metagame.strategy import MetaStrategy
-from psro.policies.bot import EpisodeBot, MixtureBot, PopulationBot
 from psro.policies.jax_settings import own_settings
-from psro.policies.mixed_behaviour import MixedBehaviour
 from psro.policies.policy import Params, Policy, TablePolicy
 from psro.runs import archive, disk, storage
 from psro.runs import commit as commits
 from psro.runs import folder as run_folder
 from psro.runs import policies as policy_files
+from psro.runs.acting import ActingRun
 from psro.runs.agreement import disagreement
 from psro.runs.config import RunConfig
-from psro.runs.description import DescribedRun, finished
+from psro.runs.description import finished
 from psro.runs.fitting import Rules
 from psro.runs.limits import check_sizes
-from psro.runs.restoring import complete, restore
+from psro.runs.modules import import_all
+from psro.runs.restoring import complete, restore, restored_start
 from psro.runs.setup import Setup
 from psro.runs.spreading import Spread
 from psro.runs.storage import ExperimentError
@@ -46,12 +44,15 @@ from psro.training.on_form import Shelf
 from psro.training.pool import Pool
 from psro.training.record import Iteration, Record
 
-Loop = Callable[[int, int, Iteration | None, Shelf], Generator[Any, Any, None]]
+Loop = Callable[
+    [int, int, Iteration | None, Shelf, Sequence[Params] | None], Generator[Any, Any, None]
+]
 """Yields the iterations of a run, and requests, whose results it is sent. It takes the seed, the
-number of the last iteration, the iteration to continue from, and what keeps vectors of policies."""
+number of the last iteration, the iteration to continue from, what keeps vectors of policies, and
+the policies of iteration 0 if they are not untrained ones."""
 
 
-class Experiment(DescribedRun):
+class Experiment(ActingRun):
     """A run and its folder. `psro.run`, `psro.resume` and `psro.load` make one.
 
     Attributes:
@@ -76,6 +77,7 @@ class Experiment(DescribedRun):
         self.records: list[Record] = []
         self._last: Iteration | None = None
         self._digests: list[str] = []
+        self._start: list[Params] | None = None  # the policies of iteration 0, before it is done
 
     @property
     def tree(self) -> GameTree | None:
@@ -173,51 +175,6 @@ class Experiment(DescribedRun):
             return None
         return disagreement(self._last.meta_game, symmetric=self.config.symmetric)
 
-    def policy(self, player: int | None = None) -> TreePolicy | ReplayedPolicy:
-        """The mixture of one player (by default, of all players) as an `open_spiel` policy. If the
-        meta-strategy is correlated, each player's own marginal is used.
-
-        Action probabilities are those of the mixed realization plan: at an info state, a policy
-        counts by its weight times its probability of playing to that state. Where the game is not
-        enumerated, the networks see the player's decisions on the way to each state again.
-        """
-        players = range(self.rules.num_players) if player is None else [player]
-        for p in players:
-            self._check_seat(p)
-        if self.tree is None:
-            return ReplayedPolicy(
-                self.setup.states,
-                {
-                    p: MixedBehaviour(
-                        self.policy_network, self.populations[p], self.meta_strategy[p]
-                    )
-                    for p in players
-                },
-            )
-        mixture = self._finished().meta_game.mixture(self.meta_strategy)
-        return TreePolicy(
-            self.tree, {p: exact.behaviour(self.tree.players[p], mixture[p]) for p in players}
-        )
-
-    def bot(self, player: int, seed: int | np.random.SeedSequence) -> MixtureBot:
-        """One player's meta-strategy as an OpenSpiel bot, which draws one policy per game. If the
-        meta-strategy is correlated, the bot uses its own marginal, as bots share no draw."""
-        self._check_seat(player)
-        shared = {
-            "player": player,
-            "policy": self.policy_network,
-            "params": self.populations[player],
-            "weights": self.meta_strategy[player],
-            "seed": seed,
-        }
-        if self.tree is None:
-            return EpisodeBot(states=self.setup.states, **shared)
-        return PopulationBot(tree=self.tree, plans=self.plans[player], **shared)
-
-    def _check_seat(self, player: int) -> None:
-        if not 0 <= player < self.rules.num_players:
-            raise SettingsError(f"player {player} of a game for {self.rules.num_players}")
-
     def train(self, pool: Pool | None = None) -> Iterator[Record]:
         """Trains until the run has `ended`. Yields each record when its iteration is on disk.
 
@@ -239,7 +196,11 @@ class Experiment(DescribedRun):
         with self._locked() as held:
             run_folder.raise_version(self.folder, self.config, held)
             steps = (loop or self.setup.loop)(
-                self.config.seed, self.config.iterations, self._last, VectorFiles(self.folder, held)
+                self.config.seed,
+                self.config.iterations,
+                self._last,
+                VectorFiles(self.folder, held),
+                self._start,
             )
             answer = None
             while not self.ended:
@@ -287,17 +248,23 @@ class Experiment(DescribedRun):
         restored = restore(self.folder, self.config, self.setup)
         if restored is not None:
             self.records, self._digests, self._last = restored
+        elif self.config.origin is not None:
+            self._start = restored_start(self.folder, self.config, self.setup)
 
 
 def create(
-    config: RunConfig, out: str | os.PathLike | None = None, like: Experiment | None = None
+    config: RunConfig,
+    out: str | os.PathLike | None = None,
+    like: Experiment | None = None,
+    start: Any = None,
 ) -> Experiment:
     """A new experiment and its folder. If the game cannot be loaded, no folder is left behind.
 
     Args:
         config: the run's settings.
         out: the folder. It must not exist. By default `experiments/<game>-<variant>-<time>`.
-        like: an experiment that differs only in its seed; both share one `setup`.
+        like: an experiment that differs only in its seed; both share one `setup`, and their start.
+        start: what to start from in the place of `config.start_from`: a run, or OpenSpiel policies.
     """
     if not isinstance(config, RunConfig):
         raise SettingsError(f"{config!r} is not a RunConfig, such as RunConfig(game='kuhn_poker')")
@@ -307,21 +274,46 @@ def create(
         check_sizes(config)  # what is saved must be accepted when it is read
     except SettingsError as error:
         raise ExperimentError(f"cannot run {config.game[:80]!r}: {error}") from None
-    experiment = Experiment(folder, config, like and like.setup)
+    experiment = _begun(folder, config, like, start)
     experiment.setup.check_oracles()
     with disk.making(folder) as aside:
         run_folder.begin(aside, experiment.config)
+        if experiment._start is not None:
+            policy_files.write_start(aside, experiment._start, experiment.setup.num_populations)
     return experiment
 
 
-def load(folder: str | os.PathLike) -> Experiment:
+def _begun(folder: Path, config: RunConfig, like: Experiment | None, start: Any) -> Experiment:
+    """A new experiment without its folder."""
+    if start is not None and config.start_from is not None:
+        raise SettingsError("there are two things to start from: start_from and start; give one")
+    given = config.start_from if start is None else start
+    if like is not None:
+        experiment = Experiment(folder, config, like.setup)
+        experiment._start = like._start
+        return experiment
+    if given is None and config.origin is None:
+        return Experiment(folder, config)
+    from psro.runs import starting
+
+    source = starting.source_of(given, load)
+    experiment = Experiment(folder, starting.with_origin(config, source))
+    experiment._start, origin = starting.members_of(source, experiment.setup, config.origin)
+    experiment.setup.config = dataclasses.replace(experiment.setup.config, origin=origin)
+    experiment.config = dataclasses.replace(experiment.config, origin=origin)
+    return experiment
+
+
+def load(folder: str | os.PathLike, *, imports: Sequence[str] = ()) -> Experiment:
     """The experiment in a folder, or in a file that `psro export` wrote, as of its last finished
-    iteration. An experiment from a file can only be read.
+    iteration. An experiment from a file can only be read. `imports` are imported first: modules
+    of one's own, or the paths of their .py files, which register what the run needs.
 
     Raises:
         ExperimentError: it is not an experiment, has no finished iteration, is damaged, or was
             written by a newer version.
     """
+    import_all(imports)
     experiment = _open(folder)
     experiment._finished()
     return experiment
@@ -331,12 +323,18 @@ def run(
     config: RunConfig | None = None,
     out: str | os.PathLike | None = None,
     *,
+    start: Any = None,
+    imports: Sequence[str] = (),
     progress: bool = False,
     pool: Pool | None = None,
 ) -> Experiment:
     """Trains a new experiment to its end. With `progress`, prints one line per iteration on
-    standard error. See `create` for `out`, and `Experiment.train` for `pool`."""
-    experiment = create(config or RunConfig(), out)
+    standard error. See `create` for `out` and `start`, `load` for `imports`, and
+    `Experiment.train` for `pool`."""
+    config, names = config or RunConfig(), import_all(imports)
+    if names:
+        config = dataclasses.replace(config, imports=(*config.imports, *names))
+    experiment = create(config, out, start=start)
     finished(experiment.train(pool), experiment.config, progress)
     return experiment
 
@@ -346,10 +344,12 @@ def resume(
     iterations: int | None = None,
     out: str | os.PathLike | None = None,
     *,
+    imports: Sequence[str] = (),
     progress: bool = False,
     pool: Pool | None = None,
 ) -> Experiment:
     """Trains the experiment in a folder to its end, or to `iterations`; see `reopen` and `run`."""
+    import_all(imports)
     experiment = reopen(folder, iterations, out)
     finished(experiment.train(pool), experiment.config, progress)
     return experiment

@@ -21,8 +21,8 @@ def export(folder: str | os.PathLike, file: str | os.PathLike) -> Path:
     the file like a folder. The same experiment gives the same bytes. The run may still be training.
     A learner of `psro train` is written as of its last evaluation.
 
-    If the game came from a file, the export contains the run's copy of it. Of the original path, it
-    contains only the file's name.
+    If the game came from a file, the export contains the run's copy of it. Of the original path,
+    and of what the run started from, it contains only the file's name.
 
     Raises:
         ExperimentError: the folder cannot be loaded, or the file cannot be written.
@@ -66,6 +66,8 @@ def _snapshot(source: Path, copy: Path, config: RunConfig) -> None:
     commit = storage.read_tensors(copy / names[0])[1]
     names = [policies.policy_file(Path(), k) for k in range(len(commit["policies"]))]
     fields = storage.read_json(source / run_folder.CONFIG)
+    if config.start_from is not None:
+        fields["run"]["start_from"] = Path(config.start_from).name
     if game := run_folder.game_file(Path(), config):
         fields["run"]["game"] = Path(config.game).name
         names.append(game)

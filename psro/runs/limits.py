@@ -27,6 +27,9 @@ def check_sizes(config: RunConfig) -> None:
         raise SettingsError(f"its game's name is longer than {MAX_GAME:,} characters")
     if not config.game.isprintable():
         raise SettingsError(f"its game's name, {config.game[:80]!r}, cannot be printed")
+    start = config.start_from or ""
+    if len(start) > MAX_GAME or not start.isprintable():
+        raise SettingsError(f"start_from = {start[:80]!r} is too long, or cannot be printed")
     for owner, settings in ("", config), *((f"{n}.", getattr(config, n)) for n in TABLES):
         for name, value in vars(settings).items():
             most = _MOST.get(name, 1 << 53) if not owner else 1 << 53

@@ -61,6 +61,8 @@ def defaults() -> dict[str, Any]:
 def _flat(config: RunConfig) -> dict[str, Any]:
     fields = dataclasses.asdict(config)
     flat = {name: value for name, value in fields.items() if name not in TABLES}
+    if config.origin is not None:
+        flat["origin"] = f"{config.origin.size} policies, SHA-256 {config.origin.sha256[:12]}"
     for owner in TABLES:
         flat |= {f"{owner}.{name}": value for name, value in fields[owner].items()}
     return flat

@@ -66,6 +66,32 @@ def write_policies(held: disk.Held, iteration: Iteration, num_populations: int) 
     )
 
 
+def write_start(folder: Path, members: Sequence[Params], num_populations: int) -> None:
+    """Writes the policies of iteration 0, leaves `[P, ...]`, to the folder of a new run, before the
+    iteration is measured. Then they are written again, with its meta-strategy."""
+    import jax
+
+    stacks = jax.tree.map(
+        lambda *leaves: np.stack([np.asarray(leaf)[:num_populations] for leaf in leaves], axis=1),
+        *members,
+    )
+    storage.write_tensors(
+        policy_file(folder, 0),
+        dict(_once(name, stack) for name, stack in storage.flatten(stacks).items()),
+        {"slots": list(range(len(members)))},
+    )
+
+
+def read_start(folder: Path, config: RunConfig, expected: Params, num_players: int) -> list[Params]:
+    """The policies of `write_start`, leaves `[P, ...]`. See `restore` for `expected` and errors."""
+    path = policy_file(folder, 0)
+    digest = storage.read_info(path)["sha256"]
+    policies = _restored(path, digest, 0, config, expected, config.begun, num_players)
+    if len(policies) != config.begun:
+        raise ExperimentError(f"{path} is damaged: it must hold {config.begun} policies")
+    return [policies[slot] for slot in range(config.begun)]
+
+
 def _once(name: str, stack: np.ndarray) -> tuple[str, np.ndarray]:
     """An array `[P, N, ...]`, without the first two axes if all policies share it."""
     first = stack[0, 0]
@@ -96,26 +122,39 @@ def restore(
         ExperimentError: a file is missing or damaged, does not match its digest, or holds other
             networks than config.json describes.
     """
-    import jax
-
-    room = sum(4 * math.prod(leaf.shape) for leaf in jax.tree.leaves(expected))
-    num_populations = jax.tree.leaves(expected)[0].shape[0]
-    seats = np.arange(len(records[0].value)) % num_populations  # the population of each seat
     policies: dict[int, Params] = {}
     for number, digest in enumerate(digests):
         path, size = policy_file(folder, number), records[number].size
-        stacks, slots = _read(path, digest, number, config, size=size, room=room)
-        shapes = jax.tree.map(lambda leaf: (leaf.shape[0], *leaf.shape[2:]), stacks)
-        if shapes != jax.tree.map(lambda leaf: leaf.shape, expected):
-            raise ExperimentError(f"{path} does not hold the network that config.json describes")
-        latest = {
-            slot: jax.tree.map(lambda leaf, n=n: leaf[seats, n], stacks)
-            for n, slot in enumerate(slots)
-        }
+        num_players = len(records[0].value)
+        latest = _restored(path, digest, number, config, expected, size, num_players)
         policies |= latest
         if len(policies) != size:
             raise ExperimentError(f"{path} is damaged: its slots do not make {size} policies")
     return policies, latest
+
+
+def _restored(
+    path: Path,
+    digest: str,
+    number: int,
+    config: RunConfig,
+    expected: Params,
+    size: int,
+    num_players: int,
+) -> dict[int, Params]:
+    """The policies of iteration `number` by their numbers, leaves `[P, ...]`."""
+    import jax
+
+    room = sum(4 * math.prod(leaf.shape) for leaf in jax.tree.leaves(expected))
+    num_populations = jax.tree.leaves(expected)[0].shape[0]
+    seats = np.arange(num_players) % num_populations  # the population of each seat
+    stacks, slots = _read(path, digest, number, config, size=size, room=room)
+    shapes = jax.tree.map(lambda leaf: (leaf.shape[0], *leaf.shape[2:]), stacks)
+    if shapes != jax.tree.map(lambda leaf: leaf.shape, expected):
+        raise ExperimentError(f"{path} does not hold the network that config.json describes")
+    return {
+        slot: jax.tree.map(lambda leaf, n=n: leaf[seats, n], stacks) for n, slot in enumerate(slots)
+    }
 
 
 def _read(

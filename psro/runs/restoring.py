@@ -37,8 +37,7 @@ def restore(
         return None
     path = folder / commits.COMMIT
     _check_payoffs(path, commit, setup)
-    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), setup.num_populations))
-    expected = jax.eval_shape(setup.policy.init_many, keys)
+    expected = _expected(setup)
     policies, latest = policy_files.restore(
         folder, commit.records, commit.digests, config, expected
     )
@@ -57,6 +56,19 @@ def restore(
     if setup.tree is not None and not all(np.isfinite(p).all() for p in last.meta_game.plans):
         raise ExperimentError(f"{path} is damaged: its policies give no probabilities")
     return commit.records, commit.digests, last
+
+
+@own_settings()
+def restored_start(folder: Path, config: RunConfig, setup: Setup) -> list[Params]:
+    """The policies of iteration 0 of a run that has not finished it. Raises ExperimentError if they
+    are missing or damaged."""
+    return policy_files.read_start(folder, config, _expected(setup), setup.rules.num_players)
+
+
+def _expected(setup: Setup) -> Params:
+    """The shapes of one policy of each population."""
+    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), setup.num_populations))
+    return jax.eval_shape(setup.policy.init_many, keys)
 
 
 def population_of(policies: Sequence[Params], setup: Setup) -> Population:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -26,13 +26,21 @@ from psro.metagame.solving import solver_of
 from psro.oracles.self_play_settings import SELF_PLAY
 from psro.policies.dreamer_policy import DreamerPolicy
 from psro.policies.form_table import FormTable
+from psro.policies.guests import ActingTable, GuestPolicy
 from psro.policies.initial import INITS
 from psro.policies.jax_settings import own_settings
 from psro.policies.networks.settings import NetworkConfig
 from psro.policies.policy import ConditionalPolicy, Params, Policy, TablePolicy, Tabulator
 from psro.policies.tabulation import ChunkedTabulator
-from psro.runs.config import RunConfig, is_conditional, is_tabular, is_world_model
+from psro.runs.config import (
+    RunConfig,
+    check_cell,
+    is_conditional,
+    is_tabular,
+    is_world_model,
+)
 from psro.runs.fitting import Rules, check_solvable, with_defaults
+from psro.runs.origin import Guest
 from psro.variants.diversity import TERMS
 from psro.variants.expansions import EXPANSIONS
 from psro.variants.objective import diverse
@@ -173,6 +181,7 @@ class Setup:
 
         def room(iterations: int) -> int:
             most = EXPANSIONS[config.expansion].capacity(iterations, config.levels)
+            most += config.begun - 1
             return 1 << (min(most, _PLANNED) - 1).bit_length()
 
         usual = room(max(config.iterations, RunConfig.iterations))
@@ -227,6 +236,7 @@ class Setup:
             restricted_solver=config.restricted_solver,
             horizon=config.horizon or 1,
             span=self.rules.span or 1.0,
+            begun=config.begun,
         )
 
     @own_settings()
@@ -236,10 +246,12 @@ class Setup:
         iterations: int,
         last: Iteration | None,
         shelf: Shelf | None = None,
+        start: Sequence[Params] | None = None,
         workers: Elsewhere | None = None,
     ) -> Generator[Ask | Iteration, Results | None, None]:
         """The loop of a run, which begins with the iteration after `last`. `shelf` keeps the
-        vectors of a game that is too large to enumerate, by default in memory. `workers` measure
+        vectors of a game that is too large to enumerate, by default in memory. `start` are the
+        policies of iteration 0, leaves `[P, ...]`, by default untrained ones. `workers` measure
         its policies; by default this process does."""
         from psro.training.loop import psro
 
@@ -257,6 +269,7 @@ class Setup:
             iterations=iterations,
             capacity=self.capacity,
             last=last,
+            start=start,
         )
 
     def evaluator_with(self, shelf: Shelf) -> FormEvaluator:
@@ -355,4 +368,29 @@ def _policy(
             )
         return ConditionalPolicy(condition_size=size, **settings)
     check_layers(config.oracle, config)
-    return network_of(config.oracle, config, game)
+    own = network_of(config.oracle, config, game)
+    guests = config.origin.guests if config.origin else ()
+    return GuestPolicy(own, [_guest(kind, game, form) for kind in guests]) if guests else own
+
+
+def _guest(kind: Guest, game: Game, form: Form | None) -> Policy | ActingTable:
+    """What plays as the policies of another kind than the run's own."""
+    if kind.kind == "table":
+        if not isinstance(form, GameTree):
+            raise SettingsError(
+                "policies that are tables play beside networks only in a game that is enumerated "
+                f"and measured exactly, and {game.name} is not; use --oracle best_response"
+            )
+        return ActingTable(form)
+    check_cell(kind.cell)
+    settings = {
+        "observation_space": game.observation_space,
+        "action_space": game.action_space,
+        "hidden_size": kind.hidden_size,
+        "cell": kind.cell,
+        "dtype": kind.dtype,
+        "network": kind.network,
+    }
+    if kind.kind == "world_model":
+        return DreamerPolicy(**settings, latents=kind.latents, classes=kind.classes)
+    return Policy(**settings)

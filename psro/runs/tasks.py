@@ -171,7 +171,12 @@ def _table_of(meta_game: MetaGame) -> MetaGame:
 
 
 def advancing(
-    setup: Setup, seed: int, iterations: int, last: Iteration | None, shelf: Shelf
+    setup: Setup,
+    seed: int,
+    iterations: int,
+    last: Iteration | None,
+    shelf: Shelf,
+    start: Sequence[Params] | None = None,
 ) -> Generator[Task | Iteration, Advanced | None, None]:
     """A run's loop (`Setup.loop`) whose iterations are tasks: it yields each task, is sent its
     result, and then yields the iteration, with the table alone of its meta-game. The workers keep
@@ -179,6 +184,8 @@ def advancing(
     context = Context.of(setup)
     for number in range(0 if last is None else last.record.iteration + 1, iterations + 1):
         known = {"context": context, "seed": seed, "number": number}
+        if not number and start is not None:
+            known["start"] = start
         task = Task(function=f"{__name__}:advance", arguments=known, owner=(context, seed))
         advanced = yield task
         if advanced is None:  # from a worker that does not know the run
@@ -189,11 +196,15 @@ def advancing(
 
 
 def advance(
-    context: Context, seed: int, number: int, last: Iteration | None = None
+    context: Context,
+    seed: int,
+    number: int,
+    last: Iteration | None = None,
+    start: Sequence[Params] | None = None,
 ) -> Advanced | None:
     """Iteration `number` of the run with this seed. `last` is the iteration before, whose
     meta-game may be the table alone. Without it, the worker uses what it has kept; None if it has
-    kept nothing."""
+    kept nothing. `start` are the policies of iteration 0, if they are not untrained ones."""
     place = workplace(context)
     if last is not None:
         last = complete(last, place.setup)
@@ -201,7 +212,7 @@ def advance(
         last = place.last.get(seed)
         if last is None or last.record.iteration != number - 1:
             return None
-    loop = place.setup.loop(seed, number, last)
+    loop = place.setup.loop(seed, number, last, start=start)
     (iteration,) = answered(loop, Local(place.setup))
     place.keep(seed, iteration)
     return Advanced.of(iteration)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 
 import jax
 import numpy as np
@@ -14,6 +14,7 @@ from psro.metagame.meta_game import MetaGame
 from psro.metagame.solving import MetaGameSolver
 from psro.metagame.strategy import MetaStrategy
 from psro.oracles import Results
+from psro.policies.policy import Params
 from psro.training.evaluators import Evaluator
 from psro.training.executors import Ask
 from psro.training.growth import Growth, Keys, Timer
@@ -37,6 +38,7 @@ class Method:
         restricted_solver: `Situation.restricted_solver` for it.
         horizon: `Situation.horizon` for it.
         span: `Situation.span` for it.
+        begun: `Situation.begun` for it.
     """
 
     trainer: Trainer
@@ -49,6 +51,7 @@ class Method:
     restricted_solver: str
     horizon: int
     span: float
+    begun: int = 1
 
     def measured_by(self, evaluator: Evaluator) -> Method:
         """The same method with another evaluator."""
@@ -74,6 +77,7 @@ class Method:
             networks=self.trainer.networks,
             horizon=self.horizon,
             span=self.span,
+            begun=self.begun,
             rng=np.random.default_rng(jax.device_get(jax.random.key_data(key))),
         )
 
@@ -85,8 +89,9 @@ def psro(
     iterations: int,
     capacity: int,
     last: Iteration | None = None,
+    start: Sequence[Params] | None = None,
 ) -> Generator[Ask | Iteration, Results | None, None]:
-    """Yields the iterations from 0 (untrained policies), or from the one after `last`, up to
+    """Yields the iterations from 0 (the first policies), or from the one after `last`, up to
     `iterations`. In between it yields requests for training, and the caller sends their results.
 
     Every random number is keyed by its iteration. So a run that continues from `last` equals a run
@@ -98,6 +103,7 @@ def psro(
         iterations: number of the last iteration.
         capacity: the populations' first capacity.
         last: the iteration to continue from.
+        start: the policies of iteration 0, leaves `[P, ...]`; by default an untrained one.
 
     Raises:
         TrainingDiverged: a best response met a number that is not finite.
@@ -107,7 +113,7 @@ def psro(
     for number in range(0 if last is None else last.record.iteration + 1, iterations + 1):
         timer, keys = Timer(), Keys.of(key, number)
         if last is None:
-            growth = trainer.begin(keys, capacity, timer)
+            growth = trainer.begin(keys, capacity, timer, start)
         else:
             steps = method.expansion.function(method.situation(last, number, keys.oracle))
             growth = yield from trainer.expand(steps, last, number=number, keys=keys, timer=timer)

@@ -13,6 +13,7 @@ from psro.metagame.meta_game import MetaGame
 from psro.metagame.strategy import MetaStrategy
 from psro.metagame.target import Target
 from psro.oracles import ExactView, Jobs, Results
+from psro.policies.guests import is_guest
 from psro.policies.policy import Params
 from psro.policies.population import Population
 from psro.training.evaluators import Evaluator, Solve
@@ -55,17 +56,25 @@ class Trainer:
     symmetric: bool = False
     networks: int = 1
 
-    def begin(self, keys: Keys, capacity: int, timer: Timer) -> Growth:
-        """Begins populations with untrained policies."""
+    def begin(
+        self, keys: Keys, capacity: int, timer: Timer, start: Sequence[Params] | None = None
+    ) -> Growth:
+        """Begins populations with the policies `start`, leaves `[P, ...]`; by default with an
+        untrained one."""
         empty = self.evaluator.empty()
-        policies = self._for_all_seats(self._fresh(keys.fresh, 0), empty.num_players)
-        population = Population.empty(capacity).add(policies)
+        if start is None:
+            start = [self._for_all_seats(self._fresh(keys.fresh, 0), empty.num_players)]
+        population = Population.empty(capacity)
+        for policies in start:
+            population = population.add(policies)
         timer.lap("oracle")
         nothing = np.zeros(empty.num_players, int)
         return Growth(
             population=population,
-            meta_game=self.evaluator.put(empty, population, [0], keys.measure, timer.lap),
-            policies={0: policies},
+            meta_game=self.evaluator.put(
+                empty, population, range(len(start)), keys.measure, timer.lap
+            ),
+            policies=dict(enumerate(start)),
             decisions=nothing,
             episodes=nothing,
         )
@@ -212,10 +221,13 @@ class Trainer:
         return jax.device_get(self.initial(fresh, last.population, last.meta_strategy.marginals))
 
     def _existing(self, slot: int, last: Iteration, growth: Growth) -> Params | None:
-        """The parameters of policy number `slot`, leaves `[P, ...]`; None if there is none yet."""
+        """The parameters of policy number `slot`, leaves `[P, ...]`; None if there is none yet, or
+        it is a guest, whose network is not trained."""
         if slot in growth.policies:
             return growth.policies[slot]
-        return last.population.policies(slot) if slot < last.population.size else None
+        if slot >= last.population.size or is_guest(last.population.policies(slot)):
+            return None
+        return last.population.policies(slot)
 
     def _trained(
         self, growth: Growth, trains: Sequence[Train], results: Results
@@ -243,6 +255,8 @@ class Trainer:
         if play.start:
             chosen = [play.start[min(n, len(play.start) - 1)] for n in range(self.networks)]
             starts = [self._existing(slot, last, growth) for slot in chosen]
+            fresh = self._new(keys, play.slot, last.population.size)
+            starts = [fresh if start is None else start for start in starts]
         else:
             starts = [self._new(keys, play.slot, last.population.size)] * self.networks
         initial = jax.tree.map(

@@ -29,6 +29,7 @@ class Situation:
         networks: the number of policies that one `SelfPlay` makes for each player.
         horizon: the number of iterations over which the schedules of self-play run.
         span: the difference between the game's largest and least return, or 1 if there is none.
+        begun: the number of each player's policies before the first iteration.
     """
 
     number: int
@@ -43,6 +44,7 @@ class Situation:
     networks: int = 1
     horizon: int = 1
     span: float = 1.0
+    begun: int = 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,6 @@ def hierarchy(now: Situation) -> Steps:
     In the paper, levels exchange their parameters from time to time. Here they do so once per
     iteration, so that a run does not depend on the machine.
     """
-    against = below(now, range(1, now.levels + 1))
+    against = below(now, range(now.begun, now.begun + now.levels))
     yield [Train(slot=slot, against=strategy) for slot, strategy in against.items()]
     return Expanded()

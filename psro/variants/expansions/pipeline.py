@@ -18,7 +18,7 @@ def pipeline(now: Situation) -> Steps:
     The paper fixes the lowest policy when it has stopped improving. Here it is fixed after one
     iteration at the lowest level; the oracle's own settings limit that iteration.
     """
-    first = now.number
+    first = now.begun - 1 + now.number
     against = below(now, range(first, first + now.levels))
     yield [Train(slot=slot, against=strategy) for slot, strategy in against.items()]
     return Expanded()

@@ -13,11 +13,11 @@ def self_play(now: Situation) -> Steps:
     """Iteration t trains policy `pi_t`, all players together, from `pi_(t-1)`. The last policy is
     the whole meta-strategy: what is measured is the last iterate. `--self-play` says how the
     players learn. Payoffs are measured, but nothing depends on them."""
-    size = now.meta_game.size
+    size, begun = now.meta_game.size, now.begun > 1  # a population of one is untrained
     yield [
         SelfPlay(
             slot=size,
-            start=range(size - now.networks, size) if now.number > 1 else (),
+            start=range(max(size - now.networks, 0), size) if now.number > 1 or begun else (),
             begin=min((now.number - 1) / now.horizon, 1.0),
             end=min(now.number / now.horizon, 1.0),
         )
