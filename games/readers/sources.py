@@ -18,6 +18,7 @@ from typing import Any
 
 import pyspiel
 
+from games import plugins
 from games.errors import MAX_HISTORIES, GameError
 from games.matrix import NormalForm
 from games.readers import files, trial
@@ -132,6 +133,12 @@ def seeded(game: pyspiel.Game, seed: int) -> pyspiel.Game:
 def _loaded(name: str, *, enumerated: bool) -> pyspiel.Game:
     short_name = re.split(r"[(\s]", name, maxsplit=1)[0]
     known = pyspiel.registered_names()
+    if (
+        short_name not in known
+        and short_name.isidentifier()
+        and plugins.find("psro.games", short_name)
+    ):
+        known = pyspiel.registered_names()
     if short_name not in known:
         files.check_ending(name)
         near = difflib.get_close_matches(short_name, known, n=3, cutoff=0.5)

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from tyro.conf import OmitArgPrefixes, arg
 
+from games import plugins
 from games.ways import BACKENDS, EVALUATIONS
 from psro.cli.arguments import field_texts
 from psro.cli.process import UsageError
@@ -24,8 +25,9 @@ from psro.oracles.self_play_settings import SELF_PLAY
 from psro.oracles.settings import CONFIGS, TABULAR
 from psro.policies import networks
 from psro.policies.initial import INITS
-from psro.runs.config import TABLES, RunConfig, is_tabular
+from psro.runs.config import TABLES, RunConfig
 from psro.runs.config_file import read_config
+from psro.runs.kinds import is_tabular, settings_of_own
 from psro.training.executor_settings import EXECUTORS, ExecutorConfig
 from psro.variants.diversity import TERMS
 from psro.variants.expansions import EXPANSIONS
@@ -185,23 +187,48 @@ def run_options(settings: Mapping[str, Any]) -> Any:
                 if name in names
             }
             values[f"{topic}_options"] = kind(**own)
-    for owner, config in TABLES.items():
+    for owner, config in (TABLES | _own_tables(settings)).items():
         kind = typed_options(f"{config.__name__}Options", list(options_of(config).values()))
         kinds = (CONFIGS, f"the oracle {owner}"), (SELF_PLAY, f"the self-play {owner}")
         network = "the network around the cell"
-        what = next((words for known, words in kinds if owner in known), network)
+        what = next((words for known, words in kinds if owner in known), None)
+        what = what or (network if owner == "network" else f"the oracle {owner}")
         shown = Annotated[kind, arg(help=f"Settings of {what}.")]
         fields.append((owner, shown, dataclasses.field()))
-        values[owner] = kind(**settings.get(owner, {}))
+        own = settings.get(owner) or {}
+        if not own and owner == settings.get("oracle"):
+            own = settings.get("settings") or {}
+        values[owner] = kind(**own)
     return typed_options("RunOptions", fields)(**values)
+
+
+def _own_tables(settings: Mapping[str, Any]) -> dict[str, type]:
+    """The settings of oracles from outside the package that are registered, and of that in
+    `settings`, which may be an installed package's."""
+    name = settings.get("oracle")
+    if isinstance(name, str) and name not in (*CONFIGS, *TABULAR):
+        known = sys.modules["psro.oracles"].ORACLES
+        if name.isidentifier() and name not in known:
+            plugins.find("psro.oracles", name, known)
+    if "psro.oracles.known" not in sys.modules:
+        return {}
+    kinds = {
+        name: settings_of_own(name)
+        for name in sys.modules["psro.oracles"].ORACLES
+        if name not in (*CONFIGS, *TABULAR)
+    }
+    return {name: kind for name, kind in kinds.items() if kind is not None}
 
 
 def config_and_rest(options: Any) -> tuple[RunConfig, Made, ExecutorConfig]:
     """A run's settings, checked, the other options, and where its work is done, from a value of
     `run_options`."""
-    values = {}
+    values, own = {}, _own_tables({})
     for name, value in vars(options).items():
-        if name in TABLES:
+        if name in own:
+            if name == options.oracle:
+                values["settings"] = dict(vars(value))
+        elif name in TABLES:
             values[name] = dict(vars(value))
         else:
             values |= vars(value) if dataclasses.is_dataclass(value) else {name: value}
@@ -238,8 +265,9 @@ def settings_of(arguments: list[str]) -> Mapping[str, Any]:
         raise UsageError(f"unknown variant {name!r}; {hint}known: {', '.join(VARIANTS)}")
     settings = read_config(file) if file else {}
     start = _said_once(arguments, "--start-from") or settings.get("start_from")
+    oracle = _said_once(arguments, "--oracle")
     return merged(
-        inherited(start) if start else {},
+        {**(inherited(start) if start else {}), **({"oracle": oracle} if oracle else {})},
         merged(VARIANTS[name].settings if name else {}, settings),
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
+from games import plugins
 from psro.exact import sequence_form
 from psro.metagame import least_exploitable as by_cuts
 from psro.metagame.exact_meta_game import ExactMetaGame
@@ -81,8 +82,13 @@ def solver_of(text: str) -> MetaGameSolver:
     Raises:
         MetaSolverError: unknown name or wrong settings, see `meta_solver`.
     """
+    name = text.partition("(")[0].strip()
+    if name.isidentifier() and name not in META_SOLVERS and name not in GAME_SOLVERS:
+        plugins.find("psro.meta_solvers", name, META_SOLVERS)
+        if name in META_SOLVERS and not isinstance(META_SOLVERS[name], Solver):
+            META_SOLVERS[name] = Solver(function=META_SOLVERS[name])
     solver = meta_solver(text, META_SOLVERS | GAME_SOLVERS)
-    looks_at_the_game = text.partition("(")[0].strip() in GAME_SOLVERS
+    looks_at_the_game = name in GAME_SOLVERS
 
     def by_payoffs(meta_game: MetaGame) -> MetaStrategy:
         return MetaStrategy.of(solver.function(meta_game.payoffs))

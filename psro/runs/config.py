@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import sys
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import games
 from games.ways import BACKENDS, EVALUATIONS
-from psro import oracles
 from psro.errors import SettingsError
 from psro.exact.restricted_game import METHODS
 from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
@@ -25,9 +23,6 @@ from psro.oracles.self_play_settings import (
 )
 from psro.oracles.settings import (
     CONFIGS,
-    ENUMERATED,
-    ON_FORMS,
-    TABULAR,
     A2CConfig,
     ConditionalConfig,
     DistillConfig,
@@ -43,6 +38,7 @@ from psro.oracles.settings import (
 from psro.policies import networks
 from psro.policies.initial import INITS
 from psro.policies.networks.settings import NetworkConfig
+from psro.runs.kinds import check_names, is_tabular, known_oracles, own_settings_of, with_plugin
 from psro.runs.origin import Origin
 from psro.variants.diversity import TERMS
 from psro.variants.expansions import EXPANSIONS
@@ -61,51 +57,11 @@ MAX_GAME = 10_000
 """Most characters of a game's name in a saved run. A Tiny Hanabi payoff table takes hundreds."""
 
 
-def _oracles(name: str) -> Collection[str]:
-    """The known oracles. `ORACLES` imports JAX, and plotting a saved run does not need JAX. So
-    `ORACLES` is read only if the name is not the package's own."""
-    built_in = [*CONFIGS, *TABULAR]
-    return built_in if name in built_in else oracles.ORACLES
-
-
 def _cells(name: str) -> Collection[str]:
     """The known cells. As in `_oracles`, `CELLS` is read only if the name is not our own."""
-    return networks.BUILT_IN if name in networks.BUILT_IN else networks.CELLS
-
-
-def is_tabular(oracle: str) -> bool:
-    """Whether an oracle's policies are tables."""
-    return oracle in TABULAR if _is_built_in(oracle) else oracles.ORACLES[oracle].tabular
-
-
-def is_conditional(oracle: str) -> bool:
-    """Whether an oracle's policies are one network with an input that says which one to play."""
-    return oracle == "conditional" if _is_built_in(oracle) else oracles.ORACLES[oracle].conditional
-
-
-def is_world_model(oracle: str) -> bool:
-    """Whether the networks of an oracle's policies are models of the world."""
-    if _is_built_in(oracle):
-        return oracle == "dreamer"
-    return getattr(oracles.ORACLES[oracle], "world_model", False)
-
-
-def is_enumerated(oracle: str) -> bool:
-    """Whether an oracle needs a game that is enumerated, or at least measured exactly."""
-    return oracle in ENUMERATED if _is_built_in(oracle) else oracles.ORACLES[oracle].enumerated
-
-
-def works_on_forms(oracle: str) -> bool:
-    """Whether an oracle that needs exact figures works where the game is not enumerated."""
-    if _is_built_in(oracle):
-        return oracle in ON_FORMS
-    return getattr(oracles.ORACLES[oracle], "on_form", None) is not None
-
-
-def _is_built_in(oracle: str) -> bool:
-    """Whether the name is the package's own, and no other package can have replaced it yet."""
-    known = sys.modules.get("psro.oracles.known")
-    return known is None and oracle in (*CONFIGS, *TABULAR)
+    if name in networks.BUILT_IN:
+        return networks.BUILT_IN
+    return with_plugin("psro.cells", name, networks.CELLS)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -252,6 +208,9 @@ class RunConfig:
     """Settings of the self-play nfsp."""
     network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
     """Settings of the network around the cell."""
+    settings: Any = dataclasses.field(default_factory=lambda: None)
+    """Settings of an oracle of one's own: a value of the dataclass that its class has as
+    `settings`. By default that of all defaults."""
     origin: Origin | None = dataclasses.field(default_factory=lambda: None)
     """What `start_from` held when the run was made. It is filled in then."""
 
@@ -264,11 +223,15 @@ class RunConfig:
             if not isinstance(getattr(self, name), kind):
                 raise SettingsError(f"{name} = {getattr(self, name)!r} must be a {kind.__name__}")
         for what, name, known in (
-            ("oracle", self.oracle, _oracles(self.oracle)),
+            ("oracle", self.oracle, known_oracles(self.oracle)),
             ("cell", self.cell, _cells(self.cell)),
             ("cell", self.dreamer.cell, _cells(self.dreamer.cell)),
             ("dtype", self.dtype, networks.DTYPES),
-            ("expansion", self.expansion, EXPANSIONS),
+            (
+                "expansion",
+                self.expansion,
+                with_plugin("psro.expansions", self.expansion, EXPANSIONS),
+            ),
             ("regret minimiser", self.regret_minimiser, REGRET_MINIMISERS),
             ("restricted solver", self.restricted_solver, METHODS),
             ("self-play", self.self_play, SELF_PLAY),
@@ -281,6 +244,7 @@ class RunConfig:
                 near = difflib.get_close_matches(str(name), known, n=1)
                 hint = f"did you mean {near[0]}? " if near else ""
                 raise SettingsError(f"unknown {what} {name!r}; {hint}known: {', '.join(known)}")
+        object.__setattr__(self, "settings", own_settings_of(self.oracle, self.settings))
         if self.meta_solver is not None:
             solver_of(self.meta_solver)
         if self.measuring_solver is not None:
@@ -324,15 +288,30 @@ class RunConfig:
     def from_json(cls, fields: Mapping[str, Any]) -> RunConfig:
         """The config from all or some of the fields that `dataclasses.asdict` gives. Raises
         PsroError if they are not valid."""
+        own, oracle = {}, fields.get("oracle")
+        if isinstance(oracle, str) and oracle not in TABLES and oracle in fields:
+            own["settings"] = fields[oracle]  # a table that is named after an oracle of one's own
+            fields = {name: value for name, value in fields.items() if name != oracle}
         check_names(cls, fields)
         for owner in fields.keys() & TABLES.keys():
             if not isinstance(fields[owner], Mapping):
                 raise SettingsError(f"{owner} = {fields[owner]!r} must be a table of settings")
             check_names(TABLES[owner], fields[owner], f"{owner}.")
         settings = {name: TABLES[name](**fields[name]) for name in TABLES if name in fields}
+        settings |= own
         if fields.get("origin") is not None:
             settings["origin"] = Origin.from_json(fields["origin"])
         return cls(**{**fields, **settings})
+
+    @property
+    def oracle_settings(self) -> Any:
+        """The settings of the run's oracle; None if it has none."""
+        return getattr(self, self.oracle) if self.oracle in TABLES else self.settings
+
+    def with_oracle_settings(self, settings: Any) -> RunConfig:
+        """The config with other settings of its oracle."""
+        name = self.oracle if self.oracle in TABLES else "settings"
+        return dataclasses.replace(self, **{name: settings})
 
     @property
     def begun(self) -> int:
@@ -345,16 +324,6 @@ def check_cell(name: str) -> None:
     known = _cells(name)
     if name not in known:
         raise SettingsError(f"unknown cell {name!r}; known: {', '.join(known)}")
-
-
-def check_names(config: type, fields: Mapping[str, Any], prefix: str = "") -> None:
-    """Raises SettingsError for a name that is not a setting."""
-    names = [field.name for field in dataclasses.fields(config)]
-    for name in fields:
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise SettingsError(f"{prefix}{name} is not a setting{hint}")
 
 
 def default_meta_solver(num_players: int) -> str:

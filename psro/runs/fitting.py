@@ -12,6 +12,8 @@ from psro.runs.config import (
     SAME,
     RunConfig,
     default_meta_solver,
+)
+from psro.runs.kinds import (
     is_conditional,
     is_enumerated,
     is_tabular,
@@ -49,9 +51,9 @@ def with_defaults(config: RunConfig, game: Rules, *, exact: bool) -> RunConfig:
     programmed = plain and two_player_zero_sum and not by_episodes and game.num_histories <= most
     share = SAMPLED_SHARE * (game.max_return or 1.0)
     tolerance = 1e-6 * min(game.span or 1.0, 1.0) if exact else share
-    settings = getattr(config, config.oracle, None)
+    settings = config.oracle_settings
     if by_episodes and isinstance(settings, SampledConfig):
-        config = dataclasses.replace(config, **{config.oracle: settings.for_sampled_game()})
+        config = config.with_oracle_settings(settings.for_sampled_game())
     return dataclasses.replace(
         config,
         evaluation="exact" if exact else "sampled",
@@ -112,7 +114,7 @@ def check_solvable(config: RunConfig, game: Rules) -> None:
             f"expansion {config.expansion} trains a network of its own for each policy, and those "
             f"of oracle {config.oracle} are something else; use --oracle ppo"
         )
-    tabulated = getattr(getattr(config, config.oracle, None), "tabulated", None)
+    tabulated = getattr(config.oracle_settings, "tabulated", None)
     if config.network.normalize_observations and (is_enumerated(config.oracle) or tabulated):
         what = f"{config.oracle}.tabulated" if tabulated else f"oracle {config.oracle}"
         raise SettingsError(
@@ -158,7 +160,7 @@ def _check_without_tree(config: RunConfig) -> None:
     """Raises SettingsError if a setting needs an enumerated game."""
     sampled = config.evaluation == "sampled"
     why = "measured by episodes" if sampled else "too large for that"
-    oracle = getattr(config, config.oracle, None)
+    oracle = config.oracle_settings
     expansion = EXPANSIONS[config.expansion]
     solvers = {
         name: solver_of(name) for name in (config.meta_solver, config.measuring_solver) if name

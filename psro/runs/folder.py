@@ -29,16 +29,20 @@ import datetime
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from games import plugins
 from games.printing import player_name
 from games.readers import files
+from psro.errors import SettingsError
 from psro.runs import commit, disk, policies, storage
 from psro.runs.commit import COMMIT, METRICS
-from psro.runs.config import SAME, RunConfig
+from psro.runs.config import SAME, RunConfig, check_module
 from psro.runs.limits import check_shareable, check_sizes
 from psro.runs.naming import game_of, variant_of
 from psro.runs.policies import POLICIES
@@ -105,6 +109,8 @@ def write_config(folder: Path, config: RunConfig, held: disk.Held | None = None)
         "run": dataclasses.asdict(config),
         "versions": versions(),
     }
+    if packages := _packages(config):
+        fields["packages"] = packages
     if copy := game_file(folder, config):
         fields["game_sha256"] = files.digest(copy)
     disk.write(folder / CONFIG, json.dumps(fields, indent=2) + "\n", held)
@@ -153,7 +159,7 @@ def read_run(folder: Path, *, foreign: bool = False) -> RunConfig:
                 )
             raise Damaged("it must be an object with the settings as its run")
         storage.check_version(folder, fields.get("format_version"))
-        run_config = RunConfig.from_json(fields["run"])
+        run_config = _config_of(folder, fields)
         missing = {
             name: value
             for name, value in _BEFORE.items()
@@ -165,6 +171,50 @@ def read_run(folder: Path, *, foreign: bool = False) -> RunConfig:
         check_shareable(run_config)
     _check_game_file(folder, run_config, fields.get("game_sha256"))
     return run_config
+
+
+def _config_of(folder: Path, fields: Mapping[str, Any]) -> RunConfig:
+    """The config in the fields of config.json. If it names a plug-in that is not known, a sentence
+    says where the plug-in comes from."""
+    try:
+        return RunConfig.from_json(fields["run"])
+    except SettingsError as error:
+        saved = fields["run"].get("imports"), fields.get("packages")
+        modules, packages = (
+            [name for name in names if isinstance(name, str) and name.isprintable()]
+            if isinstance(names, list)
+            else []
+            for names in saved
+        )
+        missing = [name for name in modules if name not in sys.modules]
+        if missing and "unknown" in str(error):
+            check_module(missing[0])
+            raise ExperimentError(
+                f"the run in {folder} needs the module {missing[0]}, which is not imported; add "
+                f"--import {missing[0]}"
+            ) from None
+        if packages and "unknown" in str(error):
+            raise ExperimentError(
+                f"the run in {folder} needs plug-ins of {', '.join(packages)[:200]}, and {error}"
+            ) from None
+        raise
+
+
+def _packages(config: RunConfig) -> list[str]:
+    """The installed packages, with their versions, that plug-ins of a run come from."""
+    named = [
+        ("psro.games", re.split(r"[(\s]", config.game, maxsplit=1)[0]),
+        ("psro.oracles", config.oracle),
+        ("psro.cells", config.cell),
+        ("psro.expansions", config.expansion),
+        *(
+            ("psro.meta_solvers", solver.partition("(")[0].strip())
+            for solver in (config.meta_solver, config.measuring_solver)
+            if solver
+        ),
+    ]
+    found = (plugins.package_of(group, name) for group, name in named)
+    return sorted({package for package in found if package})
 
 
 def game_file(folder: Path, config: RunConfig) -> Path | None:

@@ -24,7 +24,8 @@ from psro.oracles.settings import (
 )
 from psro.policies import networks
 from psro.policies.networks.settings import NetworkConfig
-from psro.runs.config import MAX_GAME, check_cell, check_names
+from psro.runs.config import MAX_GAME, check_cell
+from psro.runs.kinds import check_names
 
 LEARNERS = {
     name: CONFIGS[name]

@@ -63,8 +63,14 @@ def _flat(config: RunConfig) -> dict[str, Any]:
     flat = {name: value for name, value in fields.items() if name not in TABLES}
     if config.origin is not None:
         flat["origin"] = f"{config.origin.size} policies, SHA-256 {config.origin.sha256[:12]}"
-    for owner in TABLES:
-        flat |= {f"{owner}.{name}": value for name, value in fields[owner].items()}
+    own = flat.pop("settings") or {}
+    tables = (
+        {owner: fields[owner] for owner in TABLES} | {config.oracle: own}
+        if own
+        else {owner: fields[owner] for owner in TABLES}
+    )
+    for owner, settings in tables.items():
+        flat |= {f"{owner}.{name}": value for name, value in settings.items()}
     return flat
 
 

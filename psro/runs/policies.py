@@ -227,7 +227,7 @@ def _with_temperature(params: Params, number: int, config: RunConfig) -> Params:
     oracle's, and the heads are multiplied by it. So no rounding changes, and every action keeps its
     probability. Policies of iteration 0 are untrained, and tables have no temperature. Raises
     Damaged if there is no policy head."""
-    settings = getattr(config, config.oracle, None)
+    settings = config.oracle_settings
     if settings is None:
         return params
     doublings = round(float(np.log2(settings.temperature))) if number else 0

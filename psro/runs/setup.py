@@ -32,14 +32,9 @@ from psro.policies.jax_settings import own_settings
 from psro.policies.networks.settings import NetworkConfig
 from psro.policies.policy import ConditionalPolicy, Params, Policy, TablePolicy, Tabulator
 from psro.policies.tabulation import ChunkedTabulator
-from psro.runs.config import (
-    RunConfig,
-    check_cell,
-    is_conditional,
-    is_tabular,
-    is_world_model,
-)
+from psro.runs.config import RunConfig, check_cell
 from psro.runs.fitting import Rules, check_solvable, with_defaults
+from psro.runs.kinds import is_conditional, is_tabular, is_world_model
 from psro.runs.origin import Guest
 from psro.variants.diversity import TERMS
 from psro.variants.expansions import EXPANSIONS
@@ -150,7 +145,7 @@ class Setup:
             return ExactEvaluator(
                 tree=self.tree, tabulate=self.tabulate, symmetric=config.symmetric
             )
-        softmax = getattr(getattr(config, config.oracle, None), "softmax", False)
+        softmax = getattr(config.oracle_settings, "softmax", False)
         if self.form is not None:
             from psro.training.on_form import FormEvaluator, FormSteps
 
@@ -195,8 +190,8 @@ class Setup:
     def oracle(self) -> Oracle:
         """The oracle, which trains best responses."""
         name = self.config.oracle
-        settings = getattr(self.config, name, None)
-        if settings and "rounds" in EXPANSIONS[self.config.expansion].uses:
+        settings = self.config.oracle_settings
+        if hasattr(settings, "shared_by") and "rounds" in EXPANSIONS[self.config.expansion].uses:
             settings = settings.shared_by(self.config.rounds)
         oracle = oracles.ORACLES[name]
         if self.tree is None and oracle.enumerated and self.form is not None:

@@ -26,7 +26,8 @@ from psro.policies.form_table import FormTable
 from psro.policies.guests import GUEST, GUESTS, GuestPolicy
 from psro.policies.jax_settings import own_settings
 from psro.policies.policy import Params, TablePolicy, Tabulator
-from psro.runs.config import RunConfig, is_conditional, is_tabular, is_world_model
+from psro.runs.config import RunConfig
+from psro.runs.kinds import is_conditional, is_tabular, is_world_model
 from psro.runs.modules import import_named
 from psro.runs.origin import MOST_POLICIES, Guest, Origin
 from psro.runs.setup import Setup

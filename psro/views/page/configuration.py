@@ -26,11 +26,11 @@ def of_run(run: Snapshot) -> dict[str, Any]:
 def of_settings(used: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
     """The section of one run by its settings in use, and every setting's default."""
     changed = [
-        [name, _said(value), _said(default[name])]
+        [name, _said(value), _said(default.get(name))]
         for name, value in used.items()
-        if value != default[name]
+        if value != default.get(name)
     ]
-    rest = [[name, _said(value)] for name, value in used.items() if value == default[name]]
+    rest = [[name, _said(value)] for name, value in used.items() if value == default.get(name)]
     tables = [_table("changed", ["setting", "value", "default"], changed)] if changed else []
     tables.append(
         _table("defaults", ["setting", "value"], rest)
@@ -87,7 +87,7 @@ def _sampled_defaults(run: Snapshot) -> dict[str, Any]:
     least = SAMPLED_SHARE * float(np.abs(run.payoffs).max())
     if config.payoff_error != config.tolerance or config.tolerance < least:
         shares = dict.fromkeys(shares, f"{SAMPLED_SHARE:.0%} of the largest return")
-    oracle = getattr(config, config.oracle, None)
+    oracle = config.oracle_settings
     of_oracle = {}
     if isinstance(oracle, SampledConfig):
         usual = type(oracle)().for_sampled_game()
