@@ -34,7 +34,7 @@ def meet(episodes: int) -> Arena:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--episodes", type=int, default=200, help="of each seating")
+    parser.add_argument("--episodes", type=int, default=100, help="of each seating")
     parser.add_argument("--out", help="a page to write")
     options = parser.parse_args()
     begun = time.perf_counter()

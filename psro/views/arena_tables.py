@@ -91,7 +91,12 @@ def meaning(arena: Arena) -> str:
     if scores.nash_weight is not None:
         text += (
             " Nash averaging: the weight in the entrants' equilibrium of maximum entropy, and the "
-            "payoff against it."
+            "payoff against it"
+            + (
+                "."
+                if returns.exact.all()
+                else "; it takes means as they are, without their errors."
+            )
         )
     if scores.alpha_rank is not None:
         text += " alpha-Rank: the share of time that evolution spends there."

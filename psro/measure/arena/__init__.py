@@ -6,6 +6,7 @@ exactly, everybody else by episodes. Agents of Python files run in processes of 
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,8 @@ EPISODES = 200
 """Episodes of each seating of two entrants, by default."""
 MOST_ENTRANTS = 200
 _MOST_EPISODES = 1_000_000
+_STARTING = 8
+"""Processes that start side by side. Each has its time to start."""
 
 
 def evaluate(
@@ -40,8 +43,8 @@ def evaluate(
     """Every entrant against every entrant, in all seats of a game.
 
     Args:
-        game: its name, as `psro.run` takes it, or a tree that was loaded by name; None takes the
-            game of the first run among the entrants.
+        game: its name, as `psro.run` takes it, or a `GameTree`; None takes the game of the first
+            run among the entrants.
         entrants: by name. Each is a run or its folder, a file of `psro export`, one of `WORDS`,
             `"FILE.py:NAME"`, an OpenSpiel policy or bot, or a function `act(observation,
             legal_actions, player, rng)`. Functions, policies and bots that are given as objects run
@@ -58,7 +61,7 @@ def evaluate(
     options = options or Options()
     _check(entrants, episodes)
     runs = reading.opened_runs(entrants)
-    arena_game = ArenaGame(_name(game, runs))
+    arena_game = ArenaGame(_game(game, runs))
     with _made(arena_game, entrants, runs, options) as made:
         robin = RoundRobin(arena_game, made, options.seed)
         returns = robin.play(episodes, progress)
@@ -78,6 +81,8 @@ def evaluate(
 
 
 def _check(entrants: Mapping[str, Any], episodes: int) -> None:
+    if not isinstance(entrants, Mapping) or not all(isinstance(name, str) for name in entrants):
+        raise SettingsError('entrants are given by name, such as {"mine": policy}')
     if not 1 <= len(entrants) <= MOST_ENTRANTS:
         raise SettingsError(
             f"an arena is for 1 to {MOST_ENTRANTS} entrants, and {len(entrants)} are given"
@@ -88,11 +93,11 @@ def _check(entrants: Mapping[str, Any], episodes: int) -> None:
         )
 
 
-def _name(game: str | GameTree | None, runs: Mapping[str, Any]) -> str:
-    if isinstance(game, GameTree):
-        return game.name
-    if game is not None:
+def _game(game: str | GameTree | None, runs: Mapping[str, Any]) -> str | GameTree:
+    if isinstance(game, str | GameTree):
         return game
+    if game is not None:
+        raise SettingsError(f"a game is a name or a tree, and not of type {type(game).__name__}")
     for run in runs.values():
         return run.config.game
     raise SettingsError("no entrant is a run, so the game must be named")
@@ -108,17 +113,22 @@ def _made(
         for name, source in sources.items()
     )
     guests: dict[str, Guest] = {}
+    starting: collections.deque[Guest] = collections.deque()
     try:
         for name, source in sources.items():
             if name not in runs and isinstance(source, str | os.PathLike) and source not in WORDS:
                 file, agent = reading.agent_file(os.fspath(source))
+                if len(starting) == _STARTING:
+                    starting.popleft().check()
                 guests[name] = Guest(file, agent, game.name, options.limits)
+                starting.append(guests[name])
+        for guest in starting:
+            guest.check()
         made = []
         for name, source in sources.items():
             if name in runs:
                 made.append(reading.of_run(game, name, runs[name], options, all_tables))
             elif name in guests:
-                guests[name].check()
                 made.append(reading.of_guest(game, name, os.fspath(source), guests[name]))
             elif isinstance(source, str):
                 made.append(reading.of_word(game, name, source, options, all_tables))

@@ -153,6 +153,11 @@ def of_guest(game: ArenaGame, name: str, source: str, guest: Guest) -> Entrant:
     """An agent of a file, whose process is there: an OpenSpiel policy is made a table where the
     game has a tree."""
     source = os.path.basename(source)
+    if guest.kind in ("Policy", "Bot") and game.hides_chance:
+        raise SettingsError(
+            f"{source} is for OpenSpiel, and cannot play {game.name} from a file: its chance is "
+            "hidden, so that no other process can follow an episode"
+        )
     if guest.kind == "Policy" and guest.expelled is None and game.tree is not None:
         behaviours = guest.table(game.tree.players)
         if behaviours is not None:

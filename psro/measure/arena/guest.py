@@ -6,7 +6,7 @@ small and starts in a tenth of a second; `games` is imported for OpenSpiel's pol
 Requests come as lines of JSON on one pipe, replies leave on another; the standard streams are the
 null device, so whatever the agent prints reaches nobody. Nothing is pickled. Each reply is
 `{"action": number}`, `{"said": text}` for something else than a number, or `{"failed": kind,
-"words": text}`.
+"words": text}`; and `"cpu"`, the processor seconds of the process until then.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import os
 import resource
 import signal
 import sys
+import time
 
 import numpy as np
 
@@ -265,6 +266,7 @@ def main():
     sys.path.append(root)
 
     def reply(content):
+        content["cpu"] = time.process_time()
         said.write(json.dumps(content) + "\n")
         said.flush()
 

@@ -16,7 +16,7 @@ from games.form import Form
 from games.readers.states import States, TreeStates
 from psro.errors import SettingsError
 
-_MOST_KEPT = 50_000
+_MOST_KEPT = 20_000
 """Positions that are kept, so that they are computed once."""
 
 
@@ -89,6 +89,10 @@ class Position:
 class ArenaGame:
     """A game in which entrants meet.
 
+    Args:
+        game: its name, or its tree.
+        max_histories: as in `games.load`.
+
     Attributes:
         name: what it was opened by.
         tree: all of it; None where it is not enumerated.
@@ -103,31 +107,30 @@ class ArenaGame:
         SettingsError: it is for one player.
     """
 
-    def __init__(self, name: str, max_histories: int = MAX_HISTORIES):
-        self.name, self.tree = name, None
-        self.is_openspiel = "::" not in name
+    def __init__(self, game: str | GameTree, max_histories: int = MAX_HISTORIES):
+        self.name, self.tree = (game, None) if isinstance(game, str) else (game.name, game)
+        self.is_openspiel = self.tree is not None or "::" not in self.name
         self._refusal: GameError | None = None
-        if self.is_openspiel:
-            self._open_openspiel(max_histories)
-        else:
+        if not self.is_openspiel:
             self._open_environment()
+        elif self.tree is None:
+            self._open_openspiel(max_histories)
+        if self.tree is not None:
+            self.num_players, self.total = self.tree.num_players, self.tree.utility_sum
+            self.lowest = float(self.tree.terminal_returns.min())
+            self.highest = float(self.tree.terminal_returns.max())
         self._kept = 0
         self._root: Position | None = None
 
     def _open_openspiel(self, max_histories: int) -> None:
         try:
-            tree = games.load(self.name, max_histories=max_histories)
+            self.tree = games.load(self.name, max_histories=max_histories)
         except GameError as error:
             self._refusal, self.states = error, self._stepped(error)
             game = self.states.game
             self.num_players = game.num_players()
             self.lowest, self.highest = game.min_utility(), game.max_utility()
             self.total = game.utility_sum()
-            return
-        self.tree, self.num_players = tree, tree.num_players
-        self.lowest = float(tree.terminal_returns.min())
-        self.highest = float(tree.terminal_returns.max())
-        self.total = tree.utility_sum
 
     def _stepped(self, refusal: GameError) -> States:
         """States of a game that is not enumerated."""

@@ -32,6 +32,8 @@ _MOST_BYTES = 1 << 16
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
 )
+_MOST_WAITS = 20
+"""A process that waits for a busy processor gets at most so many times its seconds."""
 _TOLERANCE = 1e-6
 """By how much the probabilities of a policy's actions may miss 1."""
 
@@ -41,7 +43,8 @@ class Limits:
     """What an agent's process may use."""
 
     action_seconds: float = 2.0
-    """Wall seconds that an action may take."""
+    """Wall seconds that an action may take. On Linux, those in which the process waits for a busy
+    processor do not count."""
     start_seconds: float = 30.0
     """Wall seconds until the file is imported, and for the table of an OpenSpiel policy."""
     mebibytes: int = 1024
@@ -95,10 +98,11 @@ class Guest:
         finally:
             os.close(asked)
             os.close(saying)
+        os.set_blocking(asking, False)
         self._asking, self._said, self._left = asking, said, b""
         self._until = time.monotonic() + self._limits.start_seconds
         self._starts += 1
-        self.sent = set()
+        self.sent, self._spent = set(), 0.0
 
     def check(self) -> None:
         """Waits until the agent is there. An agent that fails meanwhile is expelled.
@@ -174,26 +178,27 @@ class Guest:
     def _send(self, request: dict[str, Any]) -> None:
         line = json.dumps(request, separators=(",", ":")).encode() + b"\n"
         until = time.monotonic() + self._limits.action_seconds
-        os.set_blocking(self._asking, False)
         while line:
-            _, ready, _ = select.select([], [self._asking], [], max(0.0, until - time.monotonic()))
-            if not ready:
-                self.close()
-                raise Forfeit("time", "it did not read what it was asked")
             try:
                 line = line[os.write(self._asking, line) :]
-            except BlockingIOError:
-                continue
+            except BlockingIOError:  # the pipe is full
+                left = max(0.0, until - time.monotonic())
+                if not select.select([], [self._asking], [], left)[1]:
+                    self.close()
+                    raise Forfeit("time", "it did not read what it was asked") from None
             except BrokenPipeError:
                 raise self._ended() from None
 
     def _reply(self, seconds: float, most: int = _MOST_BYTES) -> dict[str, Any]:
         """The next reply. Where the process fails, it is ended, and Forfeit raised."""
-        until = time.monotonic() + seconds
-        parts = [self._left]
+        begun = time.monotonic()
+        until, parts = begun + seconds, [self._left]
         while b"\n" not in parts[-1]:
             ready, _, _ = select.select([self._said], [], [], max(0.0, until - time.monotonic()))
             if not ready:
+                until = min(until + seconds / 4, begun + _MOST_WAITS * seconds)
+                if time.monotonic() < until and self._is_starved(seconds):
+                    continue
                 self.close()
                 raise Forfeit("time", f"no answer within {seconds:.3g} s")
             part = os.read(self._said, 1 << 16)
@@ -211,12 +216,24 @@ class Guest:
         if not isinstance(reply, dict):
             self.close()
             raise Forfeit("crash", "its reply cannot be read")
+        spent = reply.get("cpu")
+        self._spent = spent if type(spent) is float else self._spent
         if "failed" in reply:
             kind = "memory" if reply["failed"] == "memory" else "crash"
             if kind == "memory":
                 self.close()
             raise Forfeit(kind, printable(str(reply.get("words", ""))[:300]))
         return reply
+
+    def _is_starved(self, seconds: float) -> bool:
+        """Whether the process would go on if a processor were free, and has not had these seconds
+        of one since its last reply."""
+        try:
+            fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(") ")[2].split()
+        except OSError:
+            return False
+        had = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return fields[0] == "R" and had - self._spent < seconds
 
     def _ended(self) -> Forfeit:
         """The forfeit of a process that has ended by itself."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from games.units import without_rounding
 from psro import exact
 from psro.measure import comparison
 from psro.measure.arena.entrants import Entrant
@@ -132,7 +133,9 @@ class RoundRobin:
                 self._game.form, {str(i): self._entrants[i].plans for i in tables}
             )
             mean[:, *np.ix_(tables, tables)] = compared.returns
-            average[np.ix_(tables, tables)] = compared.average
+            average[np.ix_(tables, tables)] = without_rounding(
+                compared.average, self._game.form.rounding
+            )
             for i, one in zip(tables, compared.measured, strict=True):
                 measured[i] = one
         return tuple(measured)
