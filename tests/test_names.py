@@ -11,6 +11,7 @@ import pytest
 from test_cli import psro_main
 
 import psro
+from games.readers.nodes import nodes
 from psro.cli import process
 from psro.runs.config import RunConfig
 from psro.views import tables, watch
@@ -106,3 +107,13 @@ def test_settings_of_a_stranger_are_texts(trained, tmp_path, capsys, monkeypatch
             assert "Traceback" not in out + err and "\x1b" not in out + err
             assert code in (0, 2)
     assert dataclasses.asdict(psro.load(trained).config)["observation"] is None
+
+
+def test_the_csv_of_one_run_names_players_as_the_file_does(tmp_path, capsys):
+    config = RunConfig(game="tests/three.nfg", oracle="best_response", iterations=1)
+    run = psro.run(config, tmp_path / "run")
+    code, _, _ = psro_main(capsys, "eval", run.folder, "--csv", tmp_path / "table.csv")
+    columns = pd.read_csv(tmp_path / "table.csv").columns
+    assert code == 0 and {"weight_Ann", "weight_Bob", "rating_Cy"} <= set(columns)
+    names = [node.outcome for node in nodes(run.tree) if node.terminal is not None]
+    assert {"best", "worst", ""} == set(names)

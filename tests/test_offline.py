@@ -17,6 +17,8 @@ from games.readers.positions import positions
 from psro import cli
 from psro.play import offline
 from psro.play.match import MatchError, made_in
+from psro.play.offline import policies
+from psro.policies.networks.settings import NetworkConfig
 
 ENTRY = "tests/entry.efg"
 HEX = "dark_hex(num_rows=2,num_cols=2)"
@@ -110,11 +112,11 @@ def test_names_from_a_file_cannot_break_the_page(tmp_path):
 
 def test_what_has_no_page(trained, tmp_path, monkeypatch, capsys):
     experiment = trained("kuhn_poker")
-    monkeypatch.setattr(offline, "MAX_TABLES", 10)
+    monkeypatch.setattr(policies, "MAX_BYTES", 10)
     with pytest.raises(MatchError, match="as tables"):
         offline.page(experiment)
     monkeypatch.setattr(offline.trees, "MAX_HISTORIES", 10)
-    monkeypatch.setattr(offline, "MAX_TABLES", 1 << 20)
+    monkeypatch.setattr(policies, "MAX_BYTES", 1 << 20)
     with pytest.raises(MatchError, match="histories, and a page holds"):
         offline.page(experiment)
     (tmp_path / "there.html").touch()
@@ -142,12 +144,15 @@ def browser():
         yield driver
 
 
+NETWORK = NetworkConfig(
+    encoder="mlp", width=16, layer_norm=True, separate=True, normalize_observations=True
+)
 EVERYWHERE = """
-const [player, policy, parents, actions] = arguments;
+const [player, policy, parents, actions, legal] = arguments;
 const mind = mindOf(match.book, player, policy), memories = [], result = [1];
 for (let i = 0; i < parents.length; i++) {
   const before = parents[i] < 0 ? mind.start() : memories[parents[i]];
-  const [chances, memory] = mind.decide(before, i, actions[i]);
+  const [chances, memory] = mind.decide(before, i, actions[i], legal[i]);
   memories.push(memory);
   result.push(...chances);
 }
@@ -157,28 +162,40 @@ return result;
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "game, settings",
+    "game, settings, tables",
     [
-        ("kuhn_poker", {"oracle": "ppo", "iterations": 2}),
-        ("leduc_poker", {"oracle": "ppo", "iterations": 2}),
-        (ENTRY, {"meta_solver": "mgcce"}),
-        (HEX, {}),
+        ("kuhn_poker", {"oracle": "ppo", "iterations": 2}, True),
+        ("leduc_poker", {"oracle": "ppo", "iterations": 2}, True),
+        ("leduc_poker", {"oracle": "ppo", "iterations": 2, "cell": "gru"}, False),
+        (
+            "leduc_poker",
+            {"oracle": "ppo", "iterations": 1, "network": NETWORK, "hidden_size": 16},
+            False,
+        ),
+        ("kuhn_poker", {"oracle": "ppo", "iterations": 1, "cell": "none"}, False),
+        (ENTRY, {"meta_solver": "mgcce"}, True),
+        (HEX, {}, True),
     ],
 )
-def test_the_browser_plays_what_python_plays(trained, browser, tmp_path, game, settings):
+def test_the_browser_plays_what_python_plays(
+    trained, browser, tmp_path, monkeypatch, game, settings, tables
+):
     """At every info state, and by the same weights; hands end as the game says; nothing is asked
     for."""
     experiment = trained(game, **settings)
+    if not tables:
+        monkeypatch.setattr(policies, "SMALL_TABLES", 0)
+        monkeypatch.setattr(policies, "_size_of_tables", lambda *_: policies.MAX_BYTES)
     file = offline.write(experiment, tmp_path / "page.html")
     assert file.stat().st_size < 2_000_000
     requested(browser), console_errors(browser)
     browser.get(file.as_uri())
     wait_for(lambda: browser.execute_script("return shown && !waiting"))
     for p, own in enumerate(experiment.tree.players):
+        legal = [own.actions(i).tolist() for i in range(own.num_info_states)]
         for k, expected in enumerate(behaviours(experiment, p)):
-            said = browser.execute_script(
-                EVERYWHERE, p, k, own.parent_info_state.tolist(), own.previous_action.tolist()
-            )
+            before = own.parent_info_state.tolist(), own.previous_action.tolist()
+            said = browser.execute_script(EVERYWHERE, p, k, *before, legal)
             assert np.abs(np.array(said) - expected).max() < 1e-5
     ends = {tuple(row) for row in experiment.tree.terminal_returns.tolist()}
     for hand in range(6):
@@ -195,3 +212,53 @@ def test_the_browser_plays_what_python_plays(trained, browser, tmp_path, game, s
         wait_for(lambda: browser.execute_script("return !waiting"))
     asked = [address for address in requested(browser) if not address.startswith(file.as_uri())]
     assert asked == [] and console_errors(browser) == []
+
+
+ALONG = """
+const [player, policy, history] = arguments, { book, game } = match;
+const mind = mindOf(book, player, policy), result = [];
+let state = game.begin(), memory = mind.start(), last = -1;
+for (const action of history) {
+  if (game.mover(state) === player) {
+    const legal = game.legal(state);
+    const [chances, next] = mind.decide(memory, game.seen(state), last, legal);
+    result.push(Object.fromEntries(legal.map((cell, k) => [cell, chances[k]])));
+    [memory, last] = [next, action];
+  }
+  state = game.step(state, action);
+}
+return [result, game.isOver(state), game.close(state).returns];
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "game", ["phantom_ttt", "phantom_ttt(gameversion=abrupt)", "dark_hex(board_size=3)"]
+)
+def test_the_browser_plays_boards_in_the_dark(browser, tmp_path, game):
+    """By the rules, and with the networks of Python's bots, in random games."""
+    config = psro.RunConfig(
+        game=game, evaluation="sampled", iterations=1, hidden_size=8, payoff_episodes=64,
+        ppo=psro.PPOConfig(decisions=2_048, num_envs=16),
+    )  # fmt: skip
+    experiment = psro.run(config, tmp_path / "run")
+    file = offline.write(experiment, tmp_path / "page.html")
+    browser.get(file.as_uri())
+    wait_for(lambda: browser.execute_script("return shown && !waiting"))
+    rng = np.random.default_rng(0)
+    for number in range(20):
+        player = number % 2
+        support = np.flatnonzero(experiment.meta_strategy[player] > 0)
+        place = number // 2 % len(support)
+        bot, expected = experiment.bot(player, 0), []
+        bot.restart_as(int(support[place]))
+        state = experiment.setup.states.new_state(0)
+        while not state.is_terminal():
+            if state.current_player() == player:
+                expected.append(dict(bot.get_policy(state)))
+            state.apply_action(int(rng.choice(state.legal_actions())))
+        said, is_over, returns = browser.execute_script(ALONG, player, place, state.history())
+        assert is_over and returns == state.returns()
+        for own, other in zip(said, expected, strict=True):
+            by_name = {str(cell): share for cell, share in other.items()}
+            assert own == pytest.approx(by_name, abs=1e-5)

@@ -1,5 +1,5 @@
 """`psro run | train | resume | eval | arena | solve | plot | report | watch | log | play | export |
-games | variants`. Bad input ends with one sentence and exit code 2.
+publish | zoo | games | variants`. Bad input ends with one sentence and exit code 2.
 
 The modules of commands define the options. They import the rest only when a command runs, because
 help texts and errors do not need it, and the import of JAX alone takes a second.
@@ -23,6 +23,7 @@ from psro.cli import (
     playing,
     plugins,
     process,
+    sharing,
     showing,
     solving,
     training,
@@ -74,6 +75,8 @@ def main(arguments: list[str] | None = None) -> None:
                     "export": showing.export_run,
                     "games": listing.list_games,
                     "variants": listing.list_variants,
+                    "zoo": listing.list_zoo,
+                    "publish": sharing.publish,
                 },
                 prog="psro",
                 description="Train and measure game-theoretic populations of recurrent policies. "

@@ -18,6 +18,8 @@ Folders = Annotated[Positional[tuple[str, ...]], arg(metavar="FOLDER ...", help_
 NewFile = Annotated[Positional[str], arg(metavar="FILE")]
 GameNames = Annotated[Positional[tuple[str, ...]], arg(metavar="[GAME ...]", help_behavior_hint="")]
 
+MaybeOne = Annotated[Positional[str | None], arg(metavar="[NAME]", help_behavior_hint="")]
+
 # Options. If an option may be None, its explanation says what happens by default.
 Flag = Annotated[bool, arg(help_behavior_hint="")]
 Number = Annotated[int, arg(metavar="N")]

@@ -291,7 +291,7 @@ def _compare(folders: Sequence[str], wanted: Wanted) -> None:
     exploitability = _on_device(tree, wanted.device)
     compared = comparison.compare(tree, mixtures | others, omitted, exploitability=exploitability)
     if wanted.csv is not None:
-        tables.write_comparison_csv(compared, wanted.csv)
+        tables.write_comparison_csv(compared, tables.in_columns(runs[0][1]), wanted.csv)
     if wanted.json:
         tables.print_comparison_json(compared, game)
     else:

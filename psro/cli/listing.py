@@ -1,4 +1,4 @@
-"""`psro games` and `psro variants`."""
+"""`psro games`, `psro variants` and `psro zoo`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import games
-from psro.cli.arguments import GameNames, MaybeName, Number, explained
+from psro.cli.arguments import GameNames, MaybeName, MaybeOne, Number, explained
 from psro.cli.folders import shell
 from psro.cli.options import typed
 from psro.cli.process import complain, one_line, say
@@ -221,3 +221,46 @@ def list_variants() -> None:
     console.print(f"Variants other than {DEFAULT} have these settings by default: {settings}")
     console.print("Each setting can be set alone: psro run --variant apsro --rounds 20")
     say("next: psro run --variant NAME")
+
+
+@explained
+def list_zoo(name: MaybeOne = None) -> None:
+    """List the trained populations that come with psro. Every command takes zoo:NAME in place of a
+    folder.
+
+    Args:
+        name: Show the card of one of them: how it was made, and what it is worth. By default all
+            are listed.
+    """
+    from psro.runs import zoo
+    from psro.views import tables
+    from psro.views.numbers import three_digits
+
+    console = tables.console()
+    if name is not None:
+        card = zoo.card(name)
+        rows = tables.table("", "")
+        for column in rows.columns:
+            column.justify = "left"
+        rows.add_row("game", card.game)
+        rows.add_row("what", card.about)
+        rows.add_row("exploitability", f"{three_digits(card.exploitability)}, exact")
+        rows.add_row("policies", f"{card.policies} of each player")
+        rows.add_row("size", f"{card.file.stat().st_size / 1000:.0f} kB")
+        rows.add_row("made by", f"{card.command}  ({card.cpu_seconds} CPU seconds)")
+        console.print(rows)
+        say(f"next: psro play {zoo.PREFIX}{card.name} --web, or psro eval {zoo.PREFIX}{card.name}")
+        return
+    rows = tables.table("name", "game", "exploitability", "policies", "kB")
+    for column in rows.columns[:2]:
+        column.justify = "left"
+    for card in zoo.cards().values():
+        rows.add_row(
+            f"{zoo.PREFIX}{card.name}",
+            f"{card.game}\n[dim]{card.about}[/dim]",
+            three_digits(card.exploitability),
+            str(card.policies),
+            f"{card.file.stat().st_size / 1000:.0f}",
+        )
+    console.print(rows)
+    say(f"next: psro zoo NAME, or psro play {zoo.PREFIX}{next(iter(zoo.cards()))} --web")

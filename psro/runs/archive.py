@@ -24,6 +24,7 @@ from pathlib import Path
 from games.readers import files
 from psro.runs import disk, storage
 from psro.runs.storage import ExperimentError
+from psro.runs.zoo import PREFIX, located
 
 MEMBERS = re.compile(
     r"config\.json|metrics\.csv|(payoffs|state)\.safetensors|game\.(csv|npy|npz|nfg|efg)"
@@ -44,9 +45,9 @@ _LONGEST_ENTRY = 46 + 64  # bytes of the table for one member: fixed, and its na
 
 
 def is_file(path: str | os.PathLike) -> bool:
-    """Whether `path` is an exported file and not a folder."""
+    """Whether `path` is an exported file, or one of the zoo, and not a folder."""
     try:
-        return Path(path).is_file()
+        return located(path).is_file()
     except OSError:  # a name too long
         return False
 
@@ -94,11 +95,11 @@ def _members(file: Path) -> Iterator[tuple[zipfile.ZipFile, list[zipfile.ZipInfo
     """The open archive of an exported file and its members, which are checked. Its errors become
     sentences."""
     try:
-        with open(file, "rb") as opened:
+        with open(located(file), "rb") as opened:
             _check_end(opened)
             with zipfile.ZipFile(opened) as archive:
                 members = archive.infolist()
-                _check_members(members, file.stat().st_size)
+                _check_members(members, os.fstat(opened.fileno()).st_size)
                 yield archive, members
     except OSError as error:
         raise ExperimentError(f"cannot read {file}: {error.strerror or error}") from None
@@ -111,10 +112,15 @@ def _members(file: Path) -> Iterator[tuple[zipfile.ZipFile, list[zipfile.ZipInfo
 def unpack_beside(file: Path, out: str | os.PathLike | None) -> Path:
     """Unpacks an exported file to the new folder `out`; by default it is next to the file and has
     its name without the ending. Returns the folder. Raises the errors of `unpack`."""
-    folder = file.with_suffix("") if out is None else Path(out)
+    folder = Path(out) if out is not None else beside(file)
     disk.check_free(folder, "name a new folder to unpack to with --out")
     unpack(file, folder)
     return folder
+
+
+def beside(file: Path) -> Path:
+    """Where an exported file is unpacked by default. One of the zoo is unpacked here."""
+    return Path(file.name.removeprefix(PREFIX)) if located(file) != file else file.with_suffix("")
 
 
 def read_config(file: Path) -> bytes:

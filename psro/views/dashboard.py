@@ -21,8 +21,8 @@ import rich.progress_bar
 import rich.text
 
 from games.printing import printable
+from psro.runs import archive, learner_folder
 from psro.runs import folder as run_folder
-from psro.runs import learner_folder
 from psro.runs.learner_config import LearnerConfig
 from psro.runs.storage import ExperimentError
 from psro.training.evaluation_record import Evaluation
@@ -201,7 +201,7 @@ def follow(folders: Sequence[str | os.PathLike]) -> None:
         ExperimentError: a folder is no experiment, or is damaged, or an exported file.
     """
     for folder in folders:
-        if Path(folder).is_file():
+        if archive.is_file(folder):
             raise ExperimentError(f"{folder} is an exported run, which does not change")
     runs = [_read(Path(folder)) for folder in folders]
     names = labels([run.folder for run in runs])

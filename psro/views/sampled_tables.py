@@ -149,11 +149,11 @@ def on_form_json(exactly: MeasuredOnForm) -> dict[str, Any]:
 def write_csv(opened: Experiment, measured: SampledEvaluation, path: str | os.PathLike) -> None:
     """A line for each policy number: its weights and its ratings by the mean payoffs."""
     columns: dict[str, Any] = {"policy": range(opened.meta_game.size)}
-    for p in range(opened.rules.num_players):
-        columns[f"weight_{p}"] = opened.meta_strategy[p]
-        columns[f"rating_{p}"] = measured.elo_like.ratings[p]
+    for p, name in enumerate(tables.in_columns(opened)):
+        columns[f"weight_{name}"] = opened.meta_strategy[p]
+        columns[f"rating_{name}"] = measured.elo_like.ratings[p]
         if measured.nash_average:
-            columns[f"nash_average_{p}"] = measured.nash_average.ratings[p]
+            columns[f"nash_average_{name}"] = measured.nash_average.ratings[p]
     tables.write_columns(columns, path)
 
 

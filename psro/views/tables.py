@@ -75,13 +75,13 @@ def write_csv(opened: Experiment, measured: Evaluation, path: str | os.PathLike)
         "policy": range(len(measured.policies)),
         "exploitability": [policy.exploitability for policy in measured.policies],
     }
-    for p in range(opened.rules.num_players):
-        columns[f"weight_{p}"] = opened.meta_strategy[p]
-        columns[f"rating_{p}"] = measured.elo_like.ratings[p]
+    for p, name in enumerate(in_columns(opened)):
+        columns[f"weight_{name}"] = opened.meta_strategy[p]
+        columns[f"rating_{name}"] = measured.elo_like.ratings[p]
         if measured.worst_case is not None:
-            columns[f"worst_case_{p}"] = measured.worst_case[p]
+            columns[f"worst_case_{name}"] = measured.worst_case[p]
         if measured.nash_average:
-            columns[f"nash_average_{p}"] = measured.nash_average.ratings[p]
+            columns[f"nash_average_{name}"] = measured.nash_average.ratings[p]
     write_columns(columns, path)
 
 
@@ -121,9 +121,11 @@ def print_comparison_json(compared: Comparison, game: str) -> None:
     )
 
 
-def write_comparison_csv(compared: Comparison, path: str | os.PathLike) -> None:
+def write_comparison_csv(
+    compared: Comparison, seats: Sequence[str], path: str | os.PathLike
+) -> None:
     """A line for each contender: its exploitability, and against each other one what it gets on
-    average and in each seat."""
+    average and in each of the `seats`, see `in_columns`."""
     columns: dict[str, Any] = {
         "name": compared.names,
         "exploitability": [mixture.exploitability for mixture in compared.measured],
@@ -131,8 +133,8 @@ def write_comparison_csv(compared: Comparison, path: str | os.PathLike) -> None:
     }
     for number, name in enumerate(compared.names):
         columns[f"against {name}"] = compared.average[:, number]
-        for p, of_seat in enumerate(compared.returns):
-            columns[f"against {name}, seat {p}"] = of_seat[:, number]
+        for seat, of_seat in zip(seats, compared.returns, strict=True):
+            columns[f"against {name}, seat {seat}"] = of_seat[:, number]
     write_columns(columns, path)
 
 
@@ -205,6 +207,12 @@ def player_columns(what: str, names: Sequence[str] | None, num_players: int) -> 
 def names_of(opened: Experiment) -> tuple[str, ...] | None:
     """The players' names in the game's file; None if it has none."""
     return None if opened.tree is None else opened.tree.player_names
+
+
+def in_columns(opened: Experiment) -> list[str]:
+    """The players in titles of a CSV file's columns: by the names in the game's file, else by their
+    seats."""
+    return list(names_of(opened) or map(str, range(opened.rules.num_players)))
 
 
 def columns_of(what: str, opened: Experiment) -> list[str]:

@@ -15,7 +15,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from games import GameError
@@ -24,22 +23,22 @@ from psro.play import page as served
 from psro.play import words
 from psro.play.match import MatchError, made_in, par_of, seat_name
 from psro.play.offline import tree as trees
+from psro.play.offline.blind import is_blind, rules_of
 from psro.play.offline.book import Pool, packed
-from psro.policies.jax_settings import own_settings
+from psro.play.offline.policies import packed_policies
 from psro.runs import disk
 from psro.runs.experiment import Experiment
 
-SCRIPTS = ("tree.js", "minds.js", "offline.js", "play.js")
-MAX_TABLES = 1 << 25
-"""The most bytes of policies in a page."""
+SCRIPTS = ("tree.js", "blind.js", "minds.js", "offline.js", "play.js")
 
 
 def page(experiment: Experiment) -> str:
     """The page of a run, as HTML.
 
     Raises:
-        MatchError: the game is not enumerated or too large for a page, or OpenSpiel cannot print
-            it.
+        MatchError: the game or its policies are too large for a page, or OpenSpiel cannot print
+            the game.
+        SettingsError: the game is not enumerated, and a page has no rules of it.
     """
     try:
         dealer = Dealer(experiment, 0)
@@ -59,24 +58,30 @@ def write(experiment: Experiment, path: str | os.PathLike) -> Path:
 
 
 def _data(experiment: Experiment, dealer: Dealer) -> str:
-    tree = experiment.needs_tree("a page to play on")
     support = [np.flatnonzero(own > 0) for own in experiment.meta_strategy]
-    tables = _tables(experiment, support)
-    pool = Pool()
-    arrays = trees.arrays_of(tree, dealer, pool)
-    players = [dealer.player_name(seat) for seat in range(dealer.num_players)]
+    seats, pool, blind = range(dealer.num_players), Pool(), None
+    if experiment.tree is None and is_blind(dealer):
+        blind, arrays = rules_of(experiment, dealer)
+        network, policies = packed_policies(experiment, support)
+    else:
+        tree = experiment.needs_tree("a page to play on")
+        network, policies = packed_policies(experiment, support)
+        arrays = trees.arrays_of(tree, dealer, pool)
+    has_board = blind is not None or any((arrays[f"scene_board_{p}"] >= 0).any() for p in seats)
     header = {
         "game": experiment.config.game,
-        "players": players,
-        "you": [seat_name(dealer, seat) for seat in range(dealer.num_players)],
+        "players": [dealer.player_name(seat) for seat in seats],
+        "you": [seat_name(dealer, seat) for seat in seats],
         "rules": words.rules(experiment, dealer),
-        "how": words.how(any((arrays[f"scene_board_{p}"] >= 0).any() for p in range(len(players)))),
+        "how": words.how(has_board),
         "par": [vars(par) for par in par_of(experiment)],
         "policies": _policies(experiment, support),
         "joint": _joint(experiment, support),
+        "network": network,
+        "blind": blind,
         "pool": pool.values,
     }
-    return packed(header, arrays | tables)
+    return packed(header, arrays | policies)
 
 
 def _policies(experiment: Experiment, support: list[np.ndarray]) -> list[list[dict[str, Any]]]:
@@ -103,38 +108,6 @@ def _joint(experiment: Experiment, support: list[np.ndarray]) -> dict[str, Any] 
     joint = experiment.joint[np.ix_(*support)]
     profiles = np.argwhere(joint > 0)
     return {"profiles": profiles.tolist(), "weights": joint[tuple(profiles.T)].tolist()}
-
-
-@own_settings()
-def _tables(experiment: Experiment, support: list[np.ndarray]) -> dict[str, np.ndarray]:
-    """The probabilities of every player's policies at all its info states, float32 `[K, S_p]`."""
-    tree = experiment.tree
-    size = sum(
-        4 * len(own) * player.num_sequences
-        for own, player in zip(support, tree.players, strict=True)
-    )
-    if size > MAX_TABLES:
-        raise MatchError(
-            f"the policies of {experiment.config.game} take {size / 2**20:.0f} MiB as tables, and "
-            f"a page holds at most {MAX_TABLES / 2**20:.0f}"
-        )
-    populations, tables = experiment.populations, {}
-    most = max(map(len, support))
-    padded = [np.resize(own, most) for own in support]
-    rows = [
-        experiment.setup.tabulate(
-            jax.tree.map(
-                lambda *leaves, k=k: np.stack(
-                    [leaf[own[k]] for leaf, own in zip(leaves, padded, strict=True)]
-                ),
-                *populations,
-            )
-        )
-        for k in range(most)
-    ]
-    for p, own in enumerate(support):
-        tables[f"policies_{p}"] = np.stack([rows[k][p] for k in range(len(own))], dtype=np.float32)
-    return tables
 
 
 def _html(title: str, data: str) -> str:

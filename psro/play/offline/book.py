@@ -17,7 +17,7 @@ import numpy as np
 
 from psro.play.cards import Picture
 
-_KINDS = ("int32", "float32", "float64", "uint8")
+_KINDS = ("int8", "uint8", "int32", "float32", "float64")
 
 
 class Pool:

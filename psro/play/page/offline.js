@@ -4,7 +4,7 @@
 
 let random = Math.random;
 
-const KINDS = { int32: Int32Array, float32: Float32Array, float64: Float64Array, uint8: Uint8Array };
+const KINDS = { int8: Int8Array, int32: Int32Array, float32: Float32Array, float64: Float64Array, uint8: Uint8Array };
 
 // The page's data: a header, and arrays by name.
 async function unpacked() {
@@ -17,7 +17,11 @@ async function unpacked() {
   for (const [name, kind, place, length] of header.arrays) arrays[name] = new KINDS[kind](bytes, place, length);
   const pooled = (k) => (k < 0 ? null : header.pool[k]);
   const picture = (k) => (k < 0 ? null : { ...pooled(k), moves: pooled(pooled(k).moves) });
-  return { ...header, arrays, pooled, picture };
+  const observation = (player, place) => {
+    const table = arrays[`observation_${player}`], width = header.network.seen;
+    return table.subarray(place * width, (place + 1) * width);
+  };
+  return { ...header, arrays, pooled, picture, observation };
 }
 
 // A number k with probability weights[k].
@@ -35,7 +39,7 @@ function pick(weights) {
 class Match {
   constructor(book) {
     this.book = book;
-    this.game = new Tree(book);
+    this.game = book.blind ? new Blind(book) : new Tree(book);
     this.history = [];
     this.turn = 0;
     this.deal(0);
@@ -63,9 +67,10 @@ class Match {
     const { game } = this;
     while (!game.isOver(this.state) && game.mover(this.state) !== this.seat) {
       const p = game.mover(this.state);
-      const [chances, memory] = this.minds[p].decide(this.memories[p], game.seen(this.state), this.last[p]);
+      const legal = game.legal(this.state), seen = game.seen(this.state);
+      const [chances, memory] = this.minds[p].decide(this.memories[p], seen, this.last[p], legal);
       this.memories[p] = memory;
-      this.last[p] = game.legal(this.state)[pick(chances)];
+      this.last[p] = legal[pick(chances)];
       this.state = game.step(this.state, this.last[p], random);
     }
     this.turn += 1;
