@@ -20,7 +20,8 @@ from psro import exact
 from psro.oracles import CONFIGS, ORACLES, PPO, ExactView, Jobs
 from psro.oracles.decisions import Decisions
 from psro.oracles.on_policy import Batch
-from psro.policies.policy import ConditionalPolicy, TablePolicy, Tabulator
+from psro.policies.conditional import ConditionalPolicy
+from psro.policies.policy import TablePolicy, Tabulator
 
 SMALL = {
     "ppo": {"decisions": 24_576, "num_envs": 64, "num_strata": 2},

@@ -17,9 +17,10 @@ from games.levels import levels as tree_levels
 from games.spaces import Box
 from games.tree_game import TreeGame
 from psro.oracles.rollout import Rollout
+from psro.policies.conditional import ConditionalPolicy
 from psro.policies.distributions import log_probabilities
 from psro.policies.networks import CELLS
-from psro.policies.policy import ConditionalPolicy, Policy, Tabulator, at_temperature
+from psro.policies.policy import Policy, Tabulator, at_temperature
 
 NAMES = ["kuhn_poker", "leduc_poker", "kuhn_poker(players=3)"]
 QUICK = ("lstm", "gru")

@@ -25,7 +25,8 @@ from psro.oracles.base import Jobs, Results
 from psro.oracles.full_width import FullWidth
 from psro.oracles.settings import ConditionalConfig
 from psro.oracles.training import Training, Yardstick, expected_return, train, yardstick
-from psro.policies.policy import ConditionalPolicy, Params
+from psro.policies.conditional import ConditionalPolicy
+from psro.policies.policy import Params
 
 
 class Conditional(FullWidth):

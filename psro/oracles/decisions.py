@@ -30,6 +30,8 @@ class Decisions:
 
     `observation` (a PyTree), `last_action` and `reset` are exactly the inputs of the decision.
     `action` is what the policy's distribution sampled: of a box, the value before tanh.
+    `others` is what the other players saw at their latest decisions in this episode, and did,
+    leaves `[T, E, Q, ...]`, if the critic is central, otherwise empty.
     `reward` is the sum of the learner's rewards until its next decision or the end of the episode
     (`done`). `carry` is the carry *before* the first step of every sequence, leaves
     `[T / sequence_length, E, H]`. Where `valid` is False nothing was decided; such a step has no
@@ -56,6 +58,7 @@ class Decisions:
     truncated: jax.Array
     valid: jax.Array
     carry: Carry
+    others: Any = ()
     next_value: jax.Array
     """Value of the decision after the last, `[E]`. It replaces the return after the rollout."""
 

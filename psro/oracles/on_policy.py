@@ -93,6 +93,10 @@ class OnPolicy(Sampled):
         outputs, value = self._outputs(
             params, seen.observation, seen.last_action, seen.reset, seen.carry, batch.levels
         )
+        if batch.levels is None:
+            value = self._policy.value_of(
+                params, value, seen.observation, seen.last_action, seen.others
+            )
         choice = self._policy.distribution(outputs, seen.legal)
         return Unrolled(
             log_prob=choice.log_prob(seen.action),

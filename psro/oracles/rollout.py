@@ -43,6 +43,8 @@ class Actors:
         shown: the episode was cut off, and its last step has shown the learner what would have
             followed, bool `[E]`.
         earned: the learner's rewards in this episode so far, `[E]`.
+        seen: with a central critic, what the opponents saw at their latest decisions in this
+            episode, zeros before the first, leaves `[E, Q, ...]`; otherwise empty.
     """
 
     state: State
@@ -51,6 +53,7 @@ class Actors:
     fresh: jax.Array
     shown: jax.Array
     earned: jax.Array
+    seen: Any = ()
 
 
 Toll = Callable[[jax.Array, jax.Array | None, jax.Array], jax.Array]
@@ -84,6 +87,7 @@ class Rollout:
         self.length = length
         self.sequence_length = sequence_length
         self._act = act or self._by_policy
+        self._central = getattr(policy, "central", False)
         self._toll = toll
         self._num_opponents = game.num_players - 1
         # Enough moves to end this episode and to play one more without the learner's turn coming;
@@ -113,7 +117,14 @@ class Rollout:
             fresh=jnp.ones(self.num_envs, bool),
             shown=jnp.zeros(self.num_envs, bool),
             earned=jnp.zeros(self.num_envs),
+            seen=self._nothing_seen(state) if self._central else (),
         )
+
+    def _nothing_seen(self, state: State) -> Any:
+        """Zeros in the place of each opponent's observation, leaves `[E, Q, ...]`."""
+        seen = jax.eval_shape(jax.vmap(self.game.observe), state)
+        shape = self.num_envs, self._num_opponents
+        return jax.tree.map(lambda leaf: jnp.zeros((*shape, *leaf.shape[1:]), leaf.dtype), seen)
 
     def restart(self, actors: Actors, strata: jax.Array, key: jax.Array) -> Actors:
         """New episodes in the environments of the strata where `strata [S]` is True."""
@@ -126,6 +137,7 @@ class Rollout:
             fresh=actors.fresh | where,
             shown=actors.shown & ~where,
             earned=jnp.where(where, 0.0, actors.earned),
+            seen=_blanked(where, actors.seen),
         )
 
     def turn(self, actors: Actors, seat: jax.Array) -> Turn:
@@ -197,6 +209,11 @@ class Rollout:
         outputs, value, after = self.policy(
             params, turn.observation, turn.last_action, learner.carry
         )
+        others = ()
+        if self._central:
+            done = jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), actors.opponents.last_action)
+            others = actors.seen, done
+            value = self.policy.value_of(params, value, turn.observation, turn.last_action, others)
         choice = self._act(outputs, turn.legal, exploration)
         action = choice.sample(keys[1])  # [E, ...]
         played = choice.played(action)
@@ -205,6 +222,7 @@ class Rollout:
             "action": action,
             "log_prob": choice.log_prob(action),
             "value": value,
+            "others": others,
         }
         moves = turn.valid & acts
         actors = Actors(
@@ -214,6 +232,7 @@ class Rollout:
             fresh=actors.fresh & ~moves,
             shown=actors.shown | (acts & self._shows(actors, seat)),
             earned=actors.earned,
+            seen=actors.seen,
         )
         return (actors, episodes), (decision, learner.carry, outcome)
 
@@ -263,6 +282,7 @@ class Rollout:
                 fresh=actors.fresh,
                 shown=actors.shown,
                 earned=actors.earned,
+                seen=self._now_seen(acts, observation, actors.seen),
             )
             # Now, so that the opponents' networks do not run once more before the learner's turn.
             return moves + 1, *self._renew(seat, actors, *counted, env_keys[1]), keys[0]
@@ -301,8 +321,19 @@ class Rollout:
             fresh=actors.fresh | over,
             shown=actors.shown & ~over,
             earned=jnp.where(over, 0.0, earned),
+            seen=_blanked(over, actors.seen),
         )
         return actors, episodes, outcome
+
+    def _now_seen(self, acts: jax.Array, observation: Any, seen: Any) -> Any:
+        """What the opponents have seen, leaves `[E, Q, ...]`, after those that act `[Q, E]` saw the
+        observation of their environment, `[E, ...]`."""
+        if not self._central:
+            return ()
+        new = jax.tree.map(
+            lambda leaf, old: jnp.broadcast_to(leaf[:, None], old.shape), observation, seen
+        )
+        return _select(acts.T, new, seen)
 
     def _by_policy(
         self, outputs: jax.Array, legal: jax.Array | None, exploration: jax.Array | float
@@ -347,6 +378,11 @@ class Rollout:
         none = -1 if jnp.issubdtype(action.dtype, jnp.integer) else jnp.nan
         action = jnp.where(where.reshape(-1, *(1,) * (action.ndim - 1)), action, none)
         return _select(where, jax.vmap(self.game.step)(state, action, keys), state)
+
+
+def _blanked(where: jax.Array, tree):
+    """Zeros where `where` is True."""
+    return _select(where, jax.tree.map(jnp.zeros_like, tree), tree)
 
 
 def _select(where: jax.Array, new, old):

@@ -250,3 +250,5 @@ SELF_PLAY: dict[str, type[Any]] = {
     "nfsp": NFSPConfig,
 }
 """The settings of each learner of self-play by its name."""
+CENTRAL_SELF_PLAY = ("ppo_self_play", "mmd", "rnad")
+"""Learners of self-play that can learn from a central critic (`NetworkConfig.critic`)."""

@@ -201,6 +201,8 @@ ENUMERATED = ("full_width", "distill", "conditional", "best_response")
 ON_FORMS = ("distill", "best_response")
 """Those of them that also work where only the players' own info states are known."""
 
+CENTRAL_ORACLES = ("ppo", "a2c", "reinforce")
+"""Oracles that can learn from a central critic (`NetworkConfig.critic`)."""
 STARTS = {"ppo": "perturbed", "a2c": "perturbed", "reinforce": "perturbed"}
 """What best responses start from by default, one of `psro.policies.initial.INITS`. Other oracles
 start from `scratch`."""

@@ -12,7 +12,6 @@ the variance: a normal density to the power 1 / T is the normal density of T tim
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any
@@ -32,6 +31,7 @@ from psro.policies.jax_settings import own_settings
 from psro.policies.networks import RecurrentNetwork
 from psro.policies.networks.cells.cell import Carry, unroll
 from psro.policies.networks.cells.parts import restarted
+from psro.policies.networks.central import Seen
 from psro.policies.networks.heads import LOG_STD, check_actions, num_outputs
 from psro.policies.networks.settings import NetworkConfig
 
@@ -77,6 +77,7 @@ class Policy:
 
         self.observation_space, self.action_space = observation_space, action_space
         self.normalises = network.normalize_observations
+        self.central = network.critic == "central"
         self.settings = {
             "observation_space": observation_space,
             "action_space": action_space,
@@ -185,6 +186,20 @@ class Policy:
         carry, memory = unroll(network.cell, carry, features, reset, self.forget)
         return *self._heads(network, params, memory), carry
 
+    def value_of(
+        self,
+        params: Params,
+        value: jax.Array,
+        observation: Any,
+        last_action: jax.Array,
+        others: Seen | tuple[()],
+    ) -> jax.Array:
+        """The values `[...]` that advantages are taken from: `value`, of the own memory, or those
+        of a central critic, which sees what `others` saw and did, leaves `[..., Q, *shape]`."""
+        if not self.central:
+            return value
+        return self._network(params).judge((observation, last_action), others)
+
     def tabulate(
         self, params: Params, levels: Sequence[Level]
     ) -> tuple[list[jax.Array], list[jax.Array]]:
@@ -233,65 +248,6 @@ def _numbered(params: Params) -> Params:
     return {
         int(name) if name.isdigit() else name: _numbered(value) for name, value in params.items()
     }
-
-
-class ConditionalPolicy(Policy):
-    """A `Policy` whose parameters are a `network` and a `condition [C]`. The network gets the
-    condition with every observation. Many policies share the network and differ in the
-    condition."""
-
-    def __init__(self, *, observation_space: Space, condition_size: int, **settings: Any):
-        seen = (observation_space, Box((condition_size,)))
-        super().__init__(observation_space=seen, **settings)
-        self.settings |= {
-            "observation_space": observation_space,
-            "condition_size": condition_size,
-        }
-        self._condition_size = condition_size
-
-    def init(self, key: jax.Array) -> Params:
-        return {
-            "network": self._init_network(key),
-            "condition": jnp.zeros(self._condition_size, jnp.float32),
-            "temperature": jnp.ones((), jnp.float32),
-        }
-
-    def _network(self, params: Params) -> RecurrentNetwork:
-        return super()._network(params["network"])
-
-    def __call__(
-        self, params: Params, observation: Any, last_action: jax.Array, carry: Carry
-    ) -> tuple[jax.Array, jax.Array, Carry]:
-        seen = self._beside(params, observation, last_action)
-        return super().__call__(params, seen, last_action, carry)
-
-    def unroll_on(
-        self,
-        params: Params,
-        observation: Any,
-        last_action: jax.Array,
-        reset: jax.Array,
-        carry: Carry,
-    ) -> tuple[jax.Array, jax.Array, Carry]:
-        seen = self._beside(params, observation, last_action)
-        return super().unroll_on(params, seen, last_action, reset, carry)
-
-    def tabulate(
-        self, params: Params, levels: Sequence[Level]
-    ) -> tuple[list[jax.Array], list[jax.Array]]:
-        levels = [
-            dataclasses.replace(
-                level, observation=self._beside(params, level.observation, level.last_action)
-            )
-            for level in levels
-        ]
-        return super().tabulate(params, levels)
-
-    def _beside(self, params: Params, observation: Any, last_action: jax.Array) -> tuple[Any, Any]:
-        """The observation, and the condition beside it for each of the same decisions."""
-        condition = params["condition"]
-        batch = last_action.shape[: last_action.ndim - len(self.action_space.shape)]
-        return observation, jnp.broadcast_to(condition, (*batch, condition.shape[-1]))
 
 
 class TablePolicy:

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from psro.errors import SettingsError
 from psro.metagame.solving import MetaGameSolver, solver_of
-from psro.oracles.settings import STARTS, SampledConfig
+from psro.oracles.self_play_settings import CENTRAL_SELF_PLAY
+from psro.oracles.settings import CENTRAL_ORACLES, STARTS, SampledConfig
 from psro.runs.config import (
     SAME,
     RunConfig,
@@ -121,6 +122,8 @@ def check_solvable(config: RunConfig, game: Rules) -> None:
             f"network.normalize_observations needs a learner that observes, and {what} looks at "
             "the whole game"
         )
+    if config.network.critic == "central":
+        _check_central(config, expansion, bool(tabulated))
     if config.diversity and tabulated is False:
         raise SettingsError(
             f"diversity {config.diversity} rewards actions at info states; oracle {config.oracle} "
@@ -130,6 +133,27 @@ def check_solvable(config: RunConfig, game: Rules) -> None:
         raise SettingsError(
             f"{config.oracle}.tabulated needs opponents who draw their policies independently; "
             f"with meta-solver {config.meta_solver} they draw together"
+        )
+
+
+def _check_central(config: RunConfig, expansion: Expansion, tabulated: bool) -> None:
+    """Raises SettingsError if nothing in the run would learn from a central critic, or something
+    cannot."""
+    learners = []
+    if "self_play" in expansion.uses:
+        learners.append(("self-play", config.self_play))
+    if expansion.best_responses:
+        learners.append(("oracle", config.oracle))
+    for kind, name in learners:
+        if name not in (*CENTRAL_ORACLES, *CENTRAL_SELF_PLAY):
+            raise SettingsError(
+                f"network.critic central is a value that advantages are taken from, and {kind} "
+                f"{name} takes none; use {', '.join((*CENTRAL_ORACLES, *CENTRAL_SELF_PLAY))}"
+            )
+    if tabulated:
+        raise SettingsError(
+            f"network.critic central sees what players see in episodes, and "
+            f"{config.oracle}.tabulated looks at info states; leave out one of them"
         )
 
 

@@ -24,13 +24,14 @@ from psro.exact.passes import passes_of
 from psro.metagame.solvers.regret_minimisers import REGRET_MINIMISERS
 from psro.metagame.solving import solver_of
 from psro.oracles.self_play_settings import SELF_PLAY
+from psro.policies.conditional import ConditionalPolicy
 from psro.policies.dreamer_policy import DreamerPolicy
 from psro.policies.form_table import FormTable
 from psro.policies.guests import ActingTable, GuestPolicy
 from psro.policies.initial import INITS
 from psro.policies.jax_settings import own_settings
 from psro.policies.networks.settings import NetworkConfig
-from psro.policies.policy import ConditionalPolicy, Params, Policy, TablePolicy, Tabulator
+from psro.policies.policy import Params, Policy, TablePolicy, Tabulator
 from psro.policies.tabulation import ChunkedTabulator
 from psro.runs.config import RunConfig, check_cell
 from psro.runs.fitting import Rules, check_solvable, with_defaults

@@ -91,6 +91,16 @@ class ActorCritic(SelfPlay[A]):
         )
         return batch.cut(self._config.sequence_length)
 
+    def _unroll(self, params: Params, seen: Decisions) -> tuple[jax.Array, jax.Array]:
+        """The policy's outputs and values at L steps of N sequences, from the rollout's carries."""
+        outputs, value = self._policy.unroll(
+            params, seen.observation, seen.last_action, seen.reset, seen.carry
+        )
+        value = self._policy.value_of(
+            params, value, seen.observation, seen.last_action, seen.others
+        )
+        return outputs, value
+
     @abc.abstractmethod
     def _loss(self, params: Params, batch: Batch, progress: jax.Array) -> tuple[jax.Array, Losses]:
         """The loss of a minibatch, L steps of N sequences, and its parts."""

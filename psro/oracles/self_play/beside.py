@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +26,7 @@ class Beside:
 
     def __init__(self, policy: Policy):
         self._policy = policy
+        self.central = policy.central
 
     def initial_carry(self, batch_shape: tuple[int, ...] = ()) -> tuple[Carry, Carry]:
         return (self._policy.initial_carry(batch_shape),) * 2
@@ -46,6 +48,10 @@ class Beside:
         outputs, value, after = self._policy(params[0], observation, last_action, carry[0])
         others, _, seen = self._policy(params[1], observation, last_action, carry[1])
         return jnp.concatenate([outputs, others], axis=-1), value, (after, seen)
+
+    def value_of(self, params: tuple[Params, Params], value: jax.Array, *seen: Any) -> jax.Array:
+        """The policy's."""
+        return self._policy.value_of(params[0], value, *seen)
 
     def distribution(self, outputs: jax.Array, legal: jax.Array | None) -> Distribution:
         """The policy's."""

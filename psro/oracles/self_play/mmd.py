@@ -44,9 +44,7 @@ class MMD(Compared[MMDConfig]):
 
     def _loss(self, params: Params, batch: Batch, progress: jax.Array) -> tuple[jax.Array, Losses]:
         config, seen = self._config, batch.decisions
-        outputs, value = self._policy.unroll(
-            params, seen.observation, seen.last_action, seen.reset, seen.carry
-        )
+        outputs, value = self._unroll(params, seen)
         choice, before, magnet = (
             self._policy.distribution(some, seen.legal) for some in (outputs, *batch.reference)
         )

@@ -25,9 +25,7 @@ class PPOSelfPlay(ActorCritic[A]):
 
     def _loss(self, params: Params, batch: Batch, progress: jax.Array) -> tuple[jax.Array, Losses]:
         config, seen = self._config, batch.decisions
-        outputs, value = self._policy.unroll(
-            params, seen.observation, seen.last_action, seen.reset, seen.carry
-        )
+        outputs, value = self._unroll(params, seen)
         choice = self._policy.distribution(outputs, seen.legal)
         log_ratio = jnp.where(seen.valid, choice.log_prob(seen.action) - seen.log_prob, 0.0)
         surrogate = clipped_surrogate(jnp.exp(log_ratio), batch.advantage, config.clip)

@@ -84,9 +84,7 @@ class RNaD(Compared[RNaDConfig]):
 
     def _loss(self, params: Params, batch: Batch, progress: jax.Array) -> tuple[jax.Array, Losses]:
         config, seen = self._config, batch.decisions
-        outputs, value = self._policy.unroll(
-            params, seen.observation, seen.last_action, seen.reset, seen.carry
-        )
+        outputs, value = self._unroll(params, seen)
         legal = seen.legal
         before, reference = (self._policy.distribution(o, legal) for o in batch.reference)
         taken = jax.nn.one_hot(seen.action, legal.shape[-1])

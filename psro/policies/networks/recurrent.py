@@ -14,6 +14,7 @@ from psro.errors import SettingsError
 from psro.policies.networks import DTYPES
 from psro.policies.networks.cells import CELLS
 from psro.policies.networks.cells.cell import Carry, initial_carry
+from psro.policies.networks.central import CentralValue, Seen
 from psro.policies.networks.encoders import DeepEncoder, LinearEncoder
 from psro.policies.networks.heads import num_outputs
 from psro.policies.networks.normaliser import Normaliser
@@ -58,11 +59,11 @@ class RecurrentNetwork(nnx.Module):
         root = {"kernel_init": nnx.initializers.orthogonal(math.sqrt(2))}
         start = root if network.orthogonal else {}
 
-        def encoder() -> LinearEncoder | DeepEncoder:
+        def encoder(features: int = hidden_size) -> LinearEncoder | DeepEncoder:
             spaces = observation_space, action_space
             if network.encoder == "linear" and not network.layer_norm:
-                return LinearEncoder(*spaces, hidden_size, **made, **start)
-            return DeepEncoder(*spaces, hidden_size, config=network, **made, **start)
+                return LinearEncoder(*spaces, features, **made, **start)
+            return DeepEncoder(*spaces, features, config=network, **made, **start)
 
         def trunk() -> tuple[nnx.Module, nnx.Module]:
             return encoder(), CELLS[cell](hidden_size, hidden_size, **made)
@@ -73,6 +74,9 @@ class RecurrentNetwork(nnx.Module):
             self.encoder = BothEncoders(self.encoder, of_value[0])
             self.cell = BothCells(self.cell, of_value[1], hidden_size)
         self.make_heads(network.orthogonal, **made)
+        self.central = network.critic == "central"
+        if self.central:
+            self.central_value = CentralValue(lambda: encoder(network.width), network.width, **made)
 
     def make_heads(self, orthogonal: bool, **made: Any) -> None:
         small = nnx.initializers.orthogonal if orthogonal else nnx.initializers.normal
@@ -96,6 +100,12 @@ class RecurrentNetwork(nnx.Module):
         """One step of the cell: memory `[..., H]` (or `[..., 2 H]`) and the next carry."""
         carry, memory = self.cell(carry, features)
         return memory, carry
+
+    def judge(self, own: Seen, others: Seen) -> jax.Array:
+        """The central critic's values `[...]`, float32 (see `CentralValue`)."""
+        if self.normalises:
+            own, others = ((self.normaliser(seen), done) for seen, done in (own, others))
+        return self.central_value(own, others)
 
     def heads(self, memory: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Outputs `[..., num_outputs]` (illegal actions not yet masked) and value `[...]`,

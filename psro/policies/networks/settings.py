@@ -6,6 +6,7 @@ import dataclasses
 
 from psro.errors import SettingsError
 
+CRITICS = ("own", "central")
 ENCODERS = ("linear", "mlp", "cnn", "embedding")
 _MOST = {"width": 16_384, "depth": 64, "channels": 1_024}
 
@@ -26,6 +27,11 @@ class NetworkConfig:
     """Channels of the first convolution of cnn; the others have twice as many."""
     separate: bool = False
     """Encoder and cell of the value are not shared with the policy. It takes twice the time."""
+    critic: str = "own"
+    """What the value sees: own (what the player sees) or central (what all players have seen, in
+    training alone, by width units). A central value explains more of a return, such as the
+    others' cards, so advantages have less noise. For ppo, a2c, reinforce, and self-play by
+    ppo_self_play, mmd and rnad."""
     layer_norm: bool = False
     """Normalise the outputs of each layer of the encoder, before the rectifier."""
     orthogonal: bool = False
@@ -38,6 +44,9 @@ class NetworkConfig:
         if self.encoder not in ENCODERS:
             known = ", ".join(ENCODERS)
             raise SettingsError(f"unknown encoder {self.encoder!r}; known: {known}")
+        if self.critic not in CRITICS:
+            known = ", ".join(CRITICS)
+            raise SettingsError(f"unknown network.critic {self.critic!r}; known: {known}")
         for name in ("separate", "layer_norm", "orthogonal", "normalize_observations"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(
