@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import chromium, console_errors, requested, wait_for
 from open_spiel.python import policy as openspiel_policy
 from open_spiel.python.bots import uniform_random
 
@@ -22,6 +23,7 @@ from psro.errors import SettingsError
 from psro.exact.openspiel_plans import plans_of, policy_of
 from psro.measure.arena import Limits, Options
 from psro.measure.arena.forfeits import RULE, returns_of_forfeit
+from psro.views import arena_page, page
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "how_to" / "arena.md").read_text("utf-8")
@@ -369,3 +371,23 @@ def test_twenty_agents_on_leduc_in_under_a_minute():
         "eats": ["out of memory"],
     }
     assert own < 60, (own, wall)  # wall seconds are the machine's, which may be busy
+
+
+@pytest.mark.slow
+def test_the_page_in_a_browser(tmp_path):
+    """It is drawn from disk without a complaint, fits 390 px, and shows names as text."""
+    entrants = {"<b>bold</b>": "uniform", "nash": "equilibrium", "%{x} & co": firstly}
+    arena = evaluate("kuhn_poker", entrants, 5)
+    file = page.write(page.offline(arena_page.document(arena)), tmp_path / "arena.html")
+    with chromium() as driver:
+        for width in (1280, 390):
+            driver.set_window_size(width, 900)
+            driver.get(file.as_uri())
+            wait_for(lambda: driver.find_elements("css selector", "#plot-ratings .main-svg"))
+            assert "<b>bold</b>" in driver.find_element("id", "table-ranking").text
+            image = driver.find_element("css selector", "#image-graph img")
+            assert driver.execute_script("return arguments[0].naturalWidth", image) > 0
+            wide = "return document.documentElement.scrollWidth - innerWidth"
+            assert driver.execute_script(wide) <= 0
+        assert all(address.startswith(("file:", "data:")) for address in requested(driver))
+        assert console_errors(driver) == []

@@ -91,10 +91,10 @@ def _ranking(arena: Arena) -> dict[str, Any]:
     columns, order = columns_of(arena, unit_of(arena)), arena.order
     rows = [
         [
-            printable(arena.names[i]),
-            *(column[i].replace("[dim]·[/dim]", "·") for column in columns.values()),
+            f"{place} {printable(arena.names[i])}",
+            *(column[i] for column in columns.values()),
         ]
-        for i in order
+        for place, i in enumerate(order, 1)
     ]
     return {
         "id": "ranking",
@@ -193,7 +193,14 @@ def _heatmap(arena: Arena, mean: np.ndarray, error: np.ndarray, where: str) -> F
             }
         ],
         "layout": {
-            "xaxis": _names_axis(arena, arena.order, tickangle=-90, constrain="domain"),
+            "xaxis": axis(
+                "against the entrant of this rank",
+                tickvals=list(range(len(names))),
+                ticktext=[str(place) for place in range(1, len(names) + 1)],
+                tickfont={"size": 10},
+                tickangle=0 if len(names) <= 12 else -90,
+                constrain="domain",
+            ),
             "yaxis": _names_axis(arena, arena.order, autorange="reversed"),
             "coloraxis": {"kind": "signed", "cmin": -limit, "cmax": limit},
             "height": 200 + 24 * len(names),
@@ -210,10 +217,12 @@ def _limit(arena: Arena) -> float:
 
 
 def _names_axis(arena: Arena, shown: Sequence[int], **more: Any) -> dict[str, Any]:
-    """An axis with the names of these entrants."""
+    """An axis with the ranks and names of these entrants."""
     return {
         "tickvals": list(range(len(shown))),
-        "ticktext": [plain(_short_name(arena.names[i])) for i in shown],
+        "ticktext": [
+            f"{arena.order.index(i) + 1} {plain(_short_name(arena.names[i]))}" for i in shown
+        ],
         "automargin": True,
         **more,
     }
@@ -225,9 +234,11 @@ def _short_name(name: str) -> str:
 
 
 def _graph(arena: Arena) -> dict[str, Any]:
-    text, images = "Ratings with their intervals, of entrants that forfeit nothing.", []
+    text, images = "", []
+    if any(arena.returns.forfeits):
+        text = "Ratings are shown of entrants that forfeit nothing. "
     if arena.scores.beats is not None:
-        text = f"{text} {response_graph.CAPTION}"
+        text += response_graph.CAPTION
         drawn = base64.b64encode(response_graph.svg(arena).encode()).decode()
         images.append(
             {

@@ -44,9 +44,9 @@ def print_arena(arena: Arena, out: rich.console.Console) -> None:
 def _print_ranking(arena: Arena, out: rich.console.Console, unit: float) -> None:
     columns = columns_of(arena, unit)
     rows = tables.table("", *columns)
-    for number in arena.order:
+    for place, number in enumerate(arena.order, 1):
         name = escape(printable(arena.names[number]))
-        rows.add_row(f"{number + 1} {name}", *(column[number] for column in columns.values()))
+        rows.add_row(f"{place} {name}", *(column[number] for column in columns.values()))
     out.print(rows)
     out.print(meaning(arena), highlight=False)
 
@@ -109,15 +109,16 @@ def meaning(arena: Arena) -> str:
 
 
 def _print_matrix(arena: Arena, out: rich.console.Console, unit: float) -> None:
-    rows = tables.table("", *(f"against {number + 1}" for number in arena.order))
+    places = range(1, len(arena.names) + 1)
+    rows = tables.table("", *(f"against {place}" for place in places))
     half = QUANTILE * arena.returns.average_error
-    for i in arena.order:
+    for place, i in zip(places, arena.order, strict=True):
         cells = [
             three_digits(arena.returns.average[i, j], unit=unit, sign=True)
             + ("" if arena.returns.exact[i, j] else f" ± {three_digits(half[i, j], unit=unit)}")
             for j in arena.order
         ]
-        rows.add_row(f"{i + 1} {escape(printable(arena.names[i]))}", *cells)
+        rows.add_row(f"{place} {escape(printable(arena.names[i]))}", *cells)
     out.print("\nPayoff of each (rows) against each (columns), mean of the seats")
     out.print(rows)
 

@@ -105,7 +105,7 @@ def of_word(game: ArenaGame, name: str, word: str, options: Options, all_tables:
     if form is None:
         form = game.needs_tree(word)
     play = simple_play.policies(options.cfr_iterations)[word](form)
-    return table_entrant(game, name, play.method, play.plans)
+    return table_entrant(game, name, f"{word}: {play.method}", play.plans)
 
 
 def _search(game: ArenaGame, name: str, options: Options) -> Entrant:
