@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import html
+from collections.abc import Mapping, Sequence
 
 
 def printable(text: str) -> str:
@@ -20,3 +21,11 @@ def player_name(names: Sequence[str] | None, seat: int, *, begins: bool = False)
     if names is not None:
         return names[seat]
     return f"{'Player' if begins else 'player'} {seat}"
+
+
+def html_table(facts: Mapping[str, str]) -> str:
+    """Facts by name as a table for notebooks, a row each. Names and facts are only text in it."""
+    left = "style='text-align: left'"
+    pairs = [(html.escape(name), html.escape(printable(fact))) for name, fact in facts.items()]
+    rows = "".join(f"<tr><th {left}>{name}</th><td {left}>{fact}</td></tr>" for name, fact in pairs)
+    return f"<table>{rows}</table>"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from games.printing import html_table
 from psro import exact
 from psro.metagame.exact_meta_game import ExactMetaGame
 from psro.metagame.joint_gaps import CorrelatedGap, coarse_correlated_gap, correlated_gap
@@ -58,6 +59,21 @@ class Gaps:
     @property
     def ce_gap(self) -> float | None:
         return None if self.correlated is None else self.correlated.gap
+
+    def _repr_html_(self) -> str:
+        """What is known, as a table for notebooks."""
+        error = self.value_error
+        facts = {"value": _listed(self.value) + ("" if error is None else f" ± {_listed(error)}")}
+        if self.best_response_value is not None:
+            facts["best responses"] = _listed(self.best_response_value)
+        for name in ("nash_conv", "exploitability", "cce_gap", "ce_gap"):
+            if (number := getattr(self, name)) is not None:
+                facts[name] = f"{number:.6g}"
+        return html_table(facts)
+
+
+def _listed(numbers: np.ndarray) -> str:
+    return " / ".join(f"{number:.6g}" for number in numbers)
 
 
 def gaps_of(

@@ -4,13 +4,13 @@ a notebook, and as progress while they train."""
 from __future__ import annotations
 
 import abc
-import html
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from games.printing import printable
+from games.printing import html_table, printable
+from psro.runs import notebook
 from psro.runs.commit import metrics_table
 from psro.runs.naming import game_of, variant_of
 from psro.training.record import DISTANCES
@@ -44,14 +44,9 @@ class Described(abc.ABC):
     def _repr_html_(self) -> str:
         """The same for a notebook, and the last iterations."""
         facts = {"folder": printable(str(self.folder)), **self.facts()}
-        rows = "".join(
-            f"<tr><th style='text-align: left'>{html.escape(name)}</th>"
-            f"<td style='text-align: left'>{html.escape(fact)}</td></tr>"
-            for name, fact in facts.items()
-        )
         frame = self.frame().tail(_SHOWN)
         table = frame.to_html(index=False, max_cols=8) if len(frame) else ""
-        return f"<table>{rows}</table>{table}"
+        return html_table(facts) + table
 
 
 class DescribedRun(Described):
@@ -110,9 +105,13 @@ def measured(record: Record) -> dict[str, str]:
 
 
 def finished(records: Iterable[Record], config: RunConfig, progress: bool) -> None:
-    """Trains a run to its end. With `progress`, prints one line per record on standard error."""
+    """Trains a run to its end. With `progress`, prints one line per record on standard error, or
+    moves a bar in a notebook."""
+    bar = notebook.bar(config.iterations) if progress else None
     for record in records:
-        if progress:
+        if bar is not None:
+            bar(record.iteration, measured(record))
+        elif progress:
             say_iteration(config, record.iteration, measured(record))
 
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from games.printing import html_table, printable
 from games.tree import GameTree
 from psro.errors import PsroError
 from psro.exact.rational.dominance import Elimination
+
+if TYPE_CHECKING:
+    from games.named import Named
 
 
 class SolveError(PsroError):
@@ -48,7 +53,7 @@ class Equilibrium:
         return self.exact_payoffs is not None
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Solved:
     """What `psro solve` finds.
 
@@ -73,3 +78,42 @@ class Solved:
     elimination: Elimination | None = None
     path: tuple[tuple[float, tuple[np.ndarray, ...]], ...] | None = None
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        count = f"{len(self.equilibria)} solution{'s' * (len(self.equilibria) != 1)}"
+        return f"<Solved {printable(self.tree.name)}: {self.concept}, {count} by {self.method}>"
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks: the payoffs of every solution, and its strategies in small games,
+        by name. Some of many."""
+        from games.named import Named  # it needs OpenSpiel
+
+        named = Named(self.tree)
+        facts = {"game": self.tree.name, "concept": self.concept, "method": self.method}
+        for count, one in enumerate(self.equilibria[:_SHOWN], 1):
+            pairs = zip(named.players, one.payoffs, strict=True)
+            said = ", ".join(f"{player} {payoff:.6g}" for player, payoff in pairs)
+            if one.behaviours is not None and self.tree.num_info_states <= _SHOWN:
+                said += f" · {_strategies(named, one.behaviours)}"
+            facts[f"solution {count} of {len(self.equilibria)}"] = said
+        return html_table(facts)
+
+
+_SHOWN = 20
+"""Solutions, and info states, in a notebook."""
+
+
+def _strategies(named: Named, behaviours: tuple[np.ndarray, ...]) -> str:
+    """What players play at each of their info states, with its probability."""
+    words = []
+    for p, own in enumerate(named.tree.players):
+        for i, state in enumerate(named.info_states[p]):
+            first, end = own.first_sequence[i : i + 2]
+            played = ", ".join(
+                f"{named.actions[p][s]} {behaviours[p][s]:.3g}"
+                for s in range(first, end)
+                if behaviours[p][s] > 5e-4
+            )
+            at = "" if named.is_one_shot else f" at {state}"
+            words.append(f"{named.players[p]}{at}: {played}")
+    return "; ".join(words)
