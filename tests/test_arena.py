@@ -23,6 +23,7 @@ from psro.errors import SettingsError
 from psro.exact.openspiel_plans import plans_of, policy_of
 from psro.measure.arena import Limits, Options
 from psro.measure.arena.forfeits import RULE, returns_of_forfeit
+from psro.measure.arena.together import waves
 from psro.views import arena_page, page
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -391,3 +392,21 @@ def test_the_page_in_a_browser(tmp_path):
             assert driver.execute_script(wide) <= 0
         assert all(address.startswith(("file:", "data:")) for address in requested(driver))
         assert console_errors(driver) == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 8])
+def test_waves_of_a_tournament(count):
+    """Nobody plays twice at a time, and every pair meets once."""
+    met = list(waves(count))
+    for wave in met[:-1]:
+        assert len({number for pair in wave for number in pair}) == 2 * len(wave)
+    pairs = [tuple(sorted(pair)) for wave in met for pair in wave]
+    assert sorted(pairs) == [(i, j) for i in range(count) for j in range(i, count)]
+
+
+@pytest.mark.slow
+def test_the_seed_decides_whoever_is_faster(agents):
+    """Agents in processes, those that remember too, give the same numbers again."""
+    entrants = {"a": f"{agents}:Remembers", "b": f"{agents}:good", "u": "uniform", "f": uniformly}
+    first, again = (evaluate("kuhn_poker", entrants, 30).returns.mean for _ in range(2))
+    assert (first == again).all()

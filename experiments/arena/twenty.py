@@ -3,13 +3,14 @@ actions, and one eats memory.
 
     python experiments/arena/twenty.py --out arena.html
 
-prints the ranking, the forfeits, and the wall seconds that it took, with what the machine had
-cached: compiled code is not needed, and the tree of Leduc poker takes a third of a second.
+prints the ranking, the forfeits, and the wall and processor seconds that it took, those of all
+agents included.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import time
 from pathlib import Path
 
@@ -40,10 +41,17 @@ def main() -> None:
     begun = time.perf_counter()
     arena = meet(options.episodes)
     seconds = time.perf_counter() - begun
+    own, agents = (
+        resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    spent = [used.ru_utime + used.ru_stime for used in (own, agents)]
     arena_tables.print_arena(arena, tables.console())
     if options.out:
         page.write(page.offline(arena_page.document(arena)), options.out)
-    print(f"{len(arena.names)} agents, {arena.returns.played:,} episodes, {seconds:.1f} seconds")
+    print(
+        f"{len(arena.names)} agents, {arena.returns.played:,} episodes, {seconds:.1f} wall "
+        f"seconds, {spent[0]:.1f} CPU seconds and {spent[1]:.1f} in the agents' processes"
+    )
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def search_bot(game: pyspiel.Game, simulations: int, seed: int) -> pyspiel.Bot:
     Args:
         game: with moves in turn.
         simulations: of each decision.
-        seed: of the search.
+        seed: of the search; OpenSpiel draws hidden states without it.
 
     Raises:
         GameError: OpenSpiel cannot draw hidden states of this game.

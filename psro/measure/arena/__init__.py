@@ -109,7 +109,9 @@ def _made(
 ) -> Iterator[list[Entrant]]:
     """The entrants, in order. Processes start side by side, and end with the block."""
     all_tables = all(
-        name in runs or (isinstance(source, str) and source in WORDS and source != "mcts")
+        runs[name].is_exact
+        if name in runs
+        else isinstance(source, str) and source in WORDS and source != "mcts"
         for name, source in sources.items()
     )
     guests: dict[str, Guest] = {}

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -148,21 +148,46 @@ class Guest:
         if self.expelled is not None:
             raise self.expelled
 
-    def ask(self, request: dict[str, Any], legal: Sequence[int]) -> int:
-        """The agent's action, after `ready`. Raises Forfeit."""
-        try:
+    def ask(self, request: dict[str, Any]) -> None:
+        """Asks for an action, after `ready`. Raises Forfeit."""
+        with self._counting():
             self._send(request)
-            reply = self._reply(self._limits.action_seconds)
-        except Forfeit as forfeit:
-            if self._process is None and self._starts >= MOST_STARTS:
-                self.expelled = forfeit
-            raise
+        self._asked = time.monotonic()
+
+    def answer(self, legal: Sequence[int]) -> int:
+        """The action that was asked for: waits until it is there. Raises Forfeit."""
+        with self._counting():
+            reply = self._reply(self._limits.action_seconds, since=self._asked)
         action = reply.get("action")
         if type(action) is int and action in legal:
             return action
         said = action if "action" in reply else reply.get("said")
         listed = ", ".join(map(str, legal[:8])) + (", ..." if len(legal) > 8 else "")
         raise Forfeit("illegal", printable(f"played {str(said)[:80]}; legal were {listed}"))
+
+    def fileno(self) -> int:
+        """The pipe that is ready when the agent has answered."""
+        return self._said
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether an answer has been read from the pipe already."""
+        return b"\n" in self._left
+
+    @property
+    def seconds_left(self) -> float:
+        """What is left of the time for an answer."""
+        return max(0.0, self._asked + self._limits.action_seconds - time.monotonic())
+
+    @contextlib.contextmanager
+    def _counting(self) -> Iterator[None]:
+        """Expels the agent if it fails and its last process has ended."""
+        try:
+            yield
+        except Forfeit as forfeit:
+            if self._process is None and self._starts >= MOST_STARTS:
+                self.expelled = forfeit
+            raise
 
     def close(self) -> None:
         """Ends the process and what it has started."""
@@ -189,14 +214,17 @@ class Guest:
             except BrokenPipeError:
                 raise self._ended() from None
 
-    def _reply(self, seconds: float, most: int = _MOST_BYTES) -> dict[str, Any]:
-        """The next reply. Where the process fails, it is ended, and Forfeit raised."""
-        begun = time.monotonic()
+    def _reply(
+        self, seconds: float, most: int = _MOST_BYTES, since: float | None = None
+    ) -> dict[str, Any]:
+        """The next reply, within these seconds from now, or from `since`. Where the process fails,
+        it is ended, and Forfeit raised."""
+        begun = time.monotonic() if since is None else since
         until, parts = begun + seconds, [self._left]
         while b"\n" not in parts[-1]:
             ready, _, _ = select.select([self._said], [], [], max(0.0, until - time.monotonic()))
             if not ready:
-                until = min(until + seconds / 4, begun + _MOST_WAITS * seconds)
+                until = min(time.monotonic() + seconds / 4, begun + _MOST_WAITS * seconds)
                 if time.monotonic() < until and self._is_starved(seconds):
                     continue
                 self.close()

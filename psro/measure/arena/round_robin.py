@@ -2,7 +2,7 @@
 
 Episode d of every pairing has the same luck: the k-th draw of chance is made with the same number
 from 0 to 1. Each pair meets in all seats with it, as in duplicate bridge, so that the mean over
-seats has much less variance than its parts.
+seats has much less variance than its parts. Pairs that share nobody play side by side.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import numpy as np
 
@@ -20,7 +20,9 @@ from psro.measure import comparison
 from psro.measure.arena.entrants import Entrant
 from psro.measure.arena.forfeits import Forfeit, returns_of_forfeit
 from psro.measure.arena.positions import ArenaGame, drawn
-from psro.measure.arena.seats import Start
+from psro.measure.arena.process import Guest
+from psro.measure.arena.seats import GuestSeat, Start
+from psro.measure.arena.together import Task, play_together, waves
 
 Progress = Callable[[int, int], None]
 
@@ -143,23 +145,33 @@ class RoundRobin:
     def _round(self, deal: int) -> np.ndarray:
         """The returns `[P, N, N]` of one episode of each seating that is not exact."""
         players, count = self._game.num_players, len(self._entrants)
-        earned = np.zeros((players, count, count))
-        luck = _Luck(self._seed, deal)
-        for i, j in itertools.product(range(count), repeat=2):
-            if self.exact[i, j]:
-                continue
-            if i == j:
-                earned[:, i, i] = self._play([i] * players, deal, luck)
-            elif players == 2:
-                earned[0, i, j], earned[1, j, i] = self._play([i, j], deal, luck)
-            else:
-                for p in range(players):
-                    seating = [i if q == p else j for q in range(players)]
-                    earned[p, i, j] = self._play(seating, deal, luck)[p]
+        earned, luck = np.zeros((players, count, count)), _Luck(self._seed, deal)
+        for wave in waves(count):
+            play_together(
+                self._meet(i, j, deal, luck, earned) for i, j in wave if not self.exact[i, j]
+            )
         return earned
 
-    def _play(self, seating: Sequence[int], deal: int, luck: _Luck) -> np.ndarray:
-        """Every player's return, `[P]`, of one episode."""
+    def _meet(self, i: int, j: int, deal: int, luck: _Luck, earned: np.ndarray) -> Task:
+        """Plays all seatings of two entrants, and writes what they earn."""
+        players = self._game.num_players
+        if i == j:
+            earned[:, i, i] = yield from self._play([i] * players, deal, luck)
+            return
+        for own, other in ((i, j), (j, i)):
+            if players == 2:
+                both = yield from self._play([own, other], deal, luck)
+                earned[0, own, other], earned[1, other, own] = both
+                continue
+            for p in range(players):
+                seating = [own if q == p else other for q in range(players)]
+                all_returns = yield from self._play(seating, deal, luck)
+                earned[p, own, other] = all_returns[p]
+
+    def _play(
+        self, seating: Sequence[int], deal: int, luck: _Luck
+    ) -> Generator[Guest, None, np.ndarray]:
+        """Every player's return, `[P]`, of one episode; yields agents that it waits for."""
         game, self._episode = self._game, self._episode + 1
         seats = [self._entrants[number].seats[p] for p, number in enumerate(seating)]
         position, draws, player = game.begin(luck.seed), luck.draws(), 0
@@ -171,8 +183,10 @@ class RoundRobin:
                 player = position.player
                 if player < 0:
                     position = position.after(drawn(position.chance, next(draws)))
-                else:
-                    position = position.after(seats[player].act(position))
+                    continue
+                if isinstance(seats[player], GuestSeat):
+                    yield seats[player].ask(position)
+                position = position.after(seats[player].act(position))
         except Forfeit as forfeit:
             self._note(seating[player], forfeit)
             return returns_of_forfeit(

@@ -112,31 +112,36 @@ class GuestSeat:
     """An agent in a process of its own."""
 
     def __init__(self, guest: Guest, player: int):
-        self._guest, self._player = guest, player
+        self.guest, self._player = guest, player
 
     def begin(self, start: Start) -> None:
         self._start = start
 
-    def act(self, position: Position) -> int:
-        self._guest.ready()
+    def ask(self, position: Position) -> Guest:
+        """Asks the agent, which is returned; `act` waits for its answer."""
+        self.guest.ready()
         request: dict[str, Any] = {
             "player": self._player,
             "episode": self._start.episode,
             "seed": self._start.seeds,
         }
-        if self._guest.kind == "Function":
+        if self.guest.kind == "Function":
             request |= self._view(position)
         else:
             request["history"] = position.state.history()
-        return self._guest.ask(request, position.legal)
+        self.guest.ask(request)
+        return self.guest
+
+    def act(self, position: Position) -> int:
+        return self.guest.answer(position.legal)
 
     def _view(self, position: Position) -> dict[str, Any]:
         """What the player sees. A process that has seen a position before is told its number."""
         number = position.number
-        if number in self._guest.sent:
+        if number in self.guest.sent:
             return {"view": number}
         if number >= 0:
-            self._guest.sent.add(number)
+            self.guest.sent.add(number)
         seen = position.seen
         return {
             "view": number,
