@@ -12,6 +12,7 @@ from games.lazy import attributes
 
 if TYPE_CHECKING:
     from psro.measure.arena import evaluate
+    from psro.metagame.egta import egta
     from psro.metagame.solve import solve
     from psro.oracles import PPOConfig
     from psro.runs.config import RunConfig
@@ -26,6 +27,7 @@ __all__ = [
     "PPOConfig",
     "RunConfig",
     "Seeds",
+    "egta",
     "evaluate",
     "export",
     "load",
@@ -43,6 +45,7 @@ __getattr__ = attributes(
         "PPOConfig": "psro.oracles.settings",
         "RunConfig": "psro.runs.config",
         "Seeds": "psro.runs.seeds",
+        "egta": "psro.metagame.egta",
         "evaluate": "psro.measure.arena",
         "export": "psro.runs.export",
         "load": "psro.runs.experiment",

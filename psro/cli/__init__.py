@@ -1,5 +1,5 @@
-"""`psro run | train | resume | eval | arena | solve | plot | report | watch | log | play | export |
-publish | zoo | games | variants`. Bad input ends with one sentence and exit code 2.
+"""`psro run | train | resume | eval | arena | solve | egta | plot | report | watch | log | play |
+export | games | variants | zoo | publish`. Bad input ends with one sentence and exit code 2.
 
 The modules of commands define the options. They import the rest only when a command runs, because
 help texts and errors do not need it, and the import of JAX alone takes a second.
@@ -17,6 +17,7 @@ import tyro
 
 from psro.cli import (
     arena,
+    empirical,
     evaluating,
     learning,
     listing,
@@ -67,6 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
                     "eval": evaluating.evaluate,
                     "arena": arena.meet,
                     "solve": solving.solve_game,
+                    "egta": empirical.analyse,
                     "plot": showing.plot,
                     "report": showing.write_page,
                     "watch": showing.watch_run,

@@ -1,4 +1,4 @@
-"""A run's meta-strategy as OpenSpiel's policies and bots."""
+"""A run's meta-strategy as OpenSpiel's policies and bots, and whether its payoffs are theirs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from psro import exact
 from psro.errors import SettingsError
 from psro.policies.bot import EpisodeBot, MixtureBot, PopulationBot
 from psro.policies.mixed_behaviour import MixedBehaviour
+from psro.runs.agreement import disagreement
 from psro.runs.description import DescribedRun
 
 
@@ -60,3 +61,10 @@ class ActingRun(DescribedRun):
     def _check_seat(self, player: int) -> None:
         if not 0 <= player < self.rules.num_players:
             raise SettingsError(f"player {player} of a game for {self.rules.num_players}")
+
+    def disagreement(self) -> str | None:
+        """A sentence if the recorded payoffs do not match the policies (`psro.runs.agreement`).
+        None if they match, if no iteration is finished, or if games are sampled."""
+        if self._last is None or self.tree is None:
+            return None
+        return disagreement(self._last.meta_game, symmetric=self.config.symmetric)

@@ -16,6 +16,7 @@ import numpy as np
 
 import games
 from games import GameTree
+from games.readers import frames
 from psro.errors import PsroError, SettingsError
 from psro.metagame.gaps import Gaps
 from psro.metagame.meta_game import MetaGame
@@ -28,7 +29,6 @@ from psro.runs import commit as commits
 from psro.runs import folder as run_folder
 from psro.runs import policies as policy_files
 from psro.runs.acting import ActingRun
-from psro.runs.agreement import disagreement
 from psro.runs.config import RunConfig
 from psro.runs.description import finished
 from psro.runs.fitting import Rules
@@ -71,8 +71,8 @@ class Experiment(ActingRun):
             config: the run's config.
             setup: the setup of a run that differs only in its seed; both runs share it.
         """
-        self.folder = folder
-        self.setup = setup or Setup(config, run_folder.source_of(folder, config))
+        self.folder, source = folder, run_folder.source_of(folder, config)
+        self.setup = setup or Setup(config, source)
         self.config = dataclasses.replace(self.setup.config, seed=config.seed)
         self.records: list[Record] = []
         self._last: Iteration | None = None
@@ -168,13 +168,6 @@ class Experiment(ActingRun):
             )
         return self.tree
 
-    def disagreement(self) -> str | None:
-        """A sentence if the recorded payoffs do not match the policies (`psro.runs.agreement`).
-        None if they match, if no iteration is finished, or if games are sampled."""
-        if self._last is None or self.tree is None:
-            return None
-        return disagreement(self._last.meta_game, symmetric=self.config.symmetric)
-
     def train(self, pool: Pool | None = None) -> Iterator[Record]:
         """Trains until the run has `ended`. Yields each record when its iteration is on disk.
 
@@ -245,8 +238,7 @@ class Experiment(ActingRun):
 
     def _restore(self) -> None:
         """Reads the folder's commit and the policies that it names."""
-        restored = restore(self.folder, self.config, self.setup)
-        if restored is not None:
+        if restored := restore(self.folder, self.config, self.setup):
             self.records, self._digests, self._last = restored
         elif self.config.origin is not None:
             self._start = restored_start(self.folder, self.config, self.setup)
@@ -323,18 +315,22 @@ def run(
     config: RunConfig | None = None,
     out: str | os.PathLike | None = None,
     *,
+    game: Any = None,
     start: Any = None,
     imports: Sequence[str] = (),
     progress: bool = False,
     pool: Pool | None = None,
 ) -> Experiment:
     """Trains a new experiment to its end. With `progress`, prints one line per iteration on
-    standard error. See `create` for `out` and `start`, `load` for `imports`, and
+    standard error. `game` replaces the config's, and may be a DataFrame or an array of payoffs
+    (`games.readers.frames`). See `create` for `out` and `start`, `load` for `imports`, and
     `Experiment.train` for `pool`."""
     config, names = config or RunConfig(), import_all(imports)
-    if names:
-        config = dataclasses.replace(config, imports=(*config.imports, *names))
-    experiment = create(config, out, start=start)
+    with frames.as_name(game) as name:
+        changes = {"game": name} if name else {}
+        if changes | ({"imports": names} if names else {}):
+            config = dataclasses.replace(config, **changes, imports=(*config.imports, *names))
+        experiment = create(config, out, start=start)
     finished(experiment.train(pool), experiment.config, progress)
     return experiment
 

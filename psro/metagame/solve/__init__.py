@@ -3,9 +3,12 @@ and on its number of players; every result carries its certificate."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 import games
+from games.readers import frames
 from games.tree import GameTree
 from psro.metagame.solve import others
 from psro.metagame.solve.nash import METHODS, nash
@@ -35,7 +38,7 @@ CONCEPTS = {
 
 
 def solve(
-    game: GameTree | str,
+    game: GameTree | str | Any,
     concept: str = "nash",
     *,
     all_equilibria: bool = False,
@@ -47,7 +50,8 @@ def solve(
     """The solutions of an enumerated game.
 
     Args:
-        game: a tree, of `games.load`, or its name.
+        game: a tree, of `games.load`, or its name, or payoffs: a DataFrame (zero-sum; its labels
+            are the names of actions), two DataFrames, or an array (`games.readers.frames`).
         concept: one of `CONCEPTS`.
         all_equilibria: `nash` lists all extreme equilibria of two players, or all pure ones of more
             and one more from the logit correspondence.
@@ -61,6 +65,8 @@ def solve(
         SolveError, or another `PsroError`: the game has no such solution, or is too large for it.
     """
     _check(concept, all_equilibria, best_by, precision, path, method)
+    if frames.is_data(game):
+        game = frames.normal_form(game)
     tree = games.load(game) if isinstance(game, str) else game
     if not isinstance(tree, GameTree):
         raise SolveError(f"{game} is another library's environment, and has no tree to solve")

@@ -56,6 +56,11 @@ def report(folders: Sequence[str | os.PathLike]) -> str:
 
 def offline(content: dict[str, Any]) -> str:
     """The page of a document (`psro.views.page.document`), as HTML that needs no other file."""
+    return of_document(content)
+
+
+def of_document(content: dict[str, Any]) -> str:
+    """The page of a document (`psro.views.page.document`), as HTML that needs no other file."""
     scripts = [get_plotlyjs(), asset("page.js")]
     hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
     data = as_json(content).replace("<", "\\u003c")  # so that no </script> ends it early
