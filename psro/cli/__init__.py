@@ -1,5 +1,6 @@
-"""`psro run | train | resume | eval | arena | solve | egta | plot | report | watch | log | play |
-export | games | variants | zoo | publish`. Bad input ends with one sentence and exit code 2.
+"""`psro run | sweep | train | resume | eval | arena | solve | egta | plot | report | watch | log |
+play | export | games | variants | zoo | publish`. Bad input ends with one sentence and exit code
+2.
 
 The modules of commands define the options. They import the rest only when a command runs, because
 help texts and errors do not need it, and the import of JAX alone takes a second.
@@ -27,6 +28,7 @@ from psro.cli import (
     sharing,
     showing,
     solving,
+    sweeping,
     training,
 )
 
@@ -63,6 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
             tyro.extras.subcommand_cli_from_dict(
                 {
                     "run": training.run_with(arguments),
+                    "sweep": sweeping.sweep,
                     "train": learning.train_with(arguments),
                     "resume": training.resume,
                     "eval": evaluating.evaluate,

@@ -50,7 +50,7 @@ def print_game(game: EmpiricalGame, out: rich.console.Console) -> None:
     if game.alpha_rank is not None:
         out.print("\nAlpha-Rank: the share of time that evolution stays at each strategy")
         for p, mass in enumerate(game.alpha_rank):
-            order = np.argsort(-mass, kind="stable")[:_MOST]
+            order = [k for k in np.argsort(-mass, kind="stable") if k in game.kept[p]][:_MOST]
             told = ", ".join(f"{log.strategies[p][k]} {percent(mass[k])}" for k in order)
             out.print(escape(f"  {game.populations[p]}: {told}"))
     if game.suggestions:

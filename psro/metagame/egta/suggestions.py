@@ -20,6 +20,8 @@ from psro.metagame.egta.bootstrap import pooled_deviation
 from psro.metagame.egta.empirical import Cells, SymmetricGame
 
 _QUANTILE = 1.96
+_NEGLIGIBLE = 1e-6
+"""Cells whose reduction is a smaller share of the largest finite one are left out."""
 _LEAST_WEIGHT = 1e-3
 """Cells that are played with a smaller probability are not asked for because they are missing."""
 
@@ -80,6 +82,8 @@ def suggestions(
             known = best.get(told.cell)
             if known is None or (told.reduction, told.weight) > (known.reduction, known.weight):
                 best[told.cell] = told
+    most_finite = max((t.reduction for t in best.values() if np.isfinite(t.reduction)), default=0.0)
+    best = {cell: t for cell, t in best.items() if t.reduction > _NEGLIGIBLE * most_finite}
     ordered = sorted(best.values(), key=lambda told: (-told.reduction, -told.weight, told.cell))
     return ordered[:most]
 

@@ -14,6 +14,8 @@ from psro.views.page.figures import Figure, plain
 _MOST_ROWS = 400
 """Rows of the table of payoffs. The CSV has all."""
 _MOST_TICKS = 24
+_FOLDED = 12
+"""Rows of payoffs from which the reader opens the table."""
 
 
 def document(game: EmpiricalGame) -> dict[str, Any]:
@@ -60,11 +62,11 @@ def _facts(game: EmpiricalGame) -> list[dict[str, str]]:
 
 def _equilibria(game: EmpiricalGame) -> dict[str, Any]:
     text = (
-        f"By {game.method}, on the mean payoffs. Marks on the bars are 95 % intervals of "
+        f"Of the mean payoffs: {game.method}. Marks on the bars are 95 % intervals of "
         f"{game.resamples:,} resamples: matches are drawn again with replacement within each cell, "
         "and each equilibrium is followed to the nearest one."
         if game.resamples
-        else f"By {game.method}, on the mean payoffs."
+        else f"Of the mean payoffs: {game.method}."
     )
     tables = [
         _equilibrium(game, number, one) for number, one in enumerate(game.equilibria[:_MOST_TICKS])
@@ -122,7 +124,7 @@ def equilibrium_note(game: EmpiricalGame, one: EmpiricalEquilibrium) -> str:
 def _ranks(game: EmpiricalGame) -> dict[str, Any]:
     tables = []
     for p, mass in enumerate(game.alpha_rank):
-        order = np.argsort(-mass, kind="stable")
+        order = [k for k in np.argsort(-mass, kind="stable") if k in game.kept[p]]
         rows = [
             [game.log.strategies[p][k], percent(mass[k]), {"share": float(mass[k])}] for k in order
         ]
@@ -151,14 +153,14 @@ def _payoffs(game: EmpiricalGame) -> dict[str, Any]:
         for row in shown.itertuples()
     ]  # fmt: skip
     missing = int((game.cells.count == 0).sum())
-    note = f"{missing:,} cells have no match. " if missing else ""
+    note = f"{missing:,} cell{'s have' if missing > 1 else ' has'} no match. " if missing else ""
     if len(shown) < int((frame.matches > 0).sum()):
         note += f"The first {_MOST_ROWS} rows; --out FILE.csv has all."
     table = {
         "id": "payoffs", "title": "", "note": note, "rows": rows,
         "columns": ["cell", "of", "matches", "mean", "95 % interval"],
     }  # fmt: skip
-    if len(rows) > _MOST_TICKS:
+    if len(rows) > _FOLDED:
         table["folded"] = f"{len(rows):,} payoffs with their intervals"
     figures = []
     if game.log.num_players == 2:
