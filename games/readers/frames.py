@@ -51,6 +51,18 @@ def normal_form(game: Any, name: str = "payoffs") -> NormalForm:
     return NormalForm(payoffs[None] if payoffs.ndim == 2 else payoffs, name=name)
 
 
+def named(
+    payoffs: np.ndarray,
+    name: str,
+    players: Sequence[str],
+    actions: Sequence[Sequence[str]],
+) -> NormalForm:
+    """The one-step game of payoffs `[P, A_0, ..., A_(P-1)]` with these names."""
+    return NormalForm(
+        payoffs, name=name, player_names=tuple(players), action_names=tuple(map(tuple, actions))
+    )
+
+
 @contextlib.contextmanager
 def as_name(game: Any) -> Iterator[str | None]:
     """A game as a string that `games.load` loads: a name as it is, and payoffs as a temporary

@@ -152,21 +152,14 @@ def egta(
     Raises:
         EgtaError: the log cannot be read, or no game can be made of it.
     """
-    if not 0 <= bootstrap <= 100_000:
-        raise EgtaError(f"bootstrap = {bootstrap} must be between 0 and 100,000")
-    if not 0 <= seed < 2**63:
-        raise EgtaError(f"seed = {seed} must be at least 0")
+    _check(bootstrap, seed)
     log = read_log(source, seats=seats, strategies=strategies, payoffs=payoffs)
     cells = cells_of(log)
     part = restricted(log, cells)
     kept, chosen, game, span = part.kept, part.chosen, part.game, part.span
     mixtures, notes = part.mixtures, list(part.notes)
     number = resamples(cells, chosen, bootstrap)
-    if number < bootstrap:
-        notes.append(f"there are so many cells that matches are drawn again {number} times only")
-    if (cells.count[chosen] == 1).any():
-        notes.append("cells with one match have no spread of their own; the pooled one stands for")
-        notes[-1] += " it in the intervals"
+    notes += _notes(cells, chosen, number, bootstrap)
     drawn = resampled(cells, chosen, number, np.random.default_rng(seed))
     tables = [game_of(log, kept, chosen, table, cells) for table in drawn]
     found = [_with_intervals(log, game, mixed, tables, span) for mixed in mixtures]
@@ -198,6 +191,27 @@ def egta(
         ),
         notes=tuple(notes),
     )  # fmt: skip
+
+
+def _check(bootstrap: int, seed: int) -> None:
+    """Raises EgtaError for numbers that are not valid."""
+    if not 0 <= bootstrap <= 100_000:
+        raise EgtaError(f"bootstrap = {bootstrap} must be between 0 and 100,000")
+    if not 0 <= seed < 2**63:
+        raise EgtaError(f"seed = {seed} must be at least 0")
+
+
+def _notes(cells: Cells, chosen: np.ndarray, number: int, wanted: int) -> list[str]:
+    """What a reader should know about resampling."""
+    notes = []
+    if number < wanted:
+        notes.append(f"there are so many cells that matches are drawn again {number} times only")
+    if number and (cells.count[chosen] == 1).any():
+        notes.append(
+            "cells with one match have no spread of their own; the pooled one stands for it in the "
+            "intervals"
+        )
+    return notes
 
 
 def _with_intervals(

@@ -109,12 +109,7 @@ def read_log(
     known = [sorted({row[p] for row in texts}) for p in range(len(names))]
     if symmetric:
         known = [sorted(set().union(*known))]
-    for p, labels in enumerate(known):
-        if len(labels) > MAX_STRATEGIES:
-            raise EgtaError(
-                f"{name} has {len(labels):,} strategies in column {header[own[p]]!r}, more than "
-                f"{MAX_STRATEGIES}; is it the column of strategies?"
-            )
+    _check_strategies(name, known, [header[place] for place in own])
     places = [{label: k for k, label in enumerate(labels)} for labels in known]
     places = places * len(names) if symmetric else places
     played = np.array([[place[label] for place, label in zip(places, row, strict=True)]
@@ -128,6 +123,16 @@ def read_log(
         symmetric=symmetric,
         chosen=chosen,
     )
+
+
+def _check_strategies(name: str, known: list[list[str]], columns: list[str]) -> None:
+    """Raises EgtaError if a column has too many names to be one of strategies."""
+    for p, labels in enumerate(known):
+        if len(labels) > MAX_STRATEGIES:
+            raise EgtaError(
+                f"{name} has {len(labels):,} strategies in column {columns[p]!r}, more than "
+                f"{MAX_STRATEGIES}; is it the column of strategies?"
+            )
 
 
 def _read(path: Path) -> tuple[list[str], list[list[str]]]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from games.matrix import NormalForm
+from games.readers import frames
 from psro.errors import PsroError
 from psro.metagame.egta.empirical import Cells, Empirical, RoleGame, SymmetricGame
 from psro.metagame.egta.log import EgtaError, MatchLog
@@ -171,7 +171,7 @@ def _equilibria(
     if max(game.sizes) == 1:
         return [tuple(np.ones(1) for _ in kept)], "the only profile", []
     names = tuple(tuple(log.strategies[p][k] for k in own) for p, own in enumerate(kept))
-    tree = NormalForm(game.payoffs, name="matches", player_names=log.players, action_names=names)
+    tree = frames.named(game.payoffs, "matches", log.players, names)
     every = log.num_players == 2 and max(game.sizes) <= ENUMERATED
     try:
         solved = nash(tree, every, None, "auto")
