@@ -262,3 +262,10 @@ def test_the_browser_plays_boards_in_the_dark(browser, tmp_path, game):
         for own, other in zip(said, expected, strict=True):
             by_name = {str(cell): share for cell, share in other.items()}
             assert own == pytest.approx(by_name, abs=1e-5)
+
+
+def test_a_page_does_not_say_where_a_file_was(trained):
+    page = offline.page(trained(ENTRY))
+    header, _ = unpacked(page)
+    assert header["game"] == "entry.efg" and "<title>entry.efg" in page
+    assert not header["wins"] and unpacked(offline.page(trained("kuhn_poker")))[0]["wins"]

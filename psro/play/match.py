@@ -17,6 +17,7 @@ from psro.play import words
 from psro.play.stage import Close, Scene, Stage
 from psro.policies.jax_settings import own_settings
 from psro.runs.experiment import Experiment
+from psro.runs.naming import game_of
 from psro.training.record import Record
 
 
@@ -121,7 +122,13 @@ class Match:
 
     @property
     def name(self) -> str:
-        return self.experiment.config.game
+        """The game, without the folders of its file."""
+        return game_of(self.experiment.config)
+
+    @property
+    def wins(self) -> bool:
+        """Whether players win what others lose, so that a return is a win or a loss."""
+        return zero_sum(self.experiment)
 
     @property
     def rules(self) -> str:
@@ -219,6 +226,11 @@ def seat_name(dealer: Dealer, seat: int) -> str:
     """A seat in words: `player 0 of 2`, or `Alice (player 0 of 2)`."""
     words = f"player {seat} of {dealer.num_players}"
     return words if dealer.player_names is None else f"{dealer.player_name(seat)} ({words})"
+
+
+def zero_sum(experiment: Experiment) -> bool:
+    """Whether the players' returns add up to 0; a game that is not enumerated counts as such."""
+    return experiment.tree is None or experiment.tree.utility_sum == 0
 
 
 def made_in(records: Sequence[Record]) -> list[int] | None:

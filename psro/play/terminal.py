@@ -137,7 +137,8 @@ def _show_end(match: Match, out: rich.console.Console) -> None:
         _say(out, f"outcome: {end.outcome}")
     result = end.returns[view.seat]
     word = "You win" if result > 0 else "You lose" if result < 0 else "Nobody wins:"
-    _say(out, f"{word} {abs(result):g}.", style="bold")
+    said = f"{word} {abs(result):g}." if match.wins else f"You get {result:g}."
+    _say(out, said, style="bold")
     for met in end.met:
         _say(out, f"{match.player_name(met.player, begins=True)} played {met.name}.")
     hands = len(match.history)

@@ -10,8 +10,8 @@ _RULES = {
     "The highest card wins the pot.",
     "leduc_poker": "Everybody gets one card and pays 1. Bets are 2 in the first round and, when a "
     "card is turned over, 4 in the second. A pair with it wins, otherwise the highest card.",
-    "liars_dice": "Everybody sees only their own dice. Bids say how many dice of all show at least "
-    "that face, and rise until somebody calls: liar. The highest face counts as any.",
+    "liars_dice": "Everybody sees only their own dice. A bid of 2-3 says that two dice or more, of "
+    "all, show a 3. Bids rise until somebody calls liar. The highest face counts as every face.",
     "goofspiel": "Each round, everybody bids one of their cards for the prize card, unseen. The "
     "highest bid takes its points; equal bids take nothing. Most points win.",
     "phantom_ttt": "Noughts and crosses, blind: you do not see the other's marks, only the cells "

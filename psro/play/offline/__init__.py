@@ -21,13 +21,14 @@ from games import GameError
 from psro.measure.replay import Dealer, Unprintable
 from psro.play import page as served
 from psro.play import words
-from psro.play.match import MatchError, made_in, par_of, seat_name
+from psro.play.match import MatchError, made_in, par_of, seat_name, zero_sum
 from psro.play.offline import tree as trees
 from psro.play.offline.blind import is_blind, rules_of
 from psro.play.offline.book import Pool, packed
 from psro.play.offline.policies import packed_policies
 from psro.runs import disk
 from psro.runs.experiment import Experiment
+from psro.runs.naming import game_of
 
 SCRIPTS = ("tree.js", "blind.js", "minds.js", "offline.js", "play.js")
 
@@ -45,7 +46,7 @@ def page(experiment: Experiment) -> str:
         data = _data(experiment, dealer)
     except (GameError, Unprintable) as error:
         raise MatchError(str(error)) from None
-    return _html(experiment.config.game, data)
+    return _html(game_of(experiment.config), data)
 
 
 def write(experiment: Experiment, path: str | os.PathLike) -> Path:
@@ -69,7 +70,8 @@ def _data(experiment: Experiment, dealer: Dealer) -> str:
         arrays = trees.arrays_of(tree, dealer, pool)
     has_board = blind is not None or any((arrays[f"scene_board_{p}"] >= 0).any() for p in seats)
     header = {
-        "game": experiment.config.game,
+        "game": game_of(experiment.config),
+        "wins": zero_sum(experiment),
         "players": [dealer.player_name(seat) for seat in seats],
         "you": [seat_name(dealer, seat) for seat in seats],
         "rules": words.rules(experiment, dealer),

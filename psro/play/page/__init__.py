@@ -71,6 +71,7 @@ def _view(match: Match) -> dict[str, Any]:
         "players": [match.player_name(seat) for seat in range(match.num_players)],
         "you": match.seat_name,
         "rules": match.rules,
+        "wins": match.wins,
         "how": how(match.view.board is not None),
         "par": [dataclasses.asdict(par) for par in match.par],
         "view": dataclasses.asdict(match.view),

@@ -96,9 +96,9 @@ class Match {
   said() {
     const { book, view, history } = this;
     const past = history.map(({ hand, seat, end }) => ({ hand, seat, result: end.returns[seat], met: end.met }));
-    const { game, players, rules, how, par } = book;
+    const { game, players, rules, how, par, wins } = book;
     const score = past.reduce((sum, { result }) => sum + result, 0);
-    return { game, players, rules, how, par, you: book.you[view.seat], view, score, history: past };
+    return { game, players, rules, how, par, wins, you: book.you[view.seat], view, score, history: past };
   }
 }
 

@@ -96,7 +96,8 @@ function showTable({ view, players }, before) {
   const others = [];
   for (let step = 1; step < num_players; step++) others.push((seat + step) % num_players);
   at("table").className = picture ? "felt" : view.board ? "slate" : "plain";
-  at("text").hidden = Boolean(picture || view.board);
+  at("text").hidden = at("hint").hidden = Boolean(picture || view.board);
+  at("hint").textContent = end ? "what happened" : "what you know";
   at("text").textContent = picture || view.board ? "" : end ? end.state : view.text;
   for (const id of ["others", "board", "you"]) at(id).replaceChildren();
   if (view.board) return showBoard({ view, players }, others);
@@ -119,7 +120,7 @@ function showTable({ view, players }, before) {
   at("you").append(seatAt(seat, picture.own, picture.moves, `you, ${players[seat]}`, !old));
 }
 
-function showPanel({ view, players }) {
+function showPanel({ view, players, wins }) {
   const result = at("result"), actions = at("actions");
   result.replaceChildren();
   actions.replaceChildren();
@@ -137,7 +138,8 @@ function showPanel({ view, players }) {
   const won = view.end.returns[view.seat];
   result.className = won > 0 ? "win" : won < 0 ? "lose" : "";
   const size = Math.abs(won).toFixed(Number.isInteger(won) ? 0 : 2);
-  result.append(make("b", "", won > 0 ? `You win ${size}` : won < 0 ? `You lose ${size}` : "Nobody wins"));
+  const said = won > 0 ? `You win ${size}` : won < 0 ? `You lose ${size}` : "Nobody wins";
+  result.append(make("b", "", wins ? said : `You get ${points(won).replace("+", "")}`));
   if (view.end.outcome) result.append(make("p", "outcome", view.end.outcome));
   for (const { player, policy, iteration, weight } of view.end.met) {
     const made = iteration === null ? "" : `iteration ${iteration}, `;
