@@ -111,6 +111,8 @@ def of_word(game: ArenaGame, name: str, word: str, options: Options, all_tables:
 def _search(game: ArenaGame, name: str, options: Options) -> Entrant:
     from games.readers.search_bots import search_bot
 
+    if not game.is_openspiel:
+        raise SettingsError(f"mcts is OpenSpiel's search, which does not know {game.name}")
     seeds = np.random.SeedSequence([options.seed, 1]).generate_state(game.num_players)
     bots = [search_bot(game.openspiel, options.simulations, int(s) >> 1) for s in seeds]
     what = f"tree search, {options.simulations:,} simulations a move"

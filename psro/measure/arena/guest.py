@@ -250,7 +250,8 @@ def openspiel_game(name):
 
 def limited(mebibytes):
     """Limits memory, and ends with the parent."""
-    size = mebibytes << 20
+    size, most = mebibytes << 20, resource.getrlimit(resource.RLIMIT_DATA)[1]
+    size = size if most == resource.RLIM_INFINITY else min(size, most)
     resource.setrlimit(resource.RLIMIT_DATA, (size, size))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":

@@ -144,7 +144,10 @@ class Guest:
         """Starts the process again if it has ended. Raises Forfeit if the agent is expelled."""
         if self.expelled is None and self._process is None:
             self.begin()
-            self.check()
+            try:
+                self.check()
+            except SettingsError as error:  # the file has changed
+                self.expelled = Forfeit("crash", str(error))
         if self.expelled is not None:
             raise self.expelled
 

@@ -120,7 +120,8 @@ class Arena:
         return pd.DataFrame(rows, columns=["entrant", "reason", "episodes", "first"])
 
     def __repr__(self) -> str:
-        return f"Arena of {len(self.names)} in {self.game}, {self.kind}\n{self._short}"
+        shown = self._short.to_string(float_format="{:.4g}".format)
+        return f"Arena of {len(self.names)} in {self.game}, {self.kind}\n{shown}"
 
     def _repr_html_(self) -> str:
         title = html.escape(f"Arena of {len(self.names)} in {self.game}, {self.kind}")
