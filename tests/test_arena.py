@@ -228,6 +228,7 @@ def test_a_run_an_export_and_its_symmetric_sibling(tmp_path):
     assert arena.kind == "exact" and arena.game == "kuhn_poker"
     assert arena.table["nash_conv"].to_numpy() == pytest.approx(2 * run.exploitability())
     assert np.ptp(arena.returns.mean, axis=(1, 2)).max() < 1e-12
+    assert evaluate(None, {"zoo": "zoo:kuhn"}).table.loc["zoo", "nash_conv"] < 1e-4
     with pytest.raises(SettingsError, match="is a run of kuhn_poker, and the arena plays"):
         evaluate("leduc_poker", entrants)
 

@@ -14,12 +14,13 @@ _MEMORY = 256
 """MB of a search tree."""
 
 
-def search_bot(game: pyspiel.Game, simulations: int, seed: int) -> pyspiel.Bot:
+def search_bot(game: pyspiel.Game, name: str, simulations: int, seed: int) -> pyspiel.Bot:
     """Monte Carlo tree search with random rollouts; where information is hidden, information set
     MCTS (Cowling, Powley and Whitehouse 2012).
 
     Args:
         game: with moves in turn.
+        name: what the game was opened by, for an error.
         simulations: of each decision.
         seed: of the search; OpenSpiel draws hidden states without it.
 
@@ -32,11 +33,11 @@ def search_bot(game: pyspiel.Game, simulations: int, seed: int) -> pyspiel.Bot:
     if kind.information == pyspiel.GameType.Information.PERFECT_INFORMATION:
         return pyspiel.MCTSBot(game, evaluator, scale, simulations, _MEMORY, True, seed, False)
     bot = pyspiel.ISMCTSBot(seed, evaluator, scale, simulations)
-    _check(game, bot)
+    _check(game, name, bot)
     return bot
 
 
-def _check(game: pyspiel.Game, bot: pyspiel.Bot) -> None:
+def _check(game: pyspiel.Game, name: str, bot: pyspiel.Bot) -> None:
     """Raises GameError if the bot cannot play the first decision of a game."""
     state, rng = game.new_initial_state(), np.random.default_rng(0)
     while state.is_chance_node():
@@ -46,6 +47,4 @@ def _check(game: pyspiel.Game, bot: pyspiel.Bot) -> None:
         with silent_stderr():
             bot.step(state)
     except (pyspiel.SpielError, RuntimeError) as error:
-        raise GameError(
-            f"OpenSpiel's search cannot play {game.get_type().short_name}: {sentence(error)}"
-        ) from None
+        raise GameError(f"OpenSpiel's search cannot play {name}: {sentence(error)}") from None

@@ -29,7 +29,9 @@ from psro.measure.arena.seats import (
 WORDS = ("uniform", "cfr+", "equilibrium", "mcts")
 """Entrants that need no file."""
 
-SOURCES = "a run's folder, a file of psro export, FILE.py:NAME, or one of " + ", ".join(WORDS)
+SOURCES = "a run's folder, a file of psro export, zoo:NAME, FILE.py:NAME, or one of " + ", ".join(
+    WORDS
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -114,7 +116,7 @@ def _search(game: ArenaGame, name: str, options: Options) -> Entrant:
     if not game.is_openspiel:
         raise SettingsError(f"mcts is OpenSpiel's search, which does not know {game.name}")
     seeds = np.random.SeedSequence([options.seed, 1]).generate_state(game.num_players)
-    bots = [search_bot(game.openspiel, options.simulations, int(s) >> 1) for s in seeds]
+    bots = [search_bot(game.openspiel, game.name, options.simulations, int(s) >> 1) for s in seeds]
     what = f"tree search, {options.simulations:,} simulations a move"
     return Entrant(name=name, what=what, seats=[BotSeat(bot) for bot in bots])
 
@@ -240,7 +242,7 @@ def opened_runs(sources: Mapping[str, Any]) -> dict[str, Any]:
         SettingsError: a source is nothing.
         ExperimentError: a folder is no experiment.
     """
-    from psro.runs import experiment
+    from psro.runs import archive, experiment
 
     runs = {}
     for name, source in sources.items():
@@ -250,7 +252,7 @@ def opened_runs(sources: Mapping[str, Any]) -> dict[str, Any]:
             continue
         elif found := agent_file(os.fspath(source)):
             _check_file(*found)
-        elif os.path.exists(source):
+        elif os.path.exists(source) or archive.is_file(source):
             runs[name] = experiment.load(source)
         else:
             raise SettingsError(f"there is no {os.fspath(source)!r}: an entrant is {SOURCES}")
