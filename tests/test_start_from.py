@@ -13,10 +13,12 @@ from open_spiel.python.algorithms import expected_game_score
 import games
 import psro
 from games.levels import levels
+from games.spaces import Discrete
 from psro import exact
 from psro.cli.options import settings_of
 from psro.errors import PsroError
-from psro.policies.guests import ActingTable
+from psro.policies.guests import ActingTable, GuestPolicy
+from psro.policies.policy import Policy
 from psro.runs import experiment as runs
 
 ORACLE = {"game": "kuhn_poker", "oracle": "best_response"}
@@ -105,6 +107,24 @@ def test_a_table_acts_on_what_networks_see():
             before = np.full(len(real), -1) if carry is None else carry[level.parent[p]]
             said, _, carry = table(own, level.observation[p], level.last_action[p], before)
             np.testing.assert_array_equal(said[real], logits[real])
+
+
+def test_a_policy_with_guests_has_all_that_a_policy_has():
+    """Everything that others ask of a `Policy` is there: a member of `Policy` that reads its own
+    parameters must be passed on to the own network."""
+    tree = games.load("kuhn_poker")
+    space = {"observation_space": tree.observation_space, "action_space": Discrete(2)}
+    own = Policy(**space, hidden_size=4, cell="none")
+    policy = GuestPolicy(own, [ActingTable(tree)])
+    missing = {name for name in vars(own) if not hasattr(policy, name)} - {"_graph", "_build"}
+    assert missing == set()
+    reads_parameters = {
+        name
+        for name, member in vars(Policy).items()
+        if not name.startswith("_")
+        and "params" in getattr(getattr(member, "__code__", None), "co_varnames", ())
+    }
+    assert reads_parameters - {"unroll"} <= set(vars(GuestPolicy))  # unroll calls unroll_on
 
 
 def _random(player, rng):

@@ -143,6 +143,7 @@ class GuestPolicy(Policy):
         self.own, self._guests = own, tuple(guests)
         self.observation_space, self.action_space = own.observation_space, own.action_space
         self.normalises, self.settings = own.normalises, own.settings
+        self.central = own.central
         self._start = (own._start, *(guest._start for guest in self._guests))
         self._init = jax.jit(lambda keys: jax.lax.map(self.init, keys))
 
@@ -203,6 +204,16 @@ class GuestPolicy(Policy):
             _own(params), observation, last_action, reset, mine
         )
         return outputs, values, (mine, *others)
+
+    def value_of(
+        self,
+        params: Params,
+        value: jax.Array,
+        observation: Any,
+        last_action: jax.Array,
+        others: Any,
+    ) -> jax.Array:
+        return self.own.value_of(_own(params), value, observation, last_action, others)
 
     def tabulate(
         self, params: Params, levels: Sequence[Level]
