@@ -29,6 +29,9 @@ from psro.measure.arena.seats import (
 WORDS = ("uniform", "cfr+", "equilibrium", "mcts")
 """Entrants that need no file."""
 
+_MOST_TABULATED = 1_000_000
+"""Histories of a game in which an OpenSpiel policy of a file becomes a table, some ten seconds."""
+
 SOURCES = "a run's folder, a file of psro export, zoo:NAME, FILE.py:NAME, or one of " + ", ".join(
     WORDS
 )
@@ -155,14 +158,15 @@ def _same(same_game: Callable[[str, str], bool], one: str, other: str) -> bool:
 
 def of_guest(game: ArenaGame, name: str, source: str, guest: Guest) -> Entrant:
     """An agent of a file, whose process is there: an OpenSpiel policy is made a table where the
-    game has a tree."""
+    game has a tree that is not too large for it."""
     source = os.path.basename(source)
     if guest.kind in ("Policy", "Bot") and game.hides_chance:
         raise SettingsError(
             f"{source} is for OpenSpiel, and cannot play {game.name} from a file: its chance is "
             "hidden, so that no other process can follow an episode"
         )
-    if guest.kind == "Policy" and guest.expelled is None and game.tree is not None:
+    small = game.tree is not None and game.tree.num_histories <= _MOST_TABULATED
+    if guest.kind == "Policy" and guest.expelled is None and small:
         behaviours = guest.table(game.tree.players)
         if behaviours is not None:
             guest.close()
