@@ -103,13 +103,13 @@ def trained(rng: random.Random, folder: Path) -> str:
 def command(rng: random.Random, folder: Path) -> list[str]:
     kind = rng.random()
     if kind < 0.1:
-        return ["zoo", rng.choice(["kuhn", "zoo:leduc", name(rng).replace("") or "x"])]
+        return ["zoo", rng.choice(["kuhn", "zoo:leduc", name(rng).replace("\0", "") or "x"])]
     source = trained(rng, folder) if kind < 0.6 else str(damaged(rng, folder))
     if kind > 0.95:
-        source = f"zoo:{name(rng)}".replace("")
+        source = f"zoo:{name(rng)}".replace("\0", "")
     if rng.random() < 0.6:
         return ["export", source, str(folder / "page.html"), "--html"]
-    target = rng.choice([str(folder / "made"), f"hf://{name(rng)}".replace("")])
+    target = rng.choice([str(folder / "made"), f"hf://{name(rng)}".replace("\0", "")])
     return ["publish", source, target]
 
 
