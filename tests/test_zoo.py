@@ -1,6 +1,8 @@
 """The populations that come with the package, and runs as folders for a model hub."""
 
 import json
+import re
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -116,3 +118,11 @@ def test_what_is_uploaded(monkeypatch, tmp_path):
 def test_an_unknown_name_is_an_error():
     with pytest.raises(ExperimentError, match="known: zoo:kuhn"):
         psro.load("zoo:chess")
+
+
+@pytest.mark.slow
+def test_a_few_hostile_names_and_damaged_files():
+    """The recipe, shortly: no traceback and no hang."""
+    script = Path(__file__).resolve().parent.parent / "experiments" / "trust" / "fuzz_pages.py"
+    said = subprocess.check_output([sys.executable, script, "--count", "20"], text=True)
+    assert "20 in" in said and not re.search("traceback|hang|exit", said)
