@@ -36,6 +36,7 @@ def _output(output):
         return f'<img alt="the figure of this cell" src="data:image/png;base64,{picture}">'
     if "text/html" in data:
         html = re.sub(r"<style.*?</style>", "", data["text/html"], flags=re.DOTALL)
+        html = re.sub(r'<table border="1" class="dataframe">', "<table>", html)
         lines = [line.strip() for line in html.splitlines() if line.strip()]
         return "<div>" + "\n".join(lines) + "</div>"
     return _fenced(data.get("text/plain", ""), "text")

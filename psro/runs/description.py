@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from psro.training.record import Record
 
 _SHOWN = 5  # iterations in a notebook
+_NOTABLE = r"^(iteration|decisions|return|exploitability|c?ce_gap|nash_conv_bound|value_\d+|size)$"
+"""The columns of a run's frame that a notebook shows."""
 
 
 class Described(abc.ABC):
@@ -45,7 +47,10 @@ class Described(abc.ABC):
         """The same for a notebook, and the last iterations."""
         facts = {"folder": printable(str(self.folder)), **self.facts()}
         frame = self.frame().tail(_SHOWN)
-        table = frame.to_html(index=False, max_cols=8) if len(frame) else ""
+        known = frame.dropna(axis="columns", how="all")
+        notable = known.filter(regex=_NOTABLE)
+        shown = notable if notable.shape[1] > 1 else known  # the summary of several seeds
+        table = shown.to_html(index=False, max_cols=8) if len(frame) else ""
         return html_table(facts) + table
 
 
