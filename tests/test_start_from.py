@@ -188,6 +188,9 @@ def test_networks_tables_and_other_cells_stand_side_by_side(tables, tmp_path):
         before = run
         sizes.append(run.meta_game.size)
     assert sizes == sorted(sizes)
+    config = psro.RunConfig(**ORACLE, iterations=1, start_from=str(before.folder))
+    run = psro.run(config, tmp_path / "after_self_play")
+    np.testing.assert_allclose(run.payoffs[:, : sizes[-1], : sizes[-1]], before.payoffs, atol=1e-6)
 
 
 @pytest.mark.slow

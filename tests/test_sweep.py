@@ -47,6 +47,7 @@ def test_a_file_is_every_combination_of_a_grid_and_of_draws(file):
     assert again == sweep
     file.write_text(FILE + '[run.ppo]\ngamma = 0.9\n[grid."network"]\nlayer_norm = [true]\n')
     assert read_sweep(file).combinations[0].config.network.layer_norm
+    assert read_sweep(file, ["os"]).combinations[0].config.imports == ("os",)
     file.write_text(FILE.replace("fictitious_play", "last"))
     assert read_sweep(file).digest != sweep.digest
 

@@ -16,8 +16,8 @@ OPTION = "--import"
 
 def import_modules(arguments: Sequence[str]) -> list[str]:
     """Imports the modules that `--import` names, from the working directory as well, or by the
-    paths of their .py files. Returns the arguments without the option; `run` keeps it, because it
-    saves the names."""
+    paths of their .py files. Returns the arguments without the option; `run` and `sweep` keep it,
+    because they save the names."""
     rest, names, taking = [], [], False
     for argument in arguments:
         if argument == OPTION or argument.startswith(f"{OPTION}="):
@@ -33,4 +33,4 @@ def import_modules(arguments: Sequence[str]) -> list[str]:
             raise UsageError(f"{OPTION} needs the name of a module")
         return list(arguments)
     named = import_all(names)
-    return [*rest, OPTION, *named] if rest[:1] == ["run"] else rest
+    return [*rest, OPTION, *named] if rest[:1] in (["run"], ["sweep"]) else rest

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from psro.runs.sweep_file import Sweep
 
 File = Annotated[Positional[str], arg(metavar="FILE")]
+Imports = Annotated[
+    tuple[str, ...], arg(name="import", metavar="MODULE ...", help_behavior_hint="")
+]
 _SHOWN = 20
 """Combinations that are printed."""
 
@@ -32,6 +35,7 @@ def sweep(
     part: MaybeName = None,
     collect: Flag = False,
     wall_limit: MaybeSeconds = None,
+    imports: Imports = (),
     workers: Workers = LOCAL,
 ) -> None:
     """Train all combinations of settings in a TOML file, with several seeds, in one folder.
@@ -47,13 +51,14 @@ def sweep(
         collect: Run nothing. Only write the tables and the figure of what there is.
         wall_limit: Stop after this number of seconds, with exit code 75, and everything saved. By
             default there is no limit.
+        imports: Modules that register games, oracles or other plug-ins. All runs name them.
         workers: Where the work is done.
     """
     from psro.runs import sweep as sweeps
     from psro.runs.sweep_file import read_sweep
 
     share = _part(part)
-    read = read_sweep(file)
+    read = read_sweep(file, imports)
     folder = Path(out) if out is not None else Path("experiments") / read.name
     if not collect and not (folder / sweeps.SWEEP).exists():
         say(
@@ -72,6 +77,7 @@ def sweep(
     say(f"saved in {folder}: {sweeps.RESULTS}, {sweeps.SUMMARY}")
     if interrupted is not None:
         again = ["psro", "sweep", file, *(["--out", out] if out else [])]
+        again += ["--import", *imports] if imports else []
         note(f"\nstopped; continue with: {shell(again)}")
         raise SystemExit(exit_code(interrupted))
     failed = int((table.status == "failed").sum())

@@ -91,8 +91,12 @@ def shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def read_sweep(path: str | os.PathLike) -> Sweep:
+def read_sweep(path: str | os.PathLike, imports: Sequence[str] = ()) -> Sweep:
     """The runs of a TOML file.
+
+    Args:
+        path: the file.
+        imports: modules that all runs need beside those that the file names.
 
     Raises:
         SweepError: it cannot be read, or a setting is not valid. The sentence names the
@@ -112,12 +116,12 @@ def read_sweep(path: str | os.PathLike) -> Sweep:
             raise
         raise SweepError(f"{path} is no TOML file: {storage.sentence(error)}") from None
     try:
-        return _sweep(path.stem, fields)
+        return _sweep(path.stem, fields, imports)
     except SweepError as error:
         raise SweepError(f"{path}: {error}") from None
 
 
-def _sweep(name: str, fields: Mapping[str, Any]) -> Sweep:
+def _sweep(name: str, fields: Mapping[str, Any], imports: Sequence[str]) -> Sweep:
     for key, value in fields.items():
         if key not in (*_TABLES, *_NUMBERS):
             raise SweepError(
@@ -126,6 +130,8 @@ def _sweep(name: str, fields: Mapping[str, Any]) -> Sweep:
         if key in _TABLES and not isinstance(value, dict):
             raise SweepError(f"{key} must be a table")
     common, grid, random = (_flat(fields.get(table, {})) for table in _TABLES)
+    if imports and isinstance(common.get("imports", []), list):
+        common["imports"] = list(dict.fromkeys([*common.get("imports", []), *imports]))
     seeds = _seeds(fields.get("seeds", 1), common.pop("seed", 0))
     for one, other in itertools.combinations((common, grid, random), 2):
         if twice := sorted(one.keys() & other.keys()):
