@@ -15,7 +15,7 @@ import psro
 from games.readers.openspiel_policy import InfoStateIndex
 from games.readers.positions import positions
 from psro import cli
-from psro.play import offline
+from psro.play import offline, publishing
 from psro.play.match import MatchError, made_in
 from psro.play.offline import policies
 from psro.policies.networks.settings import NetworkConfig
@@ -268,4 +268,6 @@ def test_a_page_does_not_say_where_a_file_was(trained):
     page = offline.page(trained(ENTRY))
     header, _ = unpacked(page)
     assert header["game"] == "entry.efg" and "<title>entry.efg" in page
+    card = publishing.model_card(trained(ENTRY), has_page=False)
+    assert "--config FOLDER/config.json --game FOLDER/game.efg" in card and "tests/" not in card
     assert not header["wins"] and unpacked(offline.page(trained("kuhn_poker")))[0]["wins"]

@@ -20,6 +20,7 @@ from psro.errors import PsroError
 from psro.play import offline
 from psro.play.match import MatchError
 from psro.runs import archive, disk, experiment, learner
+from psro.runs import folder as run_folder
 from psro.runs.description import Described
 from psro.runs.experiment import Experiment
 from psro.runs.export import export
@@ -103,7 +104,6 @@ def model_card(run: Described, *, has_page: bool) -> str:
         if has_page
         else ""
     )
-    command = "run" if isinstance(run, Experiment) else "train"
     return f"""---
 {_metadata(run, game)}
 ---
@@ -134,9 +134,18 @@ $ psro play FOLDER --web
 
 ## Make it again
 
-`config.json` has all settings, and the seed: `psro {command} --config FOLDER/config.json`.
+`config.json` has all settings, and the seed{_command(run)}.
 Loading runs no code from these files: they are JSON, CSV and safetensors.
 """
+
+
+def _command(run: Described) -> str:
+    """What makes a population again, as the rest of a sentence."""
+    if not isinstance(run, Experiment):
+        return ""
+    copy = run_folder.game_file(Path("FOLDER"), run.config)
+    game = "" if copy is None else f" --game {copy}"
+    return f": `psro run --config FOLDER/config.json{game}`"
 
 
 def _metadata(run: Described, game: str) -> str:
