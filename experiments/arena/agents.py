@@ -6,9 +6,6 @@ jacks, 2 and 3 queens, 4 and 5 kings.
 
 import re
 
-from open_spiel.python import policy
-from open_spiel.python.bots import uniform_random
-
 FOLD, CALL, RAISE = range(3)
 
 
@@ -85,11 +82,15 @@ class Alternates:
 
 def first_policy(game):
     """An OpenSpiel policy, which the arena makes a table of."""
+    from open_spiel.python import policy  # here, not above: it takes the others half a second each
+
     return policy.FirstActionPolicy(game)
 
 
 def random_bot(game, player, rng):
     """An OpenSpiel bot."""
+    from open_spiel.python.bots import uniform_random
+
     return uniform_random.UniformRandomBot(player, rng)
 
 

@@ -14,7 +14,7 @@ import resource
 import time
 from pathlib import Path
 
-from psro.measure.arena import Arena, evaluate
+from psro.measure.arena import Arena, Limits, Options, evaluate
 from psro.views import arena_page, arena_tables, page, tables
 
 AGENTS = Path(__file__).with_name("agents.py")
@@ -30,12 +30,13 @@ def meet(episodes: int) -> Arena:
     entrants = dict.fromkeys(WORDS) | {name: f"{AGENTS}:{name}" for name in NAMES}
     entrants = {name: source or name for name, source in entrants.items()}
     entrants["mixes again"] = f"{AGENTS}:mixes"
-    return evaluate("leduc_poker", entrants, episodes=episodes)
+    options = Options(limits=Limits(action_seconds=1.0))
+    return evaluate("leduc_poker", entrants, episodes=episodes, options=options)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--episodes", type=int, default=100, help="of each seating")
+    parser.add_argument("--episodes", type=int, default=200, help="of each seating")
     parser.add_argument("--out", help="a page to write")
     options = parser.parse_args()
     begun = time.perf_counter()

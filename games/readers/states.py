@@ -12,13 +12,13 @@ import pyspiel
 from open_spiel.python import policy
 
 from games.errors import GameError
-from games.game import Game
 from games.readers.openspiel import tensor_name
 from games.readers.openspiel_policy import InfoStateIndex, in_turn
 from games.readers.sources import playable, seeded
 from games.tree import GameTree
 
 if TYPE_CHECKING:
+    from games.game import Game
     from games.hosted.states import EnvironmentStates
 
 

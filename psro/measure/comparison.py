@@ -9,6 +9,7 @@ import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,8 +20,10 @@ from psro import exact
 from psro.errors import SettingsError
 from psro.exact import cfr, sequence_form
 from psro.measure.evaluation import MAX_SEQUENCES, num_sequences
-from psro.runs.experiment import Experiment
 from psro.runs.storage import ExperimentError
+
+if TYPE_CHECKING:
+    from psro.runs.experiment import Experiment
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

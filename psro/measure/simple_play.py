@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,9 +16,9 @@ from psro import exact
 from psro.errors import SettingsError
 from psro.exact import sequence_form
 from psro.exact.cfr import cfr_plus
-from psro.measure import on_form
-from psro.measure.mixtures import mixture_of
-from psro.runs.experiment import Experiment
+
+if TYPE_CHECKING:
+    from psro.runs.experiment import Experiment
 
 EQUILIBRIUM_GAP = 1e-3
 """The largest NashConv, as a share of the game's largest return, at which CFR+ is called an
@@ -92,6 +93,9 @@ def of_run(run: Experiment, form: Form, tell: Tell = lambda words: None) -> Play
     Raises:
         SettingsError: its policies see other tensors than the form's.
     """
+    from psro.measure import on_form  # here, not above: other play needs no JAX
+    from psro.measure.mixtures import mixture_of
+
     if form is run.tree:
         plans = run.meta_game.mixture(run.measured_strategy.marginals)
     else:

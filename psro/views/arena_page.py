@@ -18,6 +18,8 @@ from psro.views.numbers import percent, short, three_digits
 from psro.views.page.figures import COLOURS, Figure, axis, plain
 
 Document = dict[str, Any]
+_FEW = 12
+"""Ranks that an axis has room for on a narrow page; of more, each fifth is written."""
 _LETTERS = 18
 """Characters of a name at an axis."""
 
@@ -180,7 +182,8 @@ def _heatmap(arena: Arena, mean: np.ndarray, error: np.ndarray, where: str) -> F
         ]
         for i in range(len(names))
     ]
-    limit = _limit(arena)
+    limit, places = _limit(arena), range(1, len(names) + 1)
+    ticks = [place for place in places if len(names) <= _FEW or place == 1 or place % 5 == 0]
     return {
         "data": [
             {
@@ -195,10 +198,8 @@ def _heatmap(arena: Arena, mean: np.ndarray, error: np.ndarray, where: str) -> F
         "layout": {
             "xaxis": axis(
                 "against the entrant of this rank",
-                tickvals=list(range(len(names))),
-                ticktext=[str(place) for place in range(1, len(names) + 1)],
-                tickfont={"size": 10},
-                tickangle=0 if len(names) <= 12 else -90,
+                tickvals=[place - 1 for place in ticks],
+                ticktext=list(map(str, ticks)),
                 constrain="domain",
             ),
             "yaxis": _names_axis(arena, arena.order, autorange="reversed"),

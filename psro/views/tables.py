@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rich.box
@@ -18,12 +18,14 @@ import rich.text
 
 from games.printing import player_name, printable
 from psro import exact
-from psro.measure.comparison import Comparison
-from psro.measure.evaluation import Evaluation
-from psro.measure.sampled_evaluation import SampledEvaluation
 from psro.runs import disk
-from psro.runs.experiment import Experiment
 from psro.views.numbers import listed, three_digits
+
+if TYPE_CHECKING:
+    from psro.measure.comparison import Comparison
+    from psro.measure.evaluation import Evaluation
+    from psro.measure.sampled_evaluation import SampledEvaluation
+    from psro.runs.experiment import Experiment
 
 _FORMULA = tuple("=+-@＝＋－＠")
 """The first characters of a formula in a spreadsheet, also in wide letters."""

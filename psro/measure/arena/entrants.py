@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -246,21 +247,29 @@ def opened_runs(sources: Mapping[str, Any]) -> dict[str, Any]:
         SettingsError: a source is nothing.
         ExperimentError: a folder is no experiment.
     """
-    from psro.runs import archive, experiment
+    from psro.runs import archive
 
     runs = {}
     for name, source in sources.items():
-        if isinstance(source, experiment.Experiment):
+        if _is_experiment(source):
             runs[name] = source
         elif not isinstance(source, str | os.PathLike) or os.fspath(source) in WORDS:
             continue
         elif found := agent_file(os.fspath(source)):
             _check_file(*found)
         elif os.path.exists(source) or archive.is_file(source):
+            from psro.runs import experiment  # here, not above: it imports JAX
+
             runs[name] = experiment.load(source)
         else:
             raise SettingsError(f"there is no {os.fspath(source)!r}: an entrant is {SOURCES}")
     return runs
+
+
+def _is_experiment(source: Any) -> bool:
+    """Whether a source is a loaded run. If there is one, its module is imported already."""
+    module = sys.modules.get("psro.runs.experiment")
+    return module is not None and isinstance(source, module.Experiment)
 
 
 def _check_file(file: str, name: str) -> None:
