@@ -24,6 +24,8 @@ from psro.training.growth import TrainingDiverged
 CONFIG = RunConfig(game="kuhn_poker", oracle="best_response", iterations=1, tolerance=0.0)
 INTERNAL = {
     "games.readers.walk.ImperfectRecall",
+    "psro.measure.arena.forfeits.Forfeit",
+    "psro.measure.arena.guest.Unusable",
     "psro.play.terminal._Quit",
     "psro.runs.archive._Refused",
     "psro.runs.storage.Damaged",
