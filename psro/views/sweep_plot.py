@@ -45,7 +45,7 @@ def sweep_figure(table: pd.DataFrame, means: pd.DataFrame, names: Sequence[str])
             markersize=5,
         )  # fmt: skip
     axes.set_yticks(range(len(known)), [_label(row, names) for _, row in known.iterrows()])
-    axes.invert_yaxis()
+    axes.set_ylim(len(known) - 0.5, -0.5)
     values = table[["distance", "bound"]].to_numpy(float)
     values = values[np.isfinite(values) & (values > 0)]
     if len(values) and values.max() > 30 * values.min():
