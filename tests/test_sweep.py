@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -50,6 +51,15 @@ def test_a_file_is_every_combination_of_a_grid_and_of_draws(file):
     assert read_sweep(file, ["os"]).combinations[0].config.imports == ("os",)
     file.write_text(FILE.replace("fictitious_play", "last"))
     assert read_sweep(file).digest != sweep.digest
+
+
+def test_the_page_s_file_is_a_sweep(tmp_path):
+    page = (Path(__file__).parent.parent / "docs/how_to/sweep.md").read_text()
+    text = page.split('```toml title="oracles.toml"\n')[1].split("```")[0]
+    (tmp_path / "oracles.toml").write_text(text)
+    sweep = read_sweep(tmp_path / "oracles.toml")
+    assert len(sweep.combinations) == 2 * 2 * 2 * 4 and len(sweep.seeds) == 3
+    assert {one.config.expansion for one in sweep.combinations} == {"best_response", "rectified"}
 
 
 @pytest.mark.parametrize(
