@@ -444,6 +444,7 @@ def test_the_help_of_run_begins_with_what_most_runs_need(capsys):
         *TABLES,
         "imports",
         "origin",
+        "settings",
     }
     assert {f"--{name.replace('_', '-')}" for name in (*fields, "import")} <= set(explained)
 
