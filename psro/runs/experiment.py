@@ -297,9 +297,9 @@ def _begun(folder: Path, config: RunConfig, like: Experiment | None, start: Any)
 
 
 def load(folder: str | os.PathLike, *, imports: Sequence[str] = ()) -> Experiment:
-    """The experiment in a folder, or in a file that `psro export` wrote, as of its last finished
-    iteration. An experiment from a file can only be read. `imports` are imported first: modules
-    of one's own, or the paths of their .py files, which register what the run needs.
+    """The experiment in a folder, in a file that `psro export` wrote, or of the zoo (`"zoo:kuhn"`),
+    as of its last finished iteration. From a file, it can only be read. `imports` come first:
+    modules of one's own, or the paths of their .py files, which register what the run needs.
 
     Raises:
         ExperimentError: it is not an experiment, has no finished iteration, is damaged, or was
