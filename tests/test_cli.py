@@ -422,7 +422,19 @@ def options_in(text):
 
 @pytest.mark.parametrize(
     "subcommand",
-    ["run", "resume", "eval", "plot", "report", "watch", "play", "export", "games", "variants"],
+    [
+        "run",
+        "resume",
+        "eval",
+        "arena",
+        "plot",
+        "report",
+        "watch",
+        "play",
+        "export",
+        "games",
+        "variants",
+    ],
 )
 def test_help_is_for_people(capsys, subcommand):
     """No types of Python, no defaults that are none, and no line that breaks before it is full."""
