@@ -244,6 +244,9 @@ def test_self_play_meets_the_newest():
     seven, two = META_SOLVERS["last_k"](np.zeros((2, 7, 2)))
     np.testing.assert_allclose(seven, [0, 0, *[0.2] * 5])
     np.testing.assert_allclose(two, 0.5)
+    five, two = META_SOLVERS["suffix_average"](np.zeros((2, 5, 2)))
+    np.testing.assert_allclose(five, [0, 0, *[1 / 3] * 3])
+    assert two.tolist() == [0, 1]
 
 
 # The certificate of nash

@@ -1,6 +1,7 @@
 """Self-play: all players learn together, and the last iterate is what counts."""
 
 import dataclasses
+import types
 
 import jax
 import jax.numpy as jnp
@@ -12,17 +13,21 @@ import games
 import psro
 from games.spaces import Box
 from games.tree_game import TreeGame
+from psro.errors import SettingsError
 from psro.oracles.self_play.actor_critic import by_learner
 from psro.oracles.self_play.known import LEARNERS
 from psro.oracles.self_play.learner import Run, SelfPlay
+from psro.oracles.self_play.mirror import retrace
 from psro.oracles.self_play.reservoir import Reservoir
 from psro.oracles.self_play_settings import SELF_PLAY
 from psro.policies.distributions import MaskedCategorical, TanhNormal
+from psro.policies.networks.settings import NetworkConfig
 from psro.policies.policy import at_temperature
 from psro.runs.config import RunConfig
 from psro.runs.experiment import create
 from psro.variants.published import VARIANTS
 
+CENTRAL = NetworkConfig(critic="central", width=16)
 TINY = {"num_envs": 4, "rollout_length": 4, "num_minibatches": 2, "epochs": 1}
 SMALL = {name: TINY | {"sequence_length": 2} for name in SELF_PLAY}
 SMALL["nfsp"] = TINY | {"num_strata": 2, "anticipatory": 0.5, "reservoir_size": 32}
@@ -43,7 +48,7 @@ def test_training_sees_what_acting_saw(name, shared):
     """With untouched parameters, each learner's pass over its rollouts gives the log-probabilities
     and values of acting, in both seats, and episodes that began before the rollout go on."""
     game = TreeGame(games.load("kuhn_poker"))
-    policy = policy_for(game)
+    policy = policy_for(game, network=CENTRAL if name == "mirror" else None)
     learner = LEARNERS[name](game, policy, SELF_PLAY[name](shared=shared, **SMALL[name]))
     params = policy.init_many(jax.random.split(jax.random.key(0), 2))
 
@@ -52,7 +57,7 @@ def test_training_sees_what_acting_saw(name, shared):
         rollout, networks = learner._rollout, (params,) * learner._config.networks
         run = Run(key=jax.random.key_data(key), initial=networks, progress=jnp.array([0.0, 1.0]))
         state = learner._begin(run, rollout, jnp.float32(1), key)
-        as_policy = -1.0 if name == "nfsp" else 0.0
+        as_policy = -1.0 if name == "nfsp" else 0.0  # without exploration
         for step in range(2):
             state, decisions, _ = learner._play(
                 state, jax.random.fold_in(key, step), as_policy, rollout
@@ -68,7 +73,9 @@ def test_training_sees_what_acting_saw(name, shared):
         own = jax.tree.map(lambda leaf, m=m: leaf[m], merged)
         network = jax.tree.map(lambda leaf, m=m: leaf[m], state.networks[0])
         start = jax.tree.map(lambda leaf: leaf[0], learner._own_carry(own.carry))
-        outputs, value = policy.unroll(network, own.observation, own.last_action, own.reset, start)
+        seen = own.observation, own.last_action
+        outputs, value = policy.unroll(network, *seen, own.reset, start)
+        value = policy.value_of(network, value, *seen, own.others)
         log_prob = policy.distribution(outputs, own.legal).log_prob(own.action)
         np.testing.assert_allclose(log_prob, own.log_prob, atol=1e-5)
         np.testing.assert_allclose(value, own.value, atol=1e-5)
@@ -84,8 +91,8 @@ def trained(folder, **settings):
 def self_play(name, **changes):
     """Settings of a run of a variant, with settings of its learner changed."""
     settings = VARIANTS[name].settings
-    learner = settings["self_play"]
-    return dict(settings) | {learner: SELF_PLAY[learner](**changes)}
+    learner, network = settings["self_play"], NetworkConfig(**settings.get("network", {}))
+    return dict(settings) | {"network": network, learner: SELF_PLAY[learner](**changes)}
 
 
 SHORT = {"decisions": 16_384, "num_envs": 32, "learning_rate": 3e-3}
@@ -102,8 +109,10 @@ def test_the_last_iterate_approaches_the_equilibrium_of_kuhn_poker(tmp_path, nam
     )  # fmt: skip
     networks, last = SELF_PLAY[name].networks, run.records[-1]
     assert last.exploitability < 0.2
-    assert last.size == 8 * networks + 1 and last.support_size == (1, 1)
-    assert all(weights[last.size - networks] == 1 for weights in run.meta_strategy)
+    measured = (9, 9) if name == "mirror" else (1, 1)  # the newer half, or the last iterate
+    assert last.size == 8 * networks + 1 and last.support_size == measured
+    if name != "mirror":
+        assert all(weights[last.size - networks] == 1 for weights in run.meta_strategy)
     assert min(last.decisions) >= 16_384
     first, second = (jax.tree.leaves(population) for population in run.populations)
     for ours, theirs in zip(first, second, strict=True):  # one network for both seats
@@ -223,3 +232,31 @@ def test_the_transformed_game_is_zero_sum():
     spread = paid - means[:, None] * count
     errors = np.sqrt(np.square(spread).sum(axis=1)) / count.sum(axis=1)
     assert abs(means.sum()) < 4 * np.hypot(*errors)
+
+
+def test_retrace_on_the_policys_own_actions_is_the_return():
+    """With whole traces and values that are the returns expected, targets are sums of rewards."""
+    steps, envs = 5, 3
+    rng = np.random.default_rng(0)
+    reward = rng.normal(size=(steps, envs)).astype(np.float32)
+    done = np.zeros((steps, envs), bool)
+    done[[1, 4], 0], done[3, 1] = True, True
+    value = rng.normal(size=(steps, envs)).astype(np.float32)
+    decisions = types.SimpleNamespace(
+        reward=reward, done=done, truncated=np.zeros_like(done), next_value=np.full(envs, 7.0)
+    )
+    target = np.asarray(retrace(decisions, value, value, np.ones_like(reward)))
+    for env in range(envs):
+        total = 7.0
+        for step in reversed(range(steps)):
+            total = reward[step, env] + (0.0 if done[step, env] else total)
+            assert target[step, env] == pytest.approx(total, abs=1e-5)
+    cut = np.asarray(retrace(decisions, value, value, np.zeros_like(reward)))
+    after = np.concatenate([value[1:], np.full((1, envs), 7.0)])
+    np.testing.assert_allclose(cut, reward + np.where(done, 0.0, after), atol=1e-6)
+
+
+def test_mirror_descent_needs_a_central_critic(tmp_path):
+    settings = dict(VARIANTS["mirror"].settings) | {"network": NetworkConfig()}
+    with pytest.raises(SettingsError, match="central"):
+        create(RunConfig(game="kuhn_poker", **settings), tmp_path / "run")

@@ -243,12 +243,50 @@ class NFSPConfig(SelfPlayConfig):
         return self.reservoir_size // (self.num_envs * self.rollout_length)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MirrorConfig(ActorCriticConfig):
+    """Mirror descent over all actions, by a central critic."""
+
+    name: ClassVar[str] = "mirror"
+    networks: ClassVar[int] = 2
+
+    last_learning_rate: float = 5e-4
+    """Adam's step size at the end of the run. It falls linearly."""
+    max_gradient_norm: float = 5.0
+    """Gradients are scaled down to this global norm."""
+    value_weight: float = 2.0
+    """Weight of the critic's losses."""
+    step_size: float = 2.0
+    """Step size of mirror descent at the start of the run, in units of 1 / the game's largest
+    return."""
+    last_step_size: float = 0.5
+    """Step size at the end of the run. It falls by the same factor in equal parts."""
+    temperature: float = 0.05
+    """Weight of the entropy at the start of the run, in units of the game's largest return."""
+    last_temperature: float = 0.01
+    """Weight of the entropy at the end of the run. It falls as the step size does."""
+    exploration: float = 0.3
+    """Share of uniform play in a learner's own rollouts, so that values of all actions are
+    learned. Its opponents do not explore."""
+    average_rate: float = 0.01
+    """How far the weights of the policy to play move towards those of the policy that learns after
+    each rollout, from 0 to 1."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_positive(
+            self.name, self, "step_size", "last_step_size", "temperature", "last_temperature"
+        )
+        check_shares(self.name, self, "average_rate", "exploration")
+
+
 SELF_PLAY: dict[str, type[Any]] = {
     "ppo_self_play": PPOSelfPlayConfig,
     "mmd": MMDConfig,
+    "mirror": MirrorConfig,
     "rnad": RNaDConfig,
     "nfsp": NFSPConfig,
 }
 """The settings of each learner of self-play by its name."""
-CENTRAL_SELF_PLAY = ("ppo_self_play", "mmd", "rnad")
+CENTRAL_SELF_PLAY = ("ppo_self_play", "mmd", "mirror", "rnad")
 """Learners of self-play that can learn from a central critic (`NetworkConfig.critic`)."""

@@ -198,6 +198,12 @@ class Policy:
         of a central critic, which sees what `others` saw and did, leaves `[..., Q, *shape]`."""
         if not self.central:
             return value
+        return self.judge(params, observation, last_action, others)[0]
+
+    def judge(
+        self, params: Params, observation: Any, last_action: jax.Array, others: Seen
+    ) -> tuple[jax.Array, jax.Array]:
+        """A central critic's values `[...]`, and those of all actions `[..., A]`."""
         return self._network(params).judge((observation, last_action), others)
 
     def tabulate(

@@ -16,6 +16,7 @@ from psro.metagame.solving import solver_of
 from psro.oracles.checks import check_types
 from psro.oracles.self_play_settings import (
     SELF_PLAY,
+    MirrorConfig,
     MMDConfig,
     NFSPConfig,
     PPOSelfPlayConfig,
@@ -95,6 +96,7 @@ class RunConfig:
     float64."""
     meta_solver: str | None = None
     """The mixture that opponents are drawn from: nash (two players), uniform, last, last_k,
+    suffix_average,
     fictitious_play, regret_matching, hedge, replicator, projected_replicator,
     regularized_replicator, qre, alpha_rank, alpha_rank_single (two players, symmetric); a
     correlated equilibrium with the largest Gini impurity, welfare or entropy: mgcce, mwcce, mecce
@@ -150,7 +152,8 @@ class RunConfig:
     program would be large."""
     self_play: str = "ppo_self_play"
     """How all players learn together, with the expansion self_play: ppo_self_play (PPO with an
-    entropy bonus that falls), mmd (magnetic mirror descent), rnad (regularised Nash dynamics),
+    entropy bonus that falls), mmd (magnetic mirror descent), mirror (its
+    closed-form step over all actions, by a central critic), rnad (regularised Nash dynamics),
     or nfsp (neural fictitious self-play)."""
     horizon: int | None = None
     """The number of iterations of self-play, over which its schedules run: step sizes, and the
@@ -202,6 +205,8 @@ class RunConfig:
     """Settings of the self-play ppo_self_play."""
     mmd: MMDConfig = dataclasses.field(default_factory=MMDConfig)
     """Settings of the self-play mmd."""
+    mirror: MirrorConfig = dataclasses.field(default_factory=MirrorConfig)
+    """Settings of the self-play mirror."""
     rnad: RNaDConfig = dataclasses.field(default_factory=RNaDConfig)
     """Settings of the self-play rnad."""
     nfsp: NFSPConfig = dataclasses.field(default_factory=NFSPConfig)

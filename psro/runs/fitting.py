@@ -122,8 +122,7 @@ def check_solvable(config: RunConfig, game: Rules) -> None:
             f"network.normalize_observations needs a learner that observes, and {what} looks at "
             "the whole game"
         )
-    if config.network.critic == "central":
-        _check_central(config, expansion, bool(tabulated))
+    _check_critic(config, expansion, bool(tabulated))
     if config.diversity and tabulated is False:
         raise SettingsError(
             f"diversity {config.diversity} rewards actions at info states; oracle {config.oracle} "
@@ -136,12 +135,16 @@ def check_solvable(config: RunConfig, game: Rules) -> None:
         )
 
 
-def _check_central(config: RunConfig, expansion: Expansion, tabulated: bool) -> None:
-    """Raises SettingsError if nothing in the run would learn from a central critic, or something
-    cannot."""
-    learners = []
-    if "self_play" in expansion.uses:
-        learners.append(("self-play", config.self_play))
+def _check_critic(config: RunConfig, expansion: Expansion, tabulated: bool) -> None:
+    """Raises SettingsError if something in the run cannot learn from a central critic, or needs
+    one."""
+    learners = [("self-play", config.self_play)] if "self_play" in expansion.uses else []
+    if config.network.critic != "central":
+        if ("self-play", "mirror") in learners:
+            raise SettingsError(
+                "self-play mirror needs the values of all actions; add --network.critic central"
+            )
+        return
     if expansion.best_responses:
         learners.append(("oracle", config.oracle))
     for kind, name in learners:

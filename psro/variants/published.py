@@ -35,6 +35,9 @@ _KNOWS_INFO_STATES = {"tabulated": True}
 _SOFT = {"temperature": 1.0, "anneal_entropy_weight": False, "entropy_weight": 0.05}
 """Settings of ppo for soft best responses: they keep a part of their exploration."""
 
+_CENTRAL = {"critic": "central", "width": 128}
+"""Settings of networks whose values see what all players have seen, in training."""
+
 DEFAULT = "default"
 """The name for the settings that `psro run` uses without a variant."""
 
@@ -108,6 +111,14 @@ VARIANTS: Mapping[str, Variant] = types.MappingProxyType(
             expansion="self_play",
             self_play="mmd",
             meta_solver="last",
+        ),
+        "mirror": _variant(
+            "Sokota et al. 2022, arXiv:2206.05825, with history values: arXiv:2206.04122",
+            expansion="self_play",
+            self_play="mirror",
+            meta_solver="last",
+            evaluation_solver="suffix_average",
+            network=_CENTRAL,
         ),
         "rnad": _variant(
             "Perolat et al. 2022, arXiv:2206.15378",

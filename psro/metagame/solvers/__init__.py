@@ -45,6 +45,7 @@ from psro.metagame.solvers.regret_matching import regret_matching
 from psro.metagame.solvers.regularized_replicator import regularized_replicator
 from psro.metagame.solvers.replicator import replicator
 from psro.metagame.solvers.settings import Rule
+from psro.metagame.solvers.suffix_average import suffix_average
 from psro.metagame.solvers.uniform import uniform
 
 Solution = list[np.ndarray] | np.ndarray
@@ -84,6 +85,7 @@ META_SOLVERS: dict[str, Solver] = {
     "uniform": Solver(function=uniform),
     "last": Solver(function=last),
     "last_k": Solver(function=last_k),
+    "suffix_average": Solver(function=suffix_average),
     "fictitious_play": Solver(function=fictitious_play),
     "regret_matching": Solver(function=regret_matching),
     "hedge": Solver(function=hedge),

@@ -29,7 +29,8 @@ class ActorCritic(SelfPlay[A]):
         self, state: State, key: jax.Array, progress: jax.Array, rollout: Rollout, scale: jax.Array
     ) -> tuple[State, Losses]:
         play_key, learn_key = jax.random.split(key)
-        state, decisions, episodes = self._play(state, play_key, 0.0, rollout)
+        exploration = self._exploration(progress)
+        state, decisions, episodes = self._play(state, play_key, exploration, rollout)
         decisions = dataclasses.replace(decisions, reward=decisions.reward * scale)
         networks, student, losses = jax.vmap(self._learn, in_axes=(0, 0, 0, 0, 0, None))(
             state.networks,
@@ -73,9 +74,17 @@ class ActorCritic(SelfPlay[A]):
         """The decisions of one learner, with all that its networks learn from."""
         return self._weighted(decisions, episodes)
 
-    def _weighted(self, decisions: Decisions, episodes: jax.Array, reference: Any = ()) -> Batch:
-        """Decisions `[T, E]`, with advantages, value targets and weights, cut into sequences."""
-        advantage, value_target = advantages(
+    def _weighted(
+        self,
+        decisions: Decisions,
+        episodes: jax.Array,
+        reference: Any = (),
+        *,
+        value_target: jax.Array | None = None,
+    ) -> Batch:
+        """Decisions `[T, E]`, with advantages, value targets (by default those of the advantages)
+        and weights, cut into sequences."""
+        advantage, usual_target = advantages(
             decisions, gamma=1.0, gae_lambda=self._config.gae_lambda
         )
         players = len(episodes) // self._config.num_envs
@@ -85,11 +94,15 @@ class ActorCritic(SelfPlay[A]):
         batch = Batch(
             decisions=decisions,
             advantage=advantage,
-            value_target=value_target,
+            value_target=usual_target if value_target is None else value_target,
             weight=weight,
             reference=reference,
         )
         return batch.cut(self._config.sequence_length)
+
+    def _exploration(self, progress: jax.Array) -> jax.Array | float:
+        """The amount of exploration in rollouts."""
+        return 0.0
 
     def _unroll(self, params: Params, seen: Decisions) -> tuple[jax.Array, jax.Array]:
         """The policy's outputs and values at L steps of N sequences, from the rollout's carries."""

@@ -76,7 +76,10 @@ class RecurrentNetwork(nnx.Module):
         self.make_heads(network.orthogonal, **made)
         self.central = network.critic == "central"
         if self.central:
-            self.central_value = CentralValue(lambda: encoder(network.width), network.width, **made)
+            numbers = action_space.num if isinstance(action_space, Discrete) else 0
+            self.central_value = CentralValue(
+                lambda: encoder(network.width), network.width, numbers, **made
+            )
 
     def make_heads(self, orthogonal: bool, **made: Any) -> None:
         small = nnx.initializers.orthogonal if orthogonal else nnx.initializers.normal
@@ -101,8 +104,8 @@ class RecurrentNetwork(nnx.Module):
         carry, memory = self.cell(carry, features)
         return memory, carry
 
-    def judge(self, own: Seen, others: Seen) -> jax.Array:
-        """The central critic's values `[...]`, float32 (see `CentralValue`)."""
+    def judge(self, own: Seen, others: Seen) -> tuple[jax.Array, jax.Array]:
+        """The central critic's values, and those of actions (see `CentralValue`)."""
         if self.normalises:
             own, others = ((self.normaliser(seen), done) for seen, done in (own, others))
         return self.central_value(own, others)
