@@ -18,6 +18,7 @@ from psro import exact
 from psro.exact import logit
 from psro.exact.rational import certificate, enumeration, matrix_game, numbers, strategic
 from psro.metagame.solve import CONCEPTS, Solved, SolveError
+from psro.views import solution_page
 
 SIGNALS = """EFG 2 R "beer or quiche" { "Sender" "Receiver" }
 c "" 1 "" { "strong" 9/10 "weak" 1/10 } 0
@@ -358,6 +359,30 @@ def test_files_of_gambit_are_read_again_with_their_names(signals, capsys):
     with open("b.svg") as file:
         drawn = file.read()
     assert "saw quiche" in drawn and drawn.count("<circle") == 6
+
+
+def test_the_page_has_what_is_printed(signals, capsys):
+    assert psro_main(capsys, "solve", "signals.efg", "--all", "--out", "page.html")[0] == 0
+    with open("page.html") as file:
+        assert "saw quiche" in file.read()
+    content = solution_page.document(psro.solve(signals, all_equilibria=True))
+    json.dumps(content, allow_nan=False)
+    assert content["title"] == "signals.efg"
+    sections = {section["id"]: section for section in content["sections"]}
+    (payoffs,) = sections["payoffs"]["tables"]
+    assert payoffs["columns"] == ["solution", "Sender", "Receiver", "regret"]
+    assert all(row[-1] == "0, exactly" for row in payoffs["rows"])
+    first = sections["strategies"]["tables"][0]
+    assert {row[1] for row in first["rows"]} == {"strong", "weak", "saw beer", "saw quiche"}
+    assert "beliefs at saw beer" in first["note"] and "\\x" not in first["note"]
+    assert sections["tree"]["images"][0]["source"].startswith("data:image/svg+xml;base64,")
+    drawn = solution_page.document(psro.solve(signals, "qre", path=True))["sections"]
+    (figure,) = next(part for part in drawn if part["id"] == "path")["figures"]
+    assert len(figure["views"][""]["data"]) == 8
+    for concept in CONCEPTS:
+        content = solution_page.document(psro.solve(signals, concept))
+        json.dumps(content, allow_nan=False)
+        assert content["facts"]
 
 
 def test_export_writes_the_game_and_what_the_mixture_does(trained, tmp_path, monkeypatch, capsys):

@@ -52,7 +52,8 @@ def solve_game(
         json: Print one JSON object, with a list `equilibria`.
         out: Files to write. The ending of each decides what it holds: .json, .csv or .tex the
             solutions; .efg or .nfg the game in Gambit's format; .profile the strategies in Gambit's
-            format; .svg the tree with the first equilibrium, or the path, which may also be a .png.
+            format; .svg the tree with the first equilibrium, or the path, which may also be a .png;
+            .html a page with all of it that needs no network.
         max_histories: Refuse a game with more histories.
     """
     _check_files(out)
@@ -99,7 +100,14 @@ def _writers() -> dict[str, Callable[[Solved, Path], None]]:
         ".profile": lambda solved, path: _write(path, _texts().profile(solved)),
         ".svg": _draw,
         ".png": _draw,
+        ".html": _write_page,
     }
+
+
+def _write_page(solved: Solved, path: Path) -> None:
+    from psro.views import page, solution_page
+
+    page.write(page.offline(solution_page.document(solved)), path)
 
 
 def _texts() -> ModuleType:
