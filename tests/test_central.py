@@ -30,20 +30,21 @@ def played():
         TreeGame(tree), policy, num_envs=64, num_strata=1, length=4, sequence_length=4
     )
 
-    @jax.jit
-    def play(key):
-        params = policy.init_many(jax.random.split(key, PLAYERS))
-        own = jax.tree.map(lambda leaf: leaf[0], params)
-        opponents = jax.tree.map(lambda leaf: leaf[1:, None], params)
-        actors = rollout.restart(rollout.empty(), jnp.ones(1, bool), key)
-        for number in range(2):
-            actors, decisions, _ = rollout(
-                own, opponents, jnp.int32(LEARNER), actors, jax.random.fold_in(key, number)
-            )
-        seen = decisions.observation, decisions.last_action, decisions.others
-        return decisions, policy.value_of(own, decisions.value * jnp.nan, *seen)
+    params = policy.init_many(jax.random.split(jax.random.key(0), PLAYERS))
+    own = jax.tree.map(lambda leaf: leaf[0], params)
+    opponents = jax.tree.map(lambda leaf: leaf[1:, None], params)
 
-    return tree, *jax.device_get(play(jax.random.key(0)))
+    @jax.jit
+    def play(actors, key):
+        actors, decisions, _ = rollout(own, opponents, jnp.int32(LEARNER), actors, key)
+        seen = decisions.observation, decisions.last_action, decisions.others
+        return actors, decisions, policy.value_of(own, decisions.value * jnp.nan, *seen)
+
+    key = jax.random.key(0)
+    actors = jax.jit(rollout.restart)(rollout.empty(), jnp.ones(1, bool), key)
+    for number in range(2):
+        actors, decisions, values = play(actors, jax.random.fold_in(key, number))
+    return tree, *jax.device_get((decisions, values))
 
 
 def test_training_judges_as_acting_did(played):

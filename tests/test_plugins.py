@@ -114,6 +114,7 @@ def package(tmp_path, monkeypatch):
     META_SOLVERS.pop("first", None)
 
 
+@pytest.mark.slow
 def test_an_entry_point_is_found_by_name_with_its_settings(package, tmp_path, capsys):
     words = "run --oracle sharp --sharp.sharpness 3.5 --iterations 1 --out run"
     main(words.split())

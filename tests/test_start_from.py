@@ -92,6 +92,7 @@ def test_the_game_and_the_network_are_defaults_of_the_command(tables):
     assert settings["expansion"] == "rectified"
 
 
+@pytest.mark.slow
 def test_a_table_acts_on_what_networks_see():
     tree = games.load("kuhn_poker")
     table = ActingTable(tree)

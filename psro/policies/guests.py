@@ -215,6 +215,11 @@ class GuestPolicy(Policy):
     ) -> jax.Array:
         return self.own.value_of(_own(params), value, observation, last_action, others)
 
+    def judge(
+        self, params: Params, observation: Any, last_action: jax.Array, others: Any
+    ) -> tuple[jax.Array, jax.Array]:
+        return self.own.judge(_own(params), observation, last_action, others)
+
     def tabulate(
         self, params: Params, levels: Sequence[Level]
     ) -> tuple[list[jax.Array], list[jax.Array]]:
