@@ -19,6 +19,7 @@ import games
 import psro
 from games.errors import GameError
 from psro import cli, exact
+from psro.cli.arena import named_entrants
 from psro.errors import SettingsError
 from psro.exact.openspiel_plans import plans_of, policy_of
 from psro.measure.arena import Limits, Options
@@ -214,6 +215,38 @@ def test_openspiel_s_policies_and_bots_of_files(tmp_path):
         assert np.isnan(arena.table.loc[name, "nash_conv"])
         assert abs(arena.matrix.loc[name, "u"]) < 2 * arena.half_width.loc[name, "u"]
     assert arena.table["forfeits"].sum() == 0
+
+
+@pytest.mark.slow
+def test_a_game_of_one_s_own_and_a_policy_for_it(tmp_path, monkeypatch, capsys):
+    """The process of an agent imports the game's module only for OpenSpiel's policies and bots, and
+    not if the agent is in the same file."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "games_of_mine").mkdir()
+    (tmp_path / "games_of_mine/__init__.py").write_text("")
+    rules = (ROOT / "examples/own_game.py").read_text().replace("one_card_bluff", "bluff_of_mine")
+    policy = (
+        "\nfrom open_spiel.python import policy\n"
+        "def uniform(game): return policy.UniformRandomPolicy(game)\n"
+    )
+    (tmp_path / "games_of_mine/bluff.py").write_text(rules + policy)
+    (tmp_path / "policies.py").write_text(policy)
+    entrants = ["policies.py:uniform", "games_of_mine/bluff.py:uniform", "uniform"]
+    cli.main(
+        ["arena", *entrants, "--game", "bluff_of_mine", "--json", "--import", "games_of_mine.bluff"]
+    )
+    told = json.loads(capsys.readouterr().out)
+    assert told["names"] == ["policies:uniform", "bluff:uniform", "uniform"]
+    assert told["forfeits"] == [{}, {}, {}]
+    assert told["nash_conv"][0] == told["nash_conv"][1] == told["nash_conv"][2]
+
+
+def test_names_tell_entrants_apart():
+    named = named_entrants(["s/0000/seed-0", "s/0001/seed-0", "t/0001/seed-0", "cfr+", "x.py:A"])
+    assert list(named) == ["0000/seed-0", "s/0001/seed-0", "t/0001/seed-0", "cfr+", "A"]
+    named = named_entrants(["a/x.py:A", "y.py:A", "u=uniform", "uniform", "uniform", "/a/u.psro"])
+    assert list(named) == ["x:A", "y:A", "u", "uniform", "uniform (2)", "a/u"]
 
 
 @pytest.mark.slow

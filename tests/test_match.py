@@ -275,8 +275,8 @@ def test_a_hand_in_the_terminal(trained, monkeypatch):
 
 
 def test_every_way_to_say_a_move(trained, monkeypatch):
-    """By number, by name whatever its case, and by what it means."""
-    for typed in ("1", "Pass", " pass ", "check"):
+    """By number, by name whatever its case, by what it means, and by how these begin."""
+    for typed in ("1", "Pass", " pass ", "check", "p", "ch"):
         match = Match(trained("kuhn_poker"), 0, seed=1)
         transcript(match, [typed], monkeypatch)
         assert match._state.history()[2] == 0

@@ -8,6 +8,7 @@ import pytest
 import psro
 from psro import oracles
 from psro.cli import main
+from psro.cli.folders import proposed
 from psro.cli.plugins import import_modules
 from psro.cli.process import UsageError
 from psro.errors import PsroError, SettingsError
@@ -55,6 +56,17 @@ def test_opening_a_run_never_imports_its_modules(plugin, tmp_path, capsys):
             psro.load("run")
 
 
+def test_proposed_commands_import_what_was_imported(plugin, monkeypatch, capsys):
+    """A command that is printed works as it is."""
+    words = f"games python_kuhn_poker --import {plugin}".split()
+    monkeypatch.setattr(sys, "argv", ["psro", *words])
+    main(words)
+    assert f"next: psro run --game python_kuhn_poker --import {plugin}\n" in capsys.readouterr().out
+    assert proposed("eval", "a b") == f"psro eval 'a b' --import {plugin}"
+    monkeypatch.setattr(sys, "argv", ["psro", "games"])
+    assert proposed("eval", "run") == "psro eval run"
+
+
 def test_what_cannot_be_imported_is_refused_in_a_sentence(plugin, tmp_path):
     (tmp_path / "broken_plugin.py").write_text("1 / 0")
     for words, sentence in (
@@ -66,6 +78,10 @@ def test_what_cannot_be_imported_is_refused_in_a_sentence(plugin, tmp_path):
         with pytest.raises((UsageError, SettingsError), match=sentence):
             import_modules(words)
     assert import_modules(["eval", "--import", plugin, "--json"]) == ["eval", "--json"]
+    (tmp_path / "folder").mkdir()
+    for after in ("folder", "no_module_but_a_game", "kuhn_poker(players=3)", "runs/mine"):
+        assert import_modules(["eval", "--import", plugin, after]) == ["eval", after]
+        assert import_modules(["eval", after, "--import", plugin, "json"]) == ["eval", after]
     assert import_modules(["run", "--import", plugin, "--seed", "1"]) == [
         "run", "--seed", "1", "--import", plugin,
     ]  # fmt: skip

@@ -18,7 +18,7 @@ from psro import exact
 from psro.exact import logit
 from psro.exact.rational import certificate, enumeration, matrix_game, numbers, strategic
 from psro.metagame.solve import CONCEPTS, Solved, SolveError
-from psro.views import solution_page
+from psro.views import solution_page, tree_drawing
 
 SIGNALS = """EFG 2 R "beer or quiche" { "Sender" "Receiver" }
 c "" 1 "" { "strong" 9/10 "weak" 1/10 } 0
@@ -286,6 +286,27 @@ def test_names_of_strangers_are_text(tmp_path, monkeypatch, capsys):
     assert all(not line.startswith("=") for line in (tmp_path / "g.csv").read_text().split(","))
 
 
+def test_a_name_of_several_words_and_numbers_is_told_from_its_probability(
+    tmp_path, monkeypatch, capsys
+):
+    """An action may be a plan of bids, with commas and numbers."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bids.nfg").write_text(
+        'NFG 1 R "" { "Ann" "Bob" } { { "low 0, high 1" "bid 2" } { "yes" "no" } }\n1 1 0 0 0 0 1 1'
+    )
+    out = psro_main(capsys, "solve", "bids.nfg", "--all")[1]
+    assert '"low 0, high 1" 1/2, "bid 2" 1/2' in out and "yes 1/2, no 1/2" in out
+    out = psro_main(capsys, "solve", "bids.nfg", "--concept", "rationalizable")[1]
+    assert 'keeps 2 of 2: "low 0, high 1", "bid 2"' in out
+
+
+def test_small_probabilities_are_short_in_the_drawing(signals):
+    """They would run into the name of the next mover."""
+    behaviours = [np.array([1, 1 - 1e-9, 1e-9, 0.5, 0.5])] * 2
+    drawn = tree_drawing.svg(signals, behaviours)
+    assert "&lt;\N{NO-BREAK SPACE}0.1\N{NO-BREAK SPACE}%" in drawn and "e-0" not in drawn
+
+
 def test_too_large_a_game_is_refused_in_a_sentence():
     with pytest.raises(psro.errors.PsroError, match="enumerated up to 62"):
         psro.solve("kuhn_poker", all_equilibria=True)
@@ -427,6 +448,8 @@ def test_beliefs_are_by_name_and_the_logit_limit_has_them_everywhere(signals, tm
     assert off["weak, quiche"] > 0.5  # Cho and Kreps: the strong type loses more by quiche
     code, out, _ = psro_main(capsys, "solve", "signals.efg", "--all")
     assert "beliefs at saw quiche: not determined, nobody leads there" in out
+    first = out[: out.index("Equilibrium 2")]  # the order of the tables
+    assert first.index("beliefs at saw beer") < first.index("beliefs at saw quiche")
 
 
 def test_outcomes_keep_their_names(capsys):

@@ -103,6 +103,8 @@ def test_sentences_are_short_and_printable():
     assert storage.sentence(ValueError("\x1b[2J")) == r"\x1b[2J"
     assert storage.sentence(FileNotFoundError(2, "No such file", "name")) == "No such file"
     assert len(storage.sentence(ValueError("x" * 10_000))) == storage.MAX_SENTENCE
+    cut = storage.sentence(ValueError("word " * 100))
+    assert cut.endswith("word ...") and len(cut) <= storage.MAX_SENTENCE
 
 
 # Records

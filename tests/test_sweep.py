@@ -71,6 +71,7 @@ def test_the_page_s_file_is_a_sweep(tmp_path):
         ("draws = 2", "draws = 20000", "has 80,000 runs"),
         ('"uniform"', '"unifrom"', "combination 1 .meta_solver unifrom, .*unknown meta-solver"),
         ("high = 90", "high = 9", "low below high"),
+        ("iterations = 2", "iterations = 2\nvariant = 'psro_r'", "did you mean psro_rn. known"),
         ("patience = {", "patient = {", "patient is not a setting"),
         ("[grid]", "[run]", "no TOML file"),
         ("iterations = 2", "iterations = 2\nmeta_solver = 'last'", "given twice"),

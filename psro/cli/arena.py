@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from psro.cli.arguments import Flag, MaybeName, Names, Number, explained
-from psro.cli.folders import shell
+from psro.cli.arguments import Files, Flag, Imports, MaybeName, Number, explained
+from psro.cli.folders import proposed
 from psro.cli.process import UsageError, hint, say
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 Entrants = Annotated[Positional[tuple[str, ...]], arg(metavar="ENTRANT ...", help_behavior_hint="")]
 Seconds = Annotated[float, arg(metavar="SECONDS")]
+_MOST_PARTS = 8
+"""Parts of a path that the name of an entrant has at most."""
 
 
 @explained
@@ -33,26 +36,28 @@ def meet(
     start_seconds: Seconds = 30.0,
     memory: Number = 1024,
     json: Flag = False,
-    out: Names = (),
+    out: Files = (),
+    imports: Imports = (),
 ) -> None:
     """Let populations, policies, bots and agents of your own meet, each against each in all seats.
 
     Args:
-        entrants: Each is the folder of a run, a file of psro export, FILE.py:NAME (an agent, or an
-            OpenSpiel policy or bot), or a word: uniform, cfr+, equilibrium or mcts. NAME=ENTRANT
-            gives it a name.
+        entrants: Each is the folder of a run or of several seeds, a file of psro export, zoo:NAME
+            (psro zoo lists them), FILE.py:NAME (an agent, or an OpenSpiel policy or bot), or a
+            word: uniform, cfr+, equilibrium or mcts. NAME=ENTRANT gives it a name.
         game: The game. By default that of the first run among the entrants.
         episodes: Episodes of each seating of two entrants that are not both tables. Tables meet
             exactly.
-        seed: Of every random number.
+        seed: Seed of all random numbers.
         cfr_iterations: Iterations of cfr+.
         simulations: Simulations of mcts at each decision.
         action_seconds: Wall time that an agent of a file may take for an action.
         start_seconds: Wall time until the file of an agent is imported.
-        memory: MiB that the process of an agent may use.
+        memory: Memory that the process of an agent may use, in MiB.
         json: Print one JSON object instead of tables.
         out: Files to write. The ending of each decides what it holds: .html a page that needs no
             other file, .csv or .json the results, .svg the response graph.
+        imports: Modules that register the game or other plug-ins.
     """
     _check_files(out)
     named = named_entrants(entrants)
@@ -63,6 +68,7 @@ def meet(
         cfr_iterations=cfr_iterations,
         simulations=simulations,
         seed=seed,
+        imports=imports,
         limits=Limits(action_seconds=action_seconds, start_seconds=start_seconds, mebibytes=memory),
     )
     met = evaluate(game, named, episodes=episodes, options=options, progress=_progress())
@@ -77,7 +83,7 @@ def meet(
     for name in out:
         say(f"written: {name}")
     if not out:
-        hint(f"psro arena {shell(entrants)} --game {shell([met.game])} --out arena.html")
+        hint(proposed("arena", *entrants, "--game", met.game, "--out", "arena.html"))
 
 
 def named_entrants(entrants: Sequence[str]) -> dict[str, str]:
@@ -91,7 +97,7 @@ def named_entrants(entrants: Sequence[str]) -> dict[str, str]:
 
     if not entrants:
         raise UsageError("name at least one entrant, such as uniform")
-    sources: dict[str, str] = {}
+    listed: list[_Listed] = []
     for entrant in entrants:
         name, equals, source = entrant.partition("=")
         if not equals or os.path.exists(entrant):
@@ -99,27 +105,56 @@ def named_entrants(entrants: Sequence[str]) -> dict[str, str]:
         if not source or (equals and not name and source != entrant):
             raise UsageError(f"{entrant!r} must be an entrant, or NAME=ENTRANT")
         if is_many(source):
-            several = {
-                f"{name or Path(source).name}/{s.name}": str(s) for s in seed_folders(source)
-            }
-        elif name:
-            several = {name: source}
+            for seed in map(str, seed_folders(source)):
+                own = f"{name}/{Path(seed).name}" if name else ""
+                listed.append(_Listed(own, seed, parts=2))
         else:
-            several = {_free(_short(source), sources): source}
-        for own, one in several.items():
-            if own in sources:
-                raise UsageError(f"two entrants are called {own!r}; name them as NAME=ENTRANT")
-            sources[own] = one
+            listed.append(_Listed(name, source))
+    _tell_apart(listed)
+    sources: dict[str, str] = {}
+    for one in listed:
+        own = one.name if one.given else _free(one.name, sources)
+        if own in sources:
+            raise UsageError(f"two entrants are called {own!r}; name them as NAME=ENTRANT")
+        sources[own] = one.source
     return sources
 
 
-def _short(source: str) -> str:
-    """A name for a source: the agent's for `FILE.py:NAME`, or the last part of a path."""
+@dataclasses.dataclass
+class _Listed:
+    """An entrant as it is listed: the name that is given, if there is one, and its source."""
+
+    given: str
+    source: str
+    parts: int = 1
+    """Parts of the source's path that its name has, from the end."""
+
+    @property
+    def name(self) -> str:
+        return self.given or _short(self.source, self.parts)
+
+
+def _tell_apart(listed: Sequence[_Listed]) -> None:
+    """Lengthens the names of different sources that are the same, such as those of the runs of a
+    sweep: `0001/seed-0`."""
+    for _ in range(_MOST_PARTS):
+        called: dict[str, set[str]] = {}
+        for one in listed:
+            called.setdefault(one.name, set()).add(one.source)
+        for one, alike in [(one, called[one.name]) for one in listed]:
+            one.parts += len(alike) > 1
+
+
+def _short(source: str, parts: int) -> str:
+    """A name for a source: the agent's for `FILE.py:NAME`, or the last parts of a path."""
     file, colon, agent = source.rpartition(":")
-    if colon and file.endswith(".py") and agent != "act":
-        return agent
-    path = Path(file if colon and file.endswith(".py") else source)
-    return path.stem if path.suffix in (".py", ".psro") else path.name or source
+    is_agent = bool(colon) and file.endswith(".py")
+    path = Path(file if is_agent else source)
+    last = path.stem if path.suffix in (".py", ".psro") else path.name or source
+    if is_agent and agent != "act":
+        last, parts = (agent, 1) if parts == 1 else (f"{last}:{agent}", parts - 1)
+    above = path.parent.parts
+    return "/".join([*above[max(0, len(above) - parts + 1) :], last])
 
 
 def _free(name: str, taken: dict[str, str]) -> str:

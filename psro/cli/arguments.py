@@ -32,6 +32,10 @@ MaybeFolder = Annotated[str | None, arg(metavar="FOLDER", help_behavior_hint="")
 Name = Annotated[str, arg(metavar="NAME")]
 MaybeName = Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")]
 Names = Annotated[tuple[str, ...], arg(metavar="NAME ...", help_behavior_hint="")]
+Files = Annotated[tuple[str, ...], arg(metavar="FILE ...", help_behavior_hint="")]
+Imports = Annotated[
+    tuple[str, ...], arg(name="import", metavar="MODULE ...", help_behavior_hint="")
+]
 
 
 def explained(function: Function) -> Function:

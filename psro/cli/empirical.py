@@ -8,7 +8,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from psro.cli.arguments import Flag, Name, Names, Number, explained
+from psro.cli.arguments import Files, Flag, Name, Names, Number, explained
 from psro.cli.process import UsageError, say
 
 Log = Annotated[Positional[str], arg(metavar="FILE")]
@@ -24,7 +24,7 @@ def analyse(
     bootstrap: Number = 200,
     seed: Number = 0,
     json: Flag = False,
-    out: Names = (),
+    out: Files = (),
 ) -> None:
     """Analyse logged matches between strategies: payoffs and equilibria with intervals, and ranks.
 
@@ -33,11 +33,12 @@ def analyse(
             each seat, such as strategy_1, strategy_2, payoff_1, payoff_2.
         seats: roles (what seat a strategy has matters), symmetric (it does not), or auto: symmetric
             if seats are numbered and all have had the same strategies.
-        strategies: The columns of strategies, if they have other names.
+        strategies: The columns of strategies, one for each seat, if they are not called as above.
         payoffs: The columns of payoffs, in the same order of seats.
-        bootstrap: Draw matches again N times for the intervals of equilibria. 0 = no intervals.
-        seed: Seed of these draws.
-        json: Print one JSON object.
+        bootstrap: Samples of the bootstrap, which gives equilibria their intervals. 0 = no
+            intervals.
+        seed: Seed of the bootstrap.
+        json: Print one JSON object instead of tables.
         out: Files to write: .html (the page), .csv (the table of payoffs) or .json.
     """
     _check(out)

@@ -18,7 +18,7 @@ from psro.cli.arguments import (
     Number,
     explained,
 )
-from psro.cli.folders import runs_in, shell
+from psro.cli.folders import proposed, runs_in
 from psro.cli.learning import measure_learners
 from psro.cli.measuring import Wanted
 from psro.cli.options import LOCAL, Workers, executing_of
@@ -120,7 +120,7 @@ def _measure_runs(folders: Sequence[str], wanted: Wanted) -> None:
         _compare(runs, wanted)
     if not wanted.json:
         more = "plot" if len(runs) > 1 else "report"
-        say(f"next: psro {more} {shell(folders)}")
+        say(f"next: {proposed(more, *folders)}")
 
 
 def _measured_learners(folders: Sequence[str], wanted: Wanted, named: Sequence[str]) -> bool:
@@ -138,7 +138,7 @@ def _measured_learners(folders: Sequence[str], wanted: Wanted, named: Sequence[s
     wanted.check_learners()
     measure_learners(learners, json=wanted.json, episodes=wanted.episodes)
     if not wanted.json:
-        say(f"next: psro report {shell(named)}")
+        say(f"next: {proposed('report', *named)}")
     return True
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Sequence
 
+from psro.cli import plugins
 from psro.cli.process import UsageError
 
 
@@ -30,6 +31,11 @@ def one_run(folder: str, command: str) -> str:
         f"{folder} holds runs of {len(runs)} seeds, but {command} takes only one run; name one of "
         f"them, such as {runs[0]}"
     )
+
+
+def proposed(*words: str) -> str:
+    """A command of psro that is proposed to the user, with the modules that this one imports."""
+    return shell(["psro", *words, *plugins.imported()])
 
 
 def shell(words: Iterable[str]) -> str:

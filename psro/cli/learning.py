@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
-from psro.cli.folders import shell
+from psro.cli.folders import proposed
 from psro.cli.options import options_of, typed_options
 from psro.cli.process import complain, exit_code, note, noting_interrupts, say
 from psro.runs.learner_config import LEARNERS, NOT_ALONE, TABLES, LearnerConfig
@@ -138,7 +138,7 @@ def train_all(runs: Sequence[LearnerRun], log: Sequence[str] = ()) -> None:
     folder = runs[0].folder if len(runs) == 1 else runs[0].folder.parent
     _draw(runs, folder)
     if interrupted:
-        note(f"\nsaved; continue with: psro resume {shell([folder])}")
+        note(f"\nsaved; continue with: {proposed('resume', folder)}")
         raise SystemExit(exit_code(interrupted))
     for run in runs:
         last = run.records[-1]
@@ -149,8 +149,8 @@ def train_all(runs: Sequence[LearnerRun], log: Sequence[str] = ()) -> None:
             f"{last.mean_return:.4f}"
         )
     say(f"saved in {folder}; look at it with")
-    say(f"  psro eval {shell([folder])}")
-    say(f"  psro report {shell([folder])}")
+    say(f"  {proposed('eval', folder)}")
+    say(f"  {proposed('report', folder)}")
 
 
 def _line(run: LearnerRun, record: Any) -> None:

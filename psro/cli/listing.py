@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import games
 from psro.cli.arguments import GameNames, MaybeName, MaybeOne, Number, explained
-from psro.cli.folders import shell
+from psro.cli.folders import proposed, shell
 from psro.cli.options import typed
 from psro.cli.process import complain, one_line, say
 from psro.variants.published import DEFAULT, PUBLISHED, VARIANTS
@@ -60,7 +60,7 @@ def list_games(
     if not names:
         _print_large()
     if rows or played:
-        say("next: psro run --game NAME")
+        say(f"next: {proposed('run', '--game', names[0] if len(names) == 1 else 'NAME')}")
     for sentence in refused:
         complain(one_line(sentence))
     if refused:

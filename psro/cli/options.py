@@ -4,7 +4,6 @@ A variant and a config file change the defaults."""
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import sys
 import typing
 from collections.abc import Collection, Mapping
@@ -31,7 +30,7 @@ from psro.runs.kinds import is_tabular, settings_of_own
 from psro.training.executor_settings import EXECUTORS, ExecutorConfig
 from psro.variants.diversity import TERMS
 from psro.variants.expansions import EXPANSIONS
-from psro.variants.published import VARIANTS
+from psro.variants.published import VARIANTS, unknown_variant
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -260,9 +259,7 @@ def settings_of(arguments: list[str]) -> Mapping[str, Any]:
     """The settings that `--variant` and `--config` give in the arguments of `run`."""
     name, file = _said_once(arguments, "--variant"), _said_once(arguments, "--config")
     if name is not None and name not in VARIANTS:
-        near = difflib.get_close_matches(name, VARIANTS, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise UsageError(f"unknown variant {name!r}; {hint}known: {', '.join(VARIANTS)}")
+        raise UsageError(unknown_variant(name))
     settings = read_config(file) if file else {}
     start = _said_once(arguments, "--start-from") or settings.get("start_from")
     oracle = _said_once(arguments, "--oracle")

@@ -6,7 +6,7 @@ import contextlib
 
 from games.printing import printable
 from psro.cli.arguments import Flag, Folder, MaybeNumber, Number, explained
-from psro.cli.folders import runs_in, shell
+from psro.cli.folders import proposed, runs_in, shell
 from psro.cli.process import UsageError, hint, say
 
 
@@ -41,7 +41,7 @@ def play(
     match = Match(experiment.load(run), seat, seed)
     if not web:
         terminal.in_terminal(match, tables.console())
-        hint(f"psro report {shell([folder])}")
+        hint(proposed("report", folder))
         return
     with LoopbackServer(page.routes(match), port=port or 0) as server:
         print(f"{printable(match.name)}: {server.url}  (Ctrl-C ends it)", flush=True)

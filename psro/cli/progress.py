@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from games.forms import cost
 from psro.cli.display import MeansTable, bound, display, title, values, why
-from psro.cli.folders import shell
+from psro.cli.folders import proposed
 from psro.cli.process import (
     OutOfTime,
     UsageError,
@@ -114,7 +114,7 @@ def train(opened: Experiment, how: How) -> None:
     if opened.records:
         draw(opened)
     if interrupted:
-        note(f"\n{_saved(opened)}; continue with: psro resume {shell([opened.folder])}")
+        note(f"\n{_saved(opened)}; continue with: {proposed('resume', opened.folder)}")
         raise SystemExit(exit_code(interrupted))
     _say_result(opened)
 
@@ -164,8 +164,8 @@ def _say_result(opened: Experiment) -> None:
     if solved and worst > _REGRET * opened.rules.max_return:
         say(f"note: the meta-solver missed its equilibrium by up to {worst:.3g} (meta_regret)")
     say(f"saved in {opened.folder}; look at it with")
-    say(f"  psro eval {shell([opened.folder])}")
-    say(f"  psro plot {shell([opened.folder])}")
+    say(f"  {proposed('eval', opened.folder)}")
+    say(f"  {proposed('plot', opened.folder)}")
 
 
 def train_many(runs: seed_runs.Seeds, how: How) -> None:
@@ -202,14 +202,14 @@ def train_many(runs: seed_runs.Seeds, how: How) -> None:
     _draw_many(runs)
     if interrupted:
         for opened in runs.experiments:
-            note(f"{_saved(opened)}; continue with: psro resume {shell([opened.folder])}")
-        note(f"or continue all seeds with: psro resume {shell([runs.folder])}")
+            note(f"{_saved(opened)}; continue with: {proposed('resume', opened.folder)}")
+        note(f"or continue all seeds with: {proposed('resume', runs.folder)}")
         raise SystemExit(exit_code(interrupted))
     _refuse_failed(runs)
     say(f"\n{means.result(runs.summary().iloc[-1])}")
     say(f"saved in {runs.folder}, summary in {seed_runs.SUMMARY}; look at it with")
-    say(f"  psro eval {shell([runs.folder])}")
-    say(f"  psro plot {shell([runs.folder])}")
+    say(f"  {proposed('eval', runs.folder)}")
+    say(f"  {proposed('plot', runs.folder)}")
 
 
 def _draw_many(runs: seed_runs.Seeds) -> None:

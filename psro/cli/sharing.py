@@ -8,7 +8,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from psro.cli.arguments import Folder, explained
-from psro.cli.folders import one_run, shell
+from psro.cli.folders import one_run, proposed
 from psro.cli.process import hint, printable, say
 
 Target = Annotated[Positional[str], arg(metavar="TARGET")]
@@ -35,4 +35,4 @@ def publish(folder: Folder, target: Target) -> None:
     written = publishing.write(source, Path(target))
     print(printable(str(written)))
     say(f"it holds {', '.join(sorted(path.name for path in written.iterdir()))}")
-    hint(f"psro eval {shell([target])}")
+    hint(proposed("eval", target))

@@ -19,7 +19,7 @@ from psro.cli.arguments import (
     NewFile,
     explained,
 )
-from psro.cli.folders import one_run, runs_in, shell
+from psro.cli.folders import one_run, proposed, runs_in
 from psro.cli.process import UsageError, complain, hint, say
 
 
@@ -55,7 +55,7 @@ def plot(
 
     if all(map(is_learner, runs)):
         _plot_learners(runs, out, x, payoffs)
-        hint(f"psro report {shell(folders)}")
+        hint(proposed("report", *folders))
         return
     with contextlib.ExitStack() as stack:
         errors = (ExperimentError, plots.PlotError)
@@ -66,7 +66,7 @@ def plot(
         else:
             figure = plots.exploitability_figure(read, x=x)
             _print_path(plots.save_figure(figure, out or "exploitability.png"))
-    hint(f"psro report {shell(folders)}")
+    hint(proposed("report", *folders))
 
 
 def _plot_learners(runs: list[str], out: str | None, x: str, payoffs: bool) -> None:
@@ -119,7 +119,7 @@ def export_run(
     from psro.runs.export import export
 
     _print_path(export(one_run(folder, "psro export"), file))
-    hint(f"psro eval {shell([file])}, on any machine")
+    hint(f"{proposed('eval', file)}, on any machine")
 
 
 def _export_page(folder: str, file: Path) -> None:
@@ -165,7 +165,7 @@ def write_page(folders: Folders, out: File = "report.html") -> None:
     from psro.views import page
 
     _print_path(page.write(page.report(runs), out))
-    more = f"psro play {shell(folders)}" if len(runs) == 1 else f"psro eval {shell(folders)}"
+    more = proposed("play" if len(runs) == 1 else "eval", *folders)
     hint(f"open {out} in a browser, or {more}")
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 import games
-from psro.cli.arguments import Flag, MaybeName, Name, Names, Number, explained
-from psro.cli.folders import shell
+from psro.cli.arguments import Files, Flag, MaybeName, Name, Number, explained
+from psro.cli.folders import proposed
 from psro.cli.process import UsageError, hint, say
 
 if TYPE_CHECKING:
@@ -32,24 +32,26 @@ def solve_game(
     precision: Lambda = None,
     path: Flag = False,
     json: Flag = False,
-    out: Names = (),
+    out: Files = (),
     max_histories: Number = 1_000_000,
 ) -> None:
     """Solve a game, without training: equilibria by the names of its players and actions.
 
     Args:
         game: An OpenSpiel game string, or a file: .efg, .nfg, .csv, .npy or .npz.
-        concept: nash, ce, cce, qre, alpha_rank, rationalizable (iterated strict dominance) or
-            minimax (what each player can guarantee itself).
+        concept: nash, ce (correlated equilibrium), cce (coarse correlated), qre (quantal response),
+            alpha_rank, rationalizable (iterated strict dominance) or minimax (what each player can
+            guarantee itself).
         all_equilibria: List all extreme Nash equilibria of two players, or all pure ones of more
             players and one from the logit correspondence.
-        best: Of all these, only the best: total (the sum of payoffs), welfare (the sum of payoffs,
-            each in its player's span) or risk (risk dominance).
+        best: Of the equilibria of --all, show only the best: by total (the largest sum of payoffs),
+            welfare (the same, with each player's payoffs scaled to run from 0 to 1) or risk (risk
+            dominance).
         method: How a Nash equilibrium is found: enumeration, lemke, lp, logit, or auto, which
             chooses by the game's size.
         precision: Lambda of qre, per unit of payoff, as in Gambit. By default 1.
         path: Follow the logit correspondence from lambda 0 on. --out FILE.svg draws it.
-        json: Print one JSON object, with a list `equilibria`.
+        json: Print one JSON object instead of tables, with a list `equilibria`.
         out: Files to write. The ending of each decides what it holds: .json, .csv or .tex the
             solutions; .efg or .nfg the game in Gambit's format; .profile the strategies in Gambit's
             format; .svg the tree with the first equilibrium, or the path, which may also be a .png;
@@ -79,7 +81,7 @@ def solve_game(
     solution_tables.print_solved(solved, tables.console())
     for name in out:
         say(f"written: {name}")
-    hint(f"psro run --game {shell([game])}")
+    hint(proposed("run", "--game", game))
 
 
 def _check_files(out: Sequence[str]) -> None:

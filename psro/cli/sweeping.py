@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from psro.cli.arguments import Flag, MaybeFolder, MaybeName, MaybeSeconds, explained
-from psro.cli.folders import shell
+from psro.cli.arguments import Flag, Imports, MaybeFolder, MaybeSeconds, explained
+from psro.cli.folders import proposed
 from psro.cli.options import LOCAL, Workers, executing_of
 from psro.cli.process import UsageError, complain, exit_code, note, noting_interrupts, say
 
@@ -21,18 +21,17 @@ if TYPE_CHECKING:
     from psro.runs.sweep_file import Sweep
 
 File = Annotated[Positional[str], arg(metavar="FILE")]
-Imports = Annotated[
-    tuple[str, ...], arg(name="import", metavar="MODULE ...", help_behavior_hint="")
-]
+Part = Annotated[str | None, arg(metavar="K/N", help_behavior_hint="")]
 _SHOWN = 20
 """Combinations that are printed."""
+FIGURE = "sweep.png"
 
 
 @explained
 def sweep(
     file: File,
     out: MaybeFolder = None,
-    part: MaybeName = None,
+    part: Part = None,
     collect: Flag = False,
     wall_limit: MaybeSeconds = None,
     imports: Imports = (),
@@ -44,9 +43,11 @@ def sweep(
     command. A run that fails does not stop the others.
 
     Args:
-        file: A TOML file with tables [run], [grid] and [random], and with seeds and draws.
+        file: A TOML file: [run] has the settings of all runs, [grid] lists of values of which every
+            combination is run, [random] ranges or lists from which `draws` values are drawn, and
+            `seeds` is how often each is run.
         out: The folder. By default experiments/NAME, after the file's name.
-        part: K/N: only the K-th of N parts of the runs, for the jobs of a cluster, which share the
+        part: Run only the K-th of N parts, such as 3/10, for the jobs of a cluster, which share the
             folder.
         collect: Run nothing. Only write the tables and the figure of what there is.
         wall_limit: Stop after this number of seconds, with exit code 75, and everything saved. By
@@ -72,13 +73,12 @@ def sweep(
     if not collect:
         interrupted = _run(chosen, executing_of(workers), wall_limit)
     table, means = sweeps.write_tables(folder, jobs)
-    _draw(folder, read, table, means)
+    drawn = _draw(folder, read, table, means)
     _print(read, means)
-    say(f"saved in {folder}: {sweeps.RESULTS}, {sweeps.SUMMARY}")
+    say(f"saved in {folder}: {', '.join([sweeps.RESULTS, sweeps.SUMMARY, *drawn])}")
     if interrupted is not None:
-        again = ["psro", "sweep", file, *(["--out", out] if out else [])]
-        again += ["--import", *imports] if imports else []
-        note(f"\nstopped; continue with: {shell(again)}")
+        again = proposed("sweep", file, *(["--out", out] if out else []))
+        note(f"\nstopped; continue with: {again}")
         raise SystemExit(exit_code(interrupted))
     failed = int((table.status == "failed").sum())
     if failed and not collect:
@@ -119,14 +119,17 @@ def _run(jobs: Sequence[Job], executing, wall_limit: float | None) -> KeyboardIn
     return None
 
 
-def _draw(folder: Path, read: Sweep, table: pd.DataFrame, means: pd.DataFrame) -> None:
+def _draw(folder: Path, read: Sweep, table: pd.DataFrame, means: pd.DataFrame) -> list[str]:
+    """Draws the figure. Returns the name of its file, or nothing if no run has ended."""
     from psro.runs.sweep_file import names_of
     from psro.views import plots
     from psro.views.sweep_plot import sweep_figure
 
     figure = sweep_figure(table, means, names_of(read.combinations))
-    if figure is not None:
-        plots.save_figure(figure, folder / "sweep.png")
+    if figure is None:
+        return []
+    plots.save_figure(figure, folder / FIGURE)
+    return [FIGURE]
 
 
 def _print(read: Sweep, means: pd.DataFrame) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import arg
 
 from psro.cli.arguments import Folder, MaybeFolder, MaybeNumber, MaybeSeconds, Names, explained
-from psro.cli.folders import shell
+from psro.cli.folders import proposed
 from psro.cli.learning import resume_learners
 from psro.cli.options import (
     LOCAL,
@@ -195,15 +195,16 @@ def _say_ended(opened: Experiment) -> None:
 
     progress.draw_missing(opened)
     say(f"{opened.folder} has ended: {why(opened)}")
-    folder = shell([opened.folder])
+    folder = str(opened.folder)
     if opened.ended == "budget":
         more = 2 * opened.config.iterations
-        say(f"train longer with: psro resume {folder} --iterations {more}")
+        again = proposed("resume", folder, "--iterations", str(more))
+        say(f"train longer with: {again}")
     else:
-        limits = "--tolerance 0"
+        limits = ["--tolerance", "0"]
         if opened.ended != "converged":
-            limits += f" --patience {opened.config.iterations}"
+            limits += ["--patience", str(opened.config.iterations)]
         say(
             "more iterations would change nothing; train further with other limits: "
-            f"psro run --config {folder}/config.json {limits}"
+            + proposed("run", "--config", f"{folder}/config.json", *limits)
         )

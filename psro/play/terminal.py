@@ -74,6 +74,13 @@ def _choose(view: View, out: rich.console.Console) -> int:
         for known in (names, meanings):
             if typed and typed in known:
                 return actions[known.index(typed)].number
+        begin = [
+            action.number
+            for action, name, meaning in zip(actions, names, meanings, strict=True)
+            if typed and (name.startswith(typed) or meaning.startswith(typed))
+        ]
+        if len(begin) == 1:
+            return begin[0]
         _say(out, f"{typed!r} is not a move here: {hint}.")
 
 

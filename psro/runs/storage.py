@@ -226,6 +226,10 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def sentence(error: Exception) -> str:
-    """The first line of an error's text, made printable."""
+    """The first line of an error's text, made printable. A long one is cut after a word."""
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return printable(said.strip().split("\n")[0][:MAX_SENTENCE]) or type(error).__name__
+    line = said.strip().split("\n")[0]
+    if len(line) > MAX_SENTENCE:
+        line = line[: MAX_SENTENCE - 4]
+        line = f"{line.rpartition(' ')[0] or line} ..."
+    return printable(line) or type(error).__name__

@@ -35,7 +35,7 @@ import numpy as np
 from psro.errors import PsroError
 from psro.runs import storage
 from psro.runs.config import RunConfig
-from psro.variants.published import VARIANTS
+from psro.variants.published import VARIANTS, unknown_variant
 
 MAX_BYTES = 1 << 20
 MAX_RUNS = 10_000
@@ -192,7 +192,7 @@ def _config(settings: Mapping[str, Any], number: int, varied: Mapping[str, Any])
     variant = settings.pop("variant", None)
     try:
         if variant is not None and variant not in VARIANTS:
-            raise SweepError(f"unknown variant {variant!r}; known: {', '.join(VARIANTS)}")
+            raise SweepError(unknown_variant(variant))
         base = VARIANTS[variant].settings if variant is not None else {}
         return RunConfig.from_json(_merged(base, _nested(settings)))
     except PsroError as error:

@@ -8,6 +8,7 @@ a diversity term or an initialisation: docs/variants.md), and one entry here.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import types
 from collections.abc import Mapping
 from typing import Any
@@ -154,3 +155,10 @@ VARIANTS: Mapping[str, Variant] = types.MappingProxyType(
         "jpsro_ce": _variant("Marris et al. 2021, arXiv:2106.09435", meta_solver="mgce"),
     }
 )
+
+
+def unknown_variant(name: Any) -> str:
+    """The sentence about a name that is no variant's."""
+    near = difflib.get_close_matches(str(name), VARIANTS, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"unknown variant {name!r}; {hint}known: {', '.join(VARIANTS)}"

@@ -48,7 +48,7 @@ def path_figure(solved: Solved) -> Figure:
         panel.set_title(without_mathematics(f"{named.players[p]}{where}"), fontsize=9)
         panel.set_xscale("log")
         panel.set_ylim(-0.02, 1.02)
-        panel.legend(fontsize=7, loc="center left")
+        panel.legend(fontsize=7, loc="best")
     for panel in axes.flat[len(drawn) :]:
         panel.set_visible(False)
     figure.supxlabel("lambda", fontsize=9)

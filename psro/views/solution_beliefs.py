@@ -8,6 +8,7 @@ from games.named import Named
 from games.readers.nodes import Node, nodes
 from games.tree import GameTree
 from psro.exact.beliefs import Beliefs, beliefs, outcomes
+from psro.exact.details import details
 from psro.metagame.solve import Equilibrium
 from psro.views.numbers import percent
 
@@ -36,9 +37,13 @@ def of_equilibrium(tree: GameTree, listed: list[Node], one: Equilibrium) -> Beli
 
 
 def sentences(named: Named, listed: list[Node], one: Equilibrium) -> list[str]:
-    """A line for each info set with several histories, and one for named outcomes."""
+    """A line for each info set with several histories, those that are reached most first, as in
+    the tables; and one for named outcomes."""
     lines = []
-    for (p, i), possible in sorted(of_equilibrium(named.tree, listed, one).items()):
+    reach = [measured.reach for measured in details(named.tree, one.behaviours)]
+    believed = of_equilibrium(named.tree, listed, one)
+    for p, i in sorted(believed, key=lambda place: (place[0], -reach[place[0]][place[1]], place)):
+        possible = believed[p, i]
         where = named.players[p] if named.is_one_shot else named.info_states[p][i]
         if possible is None:
             lines.append(f"beliefs at {where}: not determined, nobody leads there")

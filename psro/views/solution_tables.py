@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -75,12 +76,18 @@ def _print_payoffs(
     out.print(f"payoffs: {paid}  ({certificate})", highlight=False, markup=False)
 
 
+def _quoted(name: str) -> str:
+    """A name in a line of several: in quotes if it holds a comma, or ends in a number of its own,
+    which would be read as its probability."""
+    return f'"{name}"' if re.search(r",|\s[-+.\d/]+$", name) else name
+
+
 def _print_strategies(one: Equilibrium, named: Named, out: rich.console.Console) -> None:
     """The strategies of a one-shot game: a row for each player."""
     for p, name in enumerate(named.players):
-        exact = one.exact_behaviours and one.exact_behaviours[p]
+        exact = one.exact_behaviours[p] if one.exact_behaviours else [None] * len(one.behaviours[p])
         played = [
-            f"{named.actions[p][s]} {number(share, exact[s] if exact is not None else None)}"
+            f"{_quoted(named.actions[p][s])} {number(share, exact[s])}"
             for s, share in enumerate(one.behaviours[p])
             if s and share > 0
         ]
@@ -153,14 +160,15 @@ def profiles(solved: Solved, one: Equilibrium, named: Named) -> list[tuple[tuple
 def _print_elimination(solved: Solved, named: Named, out: rich.console.Console) -> None:
     for count, gone in enumerate(solved.elimination.rounds, 1):
         said = ", ".join(
-            f"{named.strategy(d.player, solved.plans[d.player][d.strategy])} of "
+            f"{_quoted(named.strategy(d.player, solved.plans[d.player][d.strategy]))} of "
             f"{named.players[d.player]}"
             for d in gone[:MOST_SHOWN]
         )
         more = f" and {len(gone) - MOST_SHOWN} more" if len(gone) > MOST_SHOWN else ""
         out.print(f"round {count}: {said}{more}", highlight=False, markup=False)
     for p, left in enumerate(solved.elimination.left):
-        said = ", ".join(named.strategy(p, solved.plans[p][k]) for k in left[:MOST_SHOWN])
+        kept = [_quoted(named.strategy(p, solved.plans[p][k])) for k in left[:MOST_SHOWN]]
+        said = ", ".join(kept)
         more = f" and {len(left) - MOST_SHOWN} more" if len(left) > MOST_SHOWN else ""
         out.print(
             f"  {named.players[p]} keeps {len(left)} of {len(solved.plans[p])}: {said}{more}",

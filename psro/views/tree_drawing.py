@@ -20,6 +20,8 @@ MAX_LEAVES = 120
 """A tree with more terminals cannot be read."""
 
 _ROW, _COLUMN, _MARGIN = 24, 190, 24
+_PLAYED = 5e-4
+"""Actions of a smaller probability are drawn as not played."""
 _LETTERS = 18
 """Characters of a name on a branch; the whole name is in the tooltip."""
 
@@ -107,8 +109,8 @@ def _branch(tree, listed, number: int, places, behaviours) -> list[str]:
         first = int(tree.players[player].first_sequence[info_state])
         share = float(behaviours[player][first + above.children.index(number)])
         kind = "share"
-    played = kind == "share" and share > 5e-4
-    said = "" if share is None else f' <tspan class="{kind}">{_share(share)}</tspan>'
+    played = kind == "share" and share >= _PLAYED
+    said = "" if share is None else f' <tspan class="{kind}">{_text(_share(share))}</tspan>'
     bend = start.x + 0.3 * _COLUMN
     name = node.move if len(node.move) <= _LETTERS else node.move[: _LETTERS - 1] + "…"
     path = f"M{start.x:.0f} {start.y:.1f}L{bend:.0f} {end.y:.1f}H{end.x:.0f}"
@@ -120,7 +122,9 @@ def _branch(tree, listed, number: int, places, behaviours) -> list[str]:
 
 
 def _share(share: float) -> str:
-    return f"{100 * share:.3g}\N{NO-BREAK SPACE}%"
+    """A probability in percent; a long number would run into the name of the next mover."""
+    shown = "<\N{NO-BREAK SPACE}0.1" if 0 < share < _PLAYED else f"{100 * share:.3g}"
+    return f"{shown}\N{NO-BREAK SPACE}%"
 
 
 def _mark(tree: GameTree, node: Node, place: _Placed, named: Named) -> list[str]:

@@ -114,6 +114,9 @@ def _made(
         else isinstance(source, str) and source in WORDS and source != "mcts"
         for name, source in sources.items()
     )
+    modules = dict.fromkeys(options.imports)
+    for run in runs.values():
+        modules |= dict.fromkeys(run.config.imports)
     guests: dict[str, Guest] = {}
     starting: collections.deque[Guest] = collections.deque()
     try:
@@ -122,7 +125,7 @@ def _made(
                 file, agent = reading.agent_file(os.fspath(source))
                 if len(starting) == _STARTING:
                     starting.popleft().check()
-                guests[name] = Guest(file, agent, game.name, options.limits)
+                guests[name] = Guest(file, agent, game.name, options.limits, tuple(modules))
                 starting.append(guests[name])
         for guest in starting:
             guest.check()

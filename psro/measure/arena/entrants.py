@@ -47,12 +47,15 @@ class Options:
         simulations: of `mcts`, at each decision.
         seed: of every random number.
         limits: of agents in processes of their own.
+        imports: names of imported modules that register the game, for OpenSpiel's policies and bots
+            in processes of their own. Those of runs are added.
     """
 
     cfr_iterations: int = 200
     simulations: int = 100
     seed: int = 0
     limits: Limits = dataclasses.field(default_factory=Limits)
+    imports: tuple[str, ...] = ()
 
     def __post_init__(self):
         for name, most in (("cfr_iterations", 1_000_000), ("simulations", 1_000_000)):

@@ -1,4 +1,6 @@
-"""A stranger's agent in a process of its own: `python guest.py FILE NAME GAME ROOT MEBIBYTES`.
+"""A stranger's agent in a process of its own: `python guest.py FILE NAME GAME ROOT MEBIBYTES
+MODULES`, where MODULES is JSON: the file of each module that registers the game, and the folder
+that it is imported from.
 
 This file is run, and imported by nobody. It imports nothing of psro, so that an agent's process is
 small and starts in a tenth of a second; `games` is imported for OpenSpiel's policies and bots only.
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import importlib
 import importlib.util
 import inspect
 import json
@@ -172,7 +175,7 @@ def failure(error):
     return {"failed": kind, "words": words}
 
 
-def agent_of(file, name, game_name):
+def agent_of(file, name, game_name, modules):
     """The agent of this name. Raises Unusable if there is none, or whatever the file raises."""
     folder = os.path.dirname(os.path.abspath(file))
     sys.path.insert(0, folder)
@@ -184,16 +187,19 @@ def agent_of(file, name, game_name):
         others = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
         listed = f"; it has {', '.join(others[:8])}" if others else ""
         raise Unusable(f"has nothing that is called {name}{listed}")
-    return kind_of(getattr(module, name), game_name)
+    own = os.path.realpath(file)
+    others = {name: folder for name, (path, folder) in modules.items() if path != own}
+    return kind_of(getattr(module, name), lambda: openspiel_game(game_name, others))
 
 
-def kind_of(made, game_name):
-    """What an object of a stranger is: a function, policies or bots."""
+def kind_of(made, load_game):
+    """What an object of a stranger is: a function, policies or bots. Only policies and bots need
+    OpenSpiel's game."""
     is_class = inspect.isclass(made)
     if hasattr(made, "act"):
         return Function(made if is_class else lambda: made)
     if not is_class and (hasattr(made, "action_probabilities") or hasattr(made, "step")):
-        return for_openspiel(lambda player: made, openspiel_game(game_name))
+        return for_openspiel(lambda player: made, load_game())
     if not callable(made):
         raise Unusable(f"is of type {type(made).__name__}, and not an agent")
     names = parameters_of(made)
@@ -201,7 +207,7 @@ def kind_of(made, game_name):
         return Function(lambda: made)
     if len(names) not in (1, 2, 3):
         raise Unusable(f"takes {len(names)} arguments: {SIGNATURES}")
-    game = openspiel_game(game_name)
+    game = load_game()
     return for_openspiel(lambda player: made(*arguments_for(names, game, player)), game)
 
 
@@ -239,7 +245,11 @@ def arguments_for(names, game, player):
     return [game, player, rng][: len(names)]
 
 
-def openspiel_game(name):
+def openspiel_game(name, modules):
+    """OpenSpiel's game, after the import of the modules that register it, each from its folder."""
+    for module, folder in modules.items():
+        sys.path.append(folder)
+        importlib.import_module(module)
     if "::" in name:
         raise Unusable("is for OpenSpiel, which does not know this game")
     from games.readers import files
@@ -262,7 +272,7 @@ def limited(mebibytes):
 
 
 def main():
-    file, name, game_name, root, mebibytes, requests, replies = sys.argv[1:]
+    file, name, game_name, root, mebibytes, modules, requests, replies = sys.argv[1:]
     asked, said = os.fdopen(int(requests), "r", 1), os.fdopen(int(replies), "w", 1)
     sys.path.append(root)
 
@@ -274,7 +284,7 @@ def main():
     agent = None
     limited(int(mebibytes))
     try:
-        agent = agent_of(file, name, game_name)
+        agent = agent_of(file, name, game_name, json.loads(modules))
         reply({"is": type(agent).__name__})
     except Unusable as error:
         reply({"unusable": brief(error)})

@@ -71,8 +71,9 @@ class Guest:
         expelled: why it is not started again; None while it plays.
     """
 
-    def __init__(self, file: str, name: str, game: str, limits: Limits):
-        self._arguments = [file, name, game, str(_ROOT), str(limits.mebibytes)]
+    def __init__(self, file: str, name: str, game: str, limits: Limits, modules: Sequence[str]):
+        files = json.dumps(_files_of(modules))
+        self._arguments = [file, name, game, str(_ROOT), str(limits.mebibytes), files]
         self._limits, self._starts = limits, 0
         self.kind: str | None = None
         self.expelled: Forfeit | None = None
@@ -280,6 +281,19 @@ class Guest:
             except ValueError:
                 pass
         return Forfeit("crash", f"its process ended with code {code}")
+
+
+def _files_of(modules: Sequence[str]) -> dict[str, list[str]]:
+    """The file of each imported module, and the folder that it is imported from."""
+    files = {}
+    for name in modules:
+        module = sys.modules.get(name)
+        file = getattr(module, "__file__", None)
+        if file is None:
+            raise SettingsError(f"the module {name} is not imported, or has no file")
+        path = Path(file).resolve()
+        files[name] = [str(path), str(path.parents[name.count(".") + hasattr(module, "__path__")])]
+    return files
 
 
 def _behaviour(text: str, player: InfoStates) -> np.ndarray:
