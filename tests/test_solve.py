@@ -19,6 +19,7 @@ from psro.exact import logit
 from psro.exact.rational import certificate, enumeration, matrix_game, numbers, strategic
 from psro.metagame.solve import CONCEPTS, Solved, SolveError
 from psro.views import solution_page, tree_drawing
+from psro.views.logit_plot import free_height
 
 SIGNALS = """EFG 2 R "beer or quiche" { "Sender" "Receiver" }
 c "" 1 "" { "strong" 9/10 "weak" 1/10 } 0
@@ -298,6 +299,12 @@ def test_a_name_of_several_words_and_numbers_is_told_from_its_probability(
     assert '"low 0, high 1" 1/2, "bid 2" 1/2' in out and "yes 1/2, no 1/2" in out
     out = psro_main(capsys, "solve", "bids.nfg", "--concept", "rationalizable")[1]
     assert 'keeps 2 of 2: "low 0, high 1", "bid 2"' in out
+
+
+def test_the_legend_of_the_logit_curves_is_where_none_ends():
+    assert free_height([0, 1]) == 0.5
+    assert free_height([0.5, 0.5]) in (0.25, 0.75)
+    assert free_height([0.2, 0.3, 0.5]) == 0.75
 
 
 def test_small_probabilities_are_short_in_the_drawing(signals):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,6 +43,7 @@ def path_figure(solved: Solved) -> Figure:
     precisions = np.array([precision for precision, _ in path])
     for panel, (p, i) in zip(axes.flat, drawn, strict=False):
         first, end = solved.tree.players[p].first_sequence[i : i + 2]
+        ends = [float(path[-1][1][p][s]) for s in range(first, end)]
         for s in range(first, end):
             shares = [behaviours[p][s] for _, behaviours in path]
             panel.plot(precisions, shares, label=without_mathematics(named.actions[p][s]))
@@ -48,9 +51,17 @@ def path_figure(solved: Solved) -> Figure:
         panel.set_title(without_mathematics(f"{named.players[p]}{where}"), fontsize=9)
         panel.set_xscale("log")
         panel.set_ylim(-0.02, 1.02)
-        panel.legend(fontsize=7, loc="best")
+        panel.legend(fontsize=7, loc="center right", bbox_to_anchor=(1, free_height(ends)))
     for panel in axes.flat[len(drawn) :]:
         panel.set_visible(False)
     figure.supxlabel("lambda", fontsize=9)
     figure.supylabel("probability", fontsize=9)
     return figure
+
+
+def free_height(ends: Sequence[float]) -> float:
+    """The middle of the widest gap between probabilities: at the right, where curves are flat, a
+    legend there hides none of them."""
+    marks = sorted({0.0, 1.0, *ends})
+    low, high = max(itertools.pairwise(marks), key=lambda gap: gap[1] - gap[0])
+    return (low + high) / 2
