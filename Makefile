@@ -1,12 +1,13 @@
 # make demo: set up .venv and train on Kuhn poker.   make test: set up .venv and run the tests.
 # make coverage: the same tests, and the lines and branches of psro/ and games/ that none of them runs.
 # make test-slow: the checks that take longer, those marked `slow`, which `make test` leaves out.
+# make notebooks: run the cells of examples/.
 # make playthroughs: write tests/playthroughs/ again, after a change of results that is meant.
 # make docs: build the documentation into site/, warnings being errors.
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test test-slow coverage playthroughs lint docs install
+.PHONY: demo test test-slow coverage notebooks playthroughs lint docs install
 
 # The constraints are the exact versions that were tested, for the Python at hand.
 .venv/installed: pyproject.toml constraints.txt
@@ -32,6 +33,9 @@ test: install
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow
+
+notebooks: install
+	$(BIN)/python -m pytest -m slow tests/test_notebooks.py
 
 coverage: install
 	$(BIN)/coverage erase
