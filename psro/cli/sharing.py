@@ -22,8 +22,8 @@ def publish(folder: Folder, target: Target) -> None:
     Args:
         folder: An experiment folder, or a file that `psro export` wrote.
         target: The new folder, which must not exist; or hf://OWNER/NAME to upload it to the Hugging
-            Face Hub. That needs the package huggingface_hub (pip install 'psro[hub]'), and who you
-            are, from its own login.
+            Face Hub. Uploading needs the package huggingface_hub (pip install 'psro[hub]') and its
+            login.
     """
     from psro.play import publishing
 

@@ -97,7 +97,7 @@ def export_run(
 
     Args:
         folder: An experiment folder. The run may still be training.
-        file: The new file, such as run.psro. It must not exist.
+        file: The new file, such as run.psro, or play.html with --html. It must not exist.
         efg: Write the game in Gambit's extensive form instead, and the mixture's profile in a file
             beside it that ends in .profile.
         nfg: Write the game's reduced strategic form in Gambit's format instead.
