@@ -103,7 +103,12 @@ TINY = {
 }
 
 
-@pytest.mark.parametrize("expansion", EXPANSIONS)
+@pytest.mark.parametrize(
+    "expansion",
+    [  # a union is self-play, and then best responses
+        pytest.param(name, marks=pytest.mark.slow if name == "union" else ()) for name in EXPANSIONS
+    ],
+)
 def test_networks_of_every_expansion_are_those_of_runs_alone(tmp_path, expansion):
     """Which compile for another number of jobs."""
     steps = FullWidthConfig(steps=2, steps_per_round=2)

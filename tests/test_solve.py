@@ -389,6 +389,15 @@ def test_files_of_gambit_are_read_again_with_their_names(signals, capsys):
     assert "saw quiche" in drawn and drawn.count("<circle") == 6
 
 
+def test_one_of_several_equilibria_says_so():
+    table = np.zeros((2, 9, 9))
+    table[:, np.arange(9), np.arange(9)] = np.arange(1, 10)
+    solved = psro.solve(table)
+    assert len(solved.equilibria) == 1 and "--all lists" in solved.notes[0]
+    table[1] = -table[0]
+    assert not psro.solve(table).notes
+
+
 def test_the_page_has_what_is_printed(signals, capsys):
     assert psro_main(capsys, "solve", "signals.efg", "--all", "--out", "page.html")[0] == 0
     with open("page.html") as file:

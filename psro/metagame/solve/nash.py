@@ -21,6 +21,8 @@ ENUMERATED = 8
 """By default, equilibria are enumerated if no player has more reduced strategies than this, and the
 one with the largest sum of payoffs is returned."""
 
+_ONE_OF_SEVERAL = "there may be others, which pay more; --all lists those of small games"
+
 MAX_CELLS = 1_000_000
 """The most profiles of pure strategies whose payoffs are floats."""
 
@@ -46,6 +48,7 @@ def nash(tree: GameTree, all_equilibria: bool, best_by: str | None, method: str)
         concept="nash",
         method="Lemke's algorithm on the sequence form, in exact arithmetic",
         equilibria=(_certified(tree, plans),),
+        notes=() if tree.is_constant_sum else (_ONE_OF_SEVERAL,),
     )
 
 
@@ -184,6 +187,7 @@ def _of_floats(tree: GameTree) -> Solved:
             concept="nash",
             method="Lemke and Howson's paths in floating point",
             equilibria=(of_behaviours(tree, behaviours, regret),),
+            notes=(_ONE_OF_SEVERAL,),
         )
     return _of_limit(tree)
 
