@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import pyspiel
@@ -95,14 +95,9 @@ class TreePolicy(policy.Policy):
         return {int(own.action[s]): float(self._behaviours[player][s]) for s in range(start, stop)}
 
 
-def behaviours_of(tree: GameTree, own: policy.Policy) -> list[np.ndarray]:
-    """An OpenSpiel policy of all players as behaviours over sequences, float64 `[S_p]` of each
-    player. It is asked at the first history of each info state. This walks through all histories.
-
-    Raises:
-        GameError: it fails, or gives no probabilities of legal actions.
-    """
-    behaviours = [np.full(player.num_sequences, -1.0) for player in tree.players]
+def decisions(tree: GameTree) -> Iterator[tuple[pyspiel.State, int, int, list[int]]]:
+    """OpenSpiel's states at all decisions of a tree, depth first in the order of actions: the
+    state, its player, the number of the info state, and the legal actions."""
     index = InfoStateIndex(tree, range(tree.num_players))
     waiting = [index.game.new_initial_state()]
     while waiting:
@@ -114,11 +109,23 @@ def behaviours_of(tree: GameTree, own: policy.Policy) -> list[np.ndarray]:
             legal = [action for action, probability in state.chance_outcomes() if probability > 0]
         else:
             player = state.current_player()
-            first = int(tree.players[player].first_sequence[index.info_state(state, player)])
-            place = slice(first, first + len(legal))
-            if behaviours[player][first] < 0:
-                behaviours[player][place] = _probabilities(own, state, player, legal)
+            yield state, player, index.info_state(state, player), legal
         waiting += [state.child(action) for action in reversed(legal)]
+
+
+def behaviours_of(tree: GameTree, own: policy.Policy) -> list[np.ndarray]:
+    """An OpenSpiel policy of all players as behaviours over sequences, float64 `[S_p]` of each
+    player. It is asked at the first history of each info state. This walks through all histories.
+
+    Raises:
+        GameError: it fails, or gives no probabilities of legal actions.
+    """
+    behaviours = [np.full(player.num_sequences, -1.0) for player in tree.players]
+    for state, player, info_state, legal in decisions(tree):
+        first = int(tree.players[player].first_sequence[info_state])
+        if behaviours[player][first] < 0:
+            place = slice(first, first + len(legal))
+            behaviours[player][place] = _probabilities(own, state, player, legal)
     for behaviour in behaviours:
         behaviour[0] = 1.0
     return behaviours
@@ -153,19 +160,8 @@ def action_names(tree: GameTree) -> list[list[str]]:
     if all(player.action_names is not None for player in tree.players):
         return [list(player.action_names) for player in tree.players]
     names = [[""] * player.num_sequences for player in tree.players]
-    index = InfoStateIndex(tree, range(tree.num_players))
-    waiting = [index.game.new_initial_state()]
-    while waiting:
-        state = waiting.pop()
-        if state.is_terminal():
-            continue
-        legal = state.legal_actions()
-        if state.is_chance_node():
-            legal = [action for action, probability in state.chance_outcomes() if probability > 0]
-        else:
-            player = state.current_player()
-            own, info_state = tree.players[player], index.info_state(state, player)
-            for sequence, action in enumerate(legal, int(own.first_sequence[info_state])):
-                names[player][sequence] = names[player][sequence] or state.action_to_string(action)
-        waiting += [state.child(action) for action in reversed(legal)]
+    for state, player, info_state, legal in decisions(tree):
+        first = int(tree.players[player].first_sequence[info_state])
+        for sequence, action in enumerate(legal, first):
+            names[player][sequence] = names[player][sequence] or state.action_to_string(action)
     return names

@@ -9,7 +9,7 @@ import numpy as np
 import pyspiel
 
 from games.errors import GameError
-from games.readers.openspiel_policy import InfoStateIndex
+from games.readers.openspiel_policy import decisions
 from games.tree import GameTree
 
 TOLERANCE = 1e-6
@@ -34,32 +34,21 @@ def behaviours_of(tree: GameTree, policies: Any | Sequence[Any]) -> list[np.ndar
     """
     if not isinstance(policies, Sequence):
         policies = [policies] * tree.num_players
-    index = InfoStateIndex(tree, range(tree.num_players))
     asked = [np.zeros(player.num_info_states, np.int8) for player in tree.players]
     tables = [np.ones(player.num_sequences) for player in tree.players]
-    waiting = [index.game.new_initial_state()]
-    while waiting:
-        state = waiting.pop()
-        if state.is_terminal():
+    for state, player, info_state, legal in decisions(tree):
+        if asked[player][info_state] == 2:
             continue
-        legal = state.legal_actions()
-        if state.is_chance_node():
-            legal = [action for action, probability in state.chance_outcomes() if probability > 0]
-        else:
-            player = state.current_player()
-            info_state = index.info_state(state, player)
-            if asked[player][info_state] < 2:
-                told = _probabilities(policies[player], state, player, legal)
-                first, end = tree.players[player].first_sequence[info_state : info_state + 2]
-                own = tables[player][first:end]
-                if asked[player][info_state] and not np.allclose(own, told, 0, TOLERANCE):
-                    raise GameError(
-                        f"the policy of player {player} sees more than its player: it plays "
-                        "differently in two states that look the same"
-                    )
-                own[:] = told
-                asked[player][info_state] += 1
-        waiting += [state.child(action) for action in reversed(legal)]
+        told = _probabilities(policies[player], state, player, legal)
+        first, end = tree.players[player].first_sequence[info_state : info_state + 2]
+        own = tables[player][first:end]
+        if asked[player][info_state] and not np.allclose(own, told, 0, TOLERANCE):
+            raise GameError(
+                f"the policy of player {player} sees more than its player: it plays "
+                "differently in two states that look the same"
+            )
+        own[:] = told
+        asked[player][info_state] += 1
     return tables
 
 

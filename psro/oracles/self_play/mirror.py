@@ -95,7 +95,7 @@ class Mirror(ActorCritic[MirrorConfig]):
         log_pi = jnp.where(seen.legal, choice.log_pi, 0.0)
         taken = jnp.take_along_axis(worth, seen.action[..., None], axis=-1)[..., 0]
         parts = {
-            "policy": -(jnp.where(seen.legal, target, 0.0) * log_pi).sum(axis=-1),
+            "policy": -(target * log_pi).sum(axis=-1),
             "value": jnp.square(value - expected),
             "action value": jnp.square(taken - batch.value_target),
             "entropy": choice.entropy(),
