@@ -1,6 +1,7 @@
 """A central critic: in training the value sees what all players have seen."""
 
 import dataclasses
+import pickle
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,7 @@ from psro.oracles.rollout import Rollout
 from psro.policies.networks.settings import NetworkConfig
 from psro.runs.config import RunConfig
 from psro.runs.fitting import check_solvable, with_defaults
+from psro.runs.setup import Setup
 
 CENTRAL = NetworkConfig(critic="central", width=8)
 PLAYERS, LEARNER = 3, 1
@@ -82,6 +84,21 @@ def test_learners_without_advantages_refuse_it(changes):
     config = with_defaults(RunConfig(network=CENTRAL, **changes), tree, exact=True)
     with pytest.raises(SettingsError, match=r"network\.critic central"):
         check_solvable(config, tree)
+
+
+def test_a_critic_of_self_play_is_not_that_of_best_responses():
+    config = RunConfig(
+        game="kuhn_poker", evaluation="sampled", expansion="union", self_play="mirror",
+        hidden_size=4, oracle="dqn", network=dataclasses.replace(CENTRAL, critic="self_play"),
+    )  # fmt: skip
+    setup = Setup(config, "kuhn_poker")
+    policy = setup.oracle._policy
+    assert setup.policy.central and setup.self_play._policy.central
+    for same in (policy, pickle.loads(pickle.dumps(policy))):
+        assert not same.central and same.architecture == setup.policy.architecture
+        assert same.value_of({}, jnp.float32(2.0), None, None, ()) == 2.0
+    with pytest.raises(SettingsError, match="expansion best_response has none"):
+        check_solvable(dataclasses.replace(setup.config, expansion="best_response"), setup.rules)
 
 
 def test_unknown_critics_are_refused():

@@ -35,9 +35,9 @@ class Mixture:
         """A player's policies, leaves `[K, ...]`."""
         return jax.tree.map(lambda leaf: leaf[player], self.params)
 
-    def alone(self, player: int, number: int) -> Params:
-        """One policy, leaves `[1, ...]`."""
-        return jax.tree.map(lambda leaf: leaf[player, number : number + 1], self.params)
+    def some(self, player: int, numbers: np.ndarray) -> Params:
+        """A few policies, leaves `[len(numbers), ...]`."""
+        return jax.tree.map(lambda leaf: leaf[player, numbers], self.params)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,11 @@ from psro.measure.mixtures import Mixture, mixture_of
 from psro.policies.tabulation import ChunkedTabulator
 from psro.runs.experiment import Experiment
 
+TOGETHER = 8
+"""Policies that are tabulated together, at most."""
+NUMBERS_TOGETHER = 1 << 27
+"""Probabilities that they have in memory, at most, if there are two or more: 1 GiB."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MeasuredOnForm:
@@ -69,15 +74,20 @@ def check_observations(run: Experiment, form: Form) -> None:
 def mixed_plans(
     mixture: Mixture, form: Form, tell: Callable[[str], None] = lambda words: None
 ) -> list[np.ndarray]:
-    """Each player's realization plan, float64 `[S_p]`: those of its policies, mixed linearly. One
-    policy at a time is in memory."""
+    """Each player's realization plan, float64 `[S_p]`: those of its policies, mixed linearly. A few
+    policies at a time are in memory."""
     tabulator, plans = ChunkedTabulator(mixture.policy), []
     for player, states in enumerate(form.players):
         weights = mixture.weights[player]
         plan = np.zeros(states.num_sequences)
-        for k in np.flatnonzero(weights):
-            tell(f"policy {k} of player {player} at {states.num_info_states:,} info states")
-            (behaviour,) = tabulator(mixture.alone(player, k), states)
-            plan += weights[k] * exact.realization_plan(states, behaviour)
+        members = np.flatnonzero(weights)
+        together = min(TOGETHER, max(1, NUMBERS_TOGETHER // states.num_sequences))
+        for begin in range(0, len(members), together):
+            part = members[begin : begin + together]
+            words = ", ".join(map(str, part))
+            tell(f"policies {words} of player {player} at {states.num_info_states:,} info states")
+            behaviours = tabulator(mixture.some(player, part), states)
+            for k, behaviour in zip(part, behaviours, strict=True):
+                plan += weights[k] * exact.realization_plan(states, behaviour)
         plans.append(plan)
     return plans

@@ -215,6 +215,9 @@ class GuestPolicy(Policy):
     ) -> jax.Array:
         return self.own.value_of(_own(params), value, observation, last_action, others)
 
+    def with_own_values(self) -> GuestPolicy:
+        return GuestPolicy(self.own.with_own_values(), self._guests)
+
     def judge(
         self, params: Params, observation: Any, last_action: jax.Array, others: Any
     ) -> tuple[jax.Array, jax.Array]:

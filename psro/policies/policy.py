@@ -12,9 +12,10 @@ the variance: a normal density to the power 1 / T is the normal density of T tim
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -77,7 +78,7 @@ class Policy:
 
         self.observation_space, self.action_space = observation_space, action_space
         self.normalises = network.normalize_observations
-        self.central = network.critic == "central"
+        self.central = network.critic != "own"
         self.settings = {
             "observation_space": observation_space,
             "action_space": action_space,
@@ -93,7 +94,7 @@ class Policy:
         self._init = jax.jit(lambda keys: jax.lax.map(self.init, keys))
 
     def __reduce__(self):
-        return functools.partial(type(self), **self.settings), ()
+        return functools.partial(type(self), **self.settings), (), {"central": self.central}
 
     @property
     def architecture(self) -> tuple[Any, ...]:
@@ -199,6 +200,12 @@ class Policy:
         if not self.central:
             return value
         return self.judge(params, observation, last_action, others)[0]
+
+    def with_own_values(self) -> Self:
+        """The same network, whose values are of the own memory (`value_of`)."""
+        result = copy.copy(self)
+        result.central = False
+        return result
 
     def judge(
         self, params: Params, observation: Any, last_action: jax.Array, others: Seen

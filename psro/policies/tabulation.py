@@ -20,7 +20,9 @@ from psro.policies.jax_settings import own_settings
 from psro.policies.policy import Params, Policy
 
 CHUNK = 16_384
-"""Info states that are tabulated in one step."""
+"""Info states that are tabulated in one step, times policies."""
+_LEAST_CHUNK = 1_024
+"""Info states in a step, if the policies are many."""
 
 
 class ChunkedTabulator:
@@ -28,11 +30,13 @@ class ChunkedTabulator:
 
     Args:
         policy: the network.
-        chunk: info states in each step.
+        chunk: info states in each step, times policies. By default a step has at least
+            `_LEAST_CHUNK` info states.
     """
 
     def __init__(self, policy: Policy, *, chunk: int = CHUNK):
         self._policy, self._chunk = policy, chunk
+        self._least = min(chunk, _LEAST_CHUNK)
         self._step = jax.jit(jax.vmap(self._decide, in_axes=(0, 0, None, None, None, None, None)))
 
     def __call__(self, params: Params, states: InfoStates) -> np.ndarray:
@@ -47,50 +51,34 @@ class ChunkedTabulator:
         """The same, float64 `[K, N, S]`, if the policies' temperatures are multiplied by each of N
         factors. The networks run once for all of them."""
         number = len(jax.tree.leaves(params)[0])
+        size = max(self._chunk // number, self._least)
         result = np.ones((number, len(factors), states.num_sequences))
         scales = 1 / np.asarray(factors, np.float32)
         start = jax.tree.map(
             lambda leaf: jnp.broadcast_to(leaf, (number, *leaf.shape)),
-            self._policy.initial_carry((self._chunk,)),
+            self._policy.initial_carry((size,)),
         )
         params, children = jax.tree.map(jnp.asarray, params), _Children(states)
         first = np.arange(states.level_start[0], states.level_start[min(1, states.num_levels)])
-        todo = list(self._parts(first, np.zeros_like(first), start))
+        todo = list(_parts(size, first, np.zeros_like(first), start))
         while todo:
             rows, parents, carry = todo.pop()
             at, sequences = expanded(states.first_sequence, rows)
             actions = states.action[sequences].astype(np.int32)
-            inputs = self._inputs(states, rows, at, actions)
-            padded = np.zeros(self._chunk, np.int32)
+            inputs = _inputs(size, states, rows, at, actions)
+            padded = np.zeros(size, np.int32)
             padded[: len(rows)] = parents
             probabilities, carry = self._step(params, carry, padded, scales, *inputs)
             chances = np.asarray(probabilities, np.float64)
             chances /= chances.sum(axis=-1, keepdims=True)  # so that a plan loses nothing
-            result[:, :, sequences] = chances[:, :, at, actions]
+            chances = chances.reshape(*chances.shape[:2], -1)
+            places = at * states.num_actions + actions
+            for own, of_policy in zip(result, chances, strict=True):
+                for table, row in zip(own, of_policy, strict=True):
+                    table[sequences] = row[places]
             at, below = children.of(rows)
-            todo += self._parts(below, at, carry)
+            todo += _parts(size, below, at, carry)
         return result
-
-    def _parts(self, rows: np.ndarray, parents: np.ndarray, carry: Any) -> Iterator[tuple]:
-        for begin in range(0, len(rows), self._chunk):
-            part = slice(begin, begin + self._chunk)
-            yield rows[part], parents[part], carry
-
-    def _inputs(
-        self, states: InfoStates, rows: np.ndarray, at: np.ndarray, actions: np.ndarray
-    ) -> tuple[np.ndarray, ...]:
-        """What the network is told at `rows`, padded to a chunk: of their sequences, `at` is the
-        place in `rows`."""
-        size = self._chunk
-        legal = np.zeros((size, states.num_actions), bool)
-        legal[at, actions] = True
-        legal[len(rows) :] = True  # no row is without an action
-        seen = states.observe(rows)
-        observation = np.zeros((size, *seen.shape[1:]), seen.dtype)
-        observation[: len(rows)] = seen
-        last_action = np.full(size, -1, np.int32)
-        last_action[: len(rows)] = states.action[states.parent[rows]]
-        return observation, last_action, legal
 
     def _decide(
         self,
@@ -106,6 +94,28 @@ class ChunkedTabulator:
         outputs, _, carry = self._policy(params, observation, last_action, carry)
         logits = jnp.where(legal[None], outputs[None] * scales[:, None, None], -jnp.inf)
         return jax.nn.softmax(logits, axis=-1), carry
+
+
+def _parts(size: int, rows: np.ndarray, parents: np.ndarray, carry: Any) -> Iterator[tuple]:
+    for begin in range(0, len(rows), size):
+        part = slice(begin, begin + size)
+        yield rows[part], parents[part], carry
+
+
+def _inputs(
+    size: int, states: InfoStates, rows: np.ndarray, at: np.ndarray, actions: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """What the network is told at `rows`, padded to `size`: of their sequences, `at` is the place
+    in `rows`."""
+    legal = np.zeros((size, states.num_actions), bool)
+    legal[at, actions] = True
+    legal[len(rows) :] = True  # no row is without an action
+    seen = states.observe(rows)
+    observation = np.zeros((size, *seen.shape[1:]), seen.dtype)
+    observation[: len(rows)] = seen
+    last_action = np.full(size, -1, np.int32)
+    last_action[: len(rows)] = states.action[states.parent[rows]]
+    return observation, last_action, legal
 
 
 class _Children:

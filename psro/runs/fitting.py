@@ -139,21 +139,26 @@ def _check_critic(config: RunConfig, expansion: Expansion, tabulated: bool) -> N
     """Raises SettingsError if something in the run cannot learn from a central critic, or needs
     one."""
     learners = [("self-play", config.self_play)] if "self_play" in expansion.uses else []
-    if config.network.critic != "central":
-        if ("self-play", "mirror") in learners:
+    critic = config.network.critic
+    if critic == "own":
+        if learners == [("self-play", "mirror")]:
             raise SettingsError(
                 "self-play mirror needs the values of all actions; add --network.critic central"
             )
         return
-    if expansion.best_responses:
+    if critic == "self_play" and not learners:
+        raise SettingsError(
+            f"network.critic self_play is for self-play, and expansion {config.expansion} has none"
+        )
+    if critic == "central" and expansion.best_responses:
         learners.append(("oracle", config.oracle))
     for kind, name in learners:
         if name not in (*CENTRAL_ORACLES, *CENTRAL_SELF_PLAY):
             raise SettingsError(
-                f"network.critic central is a value that advantages are taken from, and {kind} "
+                f"network.critic {critic} is a value that advantages are taken from, and {kind} "
                 f"{name} takes none; use {', '.join((*CENTRAL_ORACLES, *CENTRAL_SELF_PLAY))}"
             )
-    if tabulated:
+    if tabulated and critic == "central":
         raise SettingsError(
             f"network.critic central sees what players see in episodes, and "
             f"{config.oracle}.tabulated looks at info states; leave out one of them"

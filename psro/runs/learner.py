@@ -58,8 +58,10 @@ class LearnerSetup:
                 f"use psro run --game {config.game}"
             )
         check_layers(config.learner, config)
-        if config.network.critic == "central":
-            raise SettingsError("network.critic central needs other players, and here is one")
+        if config.network.critic != "own":
+            raise SettingsError(
+                f"network.critic {config.network.critic} needs other players, and here is one"
+            )
         policy = network_of(config.learner, config, game)
         oracle = oracles.ORACLES[config.learner](game, policy, config.settings)
         return Alone(game, policy, oracle, episodes=config.evaluation_episodes)

@@ -197,7 +197,10 @@ class Setup:
         oracle = oracles.ORACLES[name]
         if self.tree is None and oracle.enumerated and self.form is not None:
             oracle = oracle.on_form
-        return oracle(self.game, self.policy, settings)
+        policy = self.policy
+        if self.config.network.critic == "self_play":
+            policy = policy.with_own_values()
+        return oracle(self.game, policy, settings)
 
     @functools.cached_property
     @own_settings()

@@ -74,7 +74,7 @@ class RecurrentNetwork(nnx.Module):
             self.encoder = BothEncoders(self.encoder, of_value[0])
             self.cell = BothCells(self.cell, of_value[1], hidden_size)
         self.make_heads(network.orthogonal, **made)
-        self.central = network.critic == "central"
+        self.central = network.critic != "own"
         if self.central:
             numbers = action_space.num if isinstance(action_space, Discrete) else 0
             self.central_value = CentralValue(

@@ -6,7 +6,7 @@ import dataclasses
 
 from psro.errors import SettingsError
 
-CRITICS = ("own", "central")
+CRITICS = ("own", "central", "self_play")
 ENCODERS = ("linear", "mlp", "cnn", "embedding")
 _MOST = {"width": 16_384, "depth": 64, "channels": 1_024}
 
@@ -28,10 +28,10 @@ class NetworkConfig:
     separate: bool = False
     """Encoder and cell of the value are not shared with the policy. It takes twice the time."""
     critic: str = "own"
-    """What the value sees: own (what the player sees) or central (what all players have seen, in
-    training alone, by width units). A central value explains more of a return, such as the
-    others' cards, so advantages have less noise. For ppo, a2c, reinforce, and self-play by
-    ppo_self_play, mmd and rnad."""
+    """What the value sees: own (what the player sees), central (what all players have seen, in
+    training alone, by width units) or self_play (central in self-play, own for best responses). A
+    central value explains more of a return, such as the others' cards, so advantages have less
+    noise. For ppo, a2c, reinforce, and self-play by ppo_self_play, mmd, mirror and rnad."""
     layer_norm: bool = False
     """Normalise the outputs of each layer of the encoder, before the rectifier."""
     orthogonal: bool = False
