@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from psro.cli.arguments import (
     MaybeFile,
     MaybeName,
     MaybeNumber,
+    MaybeRounds,
     Name,
     Number,
     explained,
@@ -49,6 +52,7 @@ def evaluate(
     episodes: MaybeNumber = None,
     exact: Flag = False,
     strategies: Flag = False,
+    mix: MaybeRounds = None,
     game: MaybeName = None,
     workers: Workers = LOCAL,
 ) -> None:
@@ -80,6 +84,9 @@ def evaluate(
             trained alone. By default 8,192, 32,768 and 1,024.
         exact: Measure the mixture of a run whose game is not enumerated exactly, from its networks.
         strategies: Also show what one run's mixture does at each info set; --csv writes it.
+        mix: First mix one run's policies anew: this number of steps of regret minimisation, against
+            exploiters that train meanwhile, each time as long as a best response of the run. What
+            follows measures that mixture. The run stays as it is.
         game: Measure uniform, cfr+ or equilibrium (a linear program in a small game, else CFR+ to
             a NashConv of 0.001 of the largest return) in this game, exactly, without a run.
         workers: Where exploiters are trained.
@@ -87,7 +94,7 @@ def evaluate(
     wanted = Wanted(
         json=json, csv=csv, equilibrium=equilibrium, cfr_iterations=cfr_iterations, device=device,
         exploiter=exploiter, exploiter_oracle=exploiter_oracle, restarts=restarts, exact=exact,
-        calibrate=calibrate, episodes=episodes, strategies=strategies,
+        calibrate=calibrate, episodes=episodes, strategies=strategies, mix=mix,
         executing=executing_of(workers),
     )  # fmt: skip
     wanted.check()
@@ -150,6 +157,17 @@ def _measure(folder: str, wanted: Wanted) -> None:
     note_disagreement(opened)
     if opened.tree is None:
         wanted.check_without_tree(opened)
+    if wanted.mix is None:
+        _measure_opened(opened, wanted)
+        return
+    from psro.measure.mixing import mixed
+
+    with tempfile.TemporaryDirectory() as aside:
+        note(f"mixes the policies of {folder} in {wanted.mix} rounds")
+        _measure_opened(mixed(opened, wanted.mix, Path(aside) / Path(folder).name), wanted)
+
+
+def _measure_opened(opened: Experiment, wanted: Wanted) -> None:
     exploited = None if wanted.exploiter is None else _exploited(opened, wanted)
     (_measure_exactly if opened.is_exact else _measure_by_episodes)(opened, wanted, exploited)
     if exploited and not wanted.json:

@@ -16,6 +16,7 @@ _MOST_CFR = 1_000_000
 _MOST_DECISIONS = 1 << 40
 _MOST_RESTARTS = 1_000
 _MOST_EPISODES = 1 << 32
+_MOST_ROUNDS = 1_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ class Wanted:
     episodes: int | None
     exact: bool
     strategies: bool
+    mix: int | None
     executing: ExecutorConfig
 
     def check(self) -> None:
@@ -47,6 +49,7 @@ class Wanted:
             ("--exploiter", self.exploiter, _MOST_DECISIONS),
             ("--restarts", self.restarts, _MOST_RESTARTS),
             ("--episodes", self.episodes, _MOST_EPISODES),
+            ("--mix", self.mix, _MOST_ROUNDS),
         ):
             if number is not None and not 1 <= number <= most:
                 raise UsageError(f"{option} {number} must be at least 1 and at most {most:,}")
@@ -67,6 +70,8 @@ class Wanted:
             raise UsageError("--exact measures one run; name a single folder")
         if self.strategies:
             raise UsageError("--strategies shows one run; name a single folder")
+        if self.mix is not None:
+            raise UsageError("--mix is for one run; name a single folder")
 
     def check_learners(self) -> None:
         """Raises UsageError for options that need a population."""
@@ -82,6 +87,7 @@ class Wanted:
             ("--episodes", episodes is not None),
             ("--exact", self.exact),
             ("--strategies", self.strategies),
+            ("--mix", self.mix is not None),
         ):
             if given:
                 raise UsageError(f"{option} is for populations, not for {what}")
