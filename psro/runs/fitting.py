@@ -146,7 +146,8 @@ def _check_critic(config: RunConfig, expansion: Expansion, tabulated: bool) -> N
                 "self-play mirror needs the values of all actions; add --network.critic central"
             )
         return
-    if critic == "self_play" and not learners:
+    begun = config.origin is not None  # with networks that may have come from self-play
+    if critic == "self_play" and not learners and not begun:
         raise SettingsError(
             f"network.critic self_play is for self-play, and expansion {config.expansion} has none"
         )
