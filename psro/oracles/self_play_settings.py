@@ -111,9 +111,6 @@ class PPOSelfPlayConfig(ClippedConfig):
     name: ClassVar[str] = "ppo_self_play"
 
 
-MAGNETS = ("average", "moving")
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MMDConfig(ClippedConfig):
     """Magnetic mirror descent in self-play."""
@@ -143,10 +140,7 @@ class MMDConfig(ClippedConfig):
         super().__post_init__()
         check_not_negative(self.name, self, "magnet_weight", "proximal_weight")
         check_shares(self.name, self, "magnet_rate")
-        if self.magnet not in MAGNETS:
-            raise SettingsError(
-                f"{self.name}.magnet = {self.magnet!r} must be one of {', '.join(MAGNETS)}"
-            )
+        _check_magnet(self, ("average", "moving"))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -262,22 +256,37 @@ class MirrorConfig(ActorCriticConfig):
     last_step_size: float = 0.5
     """Step size at the end of the run. It falls by the same factor in equal parts."""
     temperature: float = 0.05
-    """Weight of the entropy at the start of the run, in units of the game's largest return."""
-    last_temperature: float = 0.01
-    """Weight of the entropy at the end of the run. It falls as the step size does."""
+    """Weight of the divergence from the magnet at the start of the run, in units of the game's
+    largest return."""
+    last_temperature: float = 0.05
+    """Weight of the divergence at the end of the run. It falls as the step size does."""
+    magnet: str = "average"
+    """The policy that the divergence pulls towards: average (its weights are a moving average of
+    the policy's) or uniform (each legal action alike: then the divergence is the entropy, up to a
+    constant)."""
     exploration: float = 0.3
     """Share of uniform play in a learner's own rollouts, so that values of all actions are
     learned. Its opponents do not explore."""
-    average_rate: float = 0.01
-    """How far the weights of the policy to play move towards those of the policy that learns after
-    each rollout, from 0 to 1."""
+    magnet_window: float = 0.15
+    """What the average, which is the policy to play, remembers, as a share of the run: after each
+    rollout its weights move towards those of the policy that learns by 1 / this share's number of
+    rollouts."""
 
     def __post_init__(self):
         super().__post_init__()
         check_positive(
             self.name, self, "step_size", "last_step_size", "temperature", "last_temperature"
         )
-        check_shares(self.name, self, "average_rate", "exploration")
+        check_shares(self.name, self, "magnet_window", "exploration")
+        check_positive(self.name, self, "magnet_window")
+        _check_magnet(self, ("average", "uniform"))
+
+
+def _check_magnet(config: Any, known: tuple[str, ...]) -> None:
+    if config.magnet not in known:
+        raise SettingsError(
+            f"{config.name}.magnet = {config.magnet!r} must be one of {', '.join(known)}"
+        )
 
 
 SELF_PLAY: dict[str, type[Any]] = {

@@ -36,7 +36,7 @@ _KNOWS_INFO_STATES = {"tabulated": True}
 _SOFT = {"temperature": 1.0, "anneal_entropy_weight": False, "entropy_weight": 0.05}
 """Settings of ppo for soft best responses: they keep a part of their exploration."""
 
-_CENTRAL = {"critic": "central", "width": 128}
+_CENTRAL = {"critic": "central", "width": 64}
 """Settings of networks whose values see what all players have seen, in training."""
 
 DEFAULT = "default"

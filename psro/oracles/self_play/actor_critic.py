@@ -14,7 +14,7 @@ from psro.oracles.decisions import Decisions
 from psro.oracles.job import Losses, mean_losses
 from psro.oracles.on_policy import Batch, advantages, decision_weights, normalized, orders
 from psro.oracles.rollout import Rollout
-from psro.oracles.self_play.learner import Networks, SelfPlay, State
+from psro.oracles.self_play.learner import Networks, Progress, SelfPlay, State
 from psro.oracles.self_play_settings import ActorCriticConfig
 from psro.policies.observed import observed
 from psro.policies.policy import Params
@@ -26,7 +26,7 @@ class ActorCritic(SelfPlay[A]):
     """A learner without its method: `_loss`."""
 
     def _update(
-        self, state: State, key: jax.Array, progress: jax.Array, rollout: Rollout, scale: jax.Array
+        self, state: State, key: jax.Array, progress: Progress, rollout: Rollout, scale: jax.Array
     ) -> tuple[State, Losses]:
         play_key, learn_key = jax.random.split(key)
         exploration = self._exploration(progress)
@@ -49,7 +49,7 @@ class ActorCritic(SelfPlay[A]):
         decisions: Decisions,
         episodes: jax.Array,
         key: jax.Array,
-        progress: jax.Array,
+        progress: Progress,
     ) -> tuple[Networks, optax.OptState, Losses]:
         """`epochs` passes of minibatch steps over the decisions `[T, E]` of one learner's rollouts,
         in which each environment finished `episodes [E]`."""
@@ -65,7 +65,7 @@ class ActorCritic(SelfPlay[A]):
 
         order = orders(key, config.epochs, config.num_minibatches, len(episodes))
         (params, opt_state), losses = jax.lax.scan(step, (networks[0], opt_state), order)
-        networks = self._after((params, *networks[1:]))
+        networks = self._after((params, *networks[1:]), progress)
         seen, counts = decisions.observation, decisions.valid
         networks = observed(self._policy, networks[0], networks, seen, counts)
         return networks, opt_state, mean_losses(losses)
@@ -100,7 +100,7 @@ class ActorCritic(SelfPlay[A]):
         )
         return batch.cut(self._config.sequence_length)
 
-    def _exploration(self, progress: jax.Array) -> jax.Array | float:
+    def _exploration(self, progress: Progress) -> jax.Array | float:
         """The amount of exploration in rollouts."""
         return 0.0
 
@@ -115,10 +115,10 @@ class ActorCritic(SelfPlay[A]):
         return outputs, value
 
     @abc.abstractmethod
-    def _loss(self, params: Params, batch: Batch, progress: jax.Array) -> tuple[jax.Array, Losses]:
+    def _loss(self, params: Params, batch: Batch, progress: Progress) -> tuple[jax.Array, Losses]:
         """The loss of a minibatch, L steps of N sequences, and its parts."""
 
-    def _after(self, networks: Networks) -> Networks:
+    def _after(self, networks: Networks, progress: Progress) -> Networks:
         """The networks after the policy's update."""
         return networks
 

@@ -79,15 +79,19 @@ class Compared(ActorCritic[A]):
 
     def _batch(self, networks: Networks, decisions: Decisions, episodes: jax.Array) -> Batch:
         """With the outputs of the policy that acted, and of the second network, as reference."""
-        outputs = tuple(
+        outputs = self._outputs(networks, decisions)
+        decisions = dataclasses.replace(decisions, carry=decisions.carry[0])
+        return self._against(decisions, episodes, outputs)
+
+    def _outputs(self, networks: Networks, decisions: Decisions) -> tuple[jax.Array, jax.Array]:
+        """Both networks' outputs at decisions, `[T, E, ...]`."""
+        return tuple(
             self._policy.unroll(
                 network, decisions.observation, decisions.last_action, decisions.reset,
                 jax.tree.map(lambda leaf: leaf[0], carry),
             )[0]
             for network, carry in zip(networks, decisions.carry, strict=True)
         )  # fmt: skip
-        decisions = dataclasses.replace(decisions, carry=decisions.carry[0])
-        return self._against(decisions, episodes, outputs)
 
     def _against(
         self, decisions: Decisions, episodes: jax.Array, outputs: tuple[jax.Array, jax.Array]

@@ -78,6 +78,20 @@ class State:
     episodes: jax.Array
 
 
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a rollout is in a run.
+
+    Attributes:
+        share: of the schedules before it.
+        part: what one rollout is of them.
+    """
+
+    share: jax.Array
+    part: jax.Array
+
+
 class SelfPlay(abc.ABC, Generic[C]):
     """A learner without its method: `_update`."""
 
@@ -169,7 +183,8 @@ class SelfPlay(abc.ABC, Generic[C]):
 
         def update(state: State, number: jax.Array) -> tuple[State, Losses]:
             begin, end = run.progress
-            progress = begin + (end - begin) * number / updates
+            part = (end - begin) / updates
+            progress = Progress(share=begin + part * number, part=part)
             return self._update(state, jax.random.fold_in(key, number), progress, rollout, scale)
 
         start = self._begin(run, rollout, scale, jax.random.fold_in(key, updates))
@@ -201,7 +216,7 @@ class SelfPlay(abc.ABC, Generic[C]):
 
     @abc.abstractmethod
     def _update(
-        self, state: State, key: jax.Array, progress: jax.Array, rollout: Rollout, scale: jax.Array
+        self, state: State, key: jax.Array, progress: Progress, rollout: Rollout, scale: jax.Array
     ) -> tuple[State, Losses]:
         """Every player plays one rollout, and its networks learn. `scale` is that of rewards."""
 
@@ -249,7 +264,7 @@ class SelfPlay(abc.ABC, Generic[C]):
         return networks[: self._config.networks]
 
     def _step(
-        self, params: Params, opt_state: optax.OptState, gradient: Params, progress: jax.Array
+        self, params: Params, opt_state: optax.OptState, gradient: Params, progress: Progress
     ) -> tuple[Params, optax.OptState]:
         """One step of Adam, of the size that belongs to this progress."""
         config = self._config
@@ -271,6 +286,6 @@ class SelfPlay(abc.ABC, Generic[C]):
         return carry
 
 
-def falling(first: float, last: float, progress: jax.Array) -> jax.Array:
+def falling(first: float, last: float, progress: Progress) -> jax.Array:
     """A number that moves linearly from `first` to `last`."""
-    return first + (last - first) * jnp.clip(progress, 0.0, 1.0)
+    return first + (last - first) * jnp.clip(progress.share, 0.0, 1.0)

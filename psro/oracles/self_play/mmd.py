@@ -11,7 +11,7 @@ from psro.oracles.job import Losses
 from psro.oracles.on_policy import Batch, clipped_surrogate
 from psro.oracles.rollout import Rollout
 from psro.oracles.self_play.beside import Compared
-from psro.oracles.self_play.learner import Networks, Run, State, falling
+from psro.oracles.self_play.learner import Networks, Progress, Run, State, falling
 from psro.oracles.self_play_settings import MMDConfig
 from psro.policies.policy import Params
 
@@ -42,7 +42,7 @@ class MMD(Compared[MMDConfig]):
         run = dataclasses.replace(run, initial=(policy, magnet))
         return super()._begin(run, rollout, scale, key)
 
-    def _loss(self, params: Params, batch: Batch, progress: jax.Array) -> tuple[jax.Array, Losses]:
+    def _loss(self, params: Params, batch: Batch, progress: Progress) -> tuple[jax.Array, Losses]:
         config, seen = self._config, batch.decisions
         outputs, value = self._unroll(params, seen)
         choice, before, magnet = (
@@ -72,7 +72,7 @@ class MMD(Compared[MMDConfig]):
         average = self._config.magnet == "average" and self._config.play_average
         return (magnet, policy) if average else networks
 
-    def _after(self, networks: Networks) -> Networks:
+    def _after(self, networks: Networks, progress: Progress) -> Networks:
         policy, magnet = networks
         if self._config.magnet == "average":
             rate = self._config.magnet_rate

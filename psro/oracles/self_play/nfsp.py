@@ -17,7 +17,7 @@ from psro.oracles.q_learning import double_q_returns, epsilon_greedy
 from psro.oracles.replay import check_numbers, weighted_mean
 from psro.oracles.rollout import Actors, Rollout
 from psro.oracles.self_play.beside import Beside
-from psro.oracles.self_play.learner import Networks, Run, SelfPlay, State, falling
+from psro.oracles.self_play.learner import Networks, Progress, Run, SelfPlay, State, falling
 from psro.oracles.self_play.reservoir import Reservoir
 from psro.oracles.self_play_settings import NFSPConfig
 from psro.oracles.sequences import Sequences, sequences, time_first, trained_on
@@ -149,7 +149,7 @@ class NFSP(SelfPlay[NFSPConfig]):
         return state, items
 
     def _update(
-        self, state: State, key: jax.Array, progress: jax.Array, rollout: Rollout, scale: jax.Array
+        self, state: State, key: jax.Array, progress: Progress, rollout: Rollout, scale: jax.Array
     ) -> tuple[State, Losses]:
         play_key, learn_key = jax.random.split(key)
         config = self._config
@@ -167,7 +167,7 @@ class NFSP(SelfPlay[NFSPConfig]):
         student: Student,
         items: Sequences,
         key: jax.Array,
-        progress: jax.Array,
+        progress: Progress,
     ) -> tuple[Networks, Student, Losses]:
         """Both networks of a learner after its sequences `[N, ...]`."""
         config, (average, values) = self._config, networks
@@ -194,7 +194,7 @@ class NFSP(SelfPlay[NFSPConfig]):
         opt_state: optax.OptState,
         batch: Callable[[jax.Array], Sequences],
         chosen: jax.Array,
-        progress: jax.Array,
+        progress: Progress,
     ) -> tuple[Params, optax.OptState, jax.Array]:
         """Gradient steps, one on the batch of each entry of `chosen`."""
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from psro.oracles.job import Losses
 from psro.oracles.on_policy import Batch, clipped_surrogate
 from psro.oracles.self_play.actor_critic import A, ActorCritic
-from psro.oracles.self_play.learner import falling
+from psro.oracles.self_play.learner import Progress, falling
 from psro.policies.policy import Params
 
 
@@ -23,7 +23,7 @@ class PPOSelfPlay(ActorCritic[A]):
     exploitable. Without it they cycle.
     """
 
-    def _loss(self, params: Params, batch: Batch, progress: jax.Array) -> tuple[jax.Array, Losses]:
+    def _loss(self, params: Params, batch: Batch, progress: Progress) -> tuple[jax.Array, Losses]:
         config, seen = self._config, batch.decisions
         outputs, value = self._unroll(params, seen)
         choice = self._policy.distribution(outputs, seen.legal)

@@ -17,7 +17,7 @@ from psro.oracles.on_policy import Batch
 from psro.oracles.replay import check_numbers
 from psro.oracles.rollout import Rollout
 from psro.oracles.self_play.beside import Beside, Compared
-from psro.oracles.self_play.learner import Networks, Run, State
+from psro.oracles.self_play.learner import Networks, Progress, Run, State
 from psro.oracles.self_play_settings import RNaDConfig
 from psro.policies.policy import Params, Policy
 
@@ -82,7 +82,7 @@ class RNaD(Compared[RNaDConfig]):
         cost = cost.reshape(-1, self._config.sequence_length, cost.shape[-1]).swapaxes(0, 1)
         return dataclasses.replace(batch, advantage=batch.advantage + cost)
 
-    def _loss(self, params: Params, batch: Batch, progress: jax.Array) -> tuple[jax.Array, Losses]:
+    def _loss(self, params: Params, batch: Batch, progress: Progress) -> tuple[jax.Array, Losses]:
         config, seen = self._config, batch.decisions
         outputs, value = self._unroll(params, seen)
         legal = seen.legal
