@@ -143,3 +143,15 @@ def test_a_conditional_network_is_kept_once(tmp_path):
     assert len(trained) == 8 and not np.shares_memory(untrained, trained[0])
     assert len({kernel.ctypes.data for kernel in trained}) == 1
     assert trained[0].strides[0] == 0  # for all players
+
+
+def test_the_magnet_of_mirror_was_uniform(tmp_path):
+    folder = shutil.copytree(OLD / "matrix_exact", tmp_path / "run")
+    config = json.loads((folder / "config.json").read_text())
+    config["run"]["mirror"] = {"average_rate": 0.02}
+    (folder / "config.json").write_text(json.dumps(config))
+    mirror = psro.load(folder).config.mirror
+    assert (mirror.magnet, mirror.average_rate) == ("uniform", 0.02)
+    config["run"]["mirror"] |= {"magnet": "average"}
+    (folder / "config.json").write_text(json.dumps(config))
+    assert psro.load(folder).config.mirror.magnet == "average"

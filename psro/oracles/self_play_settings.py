@@ -259,7 +259,7 @@ class MirrorConfig(ActorCriticConfig):
     """Weight of the divergence from the magnet at the start of the run, in units of the game's
     largest return."""
     last_temperature: float = 0.05
-    """Weight of the divergence at the end of the run. It falls as the step size does."""
+    """Weight of the divergence at the end of the run. It moves as the step size does."""
     magnet: str = "average"
     """The policy that the divergence pulls towards: average (its weights are a moving average of
     the policy's) or uniform (each legal action alike: then the divergence is the entropy, up to a
@@ -268,9 +268,12 @@ class MirrorConfig(ActorCriticConfig):
     """Share of uniform play in a learner's own rollouts, so that values of all actions are
     learned. Its opponents do not explore."""
     magnet_window: float = 0.15
-    """What the average, which is the policy to play, remembers, as a share of the run: after each
-    rollout its weights move towards those of the policy that learns by 1 / this share's number of
-    rollouts."""
+    """The share of the run that the average, which is the policy to play, remembers: after each
+    rollout its weights move towards those of the policy that learns by 1 / the number of rollouts
+    in this share."""
+    average_rate: float | None = None
+    """How far these weights move after each rollout, from 0 to 1. By default what magnet_window
+    says."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -279,6 +282,8 @@ class MirrorConfig(ActorCriticConfig):
         )
         check_shares(self.name, self, "magnet_window", "exploration")
         check_positive(self.name, self, "magnet_window")
+        if self.average_rate is not None:
+            check_shares(self.name, self, "average_rate")
         _check_magnet(self, ("average", "uniform"))
 
 

@@ -177,7 +177,7 @@ def _config_of(folder: Path, fields: Mapping[str, Any]) -> RunConfig:
     """The config in the fields of config.json. If it names a plug-in that is not known, a sentence
     says where the plug-in comes from."""
     try:
-        return RunConfig.from_json(fields["run"])
+        return RunConfig.from_json(_with_old_magnet(fields["run"]))
     except SettingsError as error:
         saved = fields["run"].get("imports"), fields.get("packages")
         modules, packages = (
@@ -198,6 +198,14 @@ def _config_of(folder: Path, fields: Mapping[str, Any]) -> RunConfig:
                 f"the run in {folder} needs plug-ins of {', '.join(packages)[:200]}, and {error}"
             ) from None
         raise
+
+
+def _with_old_magnet(run: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Settings of a run from the time when mirror's magnet was always uniform."""
+    mirror = run.get("mirror")
+    if isinstance(mirror, Mapping) and "average_rate" in mirror and "magnet" not in mirror:
+        return {**run, "mirror": {**mirror, "magnet": "uniform"}}
+    return run
 
 
 def _packages(config: RunConfig) -> list[str]:

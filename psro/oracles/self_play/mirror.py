@@ -37,9 +37,9 @@ class Mirror(Compared[MirrorConfig]):
 
     The magnet is a network whose weights are a moving average of the policy's (the paper's moving
     magnet), so what the policies approach is an equilibrium of the game itself. With uniform play
-    as magnet it is a regularised one, and exploitable as long as alpha is large. Both eta and alpha
-    fall over the run, by the same factor in every update. A step that is large beside the
-    temperature cycles, and so does a magnet that is faster than the policies approach it. The
+    as magnet it is a regularised one, and exploitable as long as alpha is large. eta falls
+    over the run, by the same factor in every update. A step that is large beside the temperature
+    cycles, and so does a magnet that is faster than the policies approach it. The
     policy to play is the moving average. The policy that learns is kept beside it.
     """
 
@@ -114,7 +114,9 @@ class Mirror(Compared[MirrorConfig]):
 
     def _after(self, networks: Networks, progress: Progress) -> Networks:
         policy, average = networks
-        rate = jnp.minimum(progress.part / self._config.magnet_window, 1.0)
+        config = self._config
+        rate = jnp.minimum(progress.part / config.magnet_window, 1.0)
+        rate = rate if config.average_rate is None else config.average_rate
         return policy, jax.tree.map(lambda old, new: old + rate * (new - old), average, policy)
 
 
