@@ -66,27 +66,23 @@ def evaluate(
     Args:
         folders: Experiment folders, folders of several seeds, or files that `psro export` wrote.
         json: Print one JSON object instead of tables.
-        csv: Also write a table to this file: the policies of one run, the results of several
-            populations against each other, or the seeds.
+        csv: Also write a table to this file: of one run's policies, several populations, or seeds.
         equilibrium: Find the equilibrium and the population's least exploitable mixture (only the
             latter if the game is not enumerated). By default only small games are solved.
-        cfr_iterations: Iterations of CFR+ if several populations play each other, or if cfr+ is
-            measured in a game. 0 = without CFR+.
-        device: Compute exploitability with JAX in float64 on this device: cpu, gpu or tpu. By
-            default numpy computes it.
-        exploiter: Train exploiters of one run's mixture with this number of own decisions each, and
-            print the approximate exploitability, a lower bound. By default none are trained.
+        cfr_iterations: Iterations of CFR+ beside several populations, or in a game. 0 = no CFR+.
+        device: Compute exploitability with JAX on this device: cpu, gpu or tpu. By default numpy.
+        exploiter: Train exploiters of one run's mixture with this number of own decisions each, for
+            a lower bound of its exploitability. By default none are trained.
         exploiter_oracle: What trains exploiters: ppo, a2c, reinforce, dqn, r2d2, pqn, sac, dreamer.
         restarts: Exploiters of each player; the best one is measured by episodes of its own.
         calibrate: Also print what the same exploiters find in Kuhn poker, Leduc poker and one-die
             Liar's Dice, where the exact exploitability is known.
-        episodes: Episodes of each pairing of populations, of each exploiter, and of a learner that
-            trained alone. By default 8,192, 32,768 and 1,024.
+        episodes: Episodes of each pairing of populations (by default 8,192), of each exploiter
+            (32,768), and of a learner that trained alone (1,024).
         exact: Measure the mixture of a run whose game is not enumerated exactly, from its networks.
         strategies: Also show what one run's mixture does at each info set; --csv writes it.
-        mix: First mix one run's policies anew: this number of steps of regret minimisation, against
-            exploiters that train meanwhile, each time as long as a best response of the run. What
-            follows measures that mixture. The run stays as it is.
+        mix: First mix one run's policies anew, in this number of steps of regret minimisation
+            against exploiters that train meanwhile. The new mixture is measured; the run stays.
         game: Measure uniform, cfr+ or equilibrium (a linear program in a small game, else CFR+ to
             a NashConv of 0.001 of the largest return) in this game, exactly, without a run.
         workers: Where exploiters are trained.
