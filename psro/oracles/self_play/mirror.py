@@ -37,9 +37,9 @@ class Mirror(Compared[MirrorConfig]):
 
     The magnet is a network whose weights are a moving average of the policy's (the paper's moving
     magnet), so what the policies approach is an equilibrium of the game itself. With uniform play
-    as magnet it is a regularised one, and exploitable as long as alpha is large. eta falls
-    over the run, by the same factor in every update. A step that is large beside the temperature
-    cycles, and so does a magnet that is faster than the policies approach it. The
+    as magnet it is a regularised one, and exploitable as long as alpha is large. The step size
+    falls over the run, by the same factor in every update. A step that is large beside the
+    temperature cycles, and so does a magnet that moves faster than the policies approach it. The
     policy to play is the moving average. The policy that learns is kept beside it.
     """
 
