@@ -105,8 +105,9 @@ TINY = {
 
 @pytest.mark.parametrize(
     "expansion",
-    [  # a union is self-play, and then best responses
-        pytest.param(name, marks=pytest.mark.slow if name == "union" else ()) for name in EXPANSIONS
+    [
+        pytest.param(name, marks=pytest.mark.slow if "self_play" in expansion.uses else ())
+        for name, expansion in EXPANSIONS.items()
     ],
 )
 def test_networks_of_every_expansion_are_those_of_runs_alone(tmp_path, expansion):
