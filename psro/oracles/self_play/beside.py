@@ -98,3 +98,8 @@ class Compared(ActorCritic[A]):
     ) -> Batch:
         """The batch from decisions and both networks' outputs at them, `[T, E, ...]`."""
         return self._weighted(decisions, episodes, outputs)
+
+
+def following(average: Params, policy: Params, rate: jax.Array | float) -> Params:
+    """A moving average of weights after its next step towards the policy's."""
+    return jax.tree.map(lambda old, new: old + rate * (new - old), average, policy)

@@ -12,7 +12,7 @@ from psro.oracles.decisions import Decisions
 from psro.oracles.job import Losses
 from psro.oracles.on_policy import Batch
 from psro.oracles.rollout import Rollout
-from psro.oracles.self_play.beside import Beside, Compared
+from psro.oracles.self_play.beside import Beside, Compared, following
 from psro.oracles.self_play.learner import Networks, Progress, Run, State
 from psro.oracles.self_play_settings import MirrorConfig
 from psro.policies.distributions import MaskedCategorical
@@ -117,7 +117,7 @@ class Mirror(Compared[MirrorConfig]):
         config = self._config
         rate = jnp.minimum(progress.part / config.magnet_window, 1.0)
         rate = rate if config.average_rate is None else config.average_rate
-        return policy, jax.tree.map(lambda old, new: old + rate * (new - old), average, policy)
+        return policy, following(average, policy, rate)
 
 
 def retrace(

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from psro.oracles.job import Losses
 from psro.oracles.on_policy import Batch, clipped_surrogate
 from psro.oracles.rollout import Rollout
-from psro.oracles.self_play.beside import Compared
+from psro.oracles.self_play.beside import Compared, following
 from psro.oracles.self_play.learner import Networks, Progress, Run, State, falling
 from psro.oracles.self_play_settings import MMDConfig
 from psro.policies.policy import Params
@@ -76,5 +76,5 @@ class MMD(Compared[MMDConfig]):
         policy, magnet = networks
         if self._config.magnet == "average":
             rate = self._config.magnet_rate
-            magnet = jax.tree.map(lambda old, new: old + rate * (new - old), magnet, policy)
+            magnet = following(magnet, policy, rate)
         return policy, magnet
