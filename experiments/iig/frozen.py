@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from plan import ProtocolError, checksum, settings_of
+from plan import ProtocolError, budget_of, checksum, settings_of
 
 LEAST = 1e-4
 """An exploitability below this counts as this when candidates are compared: below it, networks
@@ -42,8 +42,7 @@ def freeze(
     for name, choice in chosen.items():
         entry = {
             "declared": checksum(methods[name]),
-            "decisions_per_iteration": methods[name].get("decisions_per_iteration"),
-            "horizon_share": methods[name].get("horizon_share"),
+            **budget_of(methods[name], choice["candidate"]),
             **choice,
             "settings": settings_of(name, methods[name], choice["candidate"], protocol["common"]),
         }

@@ -22,6 +22,8 @@ ONE_BEST_RESPONSE = ("best_response", "bundle")
 """Expansions that train one best response for each player in an iteration."""
 OF_THE_UNIT = ("game", "iterations", "seed", "horizon")
 """Settings that a method does not have of its own."""
+OF_THE_BUDGET = ("decisions_per_iteration", "horizon_share")
+"""What a method, or one of its candidates, says beside settings of a run."""
 
 
 class ProtocolError(PsroError):
@@ -135,6 +137,12 @@ def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+def budget_of(method: Mapping[str, Any], candidate: int) -> dict[str, Any]:
+    """`OF_THE_BUDGET` of a candidate of a method; None where it does not say it."""
+    said = {**method, **method["candidates"][candidate]}
+    return {name: said.get(name) for name in OF_THE_BUDGET}
+
+
 def settings_of(
     name: str, method: Mapping[str, Any], candidate: int, common: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -146,11 +154,12 @@ def settings_of(
     """
     if method["variant"] not in VARIANTS:
         raise UnknownVariant(f"{name} is skipped: there is no variant {method['variant']!r} here")
+    own = method["candidates"][candidate]
     layers = (
         VARIANTS[method["variant"]].settings,
         common,
         method["settings"],
-        method["candidates"][candidate],
+        {key: value for key, value in own.items() if key not in OF_THE_BUDGET},
         ENFORCED,
     )
     config = RunConfig.from_json(merged(*layers))
@@ -180,8 +189,7 @@ def tuning_units(
                         stage=TUNING, game=game, name=described["name"], seed=seed,
                         method=f"{name}.{candidate}", budget=tuning["budget"], points=1,
                         exploiter_decisions=0, settings=settings,
-                        decisions_per_iteration=methods[name].get("decisions_per_iteration"),
-                        horizon_share=methods[name].get("horizon_share"),
+                        **budget_of(methods[name], candidate),
                     )  # fmt: skip
 
 
@@ -194,8 +202,7 @@ def reported_units(frozen: Mapping[str, Any]) -> list[Unit]:
             budget=described["budget"], points=described["points"],
             exploiter_decisions=frozen["protocol"]["exploiter_decisions"],
             settings=method["settings"],
-            decisions_per_iteration=method["decisions_per_iteration"],
-            horizon_share=method["horizon_share"],
+            **{key: method[key] for key in OF_THE_BUDGET},
         )
         for seed in frozen["protocol"]["seeds"]
         for game, described in frozen["protocol"]["games"].items()

@@ -16,10 +16,12 @@ from unit import curve_checksum, finished_row
 
 COLUMNS = (
     "game", "method", "seed", "decisions", "episodes", "payoff_episodes", "cpu_seconds",
-    "exploitability", "lower_bound", "lower_bound_error", "measuring_cpu_seconds", "curve_sha256",
-    "settings_sha256", "versions", "error",
+    "exploitability", "exploitability_error", "lower_bound", "lower_bound_error",
+    "measuring_cpu_seconds", "curve_sha256", "settings_sha256", "versions", "error",
 )  # fmt: skip
-NUMBERS = COLUMNS[2:11]
+"""Of results.csv. `exploitability_error` bounds how far `exploitability` may be from the mixture's:
+nothing or 0 where every policy was computed at every info state."""
+NUMBERS = COLUMNS[2:12]
 FEWEST_FOR_RANKS = 6
 """Pairs from which on Wilcoxon's signed ranks can say anything at 5 %: 2 / 2**6 = 0.031."""
 
@@ -71,8 +73,8 @@ def _read_rows(path: Path) -> dict[tuple, dict[str, Any]]:
     rows = {}
     with path.open(newline="") as file:
         for read in csv.DictReader(file):
-            row: dict[str, Any] = {name: read[name] or None for name in COLUMNS}
-            row |= {name: json.loads(read[name]) for name in NUMBERS if read[name]}
+            row: dict[str, Any] = {name: read.get(name) or None for name in COLUMNS}
+            row |= {name: json.loads(row[name]) for name in NUMBERS if row[name]}
             rows[row["game"], row["method"], row["seed"]] = row
     return rows
 

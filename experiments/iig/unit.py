@@ -41,6 +41,10 @@ CURVE = (
 """Columns of a curve. Numbers are sums from the beginning on. `exploitability` is exact;
 `lower_bound` is what the next iteration's best responses gain, by episodes."""
 CPU = "cpu.csv"
+WITHIN = 1e-5
+"""How far the exploitability may be from the mixture's, at most, where a game has more than `LARGE`
+info states (`psro.measure.on_form.evaluate`)."""
+LARGE = 1_000_000
 
 
 def carry_out(unit: Unit, runs: Path, out_of_time: Callable[[], bool]) -> dict[str, Any] | None:
@@ -127,6 +131,8 @@ def _measured(unit: Unit, experiment: Experiment, folder: Path) -> dict[str, Any
         name: rows[-1][name]
         for name in ("decisions", "episodes", "payoff_episodes", "cpu_seconds", "exploitability")
     }
+    if form is not None:
+        row["exploitability_error"] = _within(form)
     if unit.exploiter_decisions:
         exploited = exploiters.exploit_run(
             experiment, exploiters.exploiter_of(experiment, unit.exploiter_decisions)
@@ -146,6 +152,10 @@ def _form(name: str, observation: str | None) -> Form | None:
         return open_form(name, observation=observation)
     except GameError:
         return None
+
+
+def _within(form: Form) -> float:
+    return WITHIN if form.num_info_states > LARGE else 0.0
 
 
 def _curve(
@@ -178,12 +188,13 @@ def _curve(
 
 
 def _exploitability(experiment: Experiment, form: Form | None, number: int) -> float | None:
-    """Exact, of the mixture that was measured after an iteration. None without a form, or if
-    policies of that mixture have been trained further since."""
+    """Exact but for `_within`, of the mixture that was measured after an iteration. None without a
+    form, or if policies of that mixture have been trained further since."""
     if form is None:
         return None
+    within = _within(form)
     if number == experiment.records[-1].iteration:
-        return on_form.evaluate(experiment, form).distance.exploitability
+        return on_form.evaluate(experiment, form, within=within).distance.exploitability
     marginals = _written(experiment, number)["meta_strategy"]
     changed = {
         slot
@@ -193,7 +204,9 @@ def _exploitability(experiment: Experiment, form: Form | None, number: int) -> f
     if any(own[slot] > 0 for own in marginals for slot in changed if slot < len(own)):
         return None
     strategy = MetaStrategy(marginals=tuple(np.array(own) for own in marginals))
-    plans = on_form.mixed_plans(mixture_of(experiment, strategy), form)
+    plans = on_form.mixed_plans(
+        mixture_of(experiment, strategy), form, negligible=on_form.negligible(form, within)
+    )
     return exact.exploitability(form, plans).exploitability
 
 

@@ -13,6 +13,7 @@ from psro.cli.arguments import (
     Flag,
     Folders,
     MaybeDecisions,
+    MaybeError,
     MaybeFile,
     MaybeName,
     MaybeNumber,
@@ -51,6 +52,7 @@ def evaluate(
     calibrate: Flag = False,
     episodes: MaybeNumber = None,
     exact: Flag = False,
+    within: MaybeError = None,
     strategies: Flag = False,
     mix: MaybeRounds = None,
     game: MaybeName = None,
@@ -80,6 +82,8 @@ def evaluate(
         episodes: Episodes of each pairing of populations (by default 8,192), of each exploiter
             (32,768), and of a learner that trained alone (1,024).
         exact: Measure the mixture of a run whose game is not enumerated exactly, from its networks.
+        within: With --exact, the exploitability may be wrong by this much, and surely not by more,
+            which is faster in large games. By default it is exact.
         strategies: Also show what one run's mixture does at each info set; --csv writes it.
         mix: First mix one run's policies anew, in this number of steps of regret minimisation
             against exploiters that train meanwhile. The new mixture is measured; the run stays.
@@ -90,9 +94,14 @@ def evaluate(
     wanted = Wanted(
         json=json, csv=csv, equilibrium=equilibrium, cfr_iterations=cfr_iterations, device=device,
         exploiter=exploiter, exploiter_oracle=exploiter_oracle, restarts=restarts, exact=exact,
-        calibrate=calibrate, episodes=episodes, strategies=strategies, mix=mix,
+        calibrate=calibrate, episodes=episodes, strategies=strategies, mix=mix, within=within,
         executing=executing_of(workers),
     )  # fmt: skip
+    _measure_named(folders, game, wanted)
+
+
+def _measure_named(folders: Sequence[str], game: str | None, wanted: Wanted) -> None:
+    """Runs, or a policy of a game that needs none."""
     wanted.check()
     if game is None:
         _measure_runs(folders, wanted)
@@ -182,7 +191,7 @@ def _measure_exactly(opened: Experiment, wanted: Wanted, exploited: Exploited | 
         programs=wanted.equilibrium,
         exploitability=_on_device(opened.tree, wanted.device),
     )
-    again = _measured_on_form(opened) if wanted.exact and opened.tree is None else None
+    again = _measured_on_form(opened, wanted) if wanted.exact and opened.tree is None else None
     _show(tables, opened, measured, wanted, exploited, again)
 
 
@@ -192,11 +201,11 @@ def _measure_by_episodes(opened: Experiment, wanted: Wanted, exploited: Exploite
 
     on_form, measured = None, sampled_evaluation.evaluate(opened)
     if wanted.exact:
-        on_form, measured = _measured_on_form(opened), measured.beside_exact_figures()
+        on_form, measured = _measured_on_form(opened, wanted), measured.beside_exact_figures()
     _show(sampled_tables, opened, measured, wanted, exploited, on_form)
 
 
-def _measured_on_form(opened: Experiment) -> MeasuredOnForm:
+def _measured_on_form(opened: Experiment, wanted: Wanted) -> MeasuredOnForm:
     """The exact figures of a run whose game is not enumerated, from its networks."""
     from games.forms import open_form
     from psro.cli.simple_play import walk_progress
@@ -205,7 +214,7 @@ def _measured_on_form(opened: Experiment) -> MeasuredOnForm:
     form = open_form(
         opened.config.game, observation=opened.config.observation, progress=walk_progress()
     )
-    return on_form.evaluate(opened, form, note)
+    return on_form.evaluate(opened, form, note, within=wanted.within or 0.0)
 
 
 def _show(

@@ -34,6 +34,7 @@ class Wanted:
     calibrate: bool
     episodes: int | None
     exact: bool
+    within: float | None
     strategies: bool
     mix: int | None
     executing: ExecutorConfig
@@ -53,6 +54,10 @@ class Wanted:
         ):
             if number is not None and not 1 <= number <= most:
                 raise UsageError(f"{option} {number} must be at least 1 and at most {most:,}")
+        if self.within is not None and not 0 < self.within < float("inf"):
+            raise UsageError(f"--within {self.within} must be more than 0, and finite")
+        if self.within is not None and not self.exact:
+            raise UsageError("--within is for --exact, whose error it bounds")
         if self.calibrate and self.exploiter is None:
             raise UsageError("--calibrate needs --exploiter DECISIONS, which it calibrates")
         if self.exploiter is None and self.executing != ExecutorConfig():

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from games.info_states import InfoStates
+from psro import exact
 from psro.policies.jax_settings import own_settings
 from psro.policies.policy import Params, Policy
 
@@ -39,30 +40,56 @@ class ChunkedTabulator:
         self._least = min(chunk, _LEAST_CHUNK)
         self._step = jax.jit(jax.vmap(self._decide, in_axes=(0, 0, None, None, None, None, None)))
 
-    def __call__(self, params: Params, states: InfoStates) -> np.ndarray:
+    def __call__(
+        self,
+        params: Params,
+        states: InfoStates,
+        *,
+        negligible: float = 0.0,
+        weights: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Behaviours, float64 `[K, S]`, of policies with leaves `[K, ...]`, at one player's info
-        states. Entry 0, of the empty sequence, is 1."""
-        return self.at_temperatures(params, states, (1.0,))[:, 0]
+        states. Entry 0, of the empty sequence, is 1.
 
-    @own_settings()
+        Args:
+            params: of the policies.
+            states: of the player.
+            negligible: where the mixture of these policies plays to an info state with less than
+                this times the probability of uniform play, the subtree is left out: there the
+                result is uniform. Whatever the opponents do, uniform play is in one of the places
+                where it begins, at most. So the plans of the mixture with and without this differ
+                by at most `negligible` in total variation, and expected returns by this times the
+                largest difference of two returns.
+            weights: of the policies in that mixture, `[K]`; by default all are equal.
+        """
+        return self._tabulated(params, states, (1.0,), negligible, weights)[:, 0]
+
     def at_temperatures(
         self, params: Params, states: InfoStates, factors: Sequence[float]
     ) -> np.ndarray:
-        """The same, float64 `[K, N, S]`, if the policies' temperatures are multiplied by each of N
-        factors. The networks run once for all of them."""
+        """All behaviours, float64 `[K, N, S]`, if the policies' temperatures are multiplied by each
+        of N factors. The networks run once for all of them."""
+        return self._tabulated(params, states, factors)
+
+    @own_settings()
+    def _tabulated(
+        self,
+        params: Params,
+        states: InfoStates,
+        factors: Sequence[float],
+        negligible: float = 0.0,
+        weights: np.ndarray | None = None,
+    ) -> np.ndarray:
         number = len(jax.tree.leaves(params)[0])
         size = max(self._chunk // number, self._least)
-        result = np.ones((number, len(factors), states.num_sequences))
+        weights = np.full(number, 1 / number) if weights is None else weights / weights.sum()
+        result = np.empty((number, len(factors), states.num_sequences))
+        result[:] = exact.uniform_behaviour(states)
         scales = 1 / np.asarray(factors, np.float32)
-        start = jax.tree.map(
-            lambda leaf: jnp.broadcast_to(leaf, (number, *leaf.shape)),
-            self._policy.initial_carry((size,)),
-        )
-        params, children = jax.tree.map(jnp.asarray, params), _Children(states)
-        first = np.arange(states.level_start[0], states.level_start[min(1, states.num_levels)])
-        todo = list(_parts(size, first, np.zeros_like(first), start))
+        params, own_tree = jax.tree.map(jnp.asarray, params), _OwnTree(states)
+        todo = list(_parts(size, *own_tree.roots(number), self._start(number, size)))
         while todo:
-            rows, parents, carry = todo.pop()
+            rows, parents, odds, carry = todo.pop()
             at, sequences = expanded(states.first_sequence, rows)
             actions = states.action[sequences].astype(np.int32)
             inputs = _inputs(size, states, rows, at, actions)
@@ -72,13 +99,19 @@ class ChunkedTabulator:
             chances = np.asarray(probabilities, np.float64)
             chances /= chances.sum(axis=-1, keepdims=True)  # so that a plan loses nothing
             chances = chances.reshape(*chances.shape[:2], -1)
-            places = at * states.num_actions + actions
+            chances = chances[..., at * states.num_actions + actions]
             for own, of_policy in zip(result, chances, strict=True):
                 for table, row in zip(own, of_policy, strict=True):
-                    table[sequences] = row[places]
-            at, below = children.of(rows)
-            todo += _parts(size, below, at, carry)
+                    table[sequences] = row
+            below, parents, odds = own_tree.children(rows, odds, chances[:, 0])
+            kept = weights @ odds >= negligible
+            todo += _parts(size, below[kept], parents[kept], odds[:, kept], carry)
         return result
+
+    def _start(self, number: int, size: int) -> Any:
+        """The first carry of each of `number` policies, `size` times."""
+        carry = self._policy.initial_carry((size,))
+        return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (number, *leaf.shape)), carry)
 
     def _decide(
         self,
@@ -96,10 +129,12 @@ class ChunkedTabulator:
         return jax.nn.softmax(logits, axis=-1), carry
 
 
-def _parts(size: int, rows: np.ndarray, parents: np.ndarray, carry: Any) -> Iterator[tuple]:
+def _parts(
+    size: int, rows: np.ndarray, parents: np.ndarray, odds: np.ndarray, carry: Any
+) -> Iterator[tuple]:
     for begin in range(0, len(rows), size):
         part = slice(begin, begin + size)
-        yield rows[part], parents[part], carry
+        yield rows[part], parents[part], odds[:, part], carry
 
 
 def _inputs(
@@ -118,20 +153,35 @@ def _inputs(
     return observation, last_action, legal
 
 
-class _Children:
-    """The info states that follow each info state of a player."""
+class _OwnTree:
+    """The info states that follow each info state of a player. *Odds* `[K, n]` are how much more
+    probably each of K policies plays to n info states than uniform play does."""
 
     def __init__(self, states: InfoStates):
-        parent = states.info_state[states.parent]
+        self._states = states
+        parent = states.parent_info_state
         first_level = int(states.level_start[min(1, states.num_levels)])
         self._order = np.argsort(parent[first_level:], kind="stable").astype(np.int32) + first_level
         counts = np.bincount(parent[first_level:], minlength=states.num_info_states)
         self._start = np.concatenate([[0], np.cumsum(counts)])
 
-    def of(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """For every child of `rows` the place of its parent in `rows`, and its number."""
+    def roots(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The info states of level 0, nothing as their parents' places, and their odds."""
+        starts = self._states.level_start
+        rows = np.arange(starts[0], starts[min(1, self._states.num_levels)])
+        return rows, np.zeros_like(rows), np.ones((number, len(rows)))
+
+    def children(
+        self, rows: np.ndarray, odds: np.ndarray, chances: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The children of `rows`: their numbers, the places of their parents in `rows`, and their
+        odds. `chances [K, M]` are the policies' probabilities of the rows' M sequences."""
+        first = self._states.first_sequence
         at, places = expanded(self._start, rows)
-        return at, self._order[places]
+        below = self._order[places]
+        legal = first[rows + 1] - first[rows]
+        sequence = self._states.parent[below] - first[rows[at]] + (np.cumsum(legal) - legal)[at]
+        return below, at, odds[:, at] * chances[:, sequence] * legal[at]
 
 
 def expanded(start: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

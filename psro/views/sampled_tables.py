@@ -123,12 +123,16 @@ def print_on_form(opened: Experiment, exactly: MeasuredOnForm, out: rich.console
     out.print(rows)
     out.print(
         f"exploitability {three_digits(distance.exploitability, unit=unit)}, NashConv "
-        f"{three_digits(distance.nash_conv, unit=unit)} (exact); "
+        f"{three_digits(distance.nash_conv, unit=unit)} ({_exactness(exactly)}); "
         f"{sum(exactly.seconds.values()):.0f} processor seconds",
         highlight=False,
     )
     if opened.joint is not None:
         out.print("It is that of players who draw their policies independently", highlight=False)
+
+
+def _exactness(exactly: MeasuredOnForm) -> str:
+    return f"the exploitability within {exactly.error:g}" if exactly.error else "exact"
 
 
 def on_form_json(exactly: MeasuredOnForm) -> dict[str, Any]:
@@ -137,6 +141,7 @@ def on_form_json(exactly: MeasuredOnForm) -> dict[str, Any]:
     return {
         "exploitability": distance.exploitability,
         "exploitability_kind": "exact",
+        "exploitability_error": exactly.error,
         "nash_conv": distance.nash_conv,
         "exact_value": distance.value.tolist(),
         "best_response_value": distance.best_response_value.tolist(),
