@@ -265,6 +265,7 @@ def records_of(wandb_file):
     return rows
 
 
+@pytest.mark.slow
 def test_wandb_offline_for_several_seeds(tmp_path, without_network):
     """The package itself: each seed's folder holds all its numbers, and nothing is sent."""
     pytest.importorskip("wandb", reason="the extra wandb is not installed")

@@ -52,3 +52,21 @@ def test_the_command_measures_the_new_mixture_and_leaves_the_run(sampled, capsys
         ((sampled, "--mix", 0), "--mix 0 must be at least 1"),
     ):
         assert words in assert_refused(psro_main(capsys, "eval", *arguments))
+
+
+def test_exact_figures_may_be_off_by_what_is_said(sampled, capsys):
+    exactly, roughly = (
+        json.loads(psro_main(capsys, "eval", sampled, "--exact", *more, "--json")[1])
+        for more in ((), ("--within", 0.25))
+    )
+    assert (exactly["exploitability_error"], roughly["exploitability_error"]) == (0, 0.25)
+    assert abs(exactly["exploitability"] - roughly["exploitability"]) <= 0.25
+    assert (
+        "the exploitability within 0.25"
+        in psro_main(capsys, "eval", sampled, "--exact", "--within", 0.25)[1]
+    )
+    for arguments, words in (
+        (("--within", 0.25), "--within is for --exact"),
+        (("--exact", "--within", 0), "--within 0.0 must be more than 0"),
+    ):
+        assert words in assert_refused(psro_main(capsys, "eval", sampled, *arguments))

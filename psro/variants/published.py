@@ -152,6 +152,13 @@ VARIANTS: Mapping[str, Variant] = types.MappingProxyType(
             network={"critic": "self_play", "width": 64},
             ppo=_SOFT,
         ),
+        "union_fictitious": _variant(
+            "mmd in self-play, then fictitious play from it: Brown 1951",
+            expansion="fictitious",
+            self_play="mmd",
+            init="perturbed",
+            ppo=_SOFT,
+        ),
         "jpsro_cce": _variant("Marris et al. 2021, arXiv:2106.09435", meta_solver="mgcce"),
         "jpsro_ce": _variant("Marris et al. 2021, arXiv:2106.09435", meta_solver="mgce"),
     }

@@ -1,0 +1,34 @@
+"""Self-play first, then fictitious play that begins from it."""
+
+from __future__ import annotations
+
+from psro.metagame.strategy import MetaStrategy
+from psro.variants.expansions.base import Expanded, Situation, Steps, Train
+from psro.variants.expansions.self_play import self_play
+
+PRIOR = 30
+"""The best responses that the last policy of self-play counts as much as."""
+
+
+def fictitious(now: Situation) -> Steps:
+    """In the first `now.horizon` iterations all players learn together (`self_play`). Then each
+    iteration k adds a best response b_k to the opponents' mixture sigma, and the mixtures move by
+
+        sigma_k = sigma_(k-1) + (b_k - sigma_(k-1)) / (PRIOR + k).
+
+    That is fictitious play (Brown 1951) in the space of policies, with the last policy of self-play
+    in the place of its first `PRIOR` steps. A meta-solver trusts a new best response as soon as it
+    beats the policies that are there, and what beats it is not among them yet. Here it gets the
+    weight of one step, so the mixture stays close to self-play where best responses are poor.
+    Nothing depends on payoffs.
+    """
+    if now.number <= now.horizon:
+        return (yield from self_play(now))
+    size = now.meta_game.size
+    yield [Train(slot=size, against=now.meta_strategy)]
+    step = 1 / (PRIOR + now.number - now.horizon)
+    moved = now.meta_strategy.padded(size + 1).marginals
+    for weights in moved:
+        weights *= 1 - step
+        weights[size] = step
+    return Expanded(meta_strategy=MetaStrategy(marginals=moved))
