@@ -65,7 +65,7 @@ def test_best_responses_to_such_mixtures_solve_kuhn_poker(tmp_path):
     assert psro.run(config, tmp_path / "run").records[-1].exploitability < 1e-3
 
 
-@pytest.mark.parametrize("expansion", ["union", "anytime"])
+@pytest.mark.parametrize("expansion", ["union", "fictitious", "anytime"])
 def test_training_by_episodes_reads_nothing_exact(tmp_path, monkeypatch, expansion):
     """Every exact figure needs a form of the game: none can be made."""
 
@@ -82,7 +82,10 @@ def test_training_by_episodes_reads_nothing_exact(tmp_path, monkeypatch, expansi
     run = psro.run(config, tmp_path / "run")
     assert run.setup.form is None and run.setup.tree is None
     assert len(run.records) == 5 and run.records[-1].kind == "sampled"
-    if expansion == "union":  # two iterations of self-play, of two networks each
+    if expansion != "anytime":  # two iterations of self-play, of two networks each
         assert [record.size for record in run.records] == [1, 3, 5, 6, 7]
         first = psro.load(tmp_path / "run").records[2]
         assert first.support_size == (1, 1)
+    if expansion == "fictitious":  # each best response counts as one step of 30 + 2
+        for weights in run.measured_strategy.marginals:
+            np.testing.assert_allclose(weights[[3, 5, 6]], np.array([30, 1, 1]) / 32)
