@@ -169,11 +169,11 @@ def table(
     lines = [
         "# Two-player zero-sum games at equal budgets",
         "",
-        "Written by `protocol.py table`. Exploitability is exact (NashConv / 2): mean over seeds "
-        "with 95 % intervals (t). The lower bound is that of trained exploiters, with its standard "
-        "error over seeds. `p` is of the paired test against "
-        f"`{reference}` with Holm's correction over the game's comparisons. Cells are empty where "
-        "nothing ran.",
+        "Written by `protocol.py table`. Exploitability (NashConv / 2) is exact, or certainly "
+        "within the `exploitability_error` of results.csv: mean over seeds with 95 % intervals "
+        "(t). The lower bound is that of trained exploiters, with its standard error over seeds. "
+        f"`p` is of the paired test against `{reference}` with Holm's correction over the game's "
+        "comparisons. Cells are empty where nothing ran.",
     ]
     for game, described in frozen["protocol"]["games"].items():
         compared = comparisons(rows, game, reference)
