@@ -62,7 +62,7 @@ def test_exact_figures_may_be_off_by_what_is_said(sampled, capsys):
     assert (exactly["exploitability_error"], roughly["exploitability_error"]) == (0, 0.25)
     assert abs(exactly["exploitability"] - roughly["exploitability"]) <= 0.25
     assert (
-        "the exploitability within 0.25"
+        "exploitability certain to 0.25"
         in psro_main(capsys, "eval", sampled, "--exact", "--within", 0.25)[1]
     )
     for arguments, words in (

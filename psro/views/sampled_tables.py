@@ -132,7 +132,7 @@ def print_on_form(opened: Experiment, exactly: MeasuredOnForm, out: rich.console
 
 
 def _exactness(exactly: MeasuredOnForm) -> str:
-    return f"the exploitability within {exactly.error:g}" if exactly.error else "exact"
+    return f"exploitability certain to {exactly.error:g}" if exactly.error else "exact"
 
 
 def on_form_json(exactly: MeasuredOnForm) -> dict[str, Any]:
