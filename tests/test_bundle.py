@@ -65,7 +65,9 @@ def test_best_responses_to_such_mixtures_solve_kuhn_poker(tmp_path):
     assert psro.run(config, tmp_path / "run").records[-1].exploitability < 1e-3
 
 
-@pytest.mark.parametrize("expansion", ["union", "fictitious", "anytime"])
+@pytest.mark.parametrize(
+    "expansion", [pytest.param("union", marks=pytest.mark.slow), "fictitious", "anytime"]
+)
 def test_training_by_episodes_reads_nothing_exact(tmp_path, monkeypatch, expansion):
     """Every exact figure needs a form of the game: none can be made."""
 

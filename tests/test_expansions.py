@@ -78,7 +78,13 @@ def grown(game: str, iterations: int) -> ExactMetaGame:
     return meta_game
 
 
-@pytest.mark.parametrize("name", EXPANSIONS)
+@pytest.mark.parametrize(
+    "name",
+    [  # fictitious has the parts of both
+        pytest.param(name, marks=pytest.mark.slow if name in ("self_play", "union") else ())
+        for name in EXPANSIONS
+    ],
+)
 def test_resumes_bit_for_bit(tmp_path, name):
     whole = trained(tmp_path / "whole", expansion=name, iterations=5, levels=2, rounds=3)
     trained(tmp_path / "parts", expansion=name, iterations=2, levels=2, rounds=3)
