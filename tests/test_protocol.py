@@ -239,3 +239,26 @@ def test_from_tuning_to_the_table(home):
     curves.write_text(curves.read_text().replace("1024", "1023"))
     assert "is not what was measured" in run("table", code=2)
     assert json.loads((home / "frozen.json").read_text())["content"]["methods"]["mmd"]["tuned"]
+
+
+def test_a_candidate_says_its_own_share_of_self_play(home):
+    import frozen
+    from plan import budget_of, read_toml, tuning_units
+
+    union = {
+        "variant": "union_fictitious",
+        "horizon_share": 0.5,
+        "settings": {"mmd": {"decisions": 131_072}, "ppo": {"decisions": 131_072}},
+        "candidates": [{}, {"horizon_share": 0.75}],
+    }
+    protocol = read_toml(home / "protocol.toml") | {
+        "tuning": read_toml(FOLDER / "protocol.toml")["tuning"]
+    }
+    units = list(tuning_units(protocol, {"union": union}, ["union"]))
+    assert {unit.method: unit.horizon_share for unit in units} == {"union.0": 0.5, "union.1": 0.75}
+    assert budget_of(union, 1) == {"decisions_per_iteration": None, "horizon_share": 0.75}
+    last = units[-1].config()
+    assert last.horizon == round(0.75 * last.iterations) and last.expansion == "fictitious"
+    choice = {"candidate": 1, "tuned": True, "scores": [1.0, 0.5]}
+    frozen.freeze(home / "frozen.json", protocol, {"union": union}, {"union": choice})
+    assert frozen.load(home / "frozen.json")["methods"]["union"]["horizon_share"] == 0.75
