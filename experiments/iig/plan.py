@@ -20,9 +20,6 @@ ENFORCED = {"evaluation": "sampled", "tolerance": 0.0}
 """No method sees anything exact while it trains, and none stops before its budget."""
 ONE_BEST_RESPONSE = ("best_response", "bundle")
 """Expansions that train one best response for each player in an iteration."""
-SELF_PLAY_FIRST = ("union", "fictitious")
-"""Expansions whose iterations are of self-play at first, and then train one best response for each
-player."""
 OF_THE_UNIT = ("game", "iterations", "seed", "horizon")
 """Settings that a method does not have of its own."""
 OF_THE_BUDGET = ("decisions_per_iteration", "horizon_share")
@@ -111,7 +108,7 @@ def decisions_per_iteration(config: RunConfig) -> int:
     best_responses = 2 * oracle.num_updates * oracle.batch_size
     if config.expansion in ONE_BEST_RESPONSE:
         return best_responses
-    if config.expansion in SELF_PLAY_FIRST and together == best_responses:
+    if "self_play" in uses.uses and together == best_responses:  # one, and later the other
         return together
     if uses.uses == {"rounds"}:
         part = oracle.shared_by(config.rounds)

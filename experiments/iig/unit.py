@@ -23,10 +23,8 @@ from plan import Unit
 from games import GameError
 from games.form import Form
 from games.forms import open_form
-from psro import exact
 from psro.measure import exploiter as exploiters
 from psro.measure import on_form
-from psro.measure.mixtures import mixture_of
 from psro.metagame.strategy import MetaStrategy
 from psro.runs import disk, storage
 from psro.runs.experiment import Experiment, create, reopen
@@ -192,9 +190,8 @@ def _exploitability(experiment: Experiment, form: Form | None, number: int) -> f
     form, or if policies of that mixture have been trained further since."""
     if form is None:
         return None
-    within = _within(form)
     if number == experiment.records[-1].iteration:
-        return on_form.evaluate(experiment, form, within=within).distance.exploitability
+        return _measured_on_form(experiment, form)
     marginals = _written(experiment, number)["meta_strategy"]
     changed = {
         slot
@@ -204,10 +201,15 @@ def _exploitability(experiment: Experiment, form: Form | None, number: int) -> f
     if any(own[slot] > 0 for own in marginals for slot in changed if slot < len(own)):
         return None
     strategy = MetaStrategy(marginals=tuple(np.array(own) for own in marginals))
-    plans = on_form.mixed_plans(
-        mixture_of(experiment, strategy), form, negligible=on_form.negligible(form, within)
-    )
-    return exact.exploitability(form, plans).exploitability
+    return _measured_on_form(experiment, form, strategy)
+
+
+def _measured_on_form(
+    experiment: Experiment, form: Form, strategy: MetaStrategy | None = None
+) -> float:
+    """The exploitability, within `_within`, of a meta-strategy: by default the run's own."""
+    measured = on_form.evaluate(experiment, form, strategy=strategy, within=_within(form))
+    return measured.distance.exploitability
 
 
 def _written(experiment: Experiment, number: int) -> dict[str, Any]:

@@ -100,21 +100,16 @@ def evaluate(
     _measure_named(folders, game, wanted)
 
 
-def _measure_named(folders: Sequence[str], game: str | None, wanted: Wanted) -> None:
+def _measure_named(named: Sequence[str], game: str | None, wanted: Wanted) -> None:
     """Runs, or a policy of a game that needs none."""
     wanted.check()
     if game is None:
-        _measure_runs(folders, wanted)
-    else:
-        _measure_policy(folders, game, wanted)
-
-
-def _measure_policy(policies: Sequence[str], game: str, wanted: Wanted) -> None:
-    """A policy that needs no run."""
+        _measure_runs(named, wanted)
+        return
     from psro.cli.simple_play import measure_policy
 
     wanted.check_policy()
-    measure_policy(policies, game, json=wanted.json, cfr_iterations=wanted.cfr_iterations)
+    measure_policy(named, game, json=wanted.json, cfr_iterations=wanted.cfr_iterations)
 
 
 def _measure_runs(folders: Sequence[str], wanted: Wanted) -> None:

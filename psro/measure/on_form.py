@@ -13,6 +13,7 @@ from games.form import Form
 from psro import exact
 from psro.errors import SettingsError
 from psro.measure.mixtures import Mixture, mixture_of
+from psro.metagame.strategy import MetaStrategy
 from psro.policies.tabulation import ChunkedTabulator
 from psro.runs.experiment import Experiment
 
@@ -44,6 +45,7 @@ def evaluate(
     form: Form,
     tell: Callable[[str], None] = lambda words: None,
     *,
+    strategy: MetaStrategy | None = None,
     within: float = 0.0,
 ) -> MeasuredOnForm:
     """Measures a run's meta-strategy: of a joint one its marginals.
@@ -52,13 +54,14 @@ def evaluate(
         run: measured by episodes; its policies are networks.
         form: of its game, with the tensor that its policies see.
         tell: is told what is done next.
+        strategy: another meta-strategy of its policies to measure instead.
         within: how far the exploitability may be from the mixture's, in the game's payoffs. With
             more than 0, networks do not run where the mixture is too seldom to matter.
 
     Raises:
         SettingsError: the policies are tables, or see another tensor than the form's.
     """
-    mixture, begun = mixture_of(run), time.process_time()
+    mixture, begun = mixture_of(run, strategy), time.process_time()
     check_observations(run, form)
     plans = mixed_plans(mixture, form, tell, negligible=negligible(form, within))
     tabulated = time.process_time()
