@@ -159,6 +159,15 @@ VARIANTS: Mapping[str, Variant] = types.MappingProxyType(
             init="perturbed",
             ppo=_SOFT,
         ),
+        "union_average": _variant(
+            "mmd in self-play at a low temperature, then fictitious play from its average: "
+            "Rakhlin et al. 2012, arXiv:1109.5647; Brown 1951",
+            expansion="fictitious_average",
+            self_play="mmd",
+            mmd={"entropy_weight": 0.2, "last_entropy_weight": 0.02},
+            init="perturbed",
+            ppo=_SOFT,
+        ),
         "jpsro_cce": _variant("Marris et al. 2021, arXiv:2106.09435", meta_solver="mgcce"),
         "jpsro_ce": _variant("Marris et al. 2021, arXiv:2106.09435", meta_solver="mgce"),
     }

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
 from psro.metagame.strategy import MetaStrategy
 from psro.variants.expansions.base import Expanded, Situation, Steps, Train
 from psro.variants.expansions.self_play import self_play
@@ -32,3 +36,22 @@ def fictitious(now: Situation) -> Steps:
         weights *= 1 - step
         weights[size] = step
     return Expanded(meta_strategy=MetaStrategy(marginals=moved))
+
+
+def fictitious_average(now: Situation) -> Steps:
+    """`fictitious` that begins from the even mixture of the newer half of the policies of self-play
+    (of the policies to play; `psro.metagame.solvers.suffix_average` gives the source), and not from
+    the last one alone.
+
+    At a low temperature the policies of self-play turn around an equilibrium, and their average is
+    closer to it than each of them. At a high one they approach a regularised equilibrium, and the
+    last one is the closest.
+    """
+    expanded = yield from fictitious(now)
+    if now.number != now.horizon:
+        return expanded
+    size = now.meta_game.size + now.networks  # of the population with the policies of this step
+    mixture = np.zeros(size)
+    mixture[[size - now.networks * k for k in range(1, math.ceil(now.horizon / 2) + 1)]] = 1.0
+    mixture /= mixture.sum()
+    return Expanded(meta_strategy=MetaStrategy(marginals=(mixture,) * now.meta_game.num_players))
