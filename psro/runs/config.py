@@ -160,7 +160,7 @@ class RunConfig:
     """The number of iterations of self-play, over which its schedules run: step sizes, and the
     weights of entropy. After them the last values stay. The expansions union, fictitious and
     fictitious_average train best responses from then on. By default the run's number of iterations
-    when it is made, and with these three half of it."""
+    when it is made; with the first two half of it, and with the last nine tenths."""
     diversity: str | None = None
     """A reward for best responses that differ from their population: expected_cardinality
     (DPP-PSRO), behavioural, response, bd_rd (behavioural and response: BD&RD), or policy_hull

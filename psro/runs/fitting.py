@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Protocol
 
 from psro.errors import SettingsError
@@ -68,12 +69,12 @@ def with_defaults(config: RunConfig, game: Rules, *, exact: bool) -> RunConfig:
 
 
 def _horizon(config: RunConfig) -> int | None:
-    """Self-play takes half of a run that trains best responses too, and otherwise all of it. There
-    is none without self-play: a run that goes on for longer is one that was planned so."""
+    """Self-play takes the expansion's share of a run. There is none without self-play: a run that
+    goes on for longer is one that was planned so."""
     expansion = EXPANSIONS[config.expansion]
     if "self_play" not in expansion.uses:
         return None
-    return max(1, config.iterations // 2) if expansion.best_responses else config.iterations
+    return max(1, math.floor(expansion.self_play_share * config.iterations))
 
 
 def check_solvable(config: RunConfig, game: Rules) -> None:

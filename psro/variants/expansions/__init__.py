@@ -109,17 +109,20 @@ EXPANSIONS: dict[str, Expansion] = {
         function=union,
         capacity=lambda iterations, levels: 2 * iterations + 1,
         uses=frozenset({"self_play"}),
+        self_play_share=0.5,
     ),
     "fictitious": Expansion(
         function=fictitious,
         capacity=lambda iterations, levels: 2 * iterations + 1,
         uses=frozenset({"self_play"}),
+        self_play_share=0.5,
         meta_strategy=True,
     ),
     "fictitious_average": Expansion(
         function=fictitious_average,
         capacity=lambda iterations, levels: 2 * iterations + 1,
         uses=frozenset({"self_play"}),
+        self_play_share=0.9,
         meta_strategy=True,
     ),
 }

@@ -112,6 +112,7 @@ class Expansion:
             policies in every iteration, so that they are compiled once.
         capacity: the largest number of policies of a player, from iterations and levels.
         uses: which of the settings `levels`, `rounds` and `self_play` it reads.
+        self_play_share: the part of the iterations that self-play takes by default, if it is used.
         best_responses: whether it trains best responses, by the oracle.
         num_players: the number of players that it needs; None for any number.
         zero_sum: whether it needs returns that add up to a constant.
@@ -126,6 +127,7 @@ class Expansion:
     function: Callable[[Situation], Steps]
     capacity: Callable[[int, int], int]
     uses: frozenset[str] = frozenset()
+    self_play_share: float = 1.0
     best_responses: bool = True
     num_players: int | None = None
     zero_sum: bool = False
