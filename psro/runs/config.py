@@ -137,7 +137,8 @@ class RunConfig:
     (SP-PSRO), extensive (XDO; with networks, NXDO), bundle (best responses to a mixture that moves
     by small steps), self_play (no best responses: all players learn together), union (self_play
     first, then best_response), fictitious (self_play first, then fictitious play from its last
-    policy), or fictitious_average (from the average of its newer half)."""
+    policy), fictitious_average (from the average of its newer half), or fictitious_decay (from
+    the same with more weight on newer policies)."""
     levels: int = 4
     """Number of best responses that each player trains side by side, with the expansions rectified,
     pipeline, hierarchy and candidates. rectified keeps one for each policy that has weight."""
@@ -158,9 +159,10 @@ class RunConfig:
     or nfsp (neural fictitious self-play)."""
     horizon: int | None = None
     """The number of iterations of self-play, over which its schedules run: step sizes, and the
-    weights of entropy. After them the last values stay. The expansions union, fictitious and
-    fictitious_average train best responses from then on. By default the run's number of iterations
-    when it is made; with the first two half of it, and with the last nine tenths."""
+    weights of entropy. After them the last values stay. The expansions union and fictitious
+    train best responses from then on, and so do fictitious_average and fictitious_decay. By default
+    the run's number of iterations when it is made; with the first two half of it, and with the last
+    two nine tenths."""
     diversity: str | None = None
     """A reward for best responses that differ from their population: expected_cardinality
     (DPP-PSRO), behavioural, response, bd_rd (behavioural and response: BD&RD), or policy_hull

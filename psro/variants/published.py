@@ -36,6 +36,9 @@ _KNOWS_INFO_STATES = {"tabulated": True}
 _SOFT = {"temperature": 1.0, "anneal_entropy_weight": False, "entropy_weight": 0.05}
 """Settings of ppo for soft best responses: they keep a part of their exploration."""
 
+_LOW_TEMPERATURE = {"entropy_weight": 0.2, "last_entropy_weight": 0.02}
+"""Settings of mmd whose policies turn around an equilibrium in the end, to be averaged."""
+
 _CENTRAL = {"critic": "central", "width": 64}
 """Settings of networks whose values see what all players have seen, in training."""
 
@@ -164,7 +167,16 @@ VARIANTS: Mapping[str, Variant] = types.MappingProxyType(
             "Rakhlin et al. 2012, arXiv:1109.5647; Brown 1951",
             expansion="fictitious_average",
             self_play="mmd",
-            mmd={"entropy_weight": 0.2, "last_entropy_weight": 0.02},
+            mmd=_LOW_TEMPERATURE,
+            init="perturbed",
+            ppo=_SOFT,
+        ),
+        "union_decay": _variant(
+            "union_average with newer policies counting more: "
+            "Shamir and Zhang 2013, arXiv:1212.1824",
+            expansion="fictitious_decay",
+            self_play="mmd",
+            mmd=_LOW_TEMPERATURE,
             init="perturbed",
             ppo=_SOFT,
         ),

@@ -22,7 +22,7 @@ from psro.variants.expansions.best_response import one_best_response
 from psro.variants.expansions.bundle import bundle
 from psro.variants.expansions.candidates import candidates
 from psro.variants.expansions.extensive import extensive
-from psro.variants.expansions.fictitious import fictitious, fictitious_average
+from psro.variants.expansions.fictitious import fictitious, fictitious_average, fictitious_decay
 from psro.variants.expansions.hierarchy import hierarchy
 from psro.variants.expansions.pipeline import pipeline
 from psro.variants.expansions.rectified import rectified
@@ -120,6 +120,13 @@ EXPANSIONS: dict[str, Expansion] = {
     ),
     "fictitious_average": Expansion(
         function=fictitious_average,
+        capacity=lambda iterations, levels: 2 * iterations + 1,
+        uses=frozenset({"self_play"}),
+        self_play_share=0.9,
+        meta_strategy=True,
+    ),
+    "fictitious_decay": Expansion(
+        function=fictitious_decay,
         capacity=lambda iterations, levels: 2 * iterations + 1,
         uses=frozenset({"self_play"}),
         self_play_share=0.9,

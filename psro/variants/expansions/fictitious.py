@@ -47,11 +47,25 @@ def fictitious_average(now: Situation) -> Steps:
     closer to it than each of them. At a high one they approach a regularised equilibrium, and the
     last one is the closest.
     """
+    return (yield from _from_newer_half(now, power=0))
+
+
+def fictitious_decay(now: Situation) -> Steps:
+    """`fictitious_average` whose policy of iteration t has weight t^4: polynomial decay (Shamir and
+    Zhang 2013, arXiv:1212.1824). The newest policies count more, so it is between the
+    last policy and the even mixture."""
+    return (yield from _from_newer_half(now, power=4))
+
+
+def _from_newer_half(now: Situation, power: int) -> Steps:
+    """`fictitious` from a mixture of the newer half of self-play, the policy of iteration t with a
+    weight of t^power."""
     expanded = yield from fictitious(now)
     if now.number != now.horizon:
         return expanded
     size = now.meta_game.size + now.networks  # of the population with the policies of this step
     mixture = np.zeros(size)
-    mixture[[size - now.networks * k for k in range(1, math.ceil(now.horizon / 2) + 1)]] = 1.0
+    for age in range(math.ceil(now.horizon / 2)):
+        mixture[size - now.networks * (age + 1)] = (1 - age / now.horizon) ** power
     mixture /= mixture.sum()
     return Expanded(meta_strategy=MetaStrategy(marginals=(mixture,) * now.meta_game.num_players))
