@@ -91,26 +91,3 @@ def test_training_by_episodes_reads_nothing_exact(tmp_path, monkeypatch, expansi
     if expansion == "fictitious":  # each best response counts as one step of 30 + 2
         for weights in run.measured_strategy.marginals:
             np.testing.assert_allclose(weights[[3, 5, 6]], np.array([30, 1, 1]) / 32)
-
-
-@pytest.mark.parametrize(
-    ("expansion", "weights_of_self_play"),
-    [("fictitious_average", [1, 1, 1]), ("fictitious_decay", [4**4, 5**4, 6**4])],
-)
-def test_fictitious_play_begins_from_an_average_of_self_play(
-    tmp_path, expansion, weights_of_self_play
-):
-    """Six iterations of self-play (nine tenths), of two networks each, then one best response."""
-    config = psro.RunConfig(
-        game="kuhn_poker", evaluation="sampled", expansion=expansion, iterations=7,
-        backend="native", hidden_size=4, payoff_episodes=128, payoff_error=1.0,
-        self_play="mmd", mmd=SELF_PLAY, ppo=PPO, tolerance=0.0, patience=99,
-    )  # fmt: skip
-    run = psro.run(config, tmp_path / "run")
-    assert [record.support_size for record in run.records[:7]] == [(1, 1)] * 6 + [(3, 3)]
-    expected = np.zeros(14)
-    expected[[7, 9, 11]] = weights_of_self_play  # the policies to play of iterations 4 to 6
-    expected *= 30 / expected.sum()
-    expected[13] = 1
-    for weights in run.measured_strategy.marginals:
-        np.testing.assert_allclose(weights, expected / 31)

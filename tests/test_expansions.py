@@ -80,9 +80,12 @@ def grown(game: str, iterations: int) -> ExactMetaGame:
 
 @pytest.mark.parametrize(
     "name",
-    [  # fictitious has the parts of both
-        pytest.param(name, marks=pytest.mark.slow if name in ("self_play", "union") else ())
-        for name in EXPANSIONS
+    [  # fictitious has the parts of all that use self-play
+        pytest.param(
+            name,
+            marks=pytest.mark.slow if "self_play" in way.uses and name != "fictitious" else (),
+        )
+        for name, way in EXPANSIONS.items()
     ],
 )
 def test_resumes_bit_for_bit(tmp_path, name):
@@ -499,3 +502,36 @@ def test_networks_share_all_but_their_conditions(tmp_path):
     conditions = np.concatenate([first["condition"][1:], second["condition"][1:]])
     assert len(np.unique(conditions, axis=0)) > 6
     np.testing.assert_allclose(conditions.sum(axis=1), 2.0, atol=1e-5)  # a seat, and weights
+
+
+@pytest.mark.parametrize(
+    ("name", "weights_of_self_play"),
+    [
+        ("fictitious", [0, 0, 1]),
+        ("fictitious_average", [1, 1, 1]),
+        ("fictitious_decay", [4**4, 5**4, 6**4]),
+    ],
+)
+def test_fictitious_play_begins_from_self_play(name, weights_of_self_play):
+    """Six iterations of self-play, of two networks each, then two best responses."""
+    meta_game, strategy = grown("kuhn_poker", 0), MetaStrategy(marginals=(np.ones(1),) * 2)
+    uniform = [exact.uniform_behaviour(player) for player in meta_game.tree.players]
+    for number in range(1, 9):
+        now = situation(meta_game, meta_strategy=strategy, number=number, networks=2, horizon=6)
+        steps = EXPANSIONS[name].function(now)
+        requests = next(steps)
+        new = 2 if number <= 6 else 1  # any policies: nothing depends on payoffs
+        assert [request.slot for request in requests] == [meta_game.size]
+        for _ in range(new):
+            meta_game = meta_game.add(uniform)
+        with pytest.raises(StopIteration) as finished:
+            steps.send(meta_game)
+        strategy = finished.value.value.meta_strategy
+        if number < 6:  # the policy to play of this iteration
+            assert [weights.argmax() for weights in strategy.marginals] == [2 * number - 1] * 2
+    expected = np.zeros(15)
+    expected[[7, 9, 11]] = weights_of_self_play  # the policies to play of iterations 4 to 6
+    expected *= 30 / expected.sum()
+    expected[[13, 14]] = 1
+    for weights in strategy.marginals:
+        np.testing.assert_allclose(weights, expected / 32)
