@@ -57,6 +57,13 @@ def fuzzed(tmp_path, *options):
 
 
 @pytest.mark.slow
+def test_some_hostile_files(tmp_path):
+    kinds = ("config.json", "export", "game.npy")
+    last = fuzzed(tmp_path, "--inputs", "12", "--processes", "1", "--kinds", *kinds)
+    assert last.startswith("12 inputs") and last.endswith(" 0 failures")
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_many_hostile_files(tmp_path):
     assert fuzzed(tmp_path, "--inputs", "2000", "--seed", "1").startswith("2,000 inputs")

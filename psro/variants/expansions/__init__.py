@@ -7,6 +7,8 @@ An expansion is a generator. It yields the policies to train, gets the meta-game
 them, and may yield again. The loop does the rest: initial parameters, the oracle, payoffs, saving.
 """
 
+import functools
+
 from psro.variants.expansions.anytime import anytime
 from psro.variants.expansions.base import (
     Expanded,
@@ -29,6 +31,12 @@ from psro.variants.expansions.rectified import rectified
 from psro.variants.expansions.self_play import self_play
 from psro.variants.expansions.stochastic import stochastic
 from psro.variants.expansions.union import union
+
+_with_self_play = functools.partial(
+    Expansion,
+    capacity=lambda iterations, levels: 2 * iterations + 1,  # a learner keeps up to two networks
+    uses=frozenset({"self_play"}),
+)
 
 EXPANSIONS: dict[str, Expansion] = {
     "best_response": Expansion(
@@ -90,13 +98,7 @@ EXPANSIONS: dict[str, Expansion] = {
         symmetric=False,
         meta_strategy=True,
     ),
-    "self_play": Expansion(
-        function=self_play,
-        capacity=lambda iterations, levels: 2 * iterations + 1,
-        uses=frozenset({"self_play"}),
-        best_responses=False,
-        meta_strategy=True,
-    ),
+    "self_play": _with_self_play(function=self_play, best_responses=False, meta_strategy=True),
     "bundle": Expansion(
         function=bundle,
         capacity=lambda iterations, levels: iterations + 1,
@@ -105,32 +107,13 @@ EXPANSIONS: dict[str, Expansion] = {
         symmetric=False,
         meta_strategy=True,
     ),
-    "union": Expansion(
-        function=union,
-        capacity=lambda iterations, levels: 2 * iterations + 1,
-        uses=frozenset({"self_play"}),
-        self_play_share=0.5,
+    "union": _with_self_play(function=union, self_play_share=0.5),
+    "fictitious": _with_self_play(function=fictitious, self_play_share=0.5, meta_strategy=True),
+    "fictitious_average": _with_self_play(
+        function=fictitious_average, self_play_share=0.9, meta_strategy=True
     ),
-    "fictitious": Expansion(
-        function=fictitious,
-        capacity=lambda iterations, levels: 2 * iterations + 1,
-        uses=frozenset({"self_play"}),
-        self_play_share=0.5,
-        meta_strategy=True,
-    ),
-    "fictitious_average": Expansion(
-        function=fictitious_average,
-        capacity=lambda iterations, levels: 2 * iterations + 1,
-        uses=frozenset({"self_play"}),
-        self_play_share=0.9,
-        meta_strategy=True,
-    ),
-    "fictitious_decay": Expansion(
-        function=fictitious_decay,
-        capacity=lambda iterations, levels: 2 * iterations + 1,
-        uses=frozenset({"self_play"}),
-        self_play_share=0.9,
-        meta_strategy=True,
+    "fictitious_decay": _with_self_play(
+        function=fictitious_decay, self_play_share=0.9, meta_strategy=True
     ),
 }
 

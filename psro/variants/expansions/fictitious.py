@@ -52,8 +52,8 @@ def fictitious_average(now: Situation) -> Steps:
 
 def fictitious_decay(now: Situation) -> Steps:
     """`fictitious_average` whose policy of iteration t has weight t^4: polynomial decay (Shamir and
-    Zhang 2013, arXiv:1212.1824). The newest policies count more, so it is between the
-    last policy and the even mixture."""
+    Zhang 2013, arXiv:1212.1824). The newest policies count more, so it is between the last policy
+    and the even mixture."""
     return (yield from _from_newer_half(now, power=4))
 
 
